@@ -1,0 +1,1 @@
+"""Who wants what: storage, kinds of agents, bids and policies."""

@@ -1,0 +1,1 @@
+"""Kinds of agents: one file each, found by listing this folder."""

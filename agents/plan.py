@@ -1,0 +1,50 @@
+"""What a device can do and what its agent wants of it: ``Outlook`` of one interval, and ``Plan``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from gridbazaar.data.arrays import Array, namespace
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An agent's devices as they stand before the interval: physical, policy-independent, one column an agent.
+
+    ``firm_kw`` is must-serve: the forecast of load minus PV of a home, the power without which a car would miss its
+    departure. ``low_kw <= 0 <= high_kw`` bound what the flexible device may do beside that (grid side, kW).
+    Stored energies are inside the device; ``* eta_dis`` gives what reaches the grid, ``/ eta_ch`` what is drawn.
+    """
+
+    firm_kw: Array  # [n_envs, n_kind] > 0 draws
+    low_kw: Array  # [n_envs, n_kind] <= 0, largest release now
+    high_kw: Array  # [n_envs, n_kind] >= 0, largest draw now
+    stored_kwh: Array  # [n_envs, n_kind] above the floor
+    room_kwh: Array  # [n_envs, n_kind] below the ceiling
+    capacity_kwh: Array  # [n_envs, n_kind] usable, floor to ceiling; 0: no device
+    power_kw: Array  # [n_envs, n_kind] rating
+    eta_ch: Array  # [n_envs, n_kind] grid to store, in (0, 1]
+    eta_dis: Array  # [n_envs, n_kind] store to grid, in (0, 1]
+    wear_cur_per_kwh: Array  # [n_envs, n_kind] per kWh released to the grid
+    need_kwh: Array  # [n_envs, n_kind] still to be stored before departure; 0 without one
+    left_h: Array  # [n_envs, n_kind] until departure; to the end of the episode without one
+    has_device: Array  # [n_envs, n_kind] bool, whether this agent ever has something to decide in this episode
+    is_active: Array  # [n_envs, n_kind] bool, whether it has now (a car is plugged in)
+
+
+def join(blocks: list[View]) -> View:
+    """Put the kinds' views side by side: [n_envs, n_agents]."""
+    xp = namespace(blocks[0].firm_kw)
+    return View(*(xp.concat([getattr(b, f.name) for b in blocks], axis=1) for f in fields(View)))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the agents want of the interval; stateless."""
+
+    firm_kw: Array  # [n_envs, n_agents] served at any price
+    low_kw: Array  # [n_envs, n_agents] <= 0
+    high_kw: Array  # [n_envs, n_agents] >= 0
+    wish_kw: Array  # [n_envs, n_agents] in [low_kw, high_kw], beside the firm part
+    eagerness: Array  # [n_envs, n_agents] in [-1, 1]; +1 is filled at any price
+    executed: Array  # [n_envs, n_agents, 2] the action after clipping

@@ -1,0 +1,1 @@
+"""What the world is: units, arrays, calendar, chance, series, feeders."""

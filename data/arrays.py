@@ -1,0 +1,175 @@
+"""The array namespace: one source for NumPy (the reference) and torch.
+
+Functions of the step take their namespace from their arguments, ``xp = namespace(x)``, and use only what is
+listed here. Axis arguments are called ``axis`` in both libraries.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Array: TypeAlias = Any
+"""A NumPy array or a torch tensor; the shape stands beside each use."""
+
+
+class _NumpyNamespace:
+    """NumPy under the names of this project."""
+
+    name = "numpy"
+    int64 = np.int64
+    float64 = np.float64
+    float32 = np.float32
+
+    where = staticmethod(np.where)
+    minimum = staticmethod(np.minimum)
+    maximum = staticmethod(np.maximum)
+    clip = staticmethod(np.clip)
+    abs = staticmethod(np.abs)
+    exp = staticmethod(np.exp)
+    log = staticmethod(np.log)
+    sqrt = staticmethod(np.sqrt)
+    floor = staticmethod(np.floor)
+    rint = staticmethod(np.rint)
+    sum = staticmethod(np.sum)
+    min = staticmethod(np.min)
+    max = staticmethod(np.max)
+    any = staticmethod(np.any)
+    all = staticmethod(np.all)
+    cumsum = staticmethod(np.cumsum)
+    argsort = staticmethod(np.argsort)
+    take_along_axis = staticmethod(np.take_along_axis)
+    concat = staticmethod(np.concatenate)
+    stack = staticmethod(np.stack)
+    matmul = staticmethod(np.matmul)
+    zeros_like = staticmethod(np.zeros_like)
+    isfinite = staticmethod(np.isfinite)
+    broadcast_to = staticmethod(np.broadcast_to)
+
+    @staticmethod
+    def zeros(shape: tuple[int, ...], like: Array, dtype: Any = None) -> Array:
+        return np.zeros(shape, dtype or like.dtype)
+
+    @staticmethod
+    def arange(n: int, like: Array) -> Array:
+        return np.arange(n)
+
+    @staticmethod
+    def asarray(x: Array, like: Array) -> Array:
+        return np.asarray(x)
+
+    @staticmethod
+    def astype(x: Array, dtype: Any) -> Array:
+        return x.astype(dtype)
+
+
+class _TorchNamespace:
+    """torch under the same names; imported only when a tensor arrives."""
+
+    name = "torch"
+
+    def __init__(self, torch: ModuleType) -> None:
+        self._torch = torch
+        self.int64, self.float64, self.float32 = torch.int64, torch.float64, torch.float32
+        for name in ("exp", "log", "sqrt", "floor", "abs", "isfinite", "zeros_like", "matmul"):
+            setattr(self, name, getattr(torch, name))
+        self.rint = torch.round
+        self.broadcast_to = torch.broadcast_to
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"{name!r} is not in the array namespace (data/arrays.py)")
+
+    def _pair(self, x: Any, y: Any) -> tuple[Any, Any]:
+        like = x if self._torch.is_tensor(x) else y
+        as_tensor = self._torch.as_tensor
+        return as_tensor(x, device=like.device), as_tensor(y, device=like.device)
+
+    def where(self, condition: Any, x: Any, y: Any) -> Any:
+        if not (self._torch.is_tensor(x) or self._torch.is_tensor(y)):
+            x = self._torch.as_tensor(x, device=condition.device)
+        x, y = self._pair(x, y)
+        return self._torch.where(condition, x, y)
+
+    def minimum(self, x: Any, y: Any) -> Any:
+        x, y = self._pair(x, y)
+        return self._torch.minimum(x, y)
+
+    def maximum(self, x: Any, y: Any) -> Any:
+        x, y = self._pair(x, y)
+        return self._torch.maximum(x, y)
+
+    def clip(self, x: Any, low: Any, high: Any) -> Any:
+        return self.minimum(self.maximum(x, low), high)
+
+    def sum(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        return x.sum() if axis is None else self._torch.sum(x, dim=axis, keepdim=keepdims)
+
+    def min(self, x: Any, axis: Any, keepdims: bool = False) -> Any:
+        return self._torch.amin(x, dim=axis, keepdim=keepdims)
+
+    def max(self, x: Any, axis: Any, keepdims: bool = False) -> Any:
+        return self._torch.amax(x, dim=axis, keepdim=keepdims)
+
+    def any(self, x: Any, axis: int) -> Any:
+        return self._torch.any(x, dim=axis)
+
+    def all(self, x: Any, axis: int) -> Any:
+        return self._torch.all(x, dim=axis)
+
+    def cumsum(self, x: Any, axis: int) -> Any:
+        return self._torch.cumsum(x, dim=axis)
+
+    def argsort(self, x: Any, axis: int = -1) -> Any:
+        return self._torch.argsort(x, dim=axis)
+
+    def take_along_axis(self, x: Any, index: Any, axis: int) -> Any:
+        return self._torch.gather(x, axis, index)
+
+    def concat(self, parts: Any, axis: int = 0) -> Any:
+        return self._torch.cat(tuple(parts), dim=axis)
+
+    def stack(self, parts: Any, axis: int = 0) -> Any:
+        return self._torch.stack(tuple(parts), dim=axis)
+
+    def zeros(self, shape: tuple[int, ...], like: Any, dtype: Any = None) -> Any:
+        return self._torch.zeros(shape, dtype=dtype or like.dtype, device=like.device)
+
+    def arange(self, n: int, like: Any) -> Any:
+        return self._torch.arange(n, device=like.device)
+
+    def asarray(self, x: Any, like: Any) -> Any:
+        return self._torch.as_tensor(x, device=like.device)
+
+    def astype(self, x: Any, dtype: Any) -> Any:
+        return x.to(dtype)
+
+
+_NUMPY = _NumpyNamespace()
+_TORCH: list[_TorchNamespace] = []
+
+
+def namespace(x: Array) -> Any:
+    """Give the functions of the library that ``x`` belongs to."""
+    if isinstance(x, np.ndarray | np.generic):
+        return _NUMPY
+    if type(x).__module__.startswith("torch"):
+        if not _TORCH:
+            import torch
+
+            _TORCH.append(_TorchNamespace(torch))
+        return _TORCH[0]
+    raise TypeError(f"expected a NumPy array or a torch tensor, got {type(x).__name__}")
+
+
+def muldiv(a: Array, b: Array, c: Array) -> Array:
+    """Give ``floor(a * b / c)`` of int64 arrays without overflow in the product.
+
+    For ``0 <= a``, ``0 <= b``, ``0 < c < 2**62`` and a result below ``2**52``. A float estimate is corrected by the
+    remainder, which wraps in int64 but is small and so exact.
+    """
+    xp = namespace(a)
+    guess = xp.astype(xp.floor(xp.astype(a, xp.float64) * b / c), xp.int64)
+    rest = a * b - guess * c
+    return guess + rest // c

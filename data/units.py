@@ -1,0 +1,33 @@
+"""Units and the two gates through which power becomes integers of the market.
+
+Inside the project: kW, kWh, hours, the scenario's currency, per unit. The market, bills and the ledger count
+micro-kWh (``_ukwh``), micro-units of the currency (``_ucur``) and micro-units per kWh (``_ucur_per_kwh``), int64.
+"""
+
+from __future__ import annotations
+
+from gridbazaar.data.arrays import Array, namespace
+
+MICRO = 1_000_000
+
+
+def to_micro(x: Array) -> Array:
+    """Round kWh, currency or currency per kWh (float) to the nearest micro-unit (int64)."""
+    xp = namespace(x)
+    return xp.astype(xp.rint(x * MICRO), xp.int64)
+
+
+def to_micro_towards_zero(x: Array) -> Array:
+    """Cut to whole micro-units, so that a limit on ``abs(x)`` still holds afterwards."""
+    xp = namespace(x)
+    return xp.astype(x * MICRO, xp.int64)
+
+
+def from_micro(x: Array) -> Array:
+    """Give int64 micro-units as float kWh, currency or currency per kWh."""
+    return x / MICRO
+
+
+def energy_cost_ucur(energy_ukwh: Array, price_ucur_per_kwh: Array) -> Array:
+    """Price energy: micro-kWh times micro-currency per kWh, rounded down to micro-currency, int64."""
+    return energy_ukwh * price_ucur_per_kwh // MICRO

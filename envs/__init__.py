@@ -1,0 +1,1 @@
+"""The market interval: scenario, state, core, and the views on it."""

@@ -1,0 +1,1 @@
+"""What we claim: training, evaluation, comparison, report, command line."""

@@ -1,0 +1,58 @@
+"""GridBazaar: learning agents in local electricity markets."""
+
+from __future__ import annotations
+
+from pathlib import Path as _Path
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# In a checkout the subpackages are the folders beside this one; a wheel carries them here.
+# The links next to this file serve mypy, pyright and editors; nothing at run time needs them.
+_root = _Path(__file__).resolve().parents[1]
+if (_root / "pyproject.toml").is_file() and (_root / "envs").is_dir():
+    __path__.insert(0, str(_root))
+
+# Public names and where they live; imported when first used, so that the package itself imports at once.
+_PUBLIC = {
+    "Core": "gridbazaar.envs.core",
+    "load_scenario": "gridbazaar.envs.scenario",
+    "parallel_env": "gridbazaar.envs.pettingzoo_env",
+    "env": "gridbazaar.envs.pettingzoo_env",
+    "vec_env": "gridbazaar.envs.vec_env",
+    "vector_env": "gridbazaar.envs.gymnasium_env",
+    "single_agent_env": "gridbazaar.envs.gymnasium_env",
+    "clear": "gridbazaar.market.clear",
+    "load_feeder": "gridbazaar.data.feeders",
+    "Grid": "gridbazaar.market.grid",
+    "load_bank": "gridbazaar.data.loaders",
+    "evaluate": "gridbazaar.experiments.evaluate",
+}
+
+__all__ = [*_PUBLIC, "__version__"]  # noqa: PLE0604 - the keys are names
+
+if TYPE_CHECKING:
+    from gridbazaar.data.feeders import load_feeder as load_feeder
+    from gridbazaar.data.loaders import load_bank as load_bank
+    from gridbazaar.envs.core import Core as Core
+    from gridbazaar.envs.gymnasium_env import single_agent_env as single_agent_env
+    from gridbazaar.envs.gymnasium_env import vector_env as vector_env
+    from gridbazaar.envs.pettingzoo_env import env as env
+    from gridbazaar.envs.pettingzoo_env import parallel_env as parallel_env
+    from gridbazaar.envs.scenario import load_scenario as load_scenario
+    from gridbazaar.envs.vec_env import vec_env as vec_env
+    from gridbazaar.experiments.evaluate import evaluate as evaluate
+    from gridbazaar.market.clear import clear as clear
+    from gridbazaar.market.grid import Grid as Grid
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'gridbazaar' has no attribute {name!r}; it has {', '.join(_PUBLIC)}")
+    from importlib import import_module
+
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""What may be traded, at what price, over which wires."""

@@ -1,0 +1,1 @@
+"""Mechanisms: one file and one function each, found by listing this folder."""

@@ -1,0 +1,73 @@
+"""The contract between bids and mechanisms: ``Orders`` and a ``Setting`` go in, a ``Clearing`` comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from gridbazaar.data.arrays import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """A sealed book per environment. Integers only: energy in micro-kWh, prices in micro-currency per kWh."""
+
+    energy_ukwh: Array  # [n_envs, n_orders] int64; > 0 buys, < 0 sells, 0 is no order
+    limit_ucur_per_kwh: Array  # [n_envs, n_orders] int64; the most a buyer pays, the least a seller takes
+    agent: Array  # [n_orders] int64, owner; remainders of rounding go by this number
+    bus: Array  # [n_orders] int64, where the energy is drawn or injected
+    lottery: Array | None = None  # [n_envs, n_orders] banked uniforms in [0, 1), for mechanisms that draw
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a mechanism may know beside the book: the outside option and the limits of the connection.
+
+    The retailer is never an order. It sells to anybody at ``import_ucur_per_kwh`` and buys at
+    ``export_ucur_per_kwh``, both as prices of the local market: what a buyer would pay the retailer less every
+    charge due on a local kWh, and what a seller would get. Where the community's net import would pass
+    ``import_cap_ukwh``, what is beyond the cap costs ``import_scarcity_ucur_per_kwh`` more (and earns
+    ``export_scarcity_ucur_per_kwh`` less beyond the export cap). No outside option (``None``): nobody trades with
+    a retailer, as in a stand-alone order book or on an island.
+    """
+
+    import_ucur_per_kwh: Array | None = None  # [n_envs] int64, upper edge of the band of local prices
+    export_ucur_per_kwh: Array | None = None  # [n_envs] int64, lower edge; no local trade where >= the upper edge
+    import_cap_ukwh: Array | None = None  # [n_envs] int64, >= 0
+    export_cap_ukwh: Array | None = None  # [n_envs] int64, >= 0
+    import_scarcity_ucur_per_kwh: Array | None = None  # [n_envs] int64, >= 0
+    export_scarcity_ucur_per_kwh: Array | None = None  # [n_envs] int64, >= 0
+
+
+class Status(IntEnum):
+    """How an environment's book cleared."""
+
+    EXACT = 0  # demand and supply meet between two whole orders; the price lies in an interval
+    MARGINAL_BUYER = 1  # a buyer is filled in part and sets the price
+    MARGINAL_SELLER = 2  # a seller is filled in part and sets the price
+    MARGINAL_OUTSIDE = 3  # the retailer, or the scarcity behind a full connection, sets the price
+    NO_CROSS = 4  # buyers and sellers, but no price suits both
+    BUYERS_ONLY = 5
+    SELLERS_ONLY = 6
+    EMPTY = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Clearing:
+    """What a mechanism decided. Signs as in the orders; money > 0 is paid by the order's owner.
+
+    ``filled = traded + outside``: an order is filled by neighbours at the local price, and, where its limit reaches
+    the tariff, by the retailer. ``rent_ucur_per_kwh`` is what a kWh through the full connection is worth above the
+    tariff (> 0 when import is scarce, < 0 when export is).
+    """
+
+    traded_ukwh: Array  # [n_envs, n_orders] int64, exchanged with other orders; each row sums to zero
+    outside_ukwh: Array  # [n_envs, n_orders] int64, exchanged with the retailer at the tariff
+    pay_ucur: Array  # [n_envs, n_orders] int64, for ``traded_ukwh``; the authority on local payments
+    price_ucur_per_kwh: Array  # [n_envs, n_orders] int64, shown; a quote where nothing traded
+    low_ucur_per_kwh: Array  # [n_envs] int64, lower end of the competitive interval
+    high_ucur_per_kwh: Array  # [n_envs] int64, upper end
+    rent_ucur_per_kwh: Array  # [n_envs] int64
+    over_cap_ukwh: Array  # [n_envs] int64, >= 0, bought or sold beyond the cap at the scarcity price
+    surplus_ucur: Array  # [n_envs] int64 == sum of pay_ucur; declared, never a tolerance
+    status: Array  # [n_envs] int64, a ``Status``

@@ -1,0 +1,1 @@
+"""Tariffs: one TOML file each, found by listing this folder."""
