@@ -1,4 +1,4 @@
-"""What a device can do and what its agent wants of it: ``Outlook`` of one interval, and ``Plan``."""
+"""What devices can do in an interval, ``View``, and what their agents want of them, ``Plan``."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ class View:
     room_kwh: Array  # [n_envs, n_kind] below the ceiling
     capacity_kwh: Array  # [n_envs, n_kind] usable, floor to ceiling; 0: no device
     power_kw: Array  # [n_envs, n_kind] rating
+    min_kw: Array  # [n_envs, n_kind] a smaller wish is nothing
     eta_ch: Array  # [n_envs, n_kind] grid to store, in (0, 1]
     eta_dis: Array  # [n_envs, n_kind] store to grid, in (0, 1]
     wear_cur_per_kwh: Array  # [n_envs, n_kind] per kWh released to the grid
     need_kwh: Array  # [n_envs, n_kind] still to be stored before departure; 0 without one
     left_h: Array  # [n_envs, n_kind] until departure; to the end of the episode without one
+    is_stationary: Array  # [n_envs, n_kind] bool, what is stored stays in the community
     has_device: Array  # [n_envs, n_kind] bool, whether this agent ever has something to decide in this episode
     is_active: Array  # [n_envs, n_kind] bool, whether it has now (a car is plugged in)
 

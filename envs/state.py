@@ -1,4 +1,4 @@
-"""What crosses the core's boundary: ``State``, ``Observation`` and ``Transition``."""
+"""What crosses the core's boundary: ``Episode``, ``State`` and ``Transition``."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from typing import Any
 from gridbazaar.agents.plan import Plan, View
 from gridbazaar.data.arrays import Array
 from gridbazaar.market.grid import Flow
-from gridbazaar.market.orders import Clearing, Orders
-from gridbazaar.market.settlement import Bill
+from gridbazaar.market.orders import Clearing, Orders, Setting
+from gridbazaar.market.settlement import Bill, Rates
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
     """What a reset drew and what does not change until the next one. Indices into the bank, no copies of series."""
 
-    key: Array  # [n_envs] uint64 on the host
-    seed: Array  # [n_envs] int64 on the host, the episode's number in its split
+    seed: Array  # [n_envs] int64, number of the episode in its split
     start: Array  # [n_envs] int64, first step in the bank
     params: tuple[Any, ...]  # one frozen dataclass a kind, in the order of the scenario
     import_cap_kw: Array  # [n_envs]
     export_cap_kw: Array  # [n_envs]
     end_value_cur_per_kwh: Array  # [n_envs] worth of a kWh that could be delivered after the end
-    price_sum_cur_per_kwh: Array  # [n_envs, n_steps + 1] running sum of the retail import price
+    rent_ucur: Array  # [n_envs, n_agents] int64, contracts per interval; each row sums to zero
+    price_sum_cur_per_kwh: Array  # [n_envs, n_steps + 1] running sum of the retail price
+    price_rank: Array  # [n_envs, n_steps + 1] share of the remaining intervals that are cheaper
     load_sum_kw: Array  # [n_envs, n_steps + 1] running sum of the community's load outlook
     pv_sum_kw: Array  # [n_envs, n_steps + 1] running sum of its PV outlook
 
@@ -35,32 +36,12 @@ class State:
     t: Array  # [n_envs] int64, steps since the episode began
     episode: Episode
     devices: tuple[Any, ...]  # one frozen dataclass a kind
+    view: View  # [n_envs, n_agents] the devices before the next interval
     price_ucur_per_kwh: Array  # [n_envs] last local price (a quote where nothing traded)
     traded_frac: Array  # [n_envs] share of the last filled demand that neighbours served
     net_kw: Array  # [n_envs] last metered power of the community
-    error_kw: Array  # [n_envs, n_agents] last metered minus scheduled power
+    community_error_kw: Array  # [n_envs] last metered minus scheduled power of the community
     n_clipped: Array  # [n_envs] int64, action entries out of bounds since the reset
-
-
-@dataclass(frozen=True, slots=True)
-class Forecasts:
-    """What is known or expected for the rest of the episode, as of now; padded with the last value."""
-
-    import_cur_per_kwh: Array  # [n_envs, horizon] retail price with all charges
-    export_cur_per_kwh: Array  # [n_envs, horizon] feed-in price
-    local_charge_cur_per_kwh: Array  # [n_envs, horizon] what a buyer pays on a local kWh beside its price
-    net_kw: Array  # [n_envs, n_agents, horizon] must-serve load minus PV
-    inside: Array  # [n_envs, horizon] bool, before the end of the episode
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What policies see."""
-
-    features: Array  # [n_envs, n_agents, n_features] float32 within the bounds of ``observe.FEATURES``
-    mask: Array  # [n_envs, n_agents] bool, the agent has something to decide now
-    view: View  # [n_envs, n_agents] the same in physical units, for policies that think in kW
-    forecasts: Forecasts | None = None  # only for policies that ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +52,10 @@ class Transition:
     view: View
     plan: Plan
     orders: Orders  # columns 0..n_agents-1 firm, n_agents..2 n_agents-1 flexible
+    setting: Setting
     clearing: Clearing
     flow: Flow
+    netted_ukwh: Array  # [n_envs, n_agents] int64 >= 0, exchanged behind the meter before the market
     firm_ukwh: Array  # [n_envs, n_agents] int64 metered load minus used PV, and must-charge of cars
     flexible_ukwh: Array  # [n_envs, n_agents] int64 what the flexible device drew (> 0) or released
     metered_ukwh: Array  # [n_envs, n_agents] int64 at the agent's meter
@@ -86,4 +69,6 @@ class Transition:
     bill: Bill
     reward: Array  # [n_envs, n_agents]
     reward_parts: Array  # [n_envs, n_agents, n_parts] in the order of ``reward.PARTS``; they sum to the reward
+    rates: Rates  # [n_envs] the tariff of the interval
+    carbon_kg_per_kwh: Array  # [n_envs] of the grid above
     truncated: Array  # [n_envs] bool, the episode ended with this interval

@@ -1,19 +1,27 @@
-"""Settlement: what everybody owes for one interval, in integers, each line summing to zero over all parties."""
+"""Settlement: what everybody owes for one interval, in integers, each line summing to zero over all parties.
+
+``metered = local trade + ordered curtailment + residual``. A local trade is paid at the local price, what the retailer
+filled at the tariff. The residual of a home or a car goes to its own tariff, that of a balance-responsible party to an
+imbalance price that is never better. Ordered curtailment is never imbalance: the position is cut, unpaid and
+unpenalised, and the network operator makes it good. Positive money is paid by the party in whose column it stands.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gridbazaar.data.arrays import Array
+from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.units import energy_cost_ucur
+from gridbazaar.market.orders import Clearing, Orders, Setting
 
 LINES = (
     "market",  # local trades
-    "retail",  # the retailer's energy at the tariff
-    "imbalance",  # deviation from the schedule
+    "retail",  # the retailer's energy at the tariff, and what the retailer pays for it
+    "imbalance",  # deviation from the schedule, with its charges
     "network",  # use of the network, per kWh
     "capacity",  # use of the network, per kW
-    "losses",  # the operator's purchase of losses and of what it curtailed
-    "congestion",  # scarcity of the connection and its rebate
+    "losses",  # the network operator's purchase of losses and of what it curtailed
+    "congestion",  # scarcity of the connection, and its rebate
     "flexibility",  # services called by the operator
     "penalty",  # non-delivery
     "share",  # contracts inside the community, such as a VPP's rent
@@ -41,3 +49,142 @@ class Bill:
     def line(self, name: str) -> Array:
         """[n_envs, n_parties] one line."""
         return self.ucur[:, LINES.index(name)]
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Prices of one interval, [n_envs] int64 micro-currency per kWh."""
+
+    energy: Array
+    network: Array
+    tax: Array
+    local_network: Array
+    local_tax: Array
+    export: Array
+    spot: Array
+    imbalance: Array  # beyond the tariff, for balance-responsible parties
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Who stands where; fixed for a community."""
+
+    is_brp: Array  # [n_agents] bool, balance-responsible: stand-alone batteries and VPPs
+    connections: Array  # [n_agents] int64, shares of the congestion rebate
+    rent_ucur: Array  # [n_envs, n_agents] int64, contracts for this interval; each row sums to zero
+    fixed_ucur: Array  # [n_envs, n_agents] int64, standing charge due in this interval
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the meters say, [n_envs, n_agents] int64, and what the wires took, [n_envs] int64."""
+
+    metered_ukwh: Array
+    curtailed_ukwh: Array
+    loss_ukwh: Array
+
+
+class _Postings:
+    """Lines under construction; a payment always names both sides."""
+
+    def __init__(self, like: Array, n_agents: int) -> None:
+        self._xp = namespace(like)
+        self._n = n_agents
+        self.ucur = self._xp.zeros((like.shape[0], len(LINES), n_agents + len(SYSTEM_PARTIES)), like)
+
+    def from_agents(self, line: str, amount: Array, to: str) -> None:
+        """Agents pay [n_envs, n_agents] to a system party."""
+        row = self.ucur[:, LINES.index(line)]
+        row[:, : self._n] += amount
+        row[:, self._n + SYSTEM_PARTIES.index(to)] -= self._xp.sum(amount, axis=1)
+
+    def between(self, line: str, payer: str, payee: str, amount: Array) -> None:
+        """One system party pays [n_envs] to another."""
+        row = self.ucur[:, LINES.index(line)]
+        row[:, self._n + SYSTEM_PARTIES.index(payer)] += amount
+        row[:, self._n + SYSTEM_PARTIES.index(payee)] -= amount
+
+    def among_agents(self, line: str, amount: Array) -> None:
+        """Agents pay each other; each row of [n_envs, n_agents] sums to zero."""
+        self.ucur[:, LINES.index(line)][:, : self._n] += amount
+
+
+def settle(
+    orders: Orders, clearing: Clearing, setting: Setting, delivery: Delivery, rates: Rates, terms: Terms
+) -> Bill:
+    """Bill one interval.
+
+    Args:
+        orders, clearing: the book and what became of it; columns are the agents' firm orders, then their flexible ones.
+        setting: for the scarcity price of what passed the cap.
+        delivery: meter readings, ordered curtailment and losses.
+        rates: the tariff in this interval.
+        terms: connections, contracts and standing charges.
+    """
+    xp = namespace(clearing.traded_ukwh)
+    n_agents = delivery.metered_ukwh.shape[1]
+    both = (slice(None, n_agents), slice(n_agents, None))
+    traded = clearing.traded_ukwh[:, both[0]] + clearing.traded_ukwh[:, both[1]]
+    outside = clearing.outside_ukwh[:, both[0]] + clearing.outside_ukwh[:, both[1]]
+    residual = delivery.metered_ukwh - traded - outside - delivery.curtailed_ukwh
+
+    post = _Postings(clearing.traded_ukwh, n_agents)
+    pay = clearing.pay_ucur[:, both[0]] + clearing.pay_ucur[:, both[1]]
+    post.from_agents("market", pay, "market_operator")
+    _use_of_network(post, xp.maximum(traded, 0), rates.local_network, rates.local_tax)
+    _retail(post, outside, rates)
+    _residual(post, residual, rates, terms)
+    _congestion(post, outside, clearing, setting, terms)
+    _network_operator(post, clearing, delivery, rates, n_agents)
+    net = xp.sum(outside + residual, axis=1)
+    post.between("retail", "retailer", "wholesale", energy_cost_ucur(net, rates.spot))
+    post.among_agents("share", terms.rent_ucur)
+    post.from_agents("fixed", terms.fixed_ucur, "retailer")
+    return Bill(post.ucur)
+
+
+def _use_of_network(post: _Postings, drawn: Array, network: Array, tax: Array) -> None:
+    post.from_agents("network", energy_cost_ucur(drawn, network[:, None]), "network_operator")
+    post.from_agents("tax", energy_cost_ucur(drawn, tax[:, None]), "state")
+
+
+def _retail(post: _Postings, outside: Array, rates: Rates) -> None:
+    xp = namespace(outside)
+    price = xp.where(outside > 0, rates.energy[:, None], rates.export[:, None])
+    post.from_agents("retail", energy_cost_ucur(outside, price), "retailer")
+    _use_of_network(post, xp.maximum(outside, 0), rates.network, rates.tax)
+
+
+def _residual(post: _Postings, residual: Array, rates: Rates, terms: Terms) -> None:
+    xp = namespace(residual)
+    beyond = xp.where(terms.is_brp[None, :], rates.imbalance[:, None], 0)
+    price = xp.where(residual > 0, rates.energy[:, None] + beyond, rates.export[:, None] - beyond)
+    drawn = xp.maximum(residual, 0)
+    post.from_agents("imbalance", energy_cost_ucur(residual, price), "retailer")
+    post.from_agents("imbalance", energy_cost_ucur(drawn, rates.network[:, None]), "network_operator")
+    post.from_agents("imbalance", energy_cost_ucur(drawn, rates.tax[:, None]), "state")
+
+
+def _congestion(post: _Postings, outside: Array, clearing: Clearing, setting: Setting, terms: Terms) -> None:
+    """Who uses the full connection pays its rent; what lies beyond the cap costs the operator, the rest is rebated."""
+    xp = namespace(outside)
+    rent = energy_cost_ucur(outside, clearing.rent_ucur_per_kwh[:, None])
+    scarcity = xp.where(
+        clearing.rent_ucur_per_kwh > 0, setting.import_scarcity_ucur_per_kwh, setting.export_scarcity_ucur_per_kwh
+    )
+    kept = xp.minimum(energy_cost_ucur(clearing.over_cap_ukwh, scarcity), xp.sum(rent, axis=1))
+    shares = xp.cumsum(terms.connections, axis=0)
+    given = (xp.sum(rent, axis=1) - kept)[:, None] * shares[None, :] // xp.max(shares, axis=0)
+    rebate = xp.concat([given[:, :1], given[:, 1:] - given[:, :-1]], axis=1)
+    post.from_agents("congestion", rent - rebate, "network_operator")
+
+
+def _network_operator(post: _Postings, clearing: Clearing, delivery: Delivery, rates: Rates, n_agents: int) -> None:
+    """The operator buys losses and replaces what it curtailed, both at the root price."""
+    xp = namespace(delivery.loss_ukwh)
+    cut = delivery.curtailed_ukwh
+    charges = xp.where(cut < 0, (rates.local_network + rates.local_tax)[:, None], 0)
+    price = clearing.price_ucur_per_kwh[:, :n_agents] + charges
+    post.from_agents("losses", energy_cost_ucur(cut, price), "network_operator")
+    bought = delivery.loss_ukwh + xp.sum(cut, axis=1)
+    post.between("losses", "network_operator", "wholesale", energy_cost_ucur(bought, rates.spot))

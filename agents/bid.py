@@ -1,0 +1,82 @@
+"""From plans to orders: the first gate, where kilowatts become integers of the market."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gridbazaar.agents.plan import Plan
+from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.units import to_micro, to_micro_towards_zero
+from gridbazaar.market.orders import Clearing, Orders, Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Bids:
+    """Orders, and what each agent settles behind its own meter before it goes to market."""
+
+    orders: Orders
+    netted_ukwh: Array  # [n_envs, n_agents] int64 >= 0, energy that flows between an agent's own devices
+    flexible_sign: Array  # [n_envs, n_agents] int64, sign of the flexible wish
+
+
+def bid(plan: Plan, setting: Setting, order_agent: Array, order_bus: Array, step_h: float) -> Bids:
+    """Place a firm and a flexible order for each agent.
+
+    Args:
+        plan: what the agents want.
+        setting: the band of local prices and the scarcity beyond it.
+        order_agent, order_bus: [2 n_agents] owner and bus of each column, firm orders first.
+        step_h: length of the interval.
+
+    An agent nets its own devices first: surplus that its battery wants, or load that its battery wants to serve, never
+    comes to market. The firm order is willing to pay (take) any price of the band. Eagerness *e* of the flexible one
+    buys at ``limit(e)`` and sells at ``limit(-e)``; ``limit`` rises from the lower scarcity price (-1) over the lower
+    edge (-1/2) and the upper edge (+1/2) to the upper scarcity price (+1).
+    """
+    xp = namespace(plan.wish_kw)
+    firm_ukwh = to_micro(plan.firm_kw * step_h)
+    flexible_ukwh = to_micro_towards_zero(plan.wish_kw * step_h)
+    opposite = (firm_ukwh > 0) & (flexible_ukwh < 0) | (firm_ukwh < 0) & (flexible_ukwh > 0)
+    netted_ukwh = xp.where(opposite, xp.minimum(xp.abs(firm_ukwh), xp.abs(flexible_ukwh)), 0)
+    flexible_sign = xp.astype(flexible_ukwh > 0, xp.int64) - xp.astype(flexible_ukwh < 0, xp.int64)
+    energy_ukwh = xp.concat(
+        [firm_ukwh + flexible_sign * netted_ukwh, flexible_ukwh - flexible_sign * netted_ukwh], axis=1
+    )
+
+    low, high = setting.export_ucur_per_kwh[:, None], setting.import_ucur_per_kwh[:, None]
+    below, above = setting.export_scarcity_ucur_per_kwh[:, None], setting.import_scarcity_ucur_per_kwh[:, None]
+    firm_limit = xp.where(firm_ukwh > 0, high + above, low - below)
+    lean = xp.where(flexible_ukwh < 0, -plan.eagerness, plan.eagerness)
+    inside = low + (high - low) * (lean + 0.5)
+    limit = xp.where(
+        lean > 0.5, high + above * (2 * lean - 1), xp.where(lean < -0.5, low + below * (2 * lean + 1), inside)
+    )
+    flexible_limit = xp.astype(xp.rint(limit), xp.int64)
+    orders = Orders(energy_ukwh, xp.concat([firm_limit, flexible_limit], axis=1), order_agent, order_bus)
+    return Bids(orders, netted_ukwh, flexible_sign)
+
+
+def flexible_fill_ukwh(bids: Bids, clearing: Clearing) -> Array:
+    """Energy that each flexible device may move, [n_envs, n_agents]: what its order filled and what it nets at home."""
+    n_agents = bids.netted_ukwh.shape[1]
+    filled = clearing.traded_ukwh[:, n_agents:] + clearing.outside_ukwh[:, n_agents:]
+    return filled + bids.flexible_sign * bids.netted_ukwh
+
+
+def eagerness_of(limit_cur: Array, low_cur: Array, high_cur: Array, above_cur: Array, buys: Array) -> Array:
+    """Give the eagerness whose order has a wanted limit price; the inverse of the map in ``bid``.
+
+    Args:
+        limit_cur: wanted limit as a price of the local market.
+        low_cur, high_cur: edges of the band.
+        above_cur: scarcity beyond either edge, > 0.
+        buys: whether the order buys.
+    """
+    xp = namespace(limit_cur)
+    width = xp.maximum(high_cur - low_cur, 1e-9)
+    lean = xp.where(
+        limit_cur > high_cur,
+        0.5 + 0.5 * (limit_cur - high_cur) / above_cur,
+        xp.where(limit_cur < low_cur, -0.5 - 0.5 * (low_cur - limit_cur) / above_cur, (limit_cur - low_cur) / width - 0.5),
+    )
+    return xp.clip(xp.where(buys, lean, -lean), -1.0, 1.0)

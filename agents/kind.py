@@ -1,0 +1,176 @@
+"""The contract of a kind of agents, and the tools that kinds share.
+
+A kind is one file in ``agents/kinds/`` with a frozen dataclass ``Config`` (its table in a scenario, with units in the
+names and checks in ``__post_init__``) and the functions of ``Kind``. Functions take and give arrays with one column an
+agent of the kind; nothing in them loops over agents or environments.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+import gridbazaar.agents.kinds
+from gridbazaar.agents.plan import Plan, View
+from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.chance import between, uniform
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One component of an action or an observation."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    doc: str
+
+
+POWER = Column(
+    "power", "1", -1.0, 1.0, "a >= 0: share of the largest feasible draw, a < 0: of the largest release, 0 rests"
+)
+EAGERNESS = Column(
+    "eagerness", "1", -1.0, 1.0, "sets the limit price: +1 is filled at any price, -1 is the least willing"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The bank's series in the core's array library; gathered by (index, step)."""
+
+    load_kw: Array  # [n_homes, n_steps]
+    pv_kw_per_kwp: Array  # [n_roofs, n_steps]
+    load_next_kw: Array  # [n_homes, n_steps] what is expected one step ahead
+    pv_next_kw_per_kwp: Array  # [n_roofs, n_steps]
+    load_outlook_kw: Array  # [n_homes, n_steps] what is expected a day ahead
+    pv_outlook_kw_per_kwp: Array  # [n_roofs, n_steps]
+    step_h: float
+    n_steps: int  # of an episode
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What a kind may use to draw its episodes, on the host."""
+
+    keys: NDArray[np.uint64]  # [n_envs]
+    day: NDArray[np.int64]  # [n_envs] day of the bank on whose noon the episode begins
+    bank: Any  # data.bank.Bank
+    step_h: float
+    n_steps: int
+
+    def unit(self, stream: str, n: int) -> NDArray[np.float64]:
+        """[n_envs, n] numbers in [0, 1) of a stream named after kind and purpose."""
+        return uniform(self.keys, stream, n)
+
+    def within(self, stream: str, n: int, limits: Range) -> NDArray[np.float64]:
+        """[n_envs, n] numbers between two limits."""
+        return between(self.unit(stream, n), *limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Meters:
+    """Power at the meters of a kind, one column a meter; before or after the wires had their say."""
+
+    fixed_kw: Array  # [n_envs, n_meters] must-serve draw
+    pv_kw: Array  # [n_envs, n_meters] >= 0, may be curtailed
+    device_kw: Array  # [n_envs, n_meters] > 0 draws, may be curtailed
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What happened behind the meters of a kind; the second gate to integers."""
+
+    device: Any
+    firm_ukwh: Array  # [n_envs, n_kind] int64
+    flexible_ukwh: Array  # [n_envs, n_kind] int64
+    load_kwh: Array  # [n_envs, n_kind]
+    pv_kwh: Array  # [n_envs, n_kind]
+    loss_kwh: Array  # [n_envs, n_kind]
+    released_kwh: Array  # [n_envs, n_kind] to the grid side, >= 0
+    unserved_kwh: Array  # [n_envs, n_kind]
+
+
+class Kind(Protocol):
+    """The functions of a kind's module."""
+
+    Config: Any
+    ACTIONS: tuple[Column, ...]
+    IS_BRP: bool  # its residual goes to the imbalance price, not to a tariff
+    CONNECTIONS: int  # grid connections an agent of the kind has of its own
+    FIRM_IS_CHOSEN: bool  # whether its firm energy follows from earlier decisions (a car's) or from life (a home's)
+
+    def draw(self, config: Any, draw: Draw) -> Any:
+        """Draw the parameters of each episode; NumPy arrays [n_envs, n_kind, ...]."""
+
+    def scale(self, params: Any, factor: Array) -> Any:
+        """Resize stationary storage by [n_envs, 1]; kinds without any give ``params`` back."""
+
+    def start(self, params: Any) -> Any:
+        """Give the device state at the beginning of an episode."""
+
+    def view(self, device: Any, params: Any, series: Series, step: Array, t: Array) -> View:
+        """Look at the devices before the interval ``step`` of the bank, ``t`` of the episode ([n_envs] both)."""
+
+    def plan(self, action: Array, view: View) -> Plan:
+        """Turn actions [n_envs, n_kind, 2] into what the agents want."""
+
+    def meters(self, fill_kw: Array, view: View, device: Any, params: Any, series: Series, step: Array) -> Meters:
+        """Give the power at each meter when the flexible part was filled with ``fill_kw`` [n_envs, n_kind]."""
+
+    def move(self, meters: Meters, view: View, device: Any, params: Any, series: Series, t: Array) -> Moved:
+        """Move the energy that the wires allow; once, here."""
+
+    def outlook_kw(self, params: Any, series: Series, step: Array) -> tuple[Array, Array] | None:
+        """Give must-serve load and PV expected a day ahead, [n_envs, n_kind] each; None: never any."""
+
+    def storage_kwh(self, params: Any) -> Array:
+        """Give the stationary storage of the kind, [n_envs]."""
+
+    def rent_cur_per_day(self, params: Any) -> Array | None:
+        """Give the rent that the kind owes for the device at each of its meters, [n_envs, n_meters]; None: none."""
+
+    def n_meters(self, config: Any) -> int:
+        """Meters of all agents of the kind; a multiple of its count, an agent's meters side by side."""
+
+
+@lru_cache(maxsize=1)
+def kinds() -> dict[str, Kind]:
+    """Give all kinds by name, found by listing the folder."""
+    names = sorted(m.name for m in pkgutil.iter_modules(gridbazaar.agents.kinds.__path__))
+    return {n: import_module(f"gridbazaar.agents.kinds.{n}") for n in names}  # type: ignore[misc]
+
+
+def scaled_plan(action: Array, view: View) -> Plan:
+    """Read an action as shares of what is feasible: the plan of most kinds.
+
+    Args:
+        action: [n_envs, n_kind, 2] power and eagerness, clipped to [-1, 1] before.
+    """
+    xp = namespace(action)
+    power, eagerness = action[..., 0], action[..., 1]
+    wish_kw = xp.where(power >= 0, power * view.high_kw, -power * view.low_kw)
+    wish_kw = xp.where((xp.abs(wish_kw) < view.min_kw) & (view.firm_kw <= 0), 0.0, wish_kw)
+    return Plan(view.firm_kw, view.low_kw, view.high_kw, wish_kw, eagerness, action)
+
+
+def encode(wish_kw: Array, eagerness: Array, view: View) -> Array:
+    """Give the action [n_envs, n_agents, 2] by which an agent wants ``wish_kw``; the inverse of ``scaled_plan``."""
+    xp = namespace(wish_kw)
+    span_kw = xp.where(wish_kw >= 0, view.high_kw, -view.low_kw)
+    power = xp.where(span_kw > 1e-9, wish_kw / xp.maximum(span_kw, 1e-9), 0.0)
+    return xp.stack([xp.clip(power, -1.0, 1.0), xp.clip(eagerness, -1.0, 1.0)], axis=-1)
+
+
+def check_range(where: str, name: str, value: Range, low: float, high: float = float("inf")) -> None:
+    """Refuse a pair of limits that is out of order or out of bounds."""
+    if not (low <= value[0] <= value[1] <= high):
+        raise ValueError(f"{where}.{name}: expected two numbers, {low} <= first <= second <= {high}, got {value}")

@@ -1,0 +1,165 @@
+"""Prosumer: a home with load, perhaps PV, perhaps a battery behind its meter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gridbazaar.agents.kind import EAGERNESS, POWER, Draw, Meters, Moved, Range, Series, check_range, scaled_plan
+from gridbazaar.agents.plan import Plan, View
+from gridbazaar.agents.storage import Storage, limits_kw, move_kwh
+from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
+
+ACTIONS = (POWER, EAGERNESS)
+IS_BRP = False
+CONNECTIONS = 1
+FIRM_IS_CHOSEN = False
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Table ``[prosumer]`` of a scenario. Pairs are limits of what an episode draws."""
+
+    count: int = 12
+    load_scale: Range = (1.0, 1.0)
+    pv_share: Range = (0.5, 1.0)  # of homes that have PV
+    pv_kwp: Range = (3.0, 9.0)
+    battery_share: Range = (0.3, 0.7)  # of homes that have a battery
+    battery_kwh: Range = (5.0, 10.0)  # usable; resized where the scenario sets a storage share
+    battery_h: float = 2.0  # usable energy over rated power
+    start_frac: Range = (0.1, 0.5)
+    eta_ch: float = 0.95
+    eta_dis: float = 0.95
+    loss_per_h: float = 0.0001
+    wear_cur_per_kwh: float = 0.04  # per kWh released
+    follow_meter: bool = False  # the battery absorbs its home's deviation from the forecast
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ValueError(f"prosumer.count: expected at least 1, got {self.count}")
+        check_range("prosumer", "load_scale", self.load_scale, 0.0)
+        check_range("prosumer", "pv_share", self.pv_share, 0.0, 1.0)
+        check_range("prosumer", "pv_kwp", self.pv_kwp, 0.0)
+        check_range("prosumer", "battery_share", self.battery_share, 0.0, 1.0)
+        check_range("prosumer", "battery_kwh", self.battery_kwh, 0.0)
+        check_range("prosumer", "start_frac", self.start_frac, 0.0, 1.0)
+        check_range("prosumer", "eta_ch, eta_dis", (self.eta_ch, self.eta_dis)[:: 1 if self.eta_ch <= self.eta_dis else -1], 0.01, 1.0)
+        if self.battery_h <= 0:
+            raise ValueError(f"prosumer.battery_h: expected a positive number of hours, got {self.battery_h}")
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    home: Array  # [n_envs, n_kind] int64, row of the bank's loads
+    roof: Array  # [n_envs, n_kind] int64, row of the bank's PV
+    load_scale: Array  # [n_envs, n_kind]
+    pv_kwp: Array  # [n_envs, n_kind], 0 without PV
+    capacity_kwh: Array  # [n_envs, n_kind], 0 without a battery
+    start_frac: Array  # [n_envs, n_kind]
+    config: Config
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    energy_kwh: Array  # [n_envs, n_kind]
+
+
+def draw(config: Config, draw: Draw) -> Params:
+    n = config.count
+    n_homes, n_roofs = draw.bank.load_kw.shape[0], draw.bank.pv_kw_per_kwp.shape[0]
+    first = (draw.unit("prosumer.home", 1) * n_homes).astype(np.int64)
+    has_pv = draw.unit("prosumer.has_pv", n) < draw.within("prosumer.pv_share", 1, config.pv_share)
+    has_battery = draw.unit("prosumer.has_battery", n) < draw.within("prosumer.battery_share", 1, config.battery_share)
+    return Params(
+        home=(first + np.arange(n)) % n_homes,
+        roof=np.minimum((draw.unit("prosumer.roof", n) * n_roofs).astype(np.int64), n_roofs - 1),
+        load_scale=draw.within("prosumer.load_scale", n, config.load_scale),
+        pv_kwp=draw.within("prosumer.pv_kwp", n, config.pv_kwp) * has_pv,
+        capacity_kwh=draw.within("prosumer.battery_kwh", n, config.battery_kwh) * has_battery,
+        start_frac=draw.within("prosumer.start_frac", n, config.start_frac),
+        config=config,
+    )
+
+
+def scale(params: Params, factor: Array) -> Params:
+    return replace(params, capacity_kwh=params.capacity_kwh * factor)
+
+
+def _storage(params: Params) -> Storage:
+    config = params.config
+    power_kw = params.capacity_kwh / config.battery_h
+    return Storage(0.0, params.capacity_kwh, power_kw, power_kw, config.eta_ch, config.eta_dis, config.loss_per_h)
+
+
+def start(params: Params) -> Device:
+    return Device(params.capacity_kwh * params.start_frac)
+
+
+def view(device: Device, params: Params, series: Series, step: Array, t: Array) -> View:
+    xp = namespace(device.energy_kwh)
+    config, rows = params.config, step[:, None]
+    load_kw = series.load_next_kw[params.home, rows] * params.load_scale
+    firm_kw = load_kw - series.pv_next_kw_per_kwp[params.roof, rows] * params.pv_kwp
+    low_kw, high_kw = limits_kw(device.energy_kwh, _storage(params), series.step_h)
+    zero, has = xp.zeros_like(firm_kw), params.capacity_kwh > 0
+    return View(
+        firm_kw=firm_kw, low_kw=low_kw, high_kw=high_kw,
+        stored_kwh=device.energy_kwh, room_kwh=params.capacity_kwh - device.energy_kwh,
+        capacity_kwh=params.capacity_kwh, power_kw=params.capacity_kwh / config.battery_h, min_kw=zero,
+        eta_ch=zero + config.eta_ch, eta_dis=zero + config.eta_dis,
+        wear_cur_per_kwh=zero + config.wear_cur_per_kwh, need_kwh=zero,
+        left_h=zero + ((series.n_steps - t) * series.step_h)[:, None],
+        is_stationary=has, has_device=has, is_active=has,
+    )  # fmt: skip
+
+
+def plan(action: Array, view: View) -> Plan:
+    return scaled_plan(action, view)
+
+
+def meters(fill_kw: Array, view: View, device: Device, params: Params, series: Series, step: Array) -> Meters:
+    xp = namespace(fill_kw)
+    rows = step[:, None]
+    load_kw = series.load_kw[params.home, rows] * params.load_scale
+    pv_kw = series.pv_kw_per_kwp[params.roof, rows] * params.pv_kwp
+    if params.config.follow_meter:
+        deviation_kw = load_kw - pv_kw - view.firm_kw
+        fill_kw = xp.clip(fill_kw - deviation_kw, view.low_kw, view.high_kw)
+    return Meters(load_kw, pv_kw, fill_kw)
+
+
+def move(meters: Meters, view: View, device: Device, params: Params, series: Series, t: Array) -> Moved:
+    xp = namespace(meters.device_kw)
+    flexible_ukwh = to_micro_towards_zero(meters.device_kw * series.step_h)
+    drawn_kwh = from_micro(flexible_ukwh)
+    after_kwh, loss_kwh = move_kwh(device.energy_kwh, drawn_kwh / series.step_h, _storage(params), series.step_h)
+    return Moved(
+        device=Device(after_kwh),
+        firm_ukwh=to_micro((meters.fixed_kw - meters.pv_kw) * series.step_h),
+        flexible_ukwh=flexible_ukwh,
+        load_kwh=meters.fixed_kw * series.step_h,
+        pv_kwh=meters.pv_kw * series.step_h,
+        loss_kwh=loss_kwh,
+        released_kwh=xp.maximum(-drawn_kwh, 0.0),
+        unserved_kwh=xp.zeros_like(drawn_kwh),
+    )
+
+
+def n_meters(config: Config) -> int:
+    return config.count
+
+
+def outlook_kw(params: Params, series: Series, step: Array) -> tuple[Array, Array] | None:
+    rows = step[:, None]
+    load_kw = series.load_outlook_kw[params.home, rows] * params.load_scale
+    return load_kw, series.pv_outlook_kw_per_kwp[params.roof, rows] * params.pv_kwp
+
+
+def storage_kwh(params: Params) -> Array:
+    return params.capacity_kwh.sum(1)
+
+
+def rent_cur_per_day(params: Params) -> Array | None:
+    return None

@@ -1,0 +1,151 @@
+"""VPP: an aggregator that trades enrolled home batteries spread over the feeder as one.
+
+Each enrolled battery has one controller, the VPP; it is sub-metered, leaves its owner's net and is traded by the VPP as
+balance-responsible party, which pays the owner a rent. Power is shared in proportion to each device's headroom.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gridbazaar.agents.kind import EAGERNESS, POWER, Draw, Meters, Moved, Range, Series, check_range, scaled_plan
+from gridbazaar.agents.plan import Plan, View
+from gridbazaar.agents.storage import Storage, limits_kw, move_kwh
+from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.units import from_micro, to_micro_towards_zero
+
+ACTIONS = (POWER, EAGERNESS)
+IS_BRP = True
+CONNECTIONS = 0
+FIRM_IS_CHOSEN = False
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Table ``[vpp]`` of a scenario. Pairs are limits of what an episode draws."""
+
+    count: int = 2
+    devices: int = 10  # enrolled batteries a VPP
+    capacity_kwh: Range = (3.0, 6.0)  # usable, each; resized where the scenario sets a storage share
+    duration_h: float = 2.0
+    start_frac: Range = (0.1, 0.5)
+    eta_ch: float = 0.95
+    eta_dis: float = 0.95
+    loss_per_h: float = 0.0001
+    wear_cur_per_kwh: float = 0.04  # per kWh released
+    rent_cur_per_kwh_day: float = 0.02  # paid to the owner for each enrolled kWh and day
+
+    def __post_init__(self) -> None:
+        if self.count < 0 or self.devices < 1:
+            raise ValueError(f"vpp: expected count >= 0 and devices >= 1, got {self.count} and {self.devices}")
+        check_range("vpp", "capacity_kwh", self.capacity_kwh, 0.0)
+        check_range("vpp", "start_frac", self.start_frac, 0.0, 1.0)
+        for name in ("eta_ch", "eta_dis"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"vpp.{name}: expected a number in (0, 1], got {getattr(self, name)}")
+        if self.duration_h <= 0:
+            raise ValueError(f"vpp.duration_h: expected a positive number of hours, got {self.duration_h}")
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    capacity_kwh: Array  # [n_envs, n_kind, n_devices]
+    start_frac: Array  # [n_envs, n_kind, n_devices]
+    config: Config
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    energy_kwh: Array  # [n_envs, n_kind, n_devices]
+
+
+def draw(config: Config, draw: Draw) -> Params:
+    n, shape = config.count * config.devices, (-1, config.count, config.devices)
+    return Params(
+        capacity_kwh=draw.within("vpp.capacity_kwh", n, config.capacity_kwh).reshape(shape),
+        start_frac=draw.within("vpp.start_frac", n, config.start_frac).reshape(shape),
+        config=config,
+    )
+
+
+def scale(params: Params, factor: Array) -> Params:
+    return replace(params, capacity_kwh=params.capacity_kwh * factor[..., None])
+
+
+def storage(params: Params) -> Storage:
+    config = params.config
+    power_kw = params.capacity_kwh / config.duration_h
+    return Storage(0.0, params.capacity_kwh, power_kw, power_kw, config.eta_ch, config.eta_dis, config.loss_per_h)
+
+
+def start(params: Params) -> Device:
+    return Device(params.capacity_kwh * params.start_frac)
+
+
+def view(device: Device, params: Params, series: Series, step: Array, t: Array) -> View:
+    xp = namespace(device.energy_kwh)
+    config = params.config
+    low_kw, high_kw = limits_kw(device.energy_kwh, storage(params), series.step_h)
+    stored_kwh, capacity_kwh = xp.sum(device.energy_kwh, axis=2), xp.sum(params.capacity_kwh, axis=2)
+    zero, has = xp.zeros_like(stored_kwh), capacity_kwh > 0
+    return View(
+        firm_kw=zero, low_kw=xp.sum(low_kw, axis=2), high_kw=xp.sum(high_kw, axis=2),
+        stored_kwh=stored_kwh, room_kwh=capacity_kwh - stored_kwh,
+        capacity_kwh=capacity_kwh, power_kw=capacity_kwh / config.duration_h, min_kw=zero,
+        eta_ch=zero + config.eta_ch, eta_dis=zero + config.eta_dis,
+        wear_cur_per_kwh=zero + config.wear_cur_per_kwh, need_kwh=zero,
+        left_h=zero + ((series.n_steps - t) * series.step_h)[:, None],
+        is_stationary=has, has_device=has, is_active=has,
+    )  # fmt: skip
+
+
+def plan(action: Array, view: View) -> Plan:
+    return scaled_plan(action, view)
+
+
+def meters(fill_kw: Array, view: View, device: Device, params: Params, series: Series, step: Array) -> Meters:
+    """Share the filled power over the devices in proportion to headroom; no device passes its own limit."""
+    xp = namespace(fill_kw)
+    low_kw, high_kw = limits_kw(device.energy_kwh, storage(params), series.step_h)
+    draw_share = xp.maximum(fill_kw, 0.0) / xp.maximum(view.high_kw, 1e-12)
+    release_share = xp.minimum(fill_kw, 0.0) / xp.minimum(view.low_kw, -1e-12)
+    device_kw = (draw_share[..., None] * high_kw + release_share[..., None] * low_kw).reshape(fill_kw.shape[0], -1)
+    zero = xp.zeros_like(device_kw)
+    return Meters(zero, zero, device_kw)
+
+
+def move(meters: Meters, view: View, device: Device, params: Params, series: Series, t: Array) -> Moved:
+    xp = namespace(meters.device_kw)
+    shape = device.energy_kwh.shape
+    drawn_ukwh = to_micro_towards_zero(meters.device_kw * series.step_h).reshape(shape)
+    drawn_kwh = from_micro(drawn_ukwh)
+    after_kwh, loss_kwh = move_kwh(device.energy_kwh, drawn_kwh / series.step_h, storage(params), series.step_h)
+    flexible_ukwh = xp.sum(drawn_ukwh, axis=2)
+    zero = xp.zeros_like(view.firm_kw)
+    return Moved(
+        device=Device(after_kwh),
+        firm_ukwh=xp.zeros_like(flexible_ukwh),
+        flexible_ukwh=flexible_ukwh,
+        load_kwh=zero,
+        pv_kwh=zero,
+        loss_kwh=xp.sum(loss_kwh, axis=2),
+        released_kwh=xp.sum(xp.maximum(-drawn_kwh, 0.0), axis=2),
+        unserved_kwh=zero,
+    )
+
+
+def n_meters(config: Config) -> int:
+    return config.count * config.devices
+
+
+def outlook_kw(params: Params, series: Series, step: Array) -> tuple[Array, Array] | None:
+    return None
+
+
+def storage_kwh(params: Params) -> Array:
+    return params.capacity_kwh.sum(2).sum(1)
+
+
+def rent_cur_per_day(params: Params) -> Array | None:
+    rent = params.capacity_kwh * params.config.rent_cur_per_kwh_day
+    return rent.reshape(rent.shape[0], -1)

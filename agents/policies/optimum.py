@@ -1,0 +1,171 @@
+"""Optimum: the copper-plate community's cheapest schedule with perfect foresight, by linear programming (HiGHS).
+
+Its objective is a lower bound on what any policy can reach: devices of a VPP are pooled, the charger's least power and
+the wires are left out. ``Policy`` plays the schedule, so that bound and replay can be compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbazaar.agents.kind import encode
+from gridbazaar.agents.policy import Community, Foresight, Observation
+from gridbazaar.data.arrays import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The optimum of each environment."""
+
+    power_kw: NDArray[np.float64]  # [n_envs, n_agents, n_steps] of the flexible device, > 0 draws
+    cost_cur: NDArray[np.float64]  # [n_envs] bills without imbalance and standing charges + wear - value of what is left
+
+
+class _Program:
+    """Rows and columns of one linear program, collected as sparse triplets."""
+
+    def __init__(self) -> None:
+        self.cost: list[NDArray[np.float64]] = []
+        self.low: list[NDArray[np.float64]] = []
+        self.high: list[NDArray[np.float64]] = []
+        self.n = 0
+        self._eq: list[tuple[Any, Any, Any]] = []
+        self._eq_rhs: list[NDArray[np.float64]] = []
+        self.n_eq = 0
+
+    def columns(self, cost: Array, low: Array, high: Array) -> NDArray[np.int64]:
+        """Add variables of one shape; give their indices."""
+        cost, low, high = np.broadcast_arrays(cost, low, high)
+        self.cost.append(cost.ravel().astype(float))
+        self.low.append(low.ravel().astype(float))
+        self.high.append(high.ravel().astype(float))
+        index = self.n + np.arange(cost.size).reshape(cost.shape)
+        self.n += cost.size
+        return index
+
+    def equal(self, terms: list[tuple[Array, Array]], rhs: Array) -> None:
+        """Add rows ``sum(coefficient * variable) == rhs``; each term broadcasts to the rows' shape (or one more axis)."""
+        rhs = np.asarray(rhs, float)
+        rows = self.n_eq + np.arange(rhs.size).reshape(rhs.shape)
+        for index, coefficient in terms:
+            row = rows if index.ndim == rhs.ndim else rows[None]
+            row, index, coefficient = np.broadcast_arrays(row, index, coefficient)
+            self._eq.append((row.ravel(), index.ravel(), coefficient.ravel()))
+        self._eq_rhs.append(rhs.ravel())
+        self.n_eq += rhs.size
+
+    def solve(self) -> tuple[NDArray[np.float64], float]:
+        from scipy.optimize import linprog
+        from scipy.sparse import csr_array
+
+        row, column, value = (np.concatenate([t[i] for t in self._eq]) for i in range(3))
+        matrix = csr_array((value, (row, column)), shape=(self.n_eq, self.n))
+        bounds = np.stack([np.concatenate(self.low), np.concatenate(self.high)], axis=1)
+        result = linprog(
+            np.concatenate(self.cost), A_eq=matrix, b_eq=np.concatenate(self._eq_rhs), bounds=bounds, method="highs"
+        )
+        if result.status != 0:
+            raise RuntimeError(f"the optimum was not found: {result.message}")
+        return result.x, float(result.fun)
+
+
+def solve_optimum(episode: Foresight, step_h: float) -> Schedule:
+    """Find the cheapest schedule of each environment.
+
+    Args:
+        episode: the whole episode.
+        step_h: length of an interval.
+
+    The community pays the retailer's price at the upper edge for what it draws within the cap and the scarcity price
+    beyond, earns the export price, and bears the local charge on every kWh that an agent draws.
+    """
+    n_envs = episode.firm_kw.shape[0]
+    solved = [_solve_row(episode, e, step_h) for e in range(n_envs)]
+    return Schedule(np.stack([s[0] for s in solved]), np.array([s[1] for s in solved]))
+
+
+def _solve_row(episode: Foresight, e: int, step_h: float) -> tuple[NDArray[np.float64], float]:
+    n_agents, n_steps = episode.firm_kw.shape[1:]
+    upper, export = episode.upper_cur_per_kwh[e], episode.export_cur_per_kwh[e]
+    local, scarcity = episode.local_charge_cur_per_kwh[e], episode.scarcity_cur_per_kwh
+    program = _Program()
+    buy = program.columns(step_h * upper, 0.0, episode.import_cap_kw[e])
+    over = program.columns(step_h * (upper + scarcity), 0.0, np.inf)
+    sell = program.columns(-step_h * export, 0.0, episode.export_cap_kw[e])
+    spill = program.columns(-step_h * (export - scarcity), 0.0, np.inf)
+    draw = program.columns(step_h * local + np.zeros((n_agents, n_steps)), 0.0, np.inf)  # an agent's meter, both ways
+    send = program.columns(np.zeros((n_agents, n_steps)), 0.0, np.inf)
+
+    chosen = np.flatnonzero(episode.depart[e] > episode.arrive[e])
+    t = np.arange(n_steps)
+    plugged = (t >= episode.arrive[e][chosen, None]) & (t < episode.depart[e][chosen, None])
+
+    def of(x: Array) -> Array:
+        return x[e][chosen, None]
+
+    charge = program.columns(0.0, 0.0, of(episode.charge_kw) * plugged)
+    release = program.columns(step_h * of(episode.wear_cur_per_kwh), 0.0, of(episode.discharge_kw) * plugged)
+    worth = np.where((t == n_steps - 1) & of(episode.is_stationary), -episode.end_value_cur_per_kwh[e], 0.0)
+    floor = np.minimum(of(episode.floor_kwh), of(episode.start_kwh)) + np.zeros((len(chosen), n_steps))
+    leaves = (t + 1 == of(episode.depart)) & ~of(episode.is_stationary)
+    floor = np.where(leaves, np.maximum(floor, of(episode.required_kwh)), floor)
+    energy = program.columns(worth * of(episode.eta_dis), floor, of(episode.ceiling_kwh))
+
+    kept, hours = _decay(of(episode.loss_per_h), step_h)
+    terms = [
+        (energy, np.ones(energy.shape)),
+        (charge, -of(episode.eta_ch) * hours + np.zeros(energy.shape)),
+        (release, hours / of(episode.eta_dis) + np.zeros(energy.shape)),
+    ]
+    before = np.zeros(energy.shape)
+    before[:, 0] = (kept * of(episode.start_kwh))[:, 0]
+    rows = np.concatenate([energy[:, :1], energy[:, :-1]], axis=1)
+    carried = -kept * (t > 0) + np.zeros(energy.shape)
+    program.equal([*terms, (rows, carried)], before)
+
+    net = np.zeros((n_agents, n_steps))
+    has = np.zeros(n_agents, bool)
+    has[chosen] = True
+    program.equal(
+        [(draw[chosen], 1.0), (send[chosen], -1.0), (charge, -1.0), (release, 1.0)], episode.firm_kw[e][chosen]
+    )
+    if (~has).any():
+        program.equal([(draw[~has], 1.0), (send[~has], -1.0)], episode.firm_kw[e][~has])
+    program.equal([(buy, 1.0), (over, 1.0), (sell, -1.0), (spill, -1.0), (draw, -1.0), (send, 1.0)], net[0])
+    x, cost = program.solve()
+    power_kw = np.zeros((n_agents, n_steps))
+    power_kw[chosen] = x[charge] - x[release]
+    return power_kw, cost
+
+
+def _decay(loss_per_h: Array, step_h: float) -> tuple[Array, Array]:
+    rate = -np.log1p(-loss_per_h)
+    kept = np.exp(-rate * step_h)
+    return kept, np.where(rate > 0, (1 - kept) / np.maximum(rate, 1e-300), step_h)
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    schedule: Schedule
+    t: int
+
+
+class Policy:
+    needs_forecasts = False
+    needs_foresight = True
+
+    def start(self, community: Community, rng: np.random.Generator, episode: Foresight | None = None) -> Any:
+        if episode is None:
+            raise ValueError("optimum: needs the episode's foresight; it is an evaluation policy")
+        return _Memory(solve_optimum(episode, community.step_h), 0)
+
+    def act(self, observation: Observation, memory: Any) -> tuple[Array, Any]:
+        view = observation.view
+        wish_kw = memory.schedule.power_kw[:, :, memory.t]
+        wish_kw = np.where(view.is_stationary, wish_kw, wish_kw - view.firm_kw)
+        wish_kw = np.clip(wish_kw, view.low_kw, view.high_kw)
+        return encode(wish_kw, np.ones_like(wish_kw), view), replace(memory, t=memory.t + 1)

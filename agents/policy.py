@@ -1,0 +1,113 @@
+"""The contract of a policy, what it sees, and how policies are found by name."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+
+import gridbazaar.agents.policies
+from gridbazaar.agents.plan import View
+from gridbazaar.data.arrays import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Community:
+    """What every policy knows of the community it acts in."""
+
+    agents: tuple[str, ...]
+    kind_slices: Mapping[str, slice]
+    step_h: float
+    n_steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forecasts:
+    """What is known or expected for the rest of the episode, as of now; padded with the last value."""
+
+    retail_cur_per_kwh: Array  # [n_envs, horizon] retail price with all charges
+    export_cur_per_kwh: Array  # [n_envs, horizon] feed-in price
+    local_charge_cur_per_kwh: Array  # [n_envs, horizon] what a buyer pays on a local kWh beside its price
+    net_kw: Array  # [n_envs, n_agents, horizon] must-serve load minus PV
+    import_cap_kw: Array  # [n_envs] what the connection carries at the tariff
+    export_cap_kw: Array  # [n_envs]
+    scarcity_cur_per_kwh: float  # beyond either cap
+    end_value_cur_per_kwh: Array  # [n_envs] worth of a kWh that could be delivered after the end
+    inside: Array  # [n_envs, horizon] bool, before the end of the episode
+    step_h: float
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What policies see."""
+
+    features: Array  # [n_envs, n_agents, n_features] float32 named and bounded by ``envs/observe.py``
+    mask: Array  # [n_envs, n_agents] bool, the agent has something to decide now
+    view: View  # [n_envs, n_agents] the same in physical units, for policies that think in kW
+    forecasts: Forecasts | None = None  # only for policies that ask
+
+
+@dataclass(frozen=True, slots=True)
+class Foresight:
+    """The whole episode as it will be, for the optimum alone; [n_envs, n_agents(, n_steps)] unless said."""
+
+    firm_kw: Array  # [n_envs, n_agents, n_steps] what homes will bid as firm (or will draw, see ``absorbs``)
+    upper_cur_per_kwh: Array  # [n_envs, n_steps] upper edge of the band of local prices
+    export_cur_per_kwh: Array  # [n_envs, n_steps]
+    local_charge_cur_per_kwh: Array  # [n_envs, n_steps]
+    import_cap_kw: Array  # [n_envs]
+    export_cap_kw: Array  # [n_envs]
+    scarcity_cur_per_kwh: float
+    end_value_cur_per_kwh: Array  # [n_envs]
+    start_kwh: Array  # stored at the beginning or on arrival
+    floor_kwh: Array
+    ceiling_kwh: Array
+    charge_kw: Array
+    discharge_kw: Array
+    eta_ch: Array
+    eta_dis: Array
+    loss_per_h: Array
+    wear_cur_per_kwh: Array
+    arrive: Array  # int64, first step with a device
+    depart: Array  # int64, first step without it again
+    required_kwh: Array  # at departure, 0 for stationary storage
+    is_stationary: Array  # bool
+
+
+class Policy(Protocol):
+    """Chooses actions for all agents. Memory is a value of the policy's own."""
+
+    needs_forecasts: bool
+    needs_foresight: bool
+
+    def start(self, community: Community, rng: np.random.Generator, episode: Foresight | None = None) -> Any:
+        """Begin an episode; give the first memory."""
+
+    def act(self, observation: Observation, memory: Any) -> tuple[Array, Any]:
+        """Give actions [n_envs, n_agents, 2] in [-1, 1] and the next memory."""
+
+
+def list_policies() -> list[str]:
+    """Give the names of all policies, found by listing the folder."""
+    return sorted(m.name for m in pkgutil.iter_modules(gridbazaar.agents.policies.__path__))
+
+
+def load_policy(name: str, **options: Any) -> Policy:
+    """Give a policy by name, or a trained one by the folder of its run.
+
+    Raises:
+        ValueError: the name is neither a policy nor a folder that holds a run.
+    """
+    if name in list_policies() and name != "trained":
+        policy: Policy = import_module(f"gridbazaar.agents.policies.{name}").Policy(**options)
+        return policy
+    from gridbazaar.agents.policies.trained import is_run, load_run
+
+    if is_run(name):
+        return load_run(name, **options)
+    listed = ", ".join(n for n in list_policies() if n != "trained")
+    raise ValueError(f"policy: expected one of {listed}, or the folder of a training run, got {name!r}")

@@ -1,0 +1,292 @@
+"""The core: one market interval for a whole batch, as a pure function of arrays.
+
+``Core.step`` is the only place that knows the order of an interval. It draws nothing, keeps nothing and changes
+nothing in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbazaar.agents.bid import bid, flexible_fill_ukwh
+from gridbazaar.agents.kind import Meters, Moved
+from gridbazaar.agents.plan import Plan, View, join
+from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.units import from_micro, to_micro
+from gridbazaar.envs.episode import draw_episode
+from gridbazaar.envs.reward import Outcome, potential_cur, reward
+from gridbazaar.envs.scenario import Scenario, load_scenario
+from gridbazaar.envs.state import Episode, State, Transition
+from gridbazaar.envs.world import make_world
+from gridbazaar.market.mechanisms import load_mechanism
+from gridbazaar.market.orders import Setting
+from gridbazaar.market.settlement import Delivery, Rates, Terms, settle
+from gridbazaar.market.tariffs import load_tariff
+
+
+class Core:
+    """A batch of communities of one scenario.
+
+    Args:
+        scenario: a scenario or its name.
+        n_envs: rows of the batch.
+        backend: numpy (the reference) or torch.
+        device: torch device.
+        dtype: float64 (default) or float32, of the physics.
+
+    ``state = core.reset(seeds)``; ``state, transition = core.step(state, action)`` with actions
+    ``[n_envs, n_agents, 2]`` in [-1, 1]: what lies outside is clipped and counted in ``state.n_clipped``.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario | str,
+        n_envs: int = 1,
+        *,
+        backend: str = "numpy",
+        device: str = "cpu",
+        dtype: str = "float64",
+    ) -> None:
+        if n_envs < 1:
+            raise ValueError(f"n_envs: expected at least 1, got {n_envs}")
+        if backend not in ("numpy", "torch") or dtype not in ("float64", "float32"):
+            raise ValueError(f"expected backend numpy or torch, dtype float64 or float32; got {backend!r}, {dtype!r}")
+        self.scenario = load_scenario(scenario)
+        self.n_envs = n_envs
+        self._arguments = (backend, device, dtype)
+        self._to_array = _converter(backend, device, dtype)
+        self.world = make_world(self.scenario, self._to_array)
+        self.mechanism = load_mechanism(self.scenario.mechanism, **self.scenario.mechanism_options)
+        self.n_agents = self.world.n_agents
+        self.n_steps = self.scenario.n_steps
+        fixed = load_tariff(self.scenario.tariff, **self.scenario.tariff_options).fixed_cur_per_day
+        self._fixed_ucur = round(fixed * 1e6 * self.scenario.hours / 24)
+        self._tan_phi = (1 / self.scenario.power_factor**2 - 1) ** 0.5
+        self._scarcity_ucur = round(self.scenario.connection.scarcity_cur_per_kwh * 1e6)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (self.scenario, self.n_envs, *self._arguments)
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        return self.scenario.agent_names
+
+    def reset(self, seeds: int | Sequence[int] | NDArray[np.int64] = 0, *, split: str = "train") -> State:
+        """Begin an episode in every row.
+
+        Args:
+            seeds: [n_envs] numbers of the episodes in their split, or one number: row *i* gets ``seeds + i``.
+            split: train, validation or test.
+        """
+        numbers = np.asarray(seeds, np.int64)
+        numbers = numbers + np.arange(self.n_envs) if numbers.ndim == 0 else numbers
+        if numbers.shape != (self.n_envs,) or (numbers < 0).any():
+            raise ValueError(f"seeds: expected {self.n_envs} numbers >= 0 or one, got {seeds!r}")
+        episode = draw_episode(self.world, split, numbers, self._to_array)
+        devices = tuple(k.start(p) for k, p in zip(self.world.kinds, episode.params, strict=True))
+        t = self._to_array(np.zeros(self.n_envs, np.int64))
+        rates = self._rates(episode, t)
+        return State(
+            t=t,
+            episode=episode,
+            devices=devices,
+            view=self._view(devices, episode, t),
+            price_ucur_per_kwh=rates.energy + rates.network + rates.tax - rates.local_network - rates.local_tax,
+            traded_frac=0.0 * episode.import_cap_kw,
+            net_kw=0.0 * episode.import_cap_kw,
+            community_error_kw=0.0 * episode.import_cap_kw,
+            n_clipped=0 * t,
+        )
+
+    def step(self, state: State, action: Array) -> tuple[State, Transition]:
+        """Play one interval: plan, bid, clear, carry, move, settle, reward."""
+        world, episode, view = self.world, state.episode, state.view
+        xp, step_h = namespace(view.firm_kw), self.scenario.step_h
+        now = episode.start + state.t
+        rates = self._rates(episode, state.t)
+
+        plan, n_clipped = self._plan(action, view)
+        setting = self._setting(episode, rates)
+        bids = bid(plan, setting, world.order_agent, world.order_bus, step_h)
+        clearing = self.mechanism(bids.orders, setting)
+
+        fill_kw = from_micro(flexible_fill_ukwh(bids, clearing)) / step_h
+        wanted = self._meters(fill_kw, state, now)
+        flow = self._carry(wanted)
+        allowed = self._allow(wanted, flow)
+        moved = self._move(allowed, state)
+
+        firm_ukwh, flexible_ukwh = (xp.concat([getattr(m, n) for m in moved], axis=1) for n in _METERED)
+        curtailed_ukwh = self._curtailed_ukwh(wanted, allowed)
+        delivery = Delivery(firm_ukwh + flexible_ukwh, curtailed_ukwh, to_micro(flow.loss_kw * step_h))
+        bill = settle(bids.orders, clearing, setting, delivery, rates, self._terms(episode, state.t))
+
+        t = state.t + 1
+        ends = t >= self.n_steps
+        devices = tuple(m.device for m in moved)
+        after = self._view(devices, episode, t)
+        load_kwh, pv_kwh, loss_kwh, released_kwh, unserved_kwh = (
+            xp.concat([getattr(m, n) for m in moved], axis=1) for n in _FLOWS
+        )
+        wear_cur = released_kwh * view.wear_cur_per_kwh
+        left_cur = self._stored_value_cur(after, episode) * ends[:, None]
+        outcome = Outcome(
+            clearing, bill, rates, -bids.flexible_sign * bids.netted_ukwh, wear_cur, unserved_kwh, left_cur,
+            self._potential_cur(view, episode, state.t),
+            self._potential_cur(after, episode, xp.minimum(t, self.n_steps - 1)) * ~ends[:, None],
+        )  # fmt: skip
+        rewards, parts = reward(outcome, self.scenario.reward, world.firm_is_chosen)
+        transition = Transition(
+            state.t, view, plan, bids.orders, setting, clearing, flow, bids.netted_ukwh, firm_ukwh, flexible_ukwh,
+            delivery.metered_ukwh, curtailed_ukwh, load_kwh, pv_kwh, unserved_kwh, loss_kwh, wear_cur, left_cur,
+            bill, rewards, parts, rates, world.carbon_kg_per_kwh[now], ends,
+        )  # fmt: skip
+        return self._next(state, t, devices, after, transition, n_clipped), transition
+
+    def _plan(self, action: Array, view: View) -> tuple[Plan, Array]:
+        xp = namespace(view.firm_kw)
+        inside = xp.clip(action, -1.0, 1.0)
+        n_clipped = xp.sum(xp.astype(inside != action, xp.int64), axis=(1, 2))
+        blocks = [k.plan(inside[:, s], _columns(view, s)) for k, s in zip(self.world.kinds, self.world.slices, strict=True)]
+        return Plan(*(xp.concat([getattr(b, f.name) for b in blocks], axis=1) for f in fields(Plan))), n_clipped
+
+    def _view(self, devices: tuple[Any, ...], episode: Episode, t: Array) -> View:
+        step = episode.start + t
+        world = self.world
+        return join(
+            [k.view(d, p, world.series, step, t) for k, d, p in zip(world.kinds, devices, episode.params, strict=True)]
+        )
+
+    def _rates(self, episode: Episode, t: Array) -> Rates:
+        step = episode.start + t
+        return Rates(*(getattr(self.world.rates, f.name)[step] for f in fields(Rates)))
+
+    def _setting(self, episode: Episode, rates: Rates) -> Setting:
+        upper = rates.energy + rates.network + rates.tax - rates.local_network - rates.local_tax
+        scarcity = 0 * upper + self._scarcity_ucur
+        step_h = self.scenario.step_h
+        caps = (to_micro(episode.import_cap_kw * step_h), to_micro(episode.export_cap_kw * step_h))
+        return Setting(upper, rates.export, *caps, scarcity, scarcity)
+
+    def _meters(self, fill_kw: Array, state: State, now: Array) -> Meters:
+        world, xp = self.world, namespace(fill_kw)
+        blocks = [
+            k.meters(fill_kw[:, s], _columns(state.view, s), d, p, world.series, now)
+            for k, s, d, p in zip(world.kinds, world.slices, state.devices, state.episode.params, strict=True)
+        ]
+        return Meters(*(xp.concat([getattr(b, f.name) for b in blocks], axis=1) for f in fields(Meters)))
+
+    def _carry(self, wanted: Meters) -> Any:
+        xp, at_bus = namespace(wanted.pv_kw), self.world.bus_of_meter
+        injection_kw = wanted.pv_kw + xp.maximum(-wanted.device_kw, 0.0)
+        fixed_kw = xp.matmul(wanted.fixed_kw, at_bus)
+        return self.world.grid.carry(
+            fixed_kw, xp.matmul(injection_kw, at_bus), xp.matmul(xp.maximum(wanted.device_kw, 0.0), at_bus),
+            self._tan_phi * fixed_kw, constraint=self.scenario.constraint,
+        )  # fmt: skip
+
+    def _allow(self, wanted: Meters, flow: Any) -> Meters:
+        if self.scenario.constraint == "none":
+            return wanted
+        xp, bus = namespace(wanted.pv_kw), self.world.meter_bus
+        keep_injection, keep_draw = flow.keep_injection[:, bus], flow.keep_draw[:, bus]
+        device_kw = wanted.device_kw * xp.where(wanted.device_kw > 0, keep_draw, keep_injection)
+        return Meters(wanted.fixed_kw, wanted.pv_kw * keep_injection, device_kw)
+
+    def _move(self, allowed: Meters, state: State) -> list[Moved]:
+        world = self.world
+        return [
+            k.move(_columns(allowed, m), _columns(state.view, s), d, p, world.series, state.t)
+            for k, m, s, d, p in zip(
+                world.kinds, world.meter_slices, world.slices, state.devices, state.episode.params, strict=True
+            )
+        ]
+
+    def _curtailed_ukwh(self, wanted: Meters, allowed: Meters) -> Array:
+        """Ordered curtailment by agent, [n_envs, n_agents]: injection withheld > 0, draw withheld < 0."""
+        xp = namespace(wanted.pv_kw)
+        if self.scenario.constraint == "none":
+            return xp.zeros((wanted.pv_kw.shape[0], self.n_agents), self.world.order_agent)
+        cut_kw = (wanted.pv_kw - allowed.pv_kw) + (allowed.device_kw - wanted.device_kw)
+        cut_ukwh = to_micro(cut_kw * self.scenario.step_h)
+        blocks = []
+        for s, m in zip(self.world.slices, self.world.meter_slices, strict=True):
+            n_kind = s.stop - s.start
+            block = cut_ukwh[:, m].reshape(cut_ukwh.shape[0], n_kind, -1)
+            blocks.append(xp.sum(block, axis=2))
+        return xp.concat(blocks, axis=1)
+
+    def _terms(self, episode: Episode, t: Array) -> Terms:
+        due = self._fixed_ucur * (t + 1) // self.n_steps - self._fixed_ucur * t // self.n_steps
+        connections = self.world.connections
+        return Terms(self.world.is_brp, connections, episode.rent_ucur, due[:, None] * connections[None, :])
+
+    def _stored_value_cur(self, view: View, episode: Episode) -> Array:
+        """Worth of what is left in stationary storage; what a car carries away beyond its need is not counted."""
+        return view.stored_kwh * view.eta_dis * view.is_stationary * episode.end_value_cur_per_kwh[:, None]
+
+    def _mean_price(self, view: View, episode: Episode, t: Array) -> Array:
+        """Mean retail price until departure or the end, [n_envs, n_agents]; ``t`` is inside the episode."""
+        xp, sums = namespace(view.firm_kw), episode.price_sum_cur_per_kwh
+        steps = xp.maximum(xp.astype(xp.rint(view.left_h / self.scenario.step_h), xp.int64), 1)
+        until = xp.minimum(t[:, None] + steps, self.n_steps)
+        span = xp.take_along_axis(sums, until, 1) - xp.take_along_axis(sums, t[:, None], 1)
+        return span / (until - t[:, None])
+
+    def _potential_cur(self, view: View, episode: Episode, t: Array) -> Array:
+        return potential_cur(view, self._mean_price(view, episode, t))
+
+    def _next(
+        self, state: State, t: Array, devices: tuple[Any, ...], view: View, happened: Transition, n_clipped: Array
+    ) -> State:
+        xp, step_h = namespace(view.firm_kw), self.scenario.step_h
+        filled = happened.clearing.traded_ukwh + happened.clearing.outside_ukwh
+        bought = xp.maximum(xp.sum(xp.maximum(filled, 0), axis=1), 1)
+        net_ukwh = xp.sum(happened.metered_ukwh, axis=1)
+        return State(
+            t=t,
+            episode=state.episode,
+            devices=devices,
+            view=view,
+            price_ucur_per_kwh=happened.clearing.price_ucur_per_kwh[:, 0],
+            traded_frac=xp.sum(xp.maximum(happened.clearing.traded_ukwh, 0), axis=1) / bought,
+            net_kw=from_micro(net_ukwh) / step_h,
+            community_error_kw=from_micro(net_ukwh - xp.sum(filled, axis=1)) / step_h,
+            n_clipped=state.n_clipped + n_clipped,
+        )
+
+
+_METERED = ("firm_ukwh", "flexible_ukwh")
+_FLOWS = ("load_kwh", "pv_kwh", "loss_kwh", "released_kwh", "unserved_kwh")
+
+
+def _columns(block: Any, columns: slice) -> Any:
+    """Cut a kind's columns out of a dataclass of [n_envs, n] arrays."""
+    return type(block)(*(getattr(block, f)[:, columns] for f in type(block).__slots__))
+
+
+def _rebuild(scenario: Scenario, n_envs: int, backend: str, device: str, dtype: str) -> Core:
+    return Core(scenario, n_envs, backend=backend, device=device, dtype=dtype)
+
+
+def _converter(backend: str, device: str, dtype: str) -> Any:
+    if backend == "numpy":
+        float_type = np.dtype(dtype)
+
+        def to_numpy(x: Any) -> Any:
+            x = np.asarray(x)
+            return x.astype(float_type) if x.dtype.kind == "f" and x.dtype != float_type else x
+
+        return to_numpy
+    import torch
+
+    def to_torch(x: Any) -> Any:
+        tensor = torch.as_tensor(x, device=device)
+        return tensor.to(getattr(torch, dtype)) if tensor.is_floating_point() else tensor
+
+    return to_torch

@@ -1,0 +1,200 @@
+"""Observations: one row of named, bounded features an agent, the same columns for every kind.
+
+Columns that mean nothing to a kind hold zero there. Prices are divided by ``PRICE_SCALE``, powers of the community by
+its connection or its homes, powers of an agent by ``POWER_SCALE``; nothing is normalised by running statistics.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gridbazaar.agents.kind import Column, kinds
+from gridbazaar.agents.policy import Forecasts, Observation
+from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.envs.core import Core
+from gridbazaar.envs.state import State
+
+PRICE_SCALE = 0.2
+"""Currency per kWh that counts as one."""
+POWER_SCALE = 5.0
+"""Kilowatts of an agent that count as one."""
+BLOCKS_H = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Hours ahead over which prices and the community's net load are averaged."""
+BOUND = 5.0
+
+
+def _price(name: str, doc: str) -> Column:
+    return Column(name, f"{PRICE_SCALE} currency/kWh", -BOUND, BOUND, doc)
+
+
+COMMON = (
+    Column("hour_sin", "1", -1, 1, "sine of the hour of the day"),
+    Column("hour_cos", "1", -1, 1, "cosine of the hour of the day"),
+    Column("remaining", "1", 0, 1, "share of the episode that is left"),
+    _price("retail_price", "retail price of the interval with all charges"),
+    _price("export_price", "feed-in price of the interval"),
+    _price("day_price", "mean retail price of the rest of the episode"),
+    *(_price(f"price_next_{h:g}h", f"mean retail price of the next {h:g} h less that of the interval") for h in BLOCKS_H),
+    Column("price_rank", "1", 0, 1, "share of the remaining intervals that are cheaper"),
+    _price("last_price", "last local price less the upper edge of the band"),
+    _price("band", "width of the band of local prices"),
+    Column("last_traded", "1", 0, 1, "share of the last filled demand that neighbours served"),
+    Column("community_now", "connection", -BOUND, BOUND, "expected must-serve net of all homes"),
+    *(
+        Column(f"community_next_{h:g}h", "connection", -BOUND, BOUND, f"mean expected net of the homes, next {h:g} h")
+        for h in BLOCKS_H
+    ),
+    Column("community_last", "connection", -BOUND, BOUND, "last metered net of the community"),
+    Column("connection", "2 kW/agent", 0, BOUND, "what the connection carries at the tariff"),
+    Column("storage_filled", "1", 0, 1, "share of all stationary storage that is filled, as the operator publishes it"),
+    Column("storage_size", "2 kWh/agent", 0, BOUND, "stationary storage of the community"),
+    Column("cars_need", "2 kWh/agent", 0, BOUND, "energy that plugged cars still need, as the operator publishes it"),
+)
+OWN = (
+    Column("active", "1", 0, 1, "the agent has something to decide now"),
+    Column("soc", "1", 0, 1, "stored energy over capacity"),
+    Column("capacity", "20 kWh", 0, BOUND, "usable capacity"),
+    Column("capacity_share", "1", 0, 1, "own share of all stationary storage"),
+    Column("can_draw", f"{POWER_SCALE} kW", 0, BOUND, "largest feasible draw"),
+    Column("can_release", f"{POWER_SCALE} kW", 0, BOUND, "largest feasible release"),
+    Column("firm", f"{POWER_SCALE} kW", -BOUND, BOUND, "must-serve draw expected, < 0 surplus"),
+    Column("need", "20 kWh", 0, BOUND, "energy to be stored before departure"),
+    Column("left", "24 h", 0, 1, "time until departure or the end"),
+    Column("laxity", "8 h", 0, BOUND, "time to spare if charged at full power"),
+    _price("window_price", "mean retail price until departure or the end, less that of the interval"),
+)
+
+
+def feature_columns() -> tuple[Column, ...]:
+    """All columns of the padded row: common, own, and one flag a kind."""
+    flags = tuple(Column(f"is_{name}", "1", 0, 1, f"the agent is of kind {name}") for name in kinds())
+    return (*COMMON, *OWN, *flags)
+
+
+def observe(core: Core, state: State, out: Array | None = None, *, forecasts: bool = False) -> Observation:
+    """Give what policies see of a state.
+
+    Args:
+        core: the core that the state belongs to.
+        state: the state.
+        out: [n_envs, n_agents, n_features] float32 to write into; none: a new array.
+        forecasts: also look ahead; costs time, so only policies that ask get it.
+    """
+    view = state.view
+    xp = namespace(view.firm_kw)
+    if out is None:
+        shape = (core.n_envs, core.n_agents, len(feature_columns()))
+        out = xp.zeros(shape, view.firm_kw, dtype=xp.float32)
+    common = xp.stack(_common(core, state, xp), axis=1)
+    n = len(COMMON)
+    out[:, :, :n] = xp.clip(common, -BOUND, BOUND)[:, None, :]
+    for j, column in enumerate(_own(core, state, xp)):
+        out[:, :, n + j] = column
+    out[:, :, n + len(OWN) :] = _flags(core, xp, view.firm_kw)
+    mask = view.is_active & ((view.high_kw > 0) | (view.low_kw < 0))
+    return Observation(out, mask, view, look_ahead(core, state) if forecasts else None)
+
+
+def _common(core: Core, state: State, xp: Any) -> list[Array]:
+    world, episode, view = core.world, state.episode, state.view
+    t, last = xp.minimum(state.t, core.n_steps - 1), core.n_steps
+    step = episode.start + t
+    rates = core._rates(episode, t)
+    retail = world.retail_cur_per_kwh[step]
+    upper = (rates.energy + rates.network + rates.tax - rates.local_network - rates.local_tax) / 1e6
+    export = rates.export / 1e6
+    angle = world.hour[step] * (2 * np.pi / 24)
+    cap_kw = xp.minimum(episode.import_cap_kw, 5.0 * core.n_agents)
+
+    def mean(sums: Array, hours: float) -> Array:
+        end = xp.minimum(t + max(1, round(hours / core.scenario.step_h)), last)
+        total = xp.take_along_axis(sums, end[:, None], 1) - xp.take_along_axis(sums, t[:, None], 1)
+        return total[:, 0] / (end - t)
+
+    firm_kw = xp.sum(xp.where(world.firm_is_chosen, 0.0, view.firm_kw), axis=1)
+    nets = [(mean(episode.load_sum_kw, h) - mean(episode.pv_sum_kw, h)) / cap_kw for h in BLOCKS_H]
+    stored = xp.sum(view.stored_kwh * view.is_stationary, axis=1)
+    size = xp.sum(view.capacity_kwh * view.is_stationary, axis=1)
+    return [
+        xp.sin(angle),
+        xp.cos(angle),
+        1 - t / core.n_steps,
+        retail / PRICE_SCALE,
+        export / PRICE_SCALE,
+        mean(episode.price_sum_cur_per_kwh, 24.0) / PRICE_SCALE,
+        *((mean(episode.price_sum_cur_per_kwh, h) - retail) / PRICE_SCALE for h in BLOCKS_H),
+        xp.take_along_axis(episode.price_rank, t[:, None], 1)[:, 0],
+        (state.price_ucur_per_kwh / 1e6 - upper) / PRICE_SCALE,
+        (upper - export) / PRICE_SCALE,
+        state.traded_frac,
+        firm_kw / cap_kw,
+        *nets,
+        state.net_kw / cap_kw,
+        cap_kw / (2.0 * core.n_agents),
+        stored / xp.maximum(size, 1e-9),
+        size / (2.0 * core.n_agents),
+        xp.sum(view.need_kwh, axis=1) / (2.0 * core.n_agents),
+    ]
+
+
+def _own(core: Core, state: State, xp: Any) -> list[Array]:
+    view, episode = state.view, state.episode
+    t = xp.minimum(state.t, core.n_steps - 1)
+    size = xp.sum(view.capacity_kwh * view.is_stationary, axis=1)[:, None]
+    fill_h = view.need_kwh / (view.eta_ch * xp.maximum(view.power_kw, 1e-9))
+    retail = core.world.retail_cur_per_kwh[episode.start + t][:, None]
+    window = (core._mean_price(view, episode, t) - retail) / PRICE_SCALE * view.is_active
+    return [
+        view.is_active,
+        xp.minimum(view.stored_kwh / xp.maximum(view.capacity_kwh, 1e-9), 1.0),
+        xp.minimum(view.capacity_kwh / 20.0, BOUND),
+        view.capacity_kwh * view.is_stationary / xp.maximum(size, 1e-9),
+        xp.minimum(view.high_kw / POWER_SCALE, BOUND),
+        xp.minimum(-view.low_kw / POWER_SCALE, BOUND),
+        xp.clip(view.firm_kw / POWER_SCALE, -BOUND, BOUND),
+        xp.minimum(view.need_kwh / 20.0, BOUND),
+        xp.minimum(view.left_h / 24.0, 1.0),
+        xp.clip((view.left_h - fill_h) / 8.0, 0.0, BOUND) * (view.need_kwh > 0),
+        xp.clip(window, -BOUND, BOUND),
+    ]
+
+
+def _flags(core: Core, xp: Any, like: Array) -> Array:
+    names = list(kinds())
+    flags = np.zeros((core.n_agents, len(names)), np.float32)
+    for name, columns in core.scenario.kind_slices.items():
+        flags[columns, names.index(name)] = 1.0
+    return xp.asarray(flags, like)
+
+
+def look_ahead(core: Core, state: State) -> Forecasts:
+    """Give prices and expected net loads of the rest of the episode; steps beyond its end repeat the last one."""
+    world, episode = core.world, state.episode
+    xp = namespace(state.view.firm_kw)
+    ahead = state.t[:, None] + xp.arange(core.n_steps, state.t)[None, :]
+    inside = ahead < core.n_steps
+    steps = episode.start[:, None] + xp.minimum(ahead, core.n_steps - 1)
+    nets = []
+    for h in range(core.n_steps):
+        blocks = []
+        for kind, columns, params in zip(world.kinds, world.slices, episode.params, strict=True):
+            outlook = kind.outlook_kw(params, world.series, steps[:, h])
+            zero = 0.0 * state.view.firm_kw[:, columns]
+            blocks.append(zero if outlook is None else outlook[0] - outlook[1])
+        nets.append(xp.concat(blocks, axis=1))
+    nets[0] = xp.where(world.firm_is_chosen, 0.0, state.view.firm_kw)
+    rates = world.rates
+    return Forecasts(
+        retail_cur_per_kwh=world.retail_cur_per_kwh[steps],
+        export_cur_per_kwh=rates.export[steps] / 1e6,
+        local_charge_cur_per_kwh=(rates.local_network + rates.local_tax)[steps] / 1e6,
+        net_kw=xp.stack(nets, axis=2),
+        import_cap_kw=episode.import_cap_kw,
+        export_cap_kw=episode.export_cap_kw,
+        scarcity_cur_per_kwh=core.scenario.connection.scarcity_cur_per_kwh,
+        end_value_cur_per_kwh=episode.end_value_cur_per_kwh,
+        inside=inside,
+        step_h=core.scenario.step_h,
+    )

@@ -1,0 +1,90 @@
+"""Rewards: what an interval was worth to each agent, in parts that sum to the whole.
+
+The own reward is minus the agent's bill of what it decides: its flexible orders, and for a car the charging that its
+earlier decisions made firm. A home's load is not the policy's doing and stays outside. Energy that an agent moves
+between its own devices is worth what the market would have paid or asked for it. Shaping is potential-based (Ng, Harada
+& Russell 1999): stored energy counts at a share of the mean retail price until the end or departure, so that no
+episode gains from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gridbazaar.agents.plan import View
+from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.units import MICRO
+from gridbazaar.envs.scenario import RewardConfig
+from gridbazaar.market.orders import Clearing
+from gridbazaar.market.settlement import LINES, Bill, Rates
+
+PARTS = ("energy", "wear", "unserved", "end_value", "shaping")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a reward is made of."""
+
+    clearing: Clearing
+    bill: Bill
+    rates: Rates
+    netted_ukwh: Array  # [n_envs, n_agents] int64, > 0 load that own storage served, < 0 own surplus that it took
+    wear_cur: Array  # [n_envs, n_agents]
+    unserved_kwh: Array  # [n_envs, n_agents]
+    stored_value_cur: Array  # [n_envs, n_agents]
+    potential_before_cur: Array  # [n_envs, n_agents]
+    potential_after_cur: Array  # [n_envs, n_agents], 0 after the last interval
+
+
+def reward(outcome: Outcome, config: RewardConfig, firm_is_chosen: Array) -> tuple[Array, Array]:
+    """Give rewards [n_envs, n_agents] and their parts [n_envs, n_agents, n_parts], in units of ``scale_cur``."""
+    xp = namespace(outcome.wear_cur)
+    own_cur = chosen_cost_cur(outcome, firm_is_chosen)
+    if config.whose != "own":
+        n_agents = own_cur.shape[1]
+        bills = xp.sum(outcome.bill.ucur[:, :, :n_agents], axis=1) / MICRO
+        community = xp.sum(bills, axis=1, keepdims=True) / n_agents + xp.zeros_like(own_cur)
+        weight = config.mix if config.whose == "mix" else 0.0
+        own_cur = weight * own_cur + (1 - weight) * community
+    parts = xp.stack(
+        [
+            -own_cur,
+            -outcome.wear_cur,
+            -config.unserved_cur_per_kwh * outcome.unserved_kwh,
+            outcome.stored_value_cur,
+            config.shaping * (outcome.potential_after_cur - outcome.potential_before_cur),
+        ],
+        axis=-1,
+    )
+    parts = parts / config.scale_cur
+    return xp.sum(parts, axis=-1), parts
+
+
+def chosen_cost_cur(outcome: Outcome, firm_is_chosen: Array) -> Array:
+    """Give each agent's cost of the energy that it decided on, [n_envs, n_agents]."""
+    xp = namespace(outcome.wear_cur)
+    clearing, rates = outcome.clearing, outcome.rates
+    n_agents = outcome.wear_cur.shape[1]
+    local = (rates.local_network + rates.local_tax)[:, None]
+    bought = (rates.energy + rates.network + rates.tax + clearing.rent_ucur_per_kwh)[:, None]
+    sold = (rates.export + clearing.rent_ucur_per_kwh)[:, None]
+    traded, outside = clearing.traded_ukwh, clearing.outside_ukwh
+    charges = xp.maximum(traded, 0) * local + outside * xp.where(outside > 0, bought, sold)
+    orders_cur = (clearing.pay_ucur + charges / MICRO) / MICRO
+    price = clearing.price_ucur_per_kwh[:, n_agents:]
+    netted = outcome.netted_ukwh
+    netted_cur = -netted * (price + xp.where(netted > 0, local, 0)) / MICRO / MICRO
+    cut_cur = outcome.bill.ucur[:, LINES.index("losses"), :n_agents] / MICRO
+    return orders_cur[:, n_agents:] + netted_cur + cut_cur + xp.where(firm_is_chosen, orders_cur[:, :n_agents], 0.0)
+
+
+def potential_cur(view: View, mean_price_cur_per_kwh: Array) -> Array:
+    """Worth of stored energy: what it may save before the end, or, for a car, minus what it still has to buy.
+
+    Args:
+        view: the devices.
+        mean_price_cur_per_kwh: [n_envs, n_agents] mean retail price until the end or departure.
+    """
+    xp = namespace(view.stored_kwh)
+    storage = view.stored_kwh * view.eta_dis * view.is_stationary
+    return mean_price_cur_per_kwh * xp.where(view.need_kwh > 0, -view.need_kwh / view.eta_ch, storage)

@@ -1,0 +1,236 @@
+"""A scenario: everything that defines a world, as one frozen value read from TOML.
+
+Any field can be overridden: ``load_scenario("village", tariff="tou", prosumer={"count": 20})`` or
+``load_scenario("village", **{"prosumer.count": 20})``. An unknown field or a bad value is an error that names the
+field, what came and what is allowed.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from gridbazaar.agents.kind import Range, kinds
+
+_FOLDER = Path(__file__).parent / "scenarios"
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """Table ``[data]``: where load, sun, cars and prices come from."""
+
+    path: str | None = None  # a CityLearn folder or a CSV; none: the generator
+    n_days: int = 365
+    n_homes: int = 64
+    n_roofs: int = 16
+    n_cars: int = 64
+    mean_load_kwh_per_day: float = 11.0
+
+    def __post_init__(self) -> None:
+        for name in ("n_homes", "n_roofs", "n_cars"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"data.{name}: expected at least 1, got {getattr(self, name)}")
+        if self.n_days < 50:
+            raise ValueError(f"data.n_days: expected at least 50, got {self.n_days}")
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionConfig:
+    """Table ``[connection]``: what the community may draw from and send to the grid above, priced in the clearing."""
+
+    import_kw_per_home: Range = (1e6, 1e6)
+    export_kw_per_home: Range = (1e6, 1e6)
+    scarcity_cur_per_kwh: float = 0.5  # added beyond the import cap, taken off beyond the export cap
+
+    def __post_init__(self) -> None:
+        for name in ("import_kw_per_home", "export_kw_per_home"):
+            low, high = getattr(self, name)
+            if not 0 <= low <= high:
+                raise ValueError(f"connection.{name}: expected 0 <= first <= second, got {(low, high)}")
+        if self.scarcity_cur_per_kwh <= 0:
+            raise ValueError(f"connection.scarcity_cur_per_kwh: expected > 0, got {self.scarcity_cur_per_kwh}")
+
+
+@dataclass(frozen=True, slots=True)
+class StorageConfig:
+    """Table ``[storage]``: stationary storage of the whole community."""
+
+    share_of_load: Range | None = None  # usable kWh over the homes' mean daily kWh; none: as the kinds say
+
+
+@dataclass(frozen=True, slots=True)
+class RewardConfig:
+    """Table ``[reward]``: what agents are rewarded for."""
+
+    whose: str = "own"  # own, community, mix
+    mix: float = 0.2  # weight of the own bill in mix
+    shaping: float = 0.8  # share of the stored energy's worth that shapes the reward; 0 is none
+    scale_cur: float = 0.05  # rewards are divided by it
+    unserved_cur_per_kwh: float = 1.0  # what a car lacks at departure, where its delivery is not guaranteed
+
+    def __post_init__(self) -> None:
+        if self.whose not in ("own", "community", "mix"):
+            raise ValueError(f"reward.whose: expected own, community or mix, got {self.whose!r}")
+        if not 0 <= self.mix <= 1:
+            raise ValueError(f"reward.mix: expected a number in [0, 1], got {self.mix}")
+        if self.scale_cur <= 0:
+            raise ValueError(f"reward.scale_cur: expected a positive amount, got {self.scale_cur}")
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A world. Kinds stand in the order of their tables; agents are named ``kind_i``."""
+
+    name: str
+    title: str = ""
+    currency: str = "EUR"
+    seed: int = 0  # of the banks and of all episodes
+    step_min: int = 15
+    hours: float = 24.0  # length of an episode
+    mechanism: str = "uniform_price"
+    tariff: str = "spot"
+    feeder: str = "village"
+    constraint: str = "none"  # none: report only; curtail: after clearing
+    power_factor: float = 0.97  # of load, lagging
+    forecast: str = "past"  # past, perfect
+    data: DataConfig = field(default_factory=DataConfig)
+    connection: ConnectionConfig = field(default_factory=ConnectionConfig)
+    storage: StorageConfig = field(default_factory=StorageConfig)
+    reward: RewardConfig = field(default_factory=RewardConfig)
+    mechanism_options: Mapping[str, Any] = field(default_factory=dict)
+    tariff_options: Mapping[str, Any] = field(default_factory=dict)
+    agents: Mapping[str, Any] = field(default_factory=dict)  # kind -> its Config
+
+    def __post_init__(self) -> None:
+        if 60 % self.step_min and self.step_min != 60 or self.step_min not in (5, 10, 15, 30, 60):
+            raise ValueError(f"step_min: expected 5, 10, 15, 30 or 60, got {self.step_min}")
+        if not 0 < self.hours <= 24 or (self.hours * 60) % self.step_min:
+            raise ValueError(f"hours: expected up to 24 in whole steps of {self.step_min} min, got {self.hours}")
+        if self.constraint not in ("none", "curtail"):
+            raise ValueError(f"constraint: expected none or curtail, got {self.constraint!r}")
+        if self.forecast not in ("past", "perfect"):
+            raise ValueError(f"forecast: expected past or perfect, got {self.forecast!r}")
+        if not 0.5 <= self.power_factor <= 1:
+            raise ValueError(f"power_factor: expected 0.5 to 1, got {self.power_factor}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed: expected 0 to 2**32 - 1, got {self.seed}")
+        if not any(config.count for config in self.agents.values()):
+            raise ValueError(f"scenario {self.name!r} has no agents; expected a table of {', '.join(kinds())}")
+
+    @property
+    def step_h(self) -> float:
+        return self.step_min / 60
+
+    @property
+    def n_steps(self) -> int:
+        return round(self.hours / self.step_h)
+
+    @property
+    def agent_names(self) -> tuple[str, ...]:
+        return tuple(f"{kind}_{i}" for kind, config in self.agents.items() for i in range(config.count))
+
+    @property
+    def kind_slices(self) -> dict[str, slice]:
+        """The columns of each kind among the agents."""
+        slices, first = {}, 0
+        for kind, config in self.agents.items():
+            slices[kind] = slice(first, first + config.count)
+            first += config.count
+        return slices
+
+
+def list_scenarios() -> list[str]:
+    """Give the names of the scenarios that come with the package."""
+    return sorted(p.stem for p in _FOLDER.glob("*.toml"))
+
+
+def load_scenario(name: str | Scenario | Path, **overrides: Any) -> Scenario:
+    """Read a scenario by name or from a TOML file, with fields overridden.
+
+    Args:
+        name: one of ``list_scenarios()``, a path to a ``.toml`` file, or a scenario (then overrides must be empty).
+        overrides: fields by name; tables as dicts or with dots, ``**{"ev.count": 3}``.
+    """
+    if isinstance(name, Scenario):
+        if overrides:
+            raise ValueError("overrides go with a scenario's name, not with a scenario; use dataclasses.replace")
+        return name
+    path = Path(name) if str(name).endswith(".toml") else _FOLDER / f"{name}.toml"
+    if not path.is_file():
+        raise ValueError(f"scenario: expected one of {', '.join(list_scenarios())} or a .toml file, got {str(name)!r}")
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    for key, value in overrides.items():
+        _put(table, key, value)
+    return _build(path.stem, table)
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Read ``key=value`` of a command line; values as in TOML, bare words are text."""
+    key, found, value = text.partition("=")
+    if not found or not key.strip():
+        raise ValueError(f"--set: expected key=value, got {text!r}")
+    try:
+        return key.strip(), tomllib.loads(f"x = {value}")["x"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def _put(table: dict[str, Any], key: str, value: Any) -> None:
+    head, dot, rest = key.partition(".")
+    if dot:
+        inner = table.setdefault(head, {})
+        if not isinstance(inner, dict):
+            raise ValueError(f"{key}: {head} is not a table")
+        _put(inner, rest, value)
+    elif isinstance(value, Mapping):
+        for inner_key, inner_value in value.items():
+            _put(table, f"{key}.{inner_key}", inner_value)
+    else:
+        table[head] = value
+
+
+def _build(name: str, table: dict[str, Any]) -> Scenario:
+    table = dict(table)
+    found = kinds()
+    agents = {}
+    for kind in [k for k in table if k in found]:
+        agents[kind] = _read(found[kind].Config, table.pop(kind), kind)
+    values = {k: v for k, v in table.items() if k != "name"}
+    return _read(Scenario, values | {"name": name, "agents": agents}, "", extra=tuple(found))  # type: ignore[no-any-return]
+
+
+def _read(cls: Any, table: Any, where: str, extra: tuple[str, ...] = ()) -> Any:
+    """Build a frozen dataclass from a table, checking names and types."""
+    if not isinstance(table, Mapping):
+        raise ValueError(f"{where}: expected a table, got {table!r}")
+    hints = get_type_hints(cls)
+    allowed = [f.name for f in fields(cls)]
+    prefix = f"{where}." if where else ""
+    if unknown := [k for k in table if k not in allowed]:
+        listed = ", ".join(sorted({*allowed, *extra} - {"agents", "name"}))
+        raise ValueError(f"unknown field {', '.join(prefix + k for k in unknown)}; allowed are {listed}")
+    return cls(**{key: _convert(hints[key], value, prefix + key) for key, value in table.items()})
+
+
+def _convert(kind: Any, value: Any, where: str) -> Any:
+    if isinstance(kind, UnionType):
+        if value is None or (value == "none" and type(None) in get_args(kind)):
+            return None
+        kind = next(k for k in get_args(kind) if k is not type(None))
+    if get_origin(kind) is tuple:
+        pair = value if isinstance(value, list | tuple) else (value, value)
+        if len(pair) != 2 or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in pair):
+            raise ValueError(f"{where}: expected a number or two, [low, high], got {value!r}")
+        return (float(pair[0]), float(pair[1]))
+    if hasattr(kind, "__dataclass_fields__") and not isinstance(value, kind):
+        return _read(kind, value, where)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind in (int, float, str, bool) and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
+        word = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}[kind]
+        raise ValueError(f"{where}: expected {word}, got {value!r}")
+    return value

@@ -1,0 +1,147 @@
+"""A world: a scenario with its series, prices and wires in the core's array library; made once and shared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gridbazaar.agents.kind import Kind, Series, kinds
+from gridbazaar.data.arrays import Array
+from gridbazaar.data.bank import Bank
+from gridbazaar.data.feeders import load_feeder
+from gridbazaar.data.generator import GeneratorConfig, make_bank
+from gridbazaar.data.loaders import load_bank
+from gridbazaar.data.units import to_micro
+from gridbazaar.envs.scenario import DataConfig, Scenario
+from gridbazaar.market.grid import Grid
+from gridbazaar.market.settlement import Rates
+from gridbazaar.market.tariffs import Prices, load_tariff, price
+
+_GOLDEN_RATIO = 0.6180339887498949
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What all episodes of a scenario share."""
+
+    scenario: Scenario
+    bank: Bank
+    kinds: tuple[Kind, ...]  # in the order of the scenario
+    configs: tuple[Any, ...]
+    slices: tuple[slice, ...]  # columns of each kind among the agents
+    meter_slices: tuple[slice, ...]  # columns of each kind among the meters
+    series: Series
+    rates: Rates  # [n_bank_steps] in place of [n_envs]
+    retail_cur_per_kwh: Array  # [n_bank_steps]
+    carbon_kg_per_kwh: Array  # [n_bank_steps]
+    hour: Array  # [n_bank_steps]
+    grid: Grid
+    meter_bus: Array  # [n_meters] int64
+    meter_agent: Array  # [n_meters] int64
+    bus_of_meter: Array  # [n_meters, n_buses] 1 where the meter hangs
+    order_agent: Array  # [2 n_agents] int64
+    order_bus: Array  # [2 n_agents] int64
+    is_brp: Array  # [n_agents] bool
+    connections: Array  # [n_agents] int64
+    firm_is_chosen: Array  # [n_agents] bool
+    owner: Array  # [n_rented] agents that own what others have rented, for the meters with a rent
+
+    @property
+    def n_agents(self) -> int:
+        return int(self.slices[-1].stop)
+
+
+@lru_cache(maxsize=8)
+def bank_of(data: DataConfig, seed: int, step_min: int) -> Bank:
+    """Give the series of a scenario; the same object for the same arguments."""
+    if data.path is not None:
+        return load_bank(data.path, step_min=step_min, seed=seed, n_cars=data.n_cars)
+    config = GeneratorConfig(
+        seed=seed, step_min=step_min, n_days=data.n_days, n_homes=data.n_homes, n_roofs=data.n_roofs,
+        n_cars=data.n_cars, mean_load_kwh_per_day=data.mean_load_kwh_per_day,
+    )  # fmt: skip
+    return make_bank(config)
+
+
+def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
+    """Build the world of a scenario.
+
+    Args:
+        scenario: what to build.
+        to_array: turns a NumPy array into one of the core's library; float arrays get its float type.
+    """
+    bank = bank_of(scenario.data, scenario.seed, scenario.step_min)
+    found = kinds()
+    chosen = [(found[name], config) for name, config in scenario.agents.items() if config.count]
+    counts = [config.count for _, config in chosen]
+    meters = [kind.n_meters(config) for kind, config in chosen]
+    prices = price(
+        load_tariff(scenario.tariff, **scenario.tariff_options), bank.spot_cur_per_kwh, bank.hour(), bank.weekday()
+    )
+    feeder = load_feeder(scenario.feeder)
+    grid = Grid(feeder)
+    n_buses = len(feeder.parent)
+    meter_agent = np.concatenate(
+        [first + np.arange(m) // (m // c) for m, c, first in zip(meters, counts, _starts(counts), strict=True)]
+    )
+    homes = [s for (_, c), s in zip(chosen, _starts(counts), strict=True) if _ is found["prosumer"]]
+    n_homes = counts[[k for k, _ in chosen].index(found["prosumer"])] if homes else 0
+    connections = np.repeat([k.CONNECTIONS for k, _ in chosen], counts)
+    buses = _place(int(connections.sum()), n_buses, feeder.has_transformer)
+    agent_bus = np.zeros(sum(counts), np.int64)
+    agent_bus[connections > 0] = buses
+    rented = np.flatnonzero(connections[meter_agent] == 0)
+    owner = (homes[0] + np.arange(len(rented)) % n_homes) if n_homes else meter_agent[rented]
+    meter_bus = agent_bus[meter_agent]
+    meter_bus[rented] = agent_bus[owner]
+    bus_of_meter = np.zeros((len(meter_bus), n_buses))
+    bus_of_meter[np.arange(len(meter_bus)), meter_bus] = 1.0
+    perfect = scenario.forecast == "perfect"
+    series = Series(
+        load_kw=to_array(bank.load_kw),
+        pv_kw_per_kwp=to_array(bank.pv_kw_per_kwp),
+        load_next_kw=to_array(bank.load_kw if perfect else bank.load_next_kw),
+        pv_next_kw_per_kwp=to_array(bank.pv_kw_per_kwp if perfect else bank.pv_next_kw_per_kwp),
+        load_outlook_kw=to_array(bank.load_kw if perfect else bank.load_outlook_kw),
+        pv_outlook_kw_per_kwp=to_array(bank.pv_kw_per_kwp if perfect else bank.pv_outlook_kw_per_kwp),
+        step_h=scenario.step_h,
+        n_steps=scenario.n_steps,
+    )
+    return World(
+        scenario=scenario, bank=bank,
+        kinds=tuple(k for k, _ in chosen), configs=tuple(c for _, c in chosen),
+        slices=_slices(counts), meter_slices=_slices(meters), series=series,
+        rates=_rates(prices, scenario, to_array),
+        retail_cur_per_kwh=to_array(prices.retail / 1e6), carbon_kg_per_kwh=to_array(bank.carbon_kg_per_kwh),
+        hour=to_array(bank.hour()), grid=grid,
+        meter_bus=to_array(meter_bus), meter_agent=to_array(meter_agent), bus_of_meter=to_array(bus_of_meter),
+        order_agent=to_array(np.tile(np.arange(sum(counts)), 2)), order_bus=to_array(np.tile(agent_bus, 2)),
+        is_brp=to_array(np.repeat([k.IS_BRP for k, _ in chosen], counts)), connections=to_array(connections),
+        firm_is_chosen=to_array(np.repeat([k.FIRM_IS_CHOSEN for k, _ in chosen], counts)),
+        owner=to_array(owner),
+    )  # fmt: skip
+
+
+def _rates(prices: Prices, scenario: Scenario, to_array: Any) -> Rates:
+    tariff = load_tariff(scenario.tariff, **scenario.tariff_options)
+    imbalance = np.full_like(prices.energy, to_micro(np.float64(tariff.imbalance_cur_per_kwh)))
+    names = ("energy", "network", "tax", "local_network", "local_tax", "export", "spot")
+    return Rates(*(to_array(getattr(prices, n)) for n in names), to_array(imbalance))
+
+
+def _starts(counts: list[int]) -> list[int]:
+    return [sum(counts[:i]) for i in range(len(counts))]
+
+
+def _slices(counts: list[int]) -> tuple[slice, ...]:
+    return tuple(slice(s, s + c) for s, c in zip(_starts(counts), counts, strict=True))
+
+
+def _place(n: int, n_buses: int, has_transformer: bool) -> Any:
+    """Spread connections evenly over the buses behind the transformer, neighbours in number far apart in place."""
+    first = 1 if has_transformer and n_buses > 1 else 0
+    spots = (np.arange(n) + 0.5) * _GOLDEN_RATIO % 1.0
+    return first + (spots * (n_buses - first)).astype(np.int64)
