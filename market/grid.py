@@ -22,8 +22,7 @@ CHUNK_ROWS = 128  # rows that NumPy works on at a time, so that they stay in the
 SOLVE_ITERATIONS = 30
 SOLVE_TOLERANCE_PU = 1e-9
 STEP_TOLERANCE_PU = 1e-4
-CURTAIL_PASSES = 3
-ITERATIONS_PER_PASS = 2
+PASS_ITERATIONS = (2, 2, 3)  # of the flow after each pass of curtailment
 FLOOR_PU = 0.5  # voltages are not followed below this: the row has collapsed
 _LEAST_FACTOR = 0.05  # of one pass but the last, so that a later pass can give back what this one took too much
 
@@ -33,7 +32,9 @@ class Flow:
     """State of the feeder in one interval. Buses without the root; branch *j* feeds bus *j*."""
 
     voltage_pu: Array  # [n_envs, n_buses]
-    branch_loading: Array  # [n_envs, n_buses] apparent flow over rating, >= 0; branch 0 is the transformer if there is one
+    branch_loading: (
+        Array  # [n_envs, n_buses] apparent flow over rating, >= 0; branch 0 is the transformer if there is one
+    )
     loss_kw: Array  # [n_envs] in all branches, iron losses of the transformer included
     root_kw: Array  # [n_envs] drawn from the grid above, losses included; < 0 exports
     converged: Array  # [n_envs] bool
@@ -56,17 +57,22 @@ class PowerFlow:
 
 @dataclass(frozen=True, slots=True)
 class _Model:
-    """The feeder's constants in one array library. A *state* is [n, 4 * n_buses]: P, Q, v_parent, v."""
+    """The feeder's constants in one array library.
 
-    state_of_p: Array  # [n_buses, 4 * n_buses]
-    state_of_q: Array  # [n_buses, 4 * n_buses]
-    state_of_current: Array  # [n_buses, 4 * n_buses]
-    state_at_rest: Array  # [4 * n_buses]
-    most_current: Array  # [n_buses] squared, what a short circuit behind the branch would draw
+    Inside, buses come first and rows last, so that blocks of buses lie together in memory. A *state* is
+    [3 * n_buses + 1, n]: P, Q, v, and v of the root.
+    """
+
+    state_of_p: Array  # [3 * n_buses + 1, n_buses]
+    state_of_q: Array  # [3 * n_buses + 1, n_buses]
+    state_of_current: Array  # [3 * n_buses + 1, n_buses]
+    state_at_rest: Array  # [3 * n_buses + 1, 1]
+    row_of_parent: Array  # [n_buses] where v of the parent stands in a state
+    most_current: Array  # [n_buses, 1] squared, what a short circuit behind the branch would draw
     resistance: Array  # [n_buses] pu of 1 kVA
-    per_rating: Array  # [n_buses] loading = sqrt(squared current) * per_rating
-    rating_squared: Array  # [n_buses] kVA^2 at the sending end and 1 pu
-    contribution: Array  # [n_buses, 2 * n_buses] of a kW at a bus to the flow of each branch, to v of each bus
+    per_rating: Array  # [n_buses, 1] loading = sqrt(squared current) * per_rating
+    rating_squared: Array  # [n_buses, 1] kVA^2 at the sending end and 1 pu
+    contribution: Array  # [2 * n_buses, n_buses] of a kW at a bus to the flow of each branch, to v of each bus
     upstream: tuple[Array, ...]  # each [n_buses]: the branch 1, 2, 4, ... steps nearer the root
     groups: tuple[tuple[int, Array | None], ...]  # a branch at the root and the buses that share it, None for all
 
@@ -75,9 +81,9 @@ class _Model:
 class _Solution:
     """Where an iteration stands."""
 
-    state: Array  # [n, 4 * n_buses]
-    current: Array  # [n, n_buses] squared, of the state
-    change: Array  # [n] largest move of v in the last iteration
+    state: Array  # [3 * n_buses + 1, n]
+    current: Array  # [n_buses, n] squared, of the state
+    change: Array  # [n] pu, largest move of a voltage in the last iteration
 
 
 class Grid:
@@ -101,8 +107,8 @@ class Grid:
         """
         p_kw, q_kvar = self._prepare(p_kw), self._prepare(q_kvar)
         model = self._model(p_kw)
-        parts = [self._solve_rows(model, p_kw[rows], q_kvar[rows]) for rows in _chunks(p_kw)]
-        return PowerFlow(**_join(parts))
+        parts = [self._solve_rows(model, *_by_bus(rows, p_kw, q_kvar)) for rows in _chunks(p_kw)]
+        return PowerFlow(*_join(parts))
 
     def carry(
         self, fixed_kw: Array, injection_kw: Array, draw_kw: Array, q_kvar: Array, *, constraint: Constraint = "none"
@@ -129,18 +135,15 @@ class Grid:
         injection_kw, draw_kw = self._prepare(injection_kw), self._prepare(draw_kw)
         model = self._model(fixed_kw)
         carry_rows = self._report_rows if constraint == "none" else self._curtail_rows
-        parts = [
-            carry_rows(model, fixed_kw[rows], injection_kw[rows], draw_kw[rows], q_kvar[rows])
-            for rows in _chunks(fixed_kw)
-        ]
-        return Flow(**_join(parts))
+        given = (fixed_kw, injection_kw, draw_kw, q_kvar)
+        return Flow(*_join([carry_rows(model, *_by_bus(rows, *given)) for rows in _chunks(fixed_kw)]))
 
     def linear_voltage_pu(self, p_kw: Array, q_kvar: Array) -> Array:
         """Estimate voltages [n, n_buses] without losses (LinDistFlow); they come out too high, most at the far end."""
         p_kw, q_kvar = self._prepare(p_kw), self._prepare(q_kvar)
         model, xp = self._model(p_kw), namespace(p_kw)
-        v = slice(3 * self.n_buses, None)
-        squared = p_kw @ model.state_of_p[:, v] + q_kvar @ model.state_of_q[:, v] + model.state_at_rest[v]
+        v = slice(2 * self.n_buses, 3 * self.n_buses)
+        squared = p_kw @ model.state_of_p[v].T + q_kvar @ model.state_of_q[v].T + model.state_at_rest[v, 0]
         return xp.sqrt(xp.maximum(squared, FLOOR_PU**2))
 
     def _prepare(self, x: Array) -> Array:
@@ -161,106 +164,105 @@ class Grid:
             self._models[key] = _Model(*(_moved(getattr(self._numpy_model, name), x) for name in _Model.__slots__))
         return self._models[key]
 
-    def _solve_rows(self, model: _Model, p_kw: Array, q_kvar: Array) -> PowerFlow:
+    def _solve_rows(self, model: _Model, p_kw: Array, q_kvar: Array) -> tuple[Array, ...]:
+        """Give the fields of a PowerFlow, buses first."""
         xp, m = namespace(p_kw), self.n_buses
         tolerance = max(SOLVE_TOLERANCE_PU, 10 * float(np.finfo(self._dtype).eps))
-        base = p_kw @ model.state_of_p + q_kvar @ model.state_of_q + model.state_at_rest
-        now = _Solution(base, _current(model, base, m), xp.sum(p_kw, axis=1) + np.inf)
+        base = model.state_of_p @ p_kw + (model.state_of_q @ q_kvar + model.state_at_rest)
+        now = _Solution(base, _current(model, base, m), xp.sum(p_kw, axis=0) + np.inf)
         for _ in range(SOLVE_ITERATIONS):
             todo = now.change >= tolerance
             if not bool(xp.any(todo, axis=0)):
                 break
-            new, row = _iterate(model, base, now.current, m, 1, now.state), todo[:, None]
+            new = _iterate(model, base, now.state, now.current, 1)
             now = _Solution(
-                xp.where(row, new.state, now.state),
-                xp.where(row, new.current, now.current),
+                xp.where(todo, new.state, now.state),
+                xp.where(todo, new.current, now.current),
                 xp.where(todo, new.change, now.change),
             )
         voltage_pu, loading, loss_kw, root_kw, converged = self._read(model, now, p_kw, tolerance)
-        return PowerFlow(voltage_pu, loading, now.state[:, :m], now.state[:, m : 2 * m], loss_kw, root_kw, converged)
+        return voltage_pu, loading, now.state[:m], now.state[m : 2 * m], loss_kw, root_kw, converged
 
     def _read(self, model: _Model, now: _Solution, p_kw: Array, tolerance: float) -> tuple[Array, ...]:
-        """Give voltage_pu, branch_loading, loss_kw, root_kw and converged of a solution."""
+        """Give voltage_pu, branch_loading, loss_kw, root_kw and converged of a solution, buses first."""
         xp = namespace(p_kw)
-        squared = now.state[:, 3 * self.n_buses :]
-        iron_kw = 0.5 * self.feeder.no_load_loss_kw
-        lowest = xp.min(squared, axis=1)
+        squared = now.state[2 * self.n_buses : -1]
+        lowest = xp.min(squared, axis=0)
         squared = xp.maximum(squared, FLOOR_PU**2)
-        loss_kw = now.current @ model.resistance + iron_kw * (self.feeder.root_voltage_pu**2 + squared[:, 0])
-        return (
-            xp.sqrt(squared),
-            xp.sqrt(now.current) * model.per_rating,
-            loss_kw,
-            xp.sum(p_kw, axis=1) + loss_kw,
-            (now.change < tolerance) & (lowest > FLOOR_PU**2),
-        )
+        iron_kw = 0.5 * self.feeder.no_load_loss_kw * (self.feeder.root_voltage_pu**2 + squared[0])
+        loss_kw = model.resistance @ now.current + iron_kw
+        loading = xp.sqrt(now.current) * model.per_rating
+        converged = (now.change < tolerance) & (lowest > FLOOR_PU**2)
+        return xp.sqrt(squared), loading, loss_kw, xp.sum(p_kw, axis=0) + loss_kw, converged
 
-    def _report_rows(self, model: _Model, fixed: Array, injection: Array, draw: Array, q_kvar: Array) -> Flow:
+    def _report_rows(
+        self, model: _Model, fixed: Array, injection: Array, draw: Array, q_kvar: Array
+    ) -> tuple[Array, ...]:
+        """Give the fields of a Flow, buses first."""
         p_kw = fixed + draw - injection
-        base = p_kw @ model.state_of_p + q_kvar @ model.state_of_q + model.state_at_rest
-        now = _iterate(model, base, None, self.n_buses, self.n_iterations)
+        base = model.state_of_p @ p_kw + (model.state_of_q @ q_kvar + model.state_at_rest)
+        now = _iterate(model, base, base, _current(model, base, self.n_buses), self.n_iterations)
         nothing = namespace(fixed).zeros_like(fixed)
-        return Flow(*self._read(model, now, p_kw, STEP_TOLERANCE_PU), nothing + 1, nothing + 1)
+        return *self._read(model, now, p_kw, STEP_TOLERANCE_PU), nothing + 1, nothing + 1
 
-    def _curtail_rows(self, model: _Model, fixed: Array, injection: Array, draw: Array, q_kvar: Array) -> Flow:
+    def _curtail_rows(
+        self, model: _Model, fixed: Array, injection: Array, draw: Array, q_kvar: Array
+    ) -> tuple[Array, ...]:
+        """Give the fields of a Flow, buses first."""
         xp, m = namespace(fixed), self.n_buses
-        wanted = xp.stack((injection, draw), axis=1)  # [n, 2, n_buses]
-        base_of_q = q_kvar @ model.state_of_q + model.state_at_rest
-        p_kw = fixed + draw - injection
-        now = _iterate(model, p_kw @ model.state_of_p + base_of_q, None, m, self.n_iterations - 1)
-        keep, allowed = None, wanted
-        for last in (False,) * (CURTAIL_PASSES - 1) + (True,):
-            factor = self._factors(model, now.state, allowed, 0.0 if last else _LEAST_FACTOR)
+        wanted = xp.stack((injection, draw), axis=0)  # [2, n_buses, n]
+        base_of_q = model.state_of_q @ q_kvar + model.state_at_rest
+        base = model.state_of_p @ (fixed + draw - injection) + base_of_q
+        now = _iterate(model, base, base, _current(model, base, m), max(self.n_iterations - PASS_ITERATIONS[-1], 1))
+        keep, allowed, p_kw = None, wanted, fixed
+        for done, n_iterations in enumerate(PASS_ITERATIONS, 1):
+            least = 0.0 if done == len(PASS_ITERATIONS) else _LEAST_FACTOR
+            factor = self._factor(model, now.state, allowed, least)
             keep = xp.minimum(factor if keep is None else keep * factor, 1.0)
             allowed = wanted * keep
-            p_kw = fixed + allowed[:, 1] - allowed[:, 0]
-            base = p_kw @ model.state_of_p + base_of_q
-            now = _iterate(model, base, now.current, m, ITERATIONS_PER_PASS + last)
+            p_kw = fixed + allowed[1] - allowed[0]
+            base = model.state_of_p @ p_kw + base_of_q
+            now = _iterate(model, base, now.state, now.current, n_iterations)
         keep = xp.where(wanted > 0, keep, 1.0)
-        return Flow(*self._read(model, now, p_kw, STEP_TOLERANCE_PU), keep[:, 0], keep[:, 1])
+        return *self._read(model, now, p_kw, STEP_TOLERANCE_PU), keep[0], keep[1]
 
-    def _factors(self, model: _Model, state: Array, allowed: Array, least: float) -> Array:
-        """Give [n, 2, n_buses]: by how much injections and draws must (or may) change to stand at their limits."""
+    def _factor(self, model: _Model, state: Array, allowed: Array, least: float) -> Array:
+        """Give [2, n_buses, n]: by how much injections and draws must (or may) change to stand at their limits."""
         xp, m = namespace(state), self.n_buses
-        p, q, v_parent, v = (state[:, i * m : (i + 1) * m] for i in range(4))
-        limit_kw = xp.sqrt(xp.maximum(model.rating_squared * v_parent - q * q, 0.0))
+        p, q, v = state[:m], state[m : 2 * m], state[2 * m : -1]
+        limit_kw = xp.sqrt(xp.maximum(model.rating_squared * state[model.row_of_parent] - q * q, 0.0))
         v_max, v_min = self.feeder.v_max_pu**2, self.feeder.v_min_pu**2
-        excess = xp.concat((-p - limit_kw, v - v_max, p - limit_kw, v_min - v), axis=1)
-        caused = (allowed.reshape(-1, m) @ model.contribution).reshape(-1, 4 * m)
-        factor = xp.clip(1 - excess / xp.maximum(caused, 1e-30), least, 1 / _LEAST_FACTOR).reshape(-1, 2, 2, m)
-        bus, voltage = factor[:, :, 0], factor[:, :, 1]
+        excess = xp.concat((-p - limit_kw, v - v_max, p - limit_kw, v_min - v), axis=0).reshape(2, 2 * m, -1)
+        excess /= xp.maximum(xp.matmul(model.contribution, allowed), 1e-30)  # as a share of what causes it
+        share, of_voltage = excess[:, :m], excess[:, m:]
         for root_branch, members in model.groups:
-            least_of_group = xp.min(voltage if members is None else voltage[..., members], axis=2)
-            bus[..., root_branch] = xp.minimum(bus[..., root_branch], least_of_group)
+            worst = xp.max(of_voltage if members is None else of_voltage[:, members], axis=1)
+            share[:, root_branch] = xp.maximum(share[:, root_branch], worst)
         for step in model.upstream:
-            bus = xp.minimum(bus, bus[..., step])
-        return bus
+            share = xp.maximum(share, share[:, step])
+        return xp.clip(1 - share, least, 1 / _LEAST_FACTOR)
 
 
 def _current(model: _Model, state: Array, m: int) -> Array:
-    """Give the squared currents [n, n_buses] that belong to a state, bounded so that a collapse stays finite."""
+    """Give the squared currents [n_buses, n] that belong to a state, bounded so that a collapse stays finite."""
     xp = namespace(state)
-    power = state[:, : 2 * m]
-    power = power * power
-    current = (power[:, :m] + power[:, m:]) / xp.maximum(state[:, 2 * m : 3 * m], FLOOR_PU**2)
+    power = state[: 2 * m] * state[: 2 * m]
+    current = power[:m]
+    current += power[m:]
+    current /= xp.maximum(state[model.row_of_parent], FLOOR_PU**2)
     return xp.minimum(current, model.most_current)
 
 
-def _iterate(
-    model: _Model, base: Array, current: Array | None, m: int, n_iterations: int, state: Array | None = None
-) -> _Solution:
-    """Repeat the fixed point; start from given squared currents or from none (LinDistFlow)."""
-    xp = namespace(base)
-    if current is None:
-        state, current = base, _current(model, base, m)
+def _iterate(model: _Model, base: Array, state: Array, current: Array, n_iterations: int) -> _Solution:
+    """Repeat the fixed point from given squared currents; ``base`` is the state that no current would leave."""
+    xp, m = namespace(base), base.shape[0] // 3
     before = state
     for _ in range(n_iterations):
-        before, state = state, base + current @ model.state_of_current
+        before, state = state, model.state_of_current @ current
+        state += base
         current = _current(model, state, m)
-    if before is None or state is None:
-        raise AssertionError("one iteration without a state to compare with")
-    v = slice(3 * m, None)
-    change = xp.max(xp.abs(state[:, v] - before[:, v]), axis=1)
+    v = slice(2 * m, 3 * m)
+    change = xp.max(xp.abs(state[v] - before[v]), axis=0)
     return _Solution(state, current, 0.5 * change)
 
 
@@ -277,13 +279,23 @@ def _chunks(x: Array) -> list[slice]:
     return [slice(start, start + step) for start in range(0, max(n_rows, 1), step)]
 
 
-def _join(parts: list[Any]) -> dict[str, Array]:
-    """Lay the fields of the chunks below one another."""
-    names = type(parts[0]).__slots__
+def _by_bus(rows: slice, *arrays: Array) -> list[Array]:
+    """Give some rows of arrays [n_envs, n_buses] as [n_buses, n], laid out anew."""
+    return [_turned(x[rows]) for x in arrays]
+
+
+def _turned(x: Array) -> Array:
+    return np.ascontiguousarray(x.T) if namespace(x).name == "numpy" else x.T.contiguous()
+
+
+def _join(parts: list[tuple[Array, ...]]) -> list[Array]:
+    """Lay the fields of the chunks one after another and give them rows first."""
     if len(parts) == 1:
-        return {name: getattr(parts[0], name) for name in names}
-    xp = namespace(getattr(parts[0], names[0]))
-    return {name: xp.concat([getattr(part, name) for part in parts], axis=0) for name in names}
+        fields = list(parts[0])
+    else:
+        xp = namespace(parts[0][0])
+        fields = [xp.concat(chunks, axis=-1) for chunks in zip(*parts, strict=True)]
+    return [_turned(x) if x.ndim == 2 else x for x in fields]
 
 
 def _build_model(feeder: Feeder, dtype: str) -> _Model:
@@ -310,10 +322,8 @@ def _build_model(feeder: Feeder, dtype: str) -> _Model:
         ]
     )
     solved = np.linalg.solve(balance, given)
-    p_and_q, v = solved[: 2 * m], solved[2 * m :]
-    at_parent = is_parent @ v
-    at_parent[:, -1] += at_root
-    state = np.concatenate([p_and_q, at_parent, v]).T  # [what is given, 4 * n_buses]
+    state = np.concatenate([solved, np.zeros((1, 3 * m + 1))])
+    state[-1, -1] = feeder.root_voltage_pu**2
     downstream = np.linalg.inv(identity - is_parent.T)  # [branch, bus behind it]
     path = [downstream.T @ ohm for ohm in (r, x)]
     rating_squared = feeder.rating_kva**2
@@ -324,15 +334,16 @@ def _build_model(feeder: Feeder, dtype: str) -> _Model:
         return np.ascontiguousarray(array, dtype=dtype)
 
     return _Model(
-        state_of_p=cast(state[:m]),
-        state_of_q=cast(state[m : 2 * m]),
-        state_of_current=cast(state[2 * m : 3 * m]),
-        state_at_rest=cast(state[3 * m]),
-        most_current=cast(feeder.root_voltage_pu**2 / (path[0] ** 2 + path[1] ** 2)),
+        state_of_p=cast(state[:, :m]),
+        state_of_q=cast(state[:, m : 2 * m]),
+        state_of_current=cast(state[:, 2 * m : 3 * m]),
+        state_at_rest=cast(state[:, 3 * m :]),
+        row_of_parent=np.where(feeder.parent < 0, 3 * m, 2 * m + feeder.parent),
+        most_current=cast(feeder.root_voltage_pu**2 / (path[0] ** 2 + path[1] ** 2))[:, None],
         resistance=cast(r),
-        per_rating=cast(rating_squared**-0.5),
-        rating_squared=cast(rating_squared),
-        contribution=cast(np.concatenate([np.rint(downstream.T), -state[:m, 3 * m :]], axis=1)),
+        per_rating=cast(rating_squared**-0.5)[:, None],
+        rating_squared=cast(rating_squared)[:, None],
+        contribution=cast(np.concatenate([np.rint(downstream), -state[2 * m : 3 * m, :m]])),
         upstream=_upstream(feeder.parent),
         groups=_groups(feeder.parent, downstream),
     )
