@@ -71,11 +71,13 @@ $(BIN)/python:
 
 # setuptools leaves an egg-info beside the sources; the installed copy in .venv is the one that counts.
 $(VENV)/.stamp-train: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV): a few minutes the first time"
 	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -c constraints.txt -e '.[train]'
 	@rm -rf gridbazaar.egg-info
 	@touch $@
 
 $(VENV)/.stamp-dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV): a few minutes the first time"
 	$(BIN)/python -m pip install --quiet $(PIP_FLAGS) -c constraints.txt -e '.[train,dev]'
 	@rm -rf gridbazaar.egg-info
 	@touch $@ $(VENV)/.stamp-train
