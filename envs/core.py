@@ -230,6 +230,10 @@ class Core:
         """Worth of what is left in stationary storage; what a car carries away beyond its need is not counted."""
         return view.stored_kwh * view.eta_dis * view.is_stationary * episode.end_value_cur_per_kwh[:, None]
 
+    def stored_value_cur(self, state: State) -> Array:
+        """Worth of what stationary storage holds, as if the episode ended now, [n_envs, n_agents]."""
+        return self._stored_value_cur(state.view, state.episode)
+
     def _mean_price(self, view: View, episode: Episode, t: Array) -> Array:
         """Mean retail price until departure or the end, [n_envs, n_agents]; ``t`` is inside the episode."""
         xp, sums = namespace(view.firm_kw), episode.price_sum_cur_per_kwh
