@@ -359,7 +359,7 @@ def _upstream(parent: Array) -> tuple[Array, ...]:
     depth = [0]
     for above in parent:
         depth.append(depth[above + 1] + 1)
-    steps = []
+    steps: list[Array] = []
     while 2 ** len(steps) < max(depth):
         steps.append(step)
         step = step[step]
