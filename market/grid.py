@@ -24,7 +24,8 @@ SOLVE_TOLERANCE_PU = 1e-9
 STEP_TOLERANCE_PU = 1e-4
 PASS_ITERATIONS = (2, 2, 3)  # of the flow after each pass of curtailment
 FLOOR_PU = 0.5  # voltages are not followed below this: the row has collapsed
-_LEAST_FACTOR = 0.05  # of one pass but the last, so that a later pass can give back what this one took too much
+_GIVE_BACK = 0.6  # of the slack: losses grow faster than the linearised flow
+_LEAST_FACTOR = 0.2  # of one pass but the last, so that a later pass can give back what this one took too much
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class _Model:
     state_of_current: Array  # [3 * n_buses + 1, n_buses]
     state_at_rest: Array  # [3 * n_buses + 1, 1]
     row_of_parent: Array  # [n_buses] where v of the parent stands in a state
-    most_current: Array  # [n_buses, 1] squared, what a short circuit behind the branch would draw
+    most_current: Array  # [n_buses, 1] squared: half the short circuit's, more than any stable flow
     resistance: Array  # [n_buses] pu of 1 kVA
     per_rating: Array  # [n_buses, 1] loading = sqrt(squared current) * per_rating
     rating_squared: Array  # [n_buses, 1] kVA^2 at the sending end and 1 pu
@@ -83,7 +84,7 @@ class _Solution:
 
     state: Array  # [3 * n_buses + 1, n]
     current: Array  # [n_buses, n] squared, of the state
-    change: Array  # [n] pu, largest move of a voltage in the last iteration
+    before: Array  # [3 * n_buses + 1, n] the state one iteration ago
 
 
 class Grid:
@@ -169,19 +170,24 @@ class Grid:
         xp, m = namespace(p_kw), self.n_buses
         tolerance = max(SOLVE_TOLERANCE_PU, 10 * float(np.finfo(self._dtype).eps))
         base = model.state_of_p @ p_kw + (model.state_of_q @ q_kvar + model.state_at_rest)
-        now = _Solution(base, _current(model, base, m), xp.sum(p_kw, axis=0) + np.inf)
-        for _ in range(SOLVE_ITERATIONS):
-            todo = now.change >= tolerance
+        now = _iterate(model, base, base, _current(model, base, m), 1)
+        for _ in range(SOLVE_ITERATIONS - 1):
+            todo = self._change(now) >= tolerance
             if not bool(xp.any(todo, axis=0)):
                 break
             new = _iterate(model, base, now.state, now.current, 1)
             now = _Solution(
                 xp.where(todo, new.state, now.state),
                 xp.where(todo, new.current, now.current),
-                xp.where(todo, new.change, now.change),
+                xp.where(todo, new.before, now.before),
             )
         voltage_pu, loading, loss_kw, root_kw, converged = self._read(model, now, p_kw, tolerance)
         return voltage_pu, loading, now.state[:m], now.state[m : 2 * m], loss_kw, root_kw, converged
+
+    def _change(self, now: _Solution) -> Array:
+        """Give [n] pu: the largest move of a voltage in the last iteration (half that of the squared one)."""
+        xp, v = namespace(now.state), slice(2 * self.n_buses, -1)
+        return 0.5 * xp.max(xp.abs(now.state[v] - now.before[v]), axis=0)
 
     def _read(self, model: _Model, now: _Solution, p_kw: Array, tolerance: float) -> tuple[Array, ...]:
         """Give voltage_pu, branch_loading, loss_kw, root_kw and converged of a solution, buses first."""
@@ -192,7 +198,8 @@ class Grid:
         iron_kw = 0.5 * self.feeder.no_load_loss_kw * (self.feeder.root_voltage_pu**2 + squared[0])
         loss_kw = model.resistance @ now.current + iron_kw
         loading = xp.sqrt(now.current) * model.per_rating
-        converged = (now.change < tolerance) & (lowest > FLOOR_PU**2)
+        is_bounded = xp.any(now.current >= model.most_current, axis=0)
+        converged = (self._change(now) < tolerance) & (lowest > FLOOR_PU**2) & ~is_bounded
         return xp.sqrt(squared), loading, loss_kw, xp.sum(p_kw, axis=0) + loss_kw, converged
 
     def _report_rows(
@@ -233,14 +240,14 @@ class Grid:
         limit_kw = xp.sqrt(xp.maximum(model.rating_squared * state[model.row_of_parent] - q * q, 0.0))
         v_max, v_min = self.feeder.v_max_pu**2, self.feeder.v_min_pu**2
         excess = xp.concat((-p - limit_kw, v - v_max, p - limit_kw, v_min - v), axis=0).reshape(2, 2 * m, -1)
-        excess /= xp.maximum(xp.matmul(model.contribution, allowed), 1e-30)  # as a share of what causes it
+        excess /= xp.maximum(xp.matmul(model.contribution, allowed), 1e-20)  # as a share of what causes it
         share, of_voltage = excess[:, :m], excess[:, m:]
         for root_branch, members in model.groups:
             worst = xp.max(of_voltage if members is None else of_voltage[:, members], axis=1)
             share[:, root_branch] = xp.maximum(share[:, root_branch], worst)
         for step in model.upstream:
             share = xp.maximum(share, share[:, step])
-        return xp.clip(1 - share, least, 1 / _LEAST_FACTOR)
+        return xp.maximum(1 - xp.maximum(share, _GIVE_BACK * share), least)
 
 
 def _current(model: _Model, state: Array, m: int) -> Array:
@@ -255,15 +262,12 @@ def _current(model: _Model, state: Array, m: int) -> Array:
 
 def _iterate(model: _Model, base: Array, state: Array, current: Array, n_iterations: int) -> _Solution:
     """Repeat the fixed point from given squared currents; ``base`` is the state that no current would leave."""
-    xp, m = namespace(base), base.shape[0] // 3
-    before = state
+    m, before = base.shape[0] // 3, state
     for _ in range(n_iterations):
         before, state = state, model.state_of_current @ current
         state += base
         current = _current(model, state, m)
-    v = slice(2 * m, 3 * m)
-    change = xp.max(xp.abs(state[v] - before[v]), axis=0)
-    return _Solution(state, current, 0.5 * change)
+    return _Solution(state, current, before)
 
 
 def _moved(value: Any, like: Array) -> Any:
@@ -339,7 +343,7 @@ def _build_model(feeder: Feeder, dtype: str) -> _Model:
         state_of_current=cast(state[:, 2 * m : 3 * m]),
         state_at_rest=cast(state[:, 3 * m :]),
         row_of_parent=np.where(feeder.parent < 0, 3 * m, 2 * m + feeder.parent),
-        most_current=cast(feeder.root_voltage_pu**2 / (path[0] ** 2 + path[1] ** 2))[:, None],
+        most_current=cast(0.5 * feeder.root_voltage_pu**2 / (path[0] ** 2 + path[1] ** 2))[:, None],
         resistance=cast(r),
         per_rating=cast(rating_squared**-0.5)[:, None],
         rating_squared=cast(rating_squared)[:, None],
@@ -352,8 +356,11 @@ def _build_model(feeder: Feeder, dtype: str) -> _Model:
 def _upstream(parent: Array) -> tuple[Array, ...]:
     """Give indices [n_buses] of the branch 1, 2, 4, ... steps nearer the root (itself at the root)."""
     step = np.where(parent < 0, np.arange(len(parent)), parent)
-    steps = []
-    while (step != np.arange(len(parent))).any() and not (steps and (step == steps[-1]).all()):
+    depth = [0]
+    for above in parent:
+        depth.append(depth[above + 1] + 1)
+    steps: list[Array] = []
+    while 2 ** len(steps) < max(depth):
         steps.append(step)
         step = step[step]
     return tuple(steps)
