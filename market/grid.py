@@ -128,6 +128,7 @@ class Grid:
         the buses that share a branch with it by one factor. A bus keeps the least of its factors. The factors come
         from the linearised flow around the solved one and are corrected in three passes, up as well as down. What
         cannot be kept by scaling is left in the loadings and voltages of the flow, which is solved after the last pass.
+        Rows within all limits are only reported.
         The number of iterations is fixed; a row counts as converged when the last one moved no voltage by 1e-4 pu.
         """
         if constraint not in ("none", "curtail"):
@@ -135,7 +136,7 @@ class Grid:
         fixed_kw, q_kvar = self._prepare(fixed_kw), self._prepare(q_kvar)
         injection_kw, draw_kw = self._prepare(injection_kw), self._prepare(draw_kw)
         model = self._model(fixed_kw)
-        carry_rows = self._report_rows if constraint == "none" else self._curtail_rows
+        carry_rows = self._report_rows if constraint == "none" else self._limit_rows
         given = (fixed_kw, injection_kw, draw_kw, q_kvar)
         return Flow(*_join([carry_rows(model, *_by_bus(rows, *given)) for rows in _chunks(fixed_kw)]))
 
@@ -211,6 +212,22 @@ class Grid:
         now = _iterate(model, base, base, _current(model, base, self.n_buses), self.n_iterations)
         nothing = namespace(fixed).zeros_like(fixed)
         return *self._read(model, now, p_kw, STEP_TOLERANCE_PU), nothing + 1, nothing + 1
+
+    def _limit_rows(self, model: _Model, *given: Array) -> tuple[Array, ...]:
+        """Give the fields of a Flow, buses first: as reported where no limit is passed, curtailed where one is."""
+        reported = self._report_rows(model, *given)
+        xp, (voltage_pu, loading) = namespace(given[0]), reported[:2]
+        outside = (voltage_pu > self.feeder.v_max_pu) | (voltage_pu < self.feeder.v_min_pu) | (loading > 1)
+        passed = xp.any(outside, axis=0)
+        if xp.name != "numpy":  # fixed shapes on a device: compute both, take one
+            curtailed = self._curtail_rows(model, *given)
+            return tuple(xp.where(passed, c, r) for c, r in zip(curtailed, reported, strict=True))
+        rows = np.flatnonzero(passed)
+        if len(rows):
+            curtailed = self._curtail_rows(model, *(np.ascontiguousarray(x[:, rows]) for x in given))
+            for whole, part in zip(reported, curtailed, strict=True):
+                whole[..., rows] = part
+        return reported
 
     def _curtail_rows(
         self, model: _Model, fixed: Array, injection: Array, draw: Array, q_kvar: Array
