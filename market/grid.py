@@ -23,9 +23,10 @@ SOLVE_ITERATIONS = 30
 SOLVE_TOLERANCE_PU = 1e-9
 STEP_TOLERANCE_PU = 1e-4
 PASS_ITERATIONS = (2, 2, 3)  # of the flow after each pass of curtailment
+SUSPECT_PU = 0.6  # below this, curtailment starts from the linear voltages
 FLOOR_PU = 0.5  # voltages are not followed below this: the row has collapsed
 _GIVE_BACK = 0.6  # of the slack: losses grow faster than the linearised flow
-_LEAST_FACTOR = 0.2  # of one pass but the last, so that a later pass can give back what this one took too much
+_LEAST_FACTOR = 0.1  # of one pass but the last, so that a later pass can give back what this one took too much
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +222,7 @@ class Grid:
         base_of_q = model.state_of_q @ q_kvar + model.state_at_rest
         base = model.state_of_p @ (fixed + draw - injection) + base_of_q
         now = _iterate(model, base, base, _current(model, base, m), max(self.n_iterations - PASS_ITERATIONS[-1], 1))
+        now = self._without_collapse(now, base)
         keep, allowed, p_kw = None, wanted, fixed
         for done, n_iterations in enumerate(PASS_ITERATIONS, 1):
             least = 0.0 if done == len(PASS_ITERATIONS) else _LEAST_FACTOR
@@ -232,6 +234,12 @@ class Grid:
             now = _iterate(model, base, now.state, now.current, n_iterations)
         keep = xp.where(wanted > 0, keep, 1.0)
         return *self._read(model, now, p_kw, STEP_TOLERANCE_PU), keep[0], keep[1]
+
+    def _without_collapse(self, now: _Solution, base: Array) -> _Solution:
+        """Put rows whose wishes the feeder cannot serve back to the linear state, which still tells what to cut."""
+        xp, v = namespace(base), slice(2 * self.n_buses, -1)
+        is_sound = xp.min(now.state[v], axis=0) > SUSPECT_PU**2
+        return _Solution(xp.where(is_sound, now.state, base), xp.where(is_sound, now.current, 0.0), now.before)
 
     def _factor(self, model: _Model, state: Array, allowed: Array, least: float) -> Array:
         """Give [2, n_buses, n]: by how much injections and draws must (or may) change to stand at their limits."""
