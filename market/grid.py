@@ -23,9 +23,10 @@ SOLVE_ITERATIONS = 30
 SOLVE_TOLERANCE_PU = 1e-9
 STEP_TOLERANCE_PU = 1e-4
 PASS_ITERATIONS = (2, 2, 3)  # of the flow after each pass of curtailment
+SUSPECT_PU = 0.6  # below this, curtailment starts from the linear voltages
 FLOOR_PU = 0.5  # voltages are not followed below this: the row has collapsed
 _GIVE_BACK = 0.6  # of the slack: losses grow faster than the linearised flow
-_LEAST_FACTOR = 0.2  # of one pass but the last, so that a later pass can give back what this one took too much
+_LEAST_FACTOR = 0.1  # of one pass but the last, so that a later pass can give back what this one took too much
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ class Grid:
         """Give the fields of a PowerFlow, buses first."""
         xp, m = namespace(p_kw), self.n_buses
         tolerance = max(SOLVE_TOLERANCE_PU, 10 * float(np.finfo(self._dtype).eps))
-        base = model.state_of_p @ p_kw + (model.state_of_q @ q_kvar + model.state_at_rest)
+        base = _base(model, p_kw, model.state_of_q @ q_kvar + model.state_at_rest)
         now = _iterate(model, base, base, _current(model, base, m), 1)
         for _ in range(SOLVE_ITERATIONS - 1):
             todo = self._change(now) >= tolerance
@@ -208,7 +209,7 @@ class Grid:
     ) -> tuple[Array, ...]:
         """Give the fields of a Flow, buses first."""
         p_kw = fixed + draw - injection
-        base = model.state_of_p @ p_kw + (model.state_of_q @ q_kvar + model.state_at_rest)
+        base = _base(model, p_kw, model.state_of_q @ q_kvar + model.state_at_rest)
         now = _iterate(model, base, base, _current(model, base, self.n_buses), self.n_iterations)
         nothing = namespace(fixed).zeros_like(fixed)
         return *self._read(model, now, p_kw, STEP_TOLERANCE_PU), nothing + 1, nothing + 1
@@ -236,8 +237,9 @@ class Grid:
         xp, m = namespace(fixed), self.n_buses
         wanted = xp.stack((injection, draw), axis=0)  # [2, n_buses, n]
         base_of_q = model.state_of_q @ q_kvar + model.state_at_rest
-        base = model.state_of_p @ (fixed + draw - injection) + base_of_q
+        base = _base(model, fixed + draw - injection, base_of_q)
         now = _iterate(model, base, base, _current(model, base, m), max(self.n_iterations - PASS_ITERATIONS[-1], 1))
+        now = self._without_collapse(now, base)
         keep, allowed, p_kw = None, wanted, fixed
         for done, n_iterations in enumerate(PASS_ITERATIONS, 1):
             least = 0.0 if done == len(PASS_ITERATIONS) else _LEAST_FACTOR
@@ -245,10 +247,16 @@ class Grid:
             keep = xp.minimum(factor if keep is None else keep * factor, 1.0)
             allowed = wanted * keep
             p_kw = fixed + allowed[1] - allowed[0]
-            base = model.state_of_p @ p_kw + base_of_q
+            base = _base(model, p_kw, base_of_q)
             now = _iterate(model, base, now.state, now.current, n_iterations)
         keep = xp.where(wanted > 0, keep, 1.0)
         return *self._read(model, now, p_kw, STEP_TOLERANCE_PU), keep[0], keep[1]
+
+    def _without_collapse(self, now: _Solution, base: Array) -> _Solution:
+        """Put rows whose wishes the feeder cannot serve back to the linear state, which still tells what to cut."""
+        xp, v = namespace(base), slice(2 * self.n_buses, -1)
+        is_sound = xp.min(now.state[v], axis=0) > SUSPECT_PU**2
+        return _Solution(xp.where(is_sound, now.state, base), xp.where(is_sound, now.current, 0.0), now.before)
 
     def _factor(self, model: _Model, state: Array, allowed: Array, least: float) -> Array:
         """Give [2, n_buses, n]: by how much injections and draws must (or may) change to stand at their limits."""
@@ -256,8 +264,10 @@ class Grid:
         p, q, v = state[:m], state[m : 2 * m], state[2 * m : -1]
         limit_kw = xp.sqrt(xp.maximum(model.rating_squared * state[model.row_of_parent] - q * q, 0.0))
         v_max, v_min = self.feeder.v_max_pu**2, self.feeder.v_min_pu**2
-        excess = xp.concat((-p - limit_kw, v - v_max, p - limit_kw, v_min - v), axis=0).reshape(2, 2 * m, -1)
-        excess /= xp.maximum(xp.matmul(model.contribution, allowed), 1e-20)  # as a share of what causes it
+        excess = xp.concat((-p - limit_kw, v - v_max, p - limit_kw, v_min - v), axis=0).reshape(2, 2 * m, p.shape[1])
+        caused = xp.matmul(model.contribution, allowed)
+        caused += 1e-20  # nothing to curtail: the share is huge and acts on nothing
+        excess /= caused
         share, of_voltage = excess[:, :m], excess[:, m:]
         for root_branch, members in model.groups:
             worst = xp.max(of_voltage if members is None else of_voltage[:, members], axis=1)
@@ -265,6 +275,13 @@ class Grid:
         for step in model.upstream:
             share = xp.maximum(share, share[:, step])
         return xp.maximum(1 - xp.maximum(share, _GIVE_BACK * share), least)
+
+
+def _base(model: _Model, p_kw: Array, base_of_q: Array) -> Array:
+    """Give the state that draws alone would leave, without losses (LinDistFlow)."""
+    base = model.state_of_p @ p_kw
+    base += base_of_q
+    return base
 
 
 def _current(model: _Model, state: Array, m: int) -> Array:
