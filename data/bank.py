@@ -58,7 +58,7 @@ class Bank:
     def hour(self) -> NDArray[np.float64]:
         """[n_steps] local hour at the beginning of each step."""
         steps = np.arange(self.n_days * self.steps_per_day)
-        hour: NDArray[np.float64] = (steps % self.steps_per_day) * self.step_h
+        hour: NDArray[np.float64] = (steps % self.steps_per_day).astype(np.float64) * self.step_h
         return hour
 
     def weekday(self) -> NDArray[np.int64]:
