@@ -1,0 +1,247 @@
+"""Evaluation: every policy plays the same held-out episodes, between the floor (idle) and the ceiling (optimum).
+
+The score of a policy is ``100 x (idle - policy) / (idle - optimum)`` on the community's cost without imbalance and
+standing charges, which no policy can change. The optimum is the bound of the linear program, not its replay.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbazaar.agents.policies.optimum import solve_optimum
+from gridbazaar.agents.policy import load_policy
+from gridbazaar.envs.core import Core
+from gridbazaar.envs.foresight import foresight
+from gridbazaar.envs.scenario import Scenario, load_scenario
+from gridbazaar.experiments.files import versions
+from gridbazaar.experiments.metrics import COMMUNITY_FIGURES
+from gridbazaar.experiments.play import play
+from gridbazaar.experiments.statistics import Interval, mean_interval, score_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = 1
+_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one policy did on all seeds."""
+
+    policy: str
+    seeds: tuple[int, ...]
+    figures: dict[str, NDArray[np.float64]]  # by name of ``metrics.COMMUNITY_FIGURES``, [n_seeds] each
+    kind_cost_cur: dict[str, NDArray[np.float64]]  # by kind, [n_seeds] each
+    kind_savings_cur: dict[str, NDArray[np.float64]]  # idle less policy, by kind, [n_seeds] each
+    agent_cost_cur: NDArray[np.float64]  # [n_seeds, n_agents]
+    scored_cur: NDArray[np.float64]  # [n_seeds] cost that counts for the score
+    savings_cur: NDArray[np.float64]  # [n_seeds] idle less policy
+    score: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All policies of one scenario on the same seeds."""
+
+    scenario: Scenario
+    split: str
+    seeds: tuple[int, ...]
+    bound_cur: NDArray[np.float64]  # [n_seeds] optimum of the linear program, on the scale of ``scored_cur``
+    results: tuple[Result, ...]
+
+    def result(self, policy: str) -> Result:
+        """Give the result of a policy by name."""
+        return next(r for r in self.results if r.policy == policy)
+
+    def paired(self, better: str, worse: str) -> Interval:
+        """Give by how much ``better`` costs less than ``worse`` per episode, with the interval of the paired mean."""
+        return mean_interval(self.result(worse).scored_cur - self.result(better).scored_cur)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a policy: mean and 95 % interval of every figure."""
+        rows = []
+        for r in self.results:
+            row: dict[str, Any] = {"policy": r.policy, "score": asdict(r.score)}
+            row["savings_cur"] = asdict(mean_interval(r.savings_cur))
+            row |= {name: asdict(mean_interval(r.figures[name])) for name in COMMUNITY_FIGURES}
+            row["kinds"] = {
+                kind: {
+                    "cost_cur": asdict(mean_interval(cost)),
+                    "savings_cur": asdict(mean_interval(r.kind_savings_cur[kind])),
+                }
+                for kind, cost in r.kind_cost_cur.items()
+            }
+            rows.append(row)
+        return rows
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures, per seed and in the mean, with what is needed to make them again."""
+        return {
+            "schema": SCHEMA,
+            "scenario": asdict(self.scenario),
+            "split": self.split,
+            "seeds": list(self.seeds),
+            "versions": versions(),
+            "bound_cur": self.bound_cur.tolist(),
+            "policies": self.rows(),
+            "per_seed": {
+                r.policy: {name: values.tolist() for name, values in r.figures.items()}
+                | {"scored_cur": r.scored_cur.tolist()}
+                for r in self.results
+            },
+        }
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a policy and seed."""
+        import pandas as pd
+
+        frames = [
+            pd.DataFrame(r.figures | {f"{k}_cost_cur": v for k, v in r.kind_cost_cur.items()}).assign(
+                policy=r.policy, seed=r.seeds, scored_cur=r.scored_cur, savings_cur=r.savings_cur
+            )
+            for r in self.results
+        ]
+        return pd.concat(frames, ignore_index=True)
+
+
+def optimum_cost_cur(core: Core, seeds: Sequence[int] | NDArray[np.int64], split: str) -> NDArray[np.float64]:
+    """Give the bound of each episode on the scale of ``Tally.scored_cur``, [n_seeds]."""
+    state = core.reset(np.asarray(seeds, np.int64), split=split)
+    bound = solve_optimum(foresight(core, state), core.scenario.step_h).cost_cur
+    return np.asarray(bound + core.stored_value_cur(state).sum(1))
+
+
+def evaluate(
+    scenario: Scenario | str,
+    policies: Sequence[str],
+    *,
+    seeds: int | Sequence[int] = 20,
+    split: str = "test",
+    tick: Callable[[str, int, int], None] | None = None,
+    **overrides: Any,
+) -> Evaluation:
+    """Play policies on the same episodes.
+
+    Args:
+        scenario: a scenario or its name, with ``overrides``.
+        policies: names, or folders of training runs; idle is always played, it is the floor.
+        seeds: how many episodes (0, 1, ...), or their numbers.
+        split: test (held out from training), validation or train.
+        tick: called with (policy, intervals done, intervals in all), for progress.
+    """
+    chosen = load_scenario(scenario, **overrides)
+    numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(s) for s in seeds)
+    if not numbers:
+        raise ValueError("seeds: expected at least one")
+    names = list(dict.fromkeys(["idle", *policies]))
+    loaded = {name: load_policy(name) for name in names}
+    batches = [numbers[i : i + _BATCH] for i in range(0, len(numbers), _BATCH)]
+    parts: dict[str, list[Any]] = {name: [] for name in names}
+    bounds = []
+    for batch in batches:
+        core = Core(chosen, len(batch))
+        state = core.reset(np.asarray(batch, np.int64), split=split)
+        ahead = foresight(core, state)
+        bound = solve_optimum(ahead, chosen.step_h).cost_cur
+        bounds.append(bound + core.stored_value_cur(state).sum(1))
+        for name, policy in loaded.items():
+            done = [0]
+
+            def count(name: str = name, done: list[int] = done) -> None:
+                done[0] += 1
+                if tick is not None:
+                    tick(name, done[0], chosen.n_steps)
+
+            parts[name].append(play(core, policy, batch, split=split, ahead=ahead, tick=count).tally)
+    bound_cur = np.concatenate(bounds)
+    idle = np.concatenate([t.scored_cur for t in parts["idle"]])
+    idle_kinds = _joined([t.kind_cost_cur() for t in parts["idle"]])
+    results = []
+    for name in names:
+        scored = np.concatenate([t.scored_cur for t in parts[name]])
+        kinds = _joined([t.kind_cost_cur() for t in parts[name]])
+        results.append(
+            Result(
+                policy=name,
+                seeds=numbers,
+                figures=_joined([t.figures() for t in parts[name]]),
+                kind_cost_cur=kinds,
+                kind_savings_cur={kind: idle_kinds[kind] - cost for kind, cost in kinds.items()},
+                agent_cost_cur=np.concatenate([t.cost_cur for t in parts[name]]),
+                scored_cur=scored,
+                savings_cur=idle - scored,
+                score=score_interval(idle, scored, bound_cur),
+            )
+        )
+        _refuse_above_bound(name, numbers, scored, bound_cur)
+    return Evaluation(chosen, split, numbers, bound_cur, tuple(results))
+
+
+def _joined(parts: list[dict[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:
+    return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+
+
+def _refuse_above_bound(
+    name: str, seeds: tuple[int, ...], scored: NDArray[np.float64], bound: NDArray[np.float64]
+) -> None:
+    """A policy that beats the bound is an error of ours."""
+    beaten = np.flatnonzero(scored < bound - 1e-4 * np.maximum(np.abs(bound), 1.0))
+    if len(beaten):
+        rows = ", ".join(f"seed {seeds[i]}: {scored[i]:.4f} < {bound[i]:.4f}" for i in beaten[:5])
+        raise AssertionError(f"{name} costs less than the optimum's lower bound ({rows}); please report it")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A figure that left its tolerance."""
+
+    policy: str
+    figure: str
+    expected: float
+    came: float
+    tolerance: float
+
+
+def check(evaluation: Evaluation, golden: str | Path) -> list[Difference]:
+    """Compare with recorded figures; give the rows that differ.
+
+    A golden file holds ``{"tolerances": {figure: {"abs": a, "rel": r}}, "policies": [{"policy": name, figure: mean}]}``;
+    ``tolerances.default`` serves the figures that have none of their own.
+    """
+    recorded = json.loads(Path(golden).read_text(encoding="utf-8"))
+    tolerances = recorded["tolerances"]
+    rows = {row["policy"]: row for row in evaluation.rows()}
+    differences = []
+    for expected in recorded["policies"]:
+        name = expected["policy"]
+        for figure, value in expected.items():
+            if figure == "policy":
+                continue
+            allowed = tolerances.get(figure, tolerances["default"])
+            tolerance = allowed.get("abs", 0.0) + allowed.get("rel", 0.0) * abs(value)
+            came = rows[name][figure]["mean"] if name in rows and figure in rows[name] else float("nan")
+            if not abs(came - value) <= tolerance:
+                differences.append(Difference(name, figure, value, came, tolerance))
+    return differences
+
+
+def golden_of(evaluation: Evaluation, figures: Sequence[str] = ("score", "cost_cur", "import_kwh")) -> dict[str, Any]:
+    """Record figures for ``check``; regenerate with ``gridbazaar evaluate ... --record FILE``."""
+    rows = [
+        {"policy": row["policy"]} | {figure: row[figure]["mean"] for figure in figures} for row in evaluation.rows()
+    ]
+    return {
+        "scenario": evaluation.scenario.name,
+        "split": evaluation.split,
+        "seeds": list(evaluation.seeds),
+        "tolerances": {"default": {"abs": 1e-3, "rel": 1e-3}},
+        "policies": rows,
+    }

@@ -1,0 +1,134 @@
+"""What is measured of an episode: sums over its intervals, then named figures per environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbazaar.data.units import MICRO
+from gridbazaar.envs.core import Core
+from gridbazaar.envs.state import State, Transition
+from gridbazaar.market.settlement import LINES
+
+Floats = NDArray[np.float64]
+
+COMMUNITY_FIGURES = {
+    "cost_cur": "bills of all agents + wear - value of what is left in storage",
+    "bill_cur": "bills of all agents",
+    "imbalance_cur": "part of the bills that settles deviations from forecasts",
+    "wear_cur": "wear of storage",
+    "left_cur": "value of stored energy at the end, above that of the beginning",
+    "self_sufficiency": "share of consumption (load and car charging) not met by import of the community",
+    "self_consumption": "share of PV that did not leave the community; 1 without PV",
+    "peak_import_kw": "largest mean import of an interval at the head of the feeder",
+    "import_kwh": "energy imported by the community",
+    "export_kwh": "energy exported by the community",
+    "traded_share": "share of bought energy that neighbours sold",
+    "over_cap_kwh": "energy bought or sold beyond the connection's cap",
+    "loss_kwh": "losses of the feeder",
+    "min_voltage_pu": "lowest voltage",
+    "max_voltage_pu": "highest voltage",
+    "violation_pu_min": "voltage outside the band, per unit times minutes, summed over buses",
+    "max_loading": "largest loading of a branch",
+    "curtailed_kwh": "injection withheld by the wires",
+    "carbon_kg": "import less export at the head, at the average intensity",
+    "unserved_kwh": "what cars lacked at departure",
+}
+
+
+@dataclass
+class Tally:
+    """Sums of a batch of episodes, fed one transition at a time."""
+
+    core: Core
+    first: State
+    bill_cur: Floats = field(init=False)  # [n_envs, n_agents]
+    imbalance_cur: Floats = field(init=False)  # [n_envs, n_agents]
+    fixed_cur: Floats = field(init=False)  # [n_envs, n_agents]
+    wear_cur: Floats = field(init=False)  # [n_envs, n_agents]
+    left_cur: Floats = field(init=False)  # [n_envs, n_agents]
+    reward: Floats = field(init=False)  # [n_envs, n_agents]
+    sums: dict[str, Floats] = field(default_factory=dict)  # [n_envs] each
+
+    def __post_init__(self) -> None:
+        shape = (self.core.n_envs, self.core.n_agents)
+        self.bill_cur, self.imbalance_cur, self.fixed_cur = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        self.wear_cur, self.reward = np.zeros(shape), np.zeros(shape)
+        self.left_cur = -self.core.stored_value_cur(self.first)
+
+    def add(self, happened: Transition) -> None:
+        """Count one interval."""
+        n, step_h = self.core.n_agents, self.core.scenario.step_h
+        bill = happened.bill.ucur[:, :, :n]
+        self.bill_cur += bill.sum(1) / MICRO
+        self.imbalance_cur += bill[:, LINES.index("imbalance")] / MICRO
+        self.fixed_cur += bill[:, LINES.index("fixed")] / MICRO
+        self.wear_cur += happened.wear_cur
+        self.left_cur += happened.stored_value_cur
+        self.reward += happened.reward
+        net_kwh = happened.metered_ukwh.sum(1) / MICRO
+        charged = np.where(self.core.world.firm_is_chosen, happened.firm_ukwh + happened.flexible_ukwh, 0)
+        filled = happened.clearing.traded_ukwh + happened.clearing.outside_ukwh
+        flow, feeder = happened.flow, self.core.world.grid.feeder
+        outside_band = np.maximum(feeder.v_min_pu - flow.voltage_pu, 0) + np.maximum(
+            flow.voltage_pu - feeder.v_max_pu, 0
+        )
+        root_kwh = flow.root_kw * step_h
+        for name, amount in {
+            "import_kwh": np.maximum(net_kwh, 0),
+            "export_kwh": np.maximum(-net_kwh, 0),
+            "load_kwh": happened.load_kwh.sum(1),
+            "charged_kwh": np.maximum(charged, 0).sum(1) / MICRO,
+            "pv_kwh": happened.pv_kwh.sum(1),
+            "bought_kwh": np.maximum(filled, 0).sum(1) / MICRO,
+            "traded_kwh": np.maximum(happened.clearing.traded_ukwh, 0).sum(1) / MICRO,
+            "over_cap_kwh": happened.clearing.over_cap_ukwh / MICRO,
+            "loss_kwh": flow.loss_kw * step_h,
+            "violation_pu_min": outside_band.sum(1) * step_h * 60,
+            "curtailed_kwh": np.maximum(happened.curtailed_ukwh, 0).sum(1) / MICRO,
+            "carbon_kg": root_kwh * happened.carbon_kg_per_kwh,
+            "unserved_kwh": happened.unserved_kwh.sum(1),
+        }.items():
+            self.sums[name] = self.sums.get(name, 0.0) + amount
+        for name, amount, extreme in (
+            ("peak_import_kw", np.maximum(flow.root_kw, 0), np.maximum),
+            ("max_voltage_pu", flow.voltage_pu.max(1), np.maximum),
+            ("max_loading", flow.branch_loading.max(1), np.maximum),
+            ("min_voltage_pu", flow.voltage_pu.min(1), np.minimum),
+        ):
+            self.sums[name] = extreme(self.sums[name], amount) if name in self.sums else amount
+
+    @property
+    def cost_cur(self) -> Floats:
+        """[n_envs, n_agents] bill + wear - value of what is left above the beginning."""
+        return self.bill_cur + self.wear_cur - self.left_cur
+
+    @property
+    def scored_cur(self) -> Floats:
+        """[n_envs] community cost without imbalance and standing charges, which no policy can change."""
+        kept: Floats = (self.cost_cur - self.imbalance_cur - self.fixed_cur).sum(1)
+        return kept
+
+    def figures(self) -> dict[str, Floats]:
+        """All of ``COMMUNITY_FIGURES``, [n_envs] each."""
+        s = self.sums
+        consumed = np.maximum(s["load_kwh"] + s["charged_kwh"], 1e-9)
+        made = {
+            "cost_cur": self.cost_cur.sum(1),
+            "bill_cur": self.bill_cur.sum(1),
+            "imbalance_cur": self.imbalance_cur.sum(1),
+            "wear_cur": self.wear_cur.sum(1),
+            "left_cur": self.left_cur.sum(1),
+            "self_sufficiency": 1 - s["import_kwh"] / consumed,
+            "self_consumption": np.where(
+                s["pv_kwh"] > 0, 1 - np.minimum(s["export_kwh"], s["pv_kwh"]) / np.maximum(s["pv_kwh"], 1e-9), 1.0
+            ),
+            "traded_share": s["traded_kwh"] / np.maximum(s["bought_kwh"], 1e-9),
+        }
+        return {name: made.get(name, s.get(name)) for name in COMMUNITY_FIGURES}  # type: ignore[misc]
+
+    def kind_cost_cur(self) -> dict[str, Floats]:
+        """Cost by kind, [n_envs] each."""
+        return {kind: self.cost_cur[:, columns].sum(1) for kind, columns in self.core.scenario.kind_slices.items()}

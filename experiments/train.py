@@ -1,0 +1,254 @@
+"""Training: one policy for all agents of all kinds, by stable-baselines3's PPO on our VecEnv.
+
+Defaults are those that learned fastest on validation days: few environments and many updates, rewards of the own bill
+shaped by the worth of stored energy, fixed scales in place of running normalisation. What is left in storage is paid
+for at the end of an episode, so the value of the state after it is not bootstrapped.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gridbazaar.envs.observe import feature_columns
+from gridbazaar.envs.scenario import Scenario, load_scenario
+from gridbazaar.experiments.files import new_folder, versions, write_json
+
+_CHECKPOINT = "checkpoint.zip"
+_MODEL = "model.zip"
+_CONFIG = "config.json"
+_CURVE = "curve.json"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """What a run is; written beside its numbers."""
+
+    scenario: str = "village"
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    algo: str = "ppo"
+    steps: int = 4_000_000  # agent-steps
+    seed: int = 0
+    n_envs: int = 16
+    learning_rate: float = 2e-3  # falls linearly to ``last_rate`` of itself
+    last_rate: float = 0.05
+    gamma: float = 0.995
+    gae_lambda: float = 0.95
+    epochs: int = 4
+    minibatches: int = 8
+    clip: float = 0.2
+    entropy: float = 0.0
+    log_std: float = -0.5
+    width: int = 64
+    max_minutes: float | None = None  # ends the run early, and the fall of the learning rate with it
+    checkpoint_rollouts: int = 20
+    validate_rollouts: int = 20
+    validate_seeds: int = 8
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.algo != "ppo":
+            raise ValueError(f"algo: expected ppo, got {self.algo!r}")
+        for name in ("steps", "n_envs", "epochs", "minibatches", "width", "checkpoint_rollouts", "threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+
+
+def train(
+    config: TrainConfig,
+    out: str | Path,
+    *,
+    force: bool = False,
+    resume: bool = False,
+    report: Callable[[int, int, dict[str, float]], None] | None = None,
+) -> Path:
+    """Train a policy and write the run into a folder.
+
+    Args:
+        config: the run; with ``resume`` the one in the folder counts.
+        out: folder of the run; it must not exist, or ``force`` or ``resume`` must be given.
+        force: replace an existing folder.
+        resume: go on from the last checkpoint in the folder.
+        report: called after every rollout with (steps done, steps in all, the latest figures).
+
+    Returns:
+        The folder. It holds the model, the configuration with scenario, versions and seeds, checkpoints, TensorBoard
+        and CSV logs, and the learning curve on validation episodes.
+    """
+    import torch
+    from stable_baselines3.common.logger import configure
+
+    folder = Path(out)
+    if resume:
+        config = _read_config(folder)
+    else:
+        new_folder(folder, force=force)
+    torch.set_num_threads(config.threads)
+    scenario = load_scenario(config.scenario, **config.overrides)
+    if not resume:
+        write_json(folder / _CONFIG, _manifest(config, scenario))
+    start = time.monotonic()
+    model, curve, spent_s = _model(config, scenario, folder, resume)
+    model.set_logger(configure(str(folder / "log"), ["csv", "tensorboard"]))
+    callback = _callback(config, scenario, folder, curve, start - spent_s, report)
+    model._progress = callback.progress
+    left = config.steps - model.num_timesteps
+    if left > 0:
+        model.learn(left, callback=callback, reset_num_timesteps=False)
+    _save(model, folder / _MODEL)
+    callback.validate()
+    callback.save(folder)
+    return folder
+
+
+def _manifest(config: TrainConfig, scenario: Scenario) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "train": asdict(config),
+        "scenario": asdict(scenario),
+        "features": [c.name for c in feature_columns()],
+        "versions": versions(),
+    }
+
+
+def _read_config(folder: Path) -> TrainConfig:
+    if not (folder / _CONFIG).is_file():
+        raise ValueError(f"resume: expected a run in {folder}, found no {_CONFIG}; start one without --resume")
+    return TrainConfig(**json.loads((folder / _CONFIG).read_text(encoding="utf-8"))["train"])
+
+
+def _model(config: TrainConfig, scenario: Scenario, folder: Path, resume: bool) -> tuple[Any, list[Any], float]:
+    """A new model, or the one of the last checkpoint with its curve and the seconds already spent."""
+    from stable_baselines3 import PPO
+    from torch import nn
+
+    from gridbazaar.envs.vec_env import vec_env
+    from gridbazaar.experiments.ppo import MarketPPO, OwnersRolloutBuffer, without_bootstrap
+
+    checkpoint = folder / _CHECKPOINT
+    if resume and not checkpoint.is_file():
+        raise ValueError(f"resume: {folder} holds no {_CHECKPOINT}; the run ended before its first one, start it anew")
+    done = json.loads((folder / _CURVE).read_text(encoding="utf-8")) if resume else {"points": [], "seconds": 0.0}
+    first = config.seed * 1_000_003 + (done["episodes"] if resume else 0)
+    venv = without_bootstrap(vec_env(scenario, n_envs=config.n_envs, seed=first))
+    if resume:
+        model = MarketPPO.load(checkpoint, env=venv, device="cpu")
+        return model, done["points"], done["seconds"]
+    rows = venv.num_envs
+    assert issubclass(MarketPPO, PPO)
+    model = MarketPPO(
+        "MlpPolicy",
+        venv,
+        learning_rate=config.learning_rate,
+        last_rate=config.last_rate,
+        minibatches=config.minibatches,
+        n_steps=scenario.n_steps,
+        batch_size=max(2, rows * scenario.n_steps // config.minibatches),
+        n_epochs=config.epochs,
+        gamma=config.gamma,
+        gae_lambda=config.gae_lambda,
+        clip_range=config.clip,
+        ent_coef=config.entropy,
+        rollout_buffer_class=OwnersRolloutBuffer,
+        policy_kwargs={
+            "net_arch": {"pi": [config.width, config.width], "vf": [config.width, config.width]},
+            "activation_fn": nn.Tanh,
+            "log_std_init": config.log_std,
+            "optimizer_kwargs": {"eps": 1e-5},
+        },
+        seed=config.seed,
+        device="cpu",
+    )
+    return model, [], 0.0
+
+
+def _save(model: Any, path: Path) -> None:
+    """Write a model so that an interruption leaves the old file or the new one, never half of one."""
+    partial = path.with_suffix(".partial.zip")
+    model.save(partial)
+    partial.replace(path)
+
+
+def _callback(
+    config: TrainConfig, scenario: Scenario, folder: Path, curve: list[Any], start: float, report: Any
+) -> Any:
+    from stable_baselines3.common.callbacks import BaseCallback
+
+    class Watch(BaseCallback):
+        """Checkpoints, validation, progress and the time limit."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.rollouts = 0
+            self.validation: Any = None
+
+        def progress(self) -> float:
+            """Share of the run that is done, by steps or by the clock, whichever is further."""
+            done: float = self.model.num_timesteps / config.steps
+            if config.max_minutes is not None:
+                done = max(done, (time.monotonic() - start) / 60 / config.max_minutes)
+            return min(done, 1.0)
+
+        def _on_training_start(self) -> None:
+            if not curve:
+                self.validate()
+
+        def _on_step(self) -> bool:
+            return True
+
+        def _on_rollout_start(self) -> None:
+            if self.rollouts and self.rollouts % config.checkpoint_rollouts == 0:
+                self.save(folder)
+            if self.rollouts and self.rollouts % config.validate_rollouts == 0:
+                self.validate()
+            if report is not None:
+                latest = curve[-1] if curve else {}
+                report(self.model.num_timesteps, config.steps, latest | {"progress": self.progress()})
+
+        def _on_rollout_end(self) -> None:
+            self.rollouts += 1
+
+        def save(self, folder: Path) -> None:
+            _save(self.model, folder / _CHECKPOINT)
+            episodes = self.model.num_timesteps // (self.training_env.num_envs * scenario.n_steps) * config.n_envs
+            done = {"points": curve, "seconds": time.monotonic() - start, "episodes": episodes}
+            write_json(folder / _CURVE, done)
+
+        def validate(self) -> None:
+            if not config.validate_seeds:
+                return
+            if self.validation is None:
+                self.validation = _Validation(scenario, config.validate_seeds)
+            score = self.validation.score(self.model)
+            curve.append({"steps": self.model.num_timesteps, "seconds": time.monotonic() - start, "score": score})
+            self.logger.record("validation/score", score)
+
+    return Watch()
+
+
+class _Validation:
+    """The score of a model on a few validation episodes."""
+
+    def __init__(self, scenario: Scenario, n_seeds: int) -> None:
+        from gridbazaar.agents.policy import load_policy
+        from gridbazaar.envs.core import Core
+        from gridbazaar.experiments.evaluate import optimum_cost_cur
+        from gridbazaar.experiments.play import play
+
+        self.core, self.seeds = Core(scenario, n_seeds), np.arange(n_seeds)
+        self.optimum = float(np.mean(optimum_cost_cur(self.core, self.seeds, "validation")))
+        idle = play(self.core, load_policy("idle"), self.seeds, split="validation")
+        self.idle = float(np.mean(idle.tally.scored_cur))
+
+    def score(self, model: Any) -> float:
+        from gridbazaar.agents.policies.trained import Policy
+        from gridbazaar.experiments.play import play
+
+        played = play(self.core, Policy(model.policy), self.seeds, split="validation")
+        return 100 * (self.idle - float(np.mean(played.tally.scored_cur))) / max(self.idle - self.optimum, 1e-9)
