@@ -190,7 +190,7 @@ class Core:
         fixed_kw = xp.matmul(wanted.fixed_kw, at_bus)
         return self.world.grid.carry(
             fixed_kw, xp.matmul(injection_kw, at_bus), xp.matmul(xp.maximum(wanted.device_kw, 0.0), at_bus),
-            self._tan_phi * fixed_kw, constraint=self.scenario.constraint,
+            self._tan_phi * fixed_kw, constraint="curtail" if self.scenario.constraint == "curtail" else "none",
         )  # fmt: skip
 
     def _allow(self, wanted: Meters, flow: Any) -> Meters:
