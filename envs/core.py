@@ -260,7 +260,7 @@ class Core:
             view=view,
             mean_price_cur_per_kwh=mean_price,
             price_ucur_per_kwh=happened.clearing.price_ucur_per_kwh[:, 0],
-            traded_frac=xp.sum(xp.maximum(happened.clearing.traded_ukwh, 0), axis=1) / bought,
+            traded_frac=from_micro(xp.sum(xp.maximum(happened.clearing.traded_ukwh, 0), axis=1)) / from_micro(bought),
             net_kw=from_micro(net_ukwh) / step_h,
             community_error_kw=from_micro(net_ukwh - xp.sum(filled, axis=1)) / step_h,
             n_clipped=state.n_clipped + n_clipped,

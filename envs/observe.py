@@ -13,6 +13,7 @@ import numpy as np
 from gridbazaar.agents.kind import Column, kinds
 from gridbazaar.agents.policy import Forecasts, Observation
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.units import from_micro
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.episode import BLOCKS_H
 from gridbazaar.envs.state import State
@@ -105,8 +106,8 @@ def _common(core: Core, state: State, xp: Any) -> list[Array]:
     step = episode.start + t
     rates = core._rates(episode, t)
     retail = world.retail_cur_per_kwh[step]
-    upper = (rates.energy + rates.network + rates.tax - rates.local_network - rates.local_tax) / 1e6
-    export = rates.export / 1e6
+    upper = from_micro(rates.energy + rates.network + rates.tax - rates.local_network - rates.local_tax)
+    export = from_micro(rates.export)
     angle = world.hour[step] * (2 * np.pi / 24)
     cap_kw = xp.minimum(episode.import_cap_kw, 5.0 * core.n_agents)
 
@@ -124,7 +125,7 @@ def _common(core: Core, state: State, xp: Any) -> list[Array]:
         ahead[1] / PRICE_SCALE,
         *((ahead[2 + i] - retail) / PRICE_SCALE for i in range(n)),
         ahead[0],
-        (state.price_ucur_per_kwh / 1e6 - upper) / PRICE_SCALE,
+        (from_micro(state.price_ucur_per_kwh) - upper) / PRICE_SCALE,
         (upper - export) / PRICE_SCALE,
         state.traded_frac,
         firm_kw / cap_kw,
@@ -186,8 +187,8 @@ def look_ahead(core: Core, state: State) -> Forecasts:
     rates = world.rates
     return Forecasts(
         retail_cur_per_kwh=world.retail_cur_per_kwh[steps],
-        export_cur_per_kwh=rates.export[steps] / 1e6,
-        local_charge_cur_per_kwh=(rates.local_network + rates.local_tax)[steps] / 1e6,
+        export_cur_per_kwh=from_micro(rates.export[steps]),
+        local_charge_cur_per_kwh=from_micro((rates.local_network + rates.local_tax)[steps]),
         net_kw=xp.stack(nets, axis=2),
         import_cap_kw=episode.import_cap_kw,
         export_cap_kw=episode.export_cap_kw,
