@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -150,9 +151,8 @@ def _pettingzoo(scenario: Scenario, effort: Effort, seed: int) -> Speed:
     from gridbazaar.envs.pettingzoo_env import parallel_env
 
     env = parallel_env(scenario)
-    for i, agent in enumerate(env.possible_agents):
-        env.action_space(agent).seed(seed + i)
-    actions = {agent: env.action_space(agent).sample() for agent in env.possible_agents}
+    rng = np.random.default_rng(seed)
+    actions = {agent: rng.uniform(-1, 1, 2).astype(np.float32) for agent in env.possible_agents}
     rates = []
     for i in range(effort.repetitions + 1):
         env.reset(seed=seed + i)
@@ -176,15 +176,13 @@ def _training(effort: Effort, seed: int) -> Speed:
         seen.append((steps, time.perf_counter()))
 
     config = TrainConfig(
-        scenario=SCENARIO, overrides=FIFTY_AGENTS, steps=(effort.train_rollouts + 1) * rollout, seed=seed, n_envs=n_envs,
-        validate_seeds=0, checkpoint_rollouts=10**6,
+        scenario=SCENARIO, overrides=FIFTY_AGENTS, steps=(effort.train_rollouts + 1) * rollout, seed=seed,
+        n_envs=n_envs, validate_seeds=0, checkpoint_rollouts=10**6,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         train(config, Path(folder) / "run", report=report)
     rates = [
-        (steps - before) / (now_s - then_s)
-        for (before, then_s), (steps, now_s) in zip(seen, seen[1:], strict=False)
-        if steps > before
+        (steps - before) / (now_s - then_s) for (before, then_s), (steps, now_s) in pairwise(seen) if steps > before
     ]
     return _speed(f"PPO training, {n_envs} x {len(scenario.agent_names)} agents", "agent-steps/s", rates)
 

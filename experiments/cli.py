@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -12,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 import typer.core
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from gridbazaar.experiments import terminal
 
+if TYPE_CHECKING:
     from gridbazaar.experiments.train import TrainConfig
 
 CHECK_FAILED, USAGE, INTERRUPTED = 1, 2, 130
 _USER_ERRORS = (ValueError, FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
-_WIDE = 160
 
 
 class _Commands(typer.core.TyperGroup):
@@ -90,7 +86,7 @@ MasterSeed = Annotated[
     int | None, typer.Option("--seed", min=0, help="Seed of the scenario's data and episodes; none: the scenario's.")
 ]
 Policies = Annotated[
-    str, typer.Option("--policies", metavar="A,B,...", help="Names, run folders, or LABEL=FOLDER; idle is always played.")
+    str, typer.Option("--policies", metavar="A,B,...", help="Names, run folders, LABEL=FOLDER; idle is always played.")
 ]
 _BASELINES = "idle,self_consumption,time_of_use,price_threshold,opportunity_cost,optimum"
 
@@ -130,24 +126,23 @@ def demo(
     """Train a policy briefly, measure it against rules and the optimum, and write a report with pictures."""
     from gridbazaar.experiments.demo import run_demo
 
-    console = _console()
-    with _progress() as bar:
+    with terminal.progress() as bar:
         done = run_demo(
             out, data=data, minutes=minutes, steps=steps, seeds=seeds, seed=seed, force=force,
-            report_training=_training_bar(bar), tick=_evaluation_bar(bar), command=_command(),
+            report_training=terminal.training_bar(bar), tick=terminal.evaluation_bar(bar), command=terminal.command(),
         )  # fmt: skip
-    _print_tables(console, done.evaluation)
-    console.print(f"trained for {done.steps:,} agent-steps; the report: {done.report}", highlight=False, soft_wrap=True)
+    terminal.print_tables(done.evaluation)
+    typer.echo(f"trained for {done.steps:,} agent-steps; the report: {done.report}")
 
 
-@main.command(epilog=_epilog("train village --steps 4000000 --out runs/village, then: train --out runs/village --resume"))
+@main.command(epilog=_epilog("train village --out runs/a, and after an interruption: train --out runs/a --resume"))
 def train(
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     scenario: Annotated[str | None, typer.Argument(help="A name or a .toml file; not needed with --resume.")] = None,
     algo: Annotated[str | None, typer.Option(help="ppo.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Agent-steps; 4000000 unless given.")] = None,
     minutes: Annotated[float | None, typer.Option(help="End earlier, after so many minutes.")] = None,
-    n_envs: Annotated[int | None, typer.Option("--n-envs", min=1, help="Communities side by side; 16 unless given.")] = None,
+    n_envs: Annotated[int | None, typer.Option("--n-envs", min=1, help="Communities at once; 16 unless given.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the training; 0 unless given.")] = None,
     settings: Settings = None,
     data: Data = None,
@@ -173,8 +168,8 @@ def train(
     else:
         config = TrainConfig(**given)
     try:
-        with _progress() as bar:
-            run(config, out, force=force, resume=resume, report=_training_bar(bar))
+        with terminal.progress() as bar:
+            run(config, out, force=force, resume=resume, report=terminal.training_bar(bar))
     except KeyboardInterrupt:
         done = checkpoint_steps(out)
         how = (
@@ -185,10 +180,12 @@ def train(
         )
         typer.echo(f"interrupted; {how}", err=True)
         raise typer.Exit(INTERRUPTED) from None
-    typer.echo(f"{out}: {checkpoint_steps(out):,} agent-steps; see it play: gridbazaar evaluate {config.scenario} --policies {out}")
+    typer.echo(
+        f"{out}: {checkpoint_steps(out):,} agent-steps; next: gridbazaar evaluate {config.scenario} --policies {out}"
+    )
 
 
-@main.command(epilog=_epilog("evaluate village --policies self_consumption,runs/village,optimum --seeds 20 --json out.json"))
+@main.command(epilog=_epilog("evaluate village --policies self_consumption,runs/a --seeds 20 --json out.json"))
 def evaluate(
     scenario: ScenarioName,
     policies: Policies = _BASELINES,
@@ -199,7 +196,7 @@ def evaluate(
     seed: MasterSeed = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write all figures as JSON.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write one row a policy and episode.")] = None,
-    check: Annotated[Path | None, typer.Option("--check", help="Compare with a record; exit code 1 if it differs.")] = None,
+    check: Annotated[Path | None, typer.Option("--check", help="Compare with a record; code 1 if it differs.")] = None,
     record: Annotated[Path | None, typer.Option("--record", help="Write a record for --check.")] = None,
     force: Force = False,
 ) -> None:
@@ -214,12 +211,12 @@ def evaluate(
             new_file(path, force=force)
     if check is not None:
         read_golden(check)
-    with _progress() as bar:
+    with terminal.progress() as bar:
         found = play(
-            scenario, _names(policies), seeds=seeds, split=split, tick=_evaluation_bar(bar),
+            scenario, _names(policies), seeds=seeds, split=split, tick=terminal.evaluation_bar(bar),
             **_overrides(settings, data, seed),
         )  # fmt: skip
-    _print_tables(_console(), found)
+    terminal.print_tables(found)
     if json is not None:
         write_json(json, found.to_json())
     if csv is not None:
@@ -246,28 +243,18 @@ def compare(
     """Show what each kind of agent pays under several tariffs, with the same policies on the same episodes."""
     from gridbazaar.experiments.compare import compare as play
     from gridbazaar.experiments.files import new_folder, write_json, write_text
-    from gridbazaar.experiments.show import table
+    from gridbazaar.experiments.show import comparison_table
 
     overrides = _overrides(settings, data, seed)
     new_folder(out, force=force)
-    with _progress() as bar:
+    with terminal.progress() as bar:
         found = play(
-            scenario, _names(tariffs), _names(policies), seeds=seeds, split=split, tick=_evaluation_bar(bar), **overrides
-        )
+            scenario, _names(tariffs), _names(policies), seeds=seeds, split=split, tick=terminal.evaluation_bar(bar),
+            **overrides,
+        )  # fmt: skip
     write_json(out / "compare.json", found.to_json())
     write_text(out / "compare.csv", found.to_frame().to_csv(index=False))
-    currency = found.evaluations[found.reference].scenario.currency
-    rows = [
-        (
-            r.tariff, r.policy, r.kind, f"{r.cost_cur.mean:.2f}", f"{r.cost_cur.low:.2f} to {r.cost_cur.high:.2f}",
-            *(("", "") if r.tariff == found.reference
-              else (f"{r.more_cur.mean:+.2f}", f"{r.more_cur.low:+.2f} to {r.more_cur.high:+.2f}")),
-        )
-        for r in found.rows()
-    ]  # fmt: skip
-    title = f"{scenario}: cost in {currency} per episode, {seeds} {split} episodes, with 95 % intervals"
-    head = ("tariff", "policy", "kind", ">cost", ">interval", f">more than {found.reference}", ">interval")
-    _console().print(table(title, head, rows))
+    terminal.console().print(comparison_table(found))
     typer.echo(f"written: {out / 'compare.json'}, {out / 'compare.csv'}")
 
 
@@ -294,7 +281,7 @@ def clear(
     if json:
         typer.echo(to_json(result))
         return
-    console = _console()
+    console = terminal.console()
     for shown in cleared_tables(orders, result):
         console.print(shown)
 
@@ -304,7 +291,7 @@ def data_list() -> None:
     """Say what can be loaded, and what the generator makes."""
     from gridbazaar.experiments.show import data_formats
 
-    _console().print(data_formats())
+    terminal.console().print(data_formats())
 
 
 @data_app.command("check", epilog=_epilog("data check citylearn_challenge_2022_phase_all"))
@@ -319,13 +306,13 @@ def data_check(
     if not path.exists():
         raise FileNotFoundError(f"{path}: expected a CityLearn folder, a CSV file or a folder of CSV files")
     try:
-        with _quiet("gridbazaar.data.loaders"):
+        with terminal.quiet("gridbazaar.data.loaders"):
             loaded = read(path, step_min=step_min)
     except ValueError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(CHECK_FAILED) from error
     typer.echo(str(loaded.report))
-    _console().print(bank_summary(loaded.bank))
+    terminal.console().print(bank_summary(loaded.bank))
 
 
 @main.command(epilog=_epilog("bench --quick --json bench.json"))
@@ -343,13 +330,13 @@ def bench(
 
     if json is not None:
         new_file(json, force=force)
-    with _progress() as bar:
+    with terminal.progress() as bar:
         task = bar.add_task("measuring", total=None)
         found = measure(QUICK if quick else None, seed=seed, tell=lambda name: bar.update(task, description=name))
     here = machine()
     title = f"{here['processor']}, {here['cores']} cores, OMP_NUM_THREADS {here['OMP_NUM_THREADS']}"
-    rows = [(s.name, *(f"{x:,.4g}" if x < 100 else f"{x:,.0f}" for x in (s.value, s.low, s.high)), s.unit) for s in found]
-    _console().print(table(title, ("measured", ">median", ">lowest", ">highest", "unit"), rows))
+    rows = [(s.name, *map(terminal.number, (s.value, s.low, s.high)), s.unit) for s in found]
+    terminal.console().print(table(title, ("measured", ">median", ">lowest", ">highest", "unit"), rows))
     if json is not None:
         write_json(json, to_json(found, seed))
 
@@ -359,7 +346,7 @@ def list_(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None
     """List what is found by name."""
     from gridbazaar.experiments.show import list_things
 
-    _console().print(list_things(what.value))
+    terminal.console().print(list_things(what.value))
 
 
 @main.command(epilog=_epilog("show scenario village > mine.toml"))
@@ -370,7 +357,7 @@ def show(
     """Show one thing in full."""
     from gridbazaar.experiments.show import show_thing
 
-    show_thing(what.value, name, _console())
+    show_thing(what.value, name, terminal.console())
 
 
 def _overrides(settings: list[str] | None, data: str | None, seed: int | None) -> dict[str, Any]:
@@ -401,69 +388,6 @@ def _report_differences(found: list[Any], golden: Path) -> None:
         typer.echo(f"{len(found)} figures differ from {golden}", err=True)
         raise typer.Exit(CHECK_FAILED)
     typer.echo(f"all figures agree with {golden}")
-
-
-def _print_tables(console: Console, evaluation: Any) -> None:
-    from gridbazaar.experiments.table import kind_table, terminal_table
-
-    console.print(terminal_table(evaluation))
-    console.print(kind_table(evaluation))
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else _WIDE)
-
-
-def _command() -> str:
-    import shlex
-
-    return shlex.join(["gridbazaar", *sys.argv[1:]])
-
-
-@contextmanager
-def _quiet(logger: str) -> Iterator[None]:
-    """Keep a logger silent whose message is shown otherwise."""
-    import logging
-
-    log = logging.getLogger(logger)
-    before = log.disabled
-    log.disabled = True
-    try:
-        yield
-    finally:
-        log.disabled = before
-
-
-def _progress() -> Any:
-    """A progress bar on the terminal's error stream; off where that is none."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-
-
-def _training_bar(bar: Any) -> Callable[[int, int, dict[str, float]], None]:
-    task = bar.add_task("training", total=1.0)
-
-    def report(steps: int, of: int, latest: dict[str, float]) -> None:
-        score = f", validation score {latest['score']:.1f}" if "score" in latest else ""
-        bar.update(task, completed=latest["progress"], description=f"training: {steps:,} steps{score}")
-
-    return report
-
-
-def _evaluation_bar(bar: Any) -> Callable[[str, int, int], None]:
-    tasks: dict[str, Any] = {}
-
-    def tick(policy: str, done: int, total: int) -> None:
-        if policy not in tasks:
-            tasks[policy] = bar.add_task(policy, total=total)
-        bar.update(tasks[policy], completed=done)
-
-    return tick
 
 
 if __name__ == "__main__":

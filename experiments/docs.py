@@ -141,14 +141,15 @@ def spaces_md() -> str:
         head = f"### {name}\n\n{about_kind(name)}\n"
         parts.append(f"{head}\n{_columns_md(kind.ACTIONS)}")
     actions = "\n".join(parts)
+    n_actions = len(next(iter(kinds().values())).ACTIONS)
     flags = columns[len(COMMON) + len(OWN) :]
     n = len(COMMON) + len(OWN)
     return f"""# Actions and observations
 
 {_GENERATED}
 
-An agent acts with {len(next(iter(kinds().values())).ACTIONS)} numbers and sees {len(columns)}, the same columns for every kind: one network can act
-for all agents, and a flag says of which kind the agent is. Columns that mean nothing to a kind hold zero there.
+An agent acts with {n_actions} numbers and sees {len(columns)}, the same columns for every kind: one network can
+act for all agents, and a flag says of which kind the agent is. Columns that mean nothing to a kind hold zero there.
 Values beyond the bounds are clipped. Nothing is normalised by running statistics, so an observation means the same in
 every run. The order below is the order in the array.
 

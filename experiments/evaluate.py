@@ -229,8 +229,8 @@ def check(evaluation: Evaluation, golden: str | Path) -> list[Difference]:
     """Compare with recorded figures; give the rows that differ.
 
     A golden file holds ``{"scenario": name, "split": split, "seeds": [...], "tolerances": {figure: {"abs": a,
-    "rel": r}}, "policies": [{"policy": name, figure: mean}]}``; ``tolerances.default`` serves the figures that have none
-    of their own.
+    "rel": r}}, "policies": [{"policy": name, figure: mean}]}``; ``tolerances.default`` serves the figures that have
+    none of their own.
 
     Raises:
         ValueError: the file is no such record, or one of other episodes than those played.
@@ -239,7 +239,7 @@ def check(evaluation: Evaluation, golden: str | Path) -> list[Difference]:
     played = {"scenario": evaluation.scenario.name, "split": evaluation.split, "seeds": list(evaluation.seeds)}
     for name, came in played.items():
         if recorded[name] != came:
-            raise ValueError(f"{golden}: {name} was {recorded[name]} when it was recorded, now it is {came}; play the same")
+            raise ValueError(f"{golden}: recorded with {name} {recorded[name]}, played with {came}; play the same")
     rows = {row["policy"]: row for row in evaluation.rows()}
     differences = []
     for expected in recorded["policies"]:
@@ -263,7 +263,7 @@ def read_golden(path: str | Path) -> dict[str, Any]:
     if missing := [k for k in ("scenario", "split", "seeds", "tolerances", "policies") if k not in recorded]:
         raise ValueError(f"{path}: no {', '.join(missing)}; expected a file of gridbazaar evaluate ... --record FILE")
     if not any(set(row) - {"policy"} for row in recorded["policies"]):
-        raise ValueError(f"{path}: no figure to compare with; record it again with gridbazaar evaluate ... --record FILE")
+        raise ValueError(f"{path}: no figure to compare with; record it with gridbazaar evaluate ... --record FILE")
     return recorded
 
 

@@ -1,4 +1,4 @@
-"""Folders and files of results: nothing is overwritten unasked, nothing is half-written, versions stand beside numbers."""
+"""Folders and files of results: nothing overwritten unasked, nothing half-written, versions beside the numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MARKS = ("config.json", "run/config.json", "results.json", "compare.json")
 
 
 def new_folder(folder: Path, *, force: bool = False) -> Path:
-    """Make a folder for results; one that holds something is refused, or with ``force`` replaced if it holds results."""
+    """Make a folder for results; one that holds something is refused, or with ``force`` replaced if that is results."""
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file; give another folder")
     if folder.is_dir() and any(folder.iterdir()):
@@ -39,8 +39,10 @@ def new_folder(folder: Path, *, force: bool = False) -> Path:
 
 def new_file(path: Path, *, force: bool = False) -> Path:
     """Give back the path of a file to be written; one that exists is refused unless ``force`` is given."""
-    if path.is_dir() or (path.exists() and not force):
-        raise FileExistsError(f"{path} exists; give another {'file' if path.is_dir() else 'one, or --force to replace it'}")
+    if path.is_dir():
+        raise FileExistsError(f"{path} is a folder; give a file")
+    if path.exists() and not force:
+        raise FileExistsError(f"{path} exists; give another file, or --force to replace it")
     return path
 
 

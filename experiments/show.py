@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from gridbazaar.experiments.docs import about_kind, entries, scenario_toml, toml_value, unit_of
+
+if TYPE_CHECKING:
+    from gridbazaar.experiments.compare import Comparison
 
 _MANY_BRANCHES = 60
 _RUN = "FOLDER of a run"
@@ -19,8 +22,8 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> 
     """Make a plain table; a column whose name begins with ``>`` is set to the right."""
     columns = tuple(columns)
     made = Table(
-        title=title or None, title_justify="left", title_style="bold", show_header=any(columns), box=None, pad_edge=False,
-        padding=(0, 2, 0, 0),
+        title=title or None, title_justify="left", title_style="bold", show_header=any(columns), box=None,
+        pad_edge=False, padding=(0, 2, 0, 0),
     )  # fmt: skip
     for name in columns:
         made.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
@@ -170,9 +173,9 @@ def cleared_tables(book: Any, result: Any) -> list[Table]:
         ("sell", book.sells, result.sell_fills, result.sell_prices),
     )
     rows = [
-        (side, entry[2] if len(entry) == 3 else "", *(f"{x:g}" for x in (*entry[:2], fill)), f"{price:g}" if fill else "")
-        for side, entries_, fills, prices in sides
-        for entry, fill, price in zip(entries_, fills, prices, strict=True)
+        (side, "".join(order[2:]), *(f"{x:g}" for x in (*order[:2], fill)), f"{price:g}" if fill else "")
+        for side, orders, fills, prices in sides
+        for order, fill, price in zip(orders, fills, prices, strict=True)
     ]
     head = ("side", "bidder", ">kWh", ">limit per kWh", ">filled kWh", ">price per kWh")
     return [table("", ("", ""), facts), table("", head, rows)]
@@ -211,3 +214,20 @@ def bank_summary(bank: Any) -> Table:
         ("wholesale price", f"{spot.mean():.3f} per kWh ({spot.min():.3f} to {spot.max():.3f})"),
     ]
     return table("", ("", ""), rows)
+
+
+def comparison_table(found: Comparison) -> Table:
+    """Show what each kind pays under each tariff, and how much more than under the first."""
+    first = found.evaluations[found.reference]
+    rows = []
+    for r in found.rows():
+        row = [r.tariff, r.policy, r.kind, f"{r.cost_cur.mean:.2f}", f"{r.cost_cur.low:.2f} to {r.cost_cur.high:.2f}"]
+        if r.tariff != found.reference:
+            row += [f"{r.more_cur.mean:+.2f}", f"{r.more_cur.low:+.2f} to {r.more_cur.high:+.2f}"]
+        rows.append(row)
+    title = (
+        f"{first.scenario.name}: cost in {first.scenario.currency} per episode, means of {len(first.seeds)} {first.split} "
+        "episodes with 95 % intervals"
+    )
+    head = ("tariff", "policy", "kind", ">cost", ">interval", f">more than {found.reference}", ">interval")
+    return table(title, head, rows)

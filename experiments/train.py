@@ -128,7 +128,7 @@ def read_config(folder: str | Path) -> TrainConfig:
         raise ValueError(f"resume: expected a run in {folder}, found no {_CONFIG}; start one without --resume")
     values = json.loads(path.read_text(encoding="utf-8"))["train"]
     if unknown := sorted(set(values) - {f.name for f in fields(TrainConfig)}):
-        raise ValueError(f"{path}: unknown field {', '.join(unknown)}; the run was made by another version, train it anew")
+        raise ValueError(f"{path}: unknown field {', '.join(unknown)}; another version made this run, train it anew")
     return TrainConfig(**values)
 
 
@@ -157,7 +157,7 @@ def _model(config: TrainConfig, scenario: Scenario, folder: Path, resume: bool) 
     checkpoint = folder / _CHECKPOINT
     if resume and checkpoint_steps(folder) is None:
         raise ValueError(f"resume: {folder} holds no {_CHECKPOINT}; the run ended before its first one, start it anew")
-    done = json.loads((folder / _CURVE).read_text(encoding="utf-8")) if resume else {"points": [], "seconds": 0.0}
+    done: dict[str, Any] = json.loads((folder / _CURVE).read_text(encoding="utf-8")) if resume else {}
     first = config.seed * 1_000_003 + (done["episodes"] if resume else 0)
     venv = without_bootstrap(vec_env(scenario, n_envs=config.n_envs, seed=first))
     if resume:
