@@ -262,6 +262,8 @@ def _cars(figure: Figure, axes: Axes, day: Day, cars: slice) -> None:
     for row in rows[1:-1]:
         axes.axhline(row, color=PAPER, linewidth=2)
     names = day.agents[cars]
+    for row in np.flatnonzero(~day.is_plugged[:, cars].any(axis=0)):
+        axes.annotate("no car", (day.edges[0], row), xytext=(6, 0), textcoords="offset points", va="center", color=MUTED)
     axes.set_yticks(range(len(names)), names if len(names) <= 16 else [""] * len(names))
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(visible=False)
@@ -274,7 +276,7 @@ def _cars(figure: Figure, axes: Axes, day: Day, cars: slice) -> None:
 @_styled
 def voltages(day: Day) -> Figure:
     """Lowest, median and highest voltage of the feeder's buses over a day, against the band."""
-    figure = _figure(2.9)
+    figure = _figure(2.6)
     axes = figure.subplots()
     volts, feeder = day.voltage_pu, day.feeder
     low, high = _stair(volts.min(1)), _stair(volts.max(1))
@@ -383,9 +385,8 @@ def scores(found: Mapping[str, Interval]) -> Figure:
         axes.barh(row, score.mean, color=colour, height=0.62, alpha=0.9)
         axes.hlines(row, score.low, score.high, color=INK, linewidth=1.4)
         axes.vlines([score.low, score.high], row - 0.12, row + 0.12, color=INK, linewidth=1.4)
-        at = max(score.high, score.mean, 0.0)
         text = f"{score.mean:.1f}  [{score.low:.1f}, {score.high:.1f}]".replace("-", "\N{MINUS SIGN}")
-        axes.annotate(text, (at, row), xytext=(7, 0), textcoords="offset points", va="center", fontsize=9)
+        axes.annotate(text, (103, row), va="center", fontsize=9)
     axes.axvline(0, color=INK, linewidth=0.9)
     axes.axvline(100, color=INK, linewidth=0.9, linestyle=(0, (2, 2)))
     axes.set_yticks(range(len(ordered)), [name for name, _ in ordered])
@@ -466,7 +467,7 @@ def learning(curve: Sequence[Mapping[str, float]], rules: Mapping[str, float]) -
         colour = policy_colour(name)
         axes.axhline(value, color=colour, linewidth=1.2, linestyle=(0, (4, 2)))
         axes.annotate(
-            f"{name} {value:.0f}", (1, labels[name]), xycoords=("axes fraction", "data"), xytext=(6, 0),
+            f"{name} {value:.0f}".replace("-", "\N{MINUS SIGN}"), (1, labels[name]), xycoords=("axes fraction", "data"), xytext=(6, 0),
             textcoords="offset points", va="center", annotation_clip=False, fontsize=9,
             color=INK if colour in (RULE, INK) else colour,
         )  # fmt: skip
