@@ -77,6 +77,8 @@ def eagerness_of(limit_cur: Array, low_cur: Array, high_cur: Array, above_cur: A
     lean = xp.where(
         limit_cur > high_cur,
         0.5 + 0.5 * (limit_cur - high_cur) / above_cur,
-        xp.where(limit_cur < low_cur, -0.5 - 0.5 * (low_cur - limit_cur) / above_cur, (limit_cur - low_cur) / width - 0.5),
+        xp.where(
+            limit_cur < low_cur, -0.5 - 0.5 * (low_cur - limit_cur) / above_cur, (limit_cur - low_cur) / width - 0.5
+        ),
     )
     return xp.clip(xp.where(buys, lean, -lean), -1.0, 1.0)

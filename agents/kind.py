@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 import gridbazaar.agents.kinds
 from gridbazaar.agents.plan import Plan, View
+from gridbazaar.agents.storage import Storage
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.chance import between, uniform
 
@@ -131,6 +132,12 @@ class Kind(Protocol):
 
     def outlook_kw(self, params: Any, series: Series, step: Array) -> tuple[Array, Array] | None:
         """Give must-serve load and PV expected a day ahead, [n_envs, n_kind] each; None: never any."""
+
+    def storage(self, params: Any) -> Storage:
+        """Give the parameters of the kind's storage, [n_envs, n_kind(, n_devices)]."""
+
+    def stay(self, params: Any, n_steps: int) -> tuple[Array, Array, Array] | None:
+        """Give first step plugged in, first step away and energy required then; None: always there."""
 
     def storage_kwh(self, params: Any) -> Array:
         """Give the stationary storage of the kind, [n_envs]."""

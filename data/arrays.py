@@ -42,13 +42,18 @@ class _NumpyNamespace:
     all = staticmethod(np.all)
     cumsum = staticmethod(np.cumsum)
     argsort = staticmethod(np.argsort)
-    take_along_axis = staticmethod(np.take_along_axis)
     concat = staticmethod(np.concatenate)
     stack = staticmethod(np.stack)
     matmul = staticmethod(np.matmul)
     zeros_like = staticmethod(np.zeros_like)
     isfinite = staticmethod(np.isfinite)
     broadcast_to = staticmethod(np.broadcast_to)
+
+    @staticmethod
+    def take_along_axis(x: Array, index: Array, axis: int) -> Array:
+        if x.ndim != 2 or axis not in (1, -1):
+            return np.take_along_axis(x, index, axis)
+        return x[np.arange(x.shape[0])[:, None], index]  # a third of the library's overhead
 
     @staticmethod
     def zeros(shape: tuple[int, ...], like: Array, dtype: Any = None) -> Array:

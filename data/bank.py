@@ -30,7 +30,7 @@ class Bank:
 
     ``load_next_kw`` and ``pv_next_kw_per_kwp`` are one-step forecasts made from data before that step only;
     ``load_outlook_kw`` and ``pv_outlook_kw_per_kwp`` are made from data of the seven days before that are at least
-    24 hours older than the step, so they are known at any time in the day before.
+    24 hours older than the step: at step t the outlook of the steps t to t plus a day less one step is known.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Bank:
     pv_next_kw_per_kwp: NDArray[np.float64]  # [n_roofs, n_steps]
     load_outlook_kw: NDArray[np.float64]  # [n_homes, n_steps]
     pv_outlook_kw_per_kwp: NDArray[np.float64]  # [n_roofs, n_steps]
+    retail_cur_per_kwh: NDArray[np.float64] | None = None  # [n_steps] retail price, where the data have one
 
     @property
     def steps_per_day(self) -> int:
@@ -57,7 +58,8 @@ class Bank:
     def hour(self) -> NDArray[np.float64]:
         """[n_steps] local hour at the beginning of each step."""
         steps = np.arange(self.n_days * self.steps_per_day)
-        return (steps % self.steps_per_day) * self.step_h
+        hour: NDArray[np.float64] = (steps % self.steps_per_day).astype(np.float64) * self.step_h
+        return hour
 
     def weekday(self) -> NDArray[np.int64]:
         """[n_steps] 0 is Monday."""

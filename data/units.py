@@ -29,7 +29,8 @@ def to_micro_towards_zero(x: Array) -> Array:
 
 def from_micro(x: Array) -> Array:
     """Give int64 micro-units as float kWh, currency or currency per kWh."""
-    return x / MICRO
+    xp = namespace(x)
+    return xp.astype(x, xp.float64) / MICRO
 
 
 def energy_cost_ucur(energy_ukwh: Array, price_ucur_per_kwh: Array) -> Array:

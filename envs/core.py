@@ -90,12 +90,13 @@ class Core:
         episode = draw_episode(self.world, split, numbers, self._to_array)
         devices = tuple(k.start(p) for k, p in zip(self.world.kinds, episode.params, strict=True))
         t = self._to_array(np.zeros(self.n_envs, np.int64))
-        rates = self._rates(episode, t)
+        rates, view = self._rates(episode, t), self._view(devices, episode, t)
         return State(
             t=t,
             episode=episode,
             devices=devices,
-            view=self._view(devices, episode, t),
+            view=view,
+            mean_price_cur_per_kwh=self._mean_price(view, episode, t),
             price_ucur_per_kwh=rates.energy + rates.network + rates.tax - rates.local_network - rates.local_tax,
             traded_frac=0.0 * episode.import_cap_kw,
             net_kw=0.0 * episode.import_cap_kw,
@@ -130,6 +131,7 @@ class Core:
         ends = t >= self.n_steps
         devices = tuple(m.device for m in moved)
         after = self._view(devices, episode, t)
+        mean_price = self._mean_price(after, episode, xp.minimum(t, self.n_steps - 1))
         load_kwh, pv_kwh, loss_kwh, released_kwh, unserved_kwh = (
             xp.concat([getattr(m, n) for m in moved], axis=1) for n in _FLOWS
         )
@@ -137,8 +139,7 @@ class Core:
         left_cur = self._stored_value_cur(after, episode) * ends[:, None]
         outcome = Outcome(
             clearing, bill, rates, -bids.flexible_sign * bids.netted_ukwh, wear_cur, unserved_kwh, left_cur,
-            self._potential_cur(view, episode, state.t),
-            self._potential_cur(after, episode, xp.minimum(t, self.n_steps - 1)) * ~ends[:, None],
+            potential_cur(view, state.mean_price_cur_per_kwh), potential_cur(after, mean_price) * ~ends[:, None],
         )  # fmt: skip
         rewards, parts = reward(outcome, self.scenario.reward, world.firm_is_chosen)
         transition = Transition(
@@ -146,13 +147,15 @@ class Core:
             delivery.metered_ukwh, curtailed_ukwh, load_kwh, pv_kwh, unserved_kwh, loss_kwh, wear_cur, left_cur,
             bill, rewards, parts, rates, world.carbon_kg_per_kwh[now], ends,
         )  # fmt: skip
-        return self._next(state, t, devices, after, transition, n_clipped), transition
+        return self._next(state, t, devices, after, mean_price, transition, n_clipped), transition
 
     def _plan(self, action: Array, view: View) -> tuple[Plan, Array]:
         xp = namespace(view.firm_kw)
         inside = xp.clip(action, -1.0, 1.0)
         n_clipped = xp.sum(xp.astype(inside != action, xp.int64), axis=(1, 2))
-        blocks = [k.plan(inside[:, s], _columns(view, s)) for k, s in zip(self.world.kinds, self.world.slices, strict=True)]
+        blocks = [
+            k.plan(inside[:, s], _columns(view, s)) for k, s in zip(self.world.kinds, self.world.slices, strict=True)
+        ]
         return Plan(*(xp.concat([getattr(b, f.name) for b in blocks], axis=1) for f in fields(Plan))), n_clipped
 
     def _view(self, devices: tuple[Any, ...], episode: Episode, t: Array) -> View:
@@ -242,12 +245,10 @@ class Core:
         span = xp.take_along_axis(sums, until, 1) - xp.take_along_axis(sums, t[:, None], 1)
         return span / (until - t[:, None])
 
-    def _potential_cur(self, view: View, episode: Episode, t: Array) -> Array:
-        return potential_cur(view, self._mean_price(view, episode, t))
-
     def _next(
-        self, state: State, t: Array, devices: tuple[Any, ...], view: View, happened: Transition, n_clipped: Array
-    ) -> State:
+        self, state: State, t: Array, devices: tuple[Any, ...], view: View, mean_price: Array, happened: Transition,
+        n_clipped: Array,
+    ) -> State:  # fmt: skip
         xp, step_h = namespace(view.firm_kw), self.scenario.step_h
         filled = happened.clearing.traded_ukwh + happened.clearing.outside_ukwh
         bought = xp.maximum(xp.sum(xp.maximum(filled, 0), axis=1), 1)
@@ -257,8 +258,9 @@ class Core:
             episode=state.episode,
             devices=devices,
             view=view,
+            mean_price_cur_per_kwh=mean_price,
             price_ucur_per_kwh=happened.clearing.price_ucur_per_kwh[:, 0],
-            traded_frac=xp.sum(xp.maximum(happened.clearing.traded_ukwh, 0), axis=1) / bought,
+            traded_frac=from_micro(xp.sum(xp.maximum(happened.clearing.traded_ukwh, 0), axis=1)) / from_micro(bought),
             net_kw=from_micro(net_ukwh) / step_h,
             community_error_kw=from_micro(net_ukwh - xp.sum(filled, axis=1)) / step_h,
             n_clipped=state.n_clipped + n_clipped,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,16 @@ from gridbazaar.envs.state import Episode
 from gridbazaar.envs.world import World
 
 _NOON_H = 12
+
+BLOCKS_H = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Hours ahead over which prices and the community's net load are averaged."""
+OUTLOOK = (
+    "price_rank",  # share of the remaining intervals that are cheaper
+    "mean_price",  # of the rest of the episode, retail, currency per kWh
+    *(f"price_next_{h:g}h" for h in BLOCKS_H),  # retail, currency per kWh
+    *(f"net_next_{h:g}h" for h in BLOCKS_H),  # expected must-serve load less PV of all homes, kW
+)
+"""Columns of ``Episode.outlook``: known at any time of the episode, so made once."""
 
 
 def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: Any) -> Episode:
@@ -39,7 +50,7 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     retail = np.asarray(_host(world.retail_cur_per_kwh))
     window = start[:, None] + np.arange(scenario.n_steps)
     prices = retail[window]
-    load_sum, pv_sum = _community_outlook(world, start, [_on_host(p) for p in params])
+    net_kw = _community_net_kw(world, start, params)
     return Episode(
         seed=to_array(np.asarray(seeds, np.int64)),
         start=to_array(start),
@@ -49,9 +60,7 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
         end_value_cur_per_kwh=to_array(0.95 * np.quantile(prices, 0.25, axis=1)),
         rent_ucur=to_array(_rents(world, params)),
         price_sum_cur_per_kwh=to_array(_running_sum(prices)),
-        price_rank=to_array(_rank(prices)),
-        load_sum_kw=to_array(load_sum),
-        pv_sum_kw=to_array(pv_sum),
+        outlook=to_array(_outlook(prices, net_kw, scenario.step_h)),
     )
 
 
@@ -84,7 +93,7 @@ def _caps_kw(world: World, draw: Draw) -> tuple[Array, Array]:
 
 def _rents(world: World, params: list[Any]) -> Array:
     """Contracts per interval, micro-currency: who rents pays, the owner of each device receives."""
-    rents = np.zeros((len(params[0].config and params[0].capacity_kwh), world.n_agents), np.int64)
+    rents = np.zeros((len(params[0].capacity_kwh), world.n_agents), np.int64)
     owner, meter_agent = np.asarray(_host(world.owner)), np.asarray(_host(world.meter_agent))
     first = 0
     for kind, p, meters in zip(world.kinds, params, world.meter_slices, strict=True):
@@ -99,18 +108,32 @@ def _rents(world: World, params: list[Any]) -> Array:
     return rents
 
 
-def _community_outlook(world: World, start: Array, params: list[Any]) -> tuple[Array, Array]:
-    """Running sums [n_envs, n_steps + 1] of the load and PV that all homes together expect a day ahead."""
+def _community_net_kw(world: World, start: Array, params: list[Any]) -> Array:
+    """[n_envs, n_steps] must-serve load less PV that all homes together expect a day ahead."""
     scenario = world.scenario
-    load = np.zeros((len(start), scenario.n_steps))
-    pv = np.zeros_like(load)
+    net_kw = np.zeros((len(start), scenario.n_steps))
     series = _on_host(world.series)
     for kind, p in zip(world.kinds, params, strict=True):
         for t in range(scenario.n_steps):
-            if (outlook := kind.outlook_kw(p, series, start + t)) is not None:
-                load[:, t] += outlook[0].sum(1)
-                pv[:, t] += outlook[1].sum(1)
-    return _running_sum(load), _running_sum(pv)
+            if (expected := kind.outlook_kw(p, series, start + t)) is not None:
+                net_kw[:, t] += (expected[0] - expected[1]).sum(1)
+    return net_kw
+
+
+def _outlook(prices: Array, net_kw: Array, step_h: float) -> Array:
+    """[n_envs, n_steps + 1, n_outlook]; averages end with the episode, the row after the end repeats the last."""
+    n_steps = prices.shape[1]
+    t = np.arange(n_steps)
+
+    def mean(sums: Array, hours: float) -> Array:
+        end = np.minimum(t + max(1, round(hours / step_h)), n_steps)
+        return (sums[:, end] - sums[:, t]) / (end - t)
+
+    price_sum, net_sum = _running_sum(prices), _running_sum(net_kw)
+    columns = [_rank(prices), mean(price_sum, 24.0)]
+    columns += [mean(price_sum, h) for h in BLOCKS_H] + [mean(net_sum, h) for h in BLOCKS_H]
+    ahead = np.stack(columns, axis=2)
+    return np.concatenate([ahead, ahead[:, -1:]], axis=1)
 
 
 def _running_sum(x: Array) -> Array:
@@ -118,10 +141,9 @@ def _running_sum(x: Array) -> Array:
 
 
 def _rank(prices: Array) -> Array:
-    """[n_envs, n_steps + 1] share of the intervals after each that are cheaper; 0 at the end."""
-    n_envs, n_steps = prices.shape
-    rank = np.zeros((n_envs, n_steps + 1))
-    for t in range(n_steps - 1):
+    """[n_envs, n_steps] share of the intervals after each that are cheaper."""
+    rank = np.zeros_like(prices)
+    for t in range(prices.shape[1] - 1):
         rank[:, t] = (prices[:, t + 1 :] < prices[:, t : t + 1]).mean(axis=1)
     return rank
 
@@ -132,8 +154,6 @@ def _host(x: Array) -> Array:
 
 def _map(value: Any, function: Any) -> Any:
     """Apply a function to every array of a frozen dataclass."""
-    from dataclasses import fields, replace
-
     changes = {
         f.name: function(getattr(value, f.name)) for f in fields(value) if hasattr(getattr(value, f.name), "dtype")
     }

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from gridbazaar.agents.kind import Kind
 from gridbazaar.agents.policy import Foresight
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.state import State
@@ -21,9 +22,9 @@ def foresight(core: Core, state: State) -> Foresight:
     steps = episode.start[:, None] + np.arange(core.n_steps)
     firm = np.zeros((core.n_envs, core.n_agents, core.n_steps))
     for kind, columns, params, device in zip(world.kinds, world.slices, episode.params, state.devices, strict=True):
-        if not hasattr(params, "home"):
+        if kind.outlook_kw(params, world.series, steps[:, 0]) is None:
             continue
-        follows = params.config.follow_meter & (params.capacity_kwh > 0)
+        follows = getattr(params.config, "follow_meter", False) & (params.capacity_kwh > 0)
         for t in range(core.n_steps):
             now = steps[:, t]
             seen = kind.view(device, params, world.series, now, state.t)
@@ -32,7 +33,8 @@ def foresight(core: Core, state: State) -> Foresight:
     rates = world.rates
     local = (rates.local_network + rates.local_tax)[steps] / 1e6
     blocks = [
-        _devices(core, params, device) for params, device in zip(episode.params, state.devices, strict=True)
+        _devices(core, kind, params, device)
+        for kind, params, device in zip(world.kinds, episode.params, state.devices, strict=True)
     ]
     fields = {name: np.concatenate([b[name] for b in blocks], axis=1) for name in blocks[0]}
     return Foresight(
@@ -48,29 +50,30 @@ def foresight(core: Core, state: State) -> Foresight:
     )
 
 
-def _devices(core: Core, params: Any, device: Any) -> dict[str, Any]:
+def _devices(core: Core, kind: Kind, params: Any, device: Any) -> dict[str, Any]:
     """Parameters of a kind's storage, pooled over the devices of one agent."""
-    config = params.config
+    storage, stay = kind.storage(params), kind.stay(params, core.n_steps)
 
     def pooled(x: Any) -> Any:
-        return x.sum(2) if x.ndim == 3 else x
+        whole = np.broadcast_to(x, device.energy_kwh.shape)
+        return whole.sum(2) if whole.ndim == 3 else whole
 
-    capacity, zero = pooled(params.capacity_kwh), 0.0 * pooled(params.capacity_kwh)
-    is_car = hasattr(params, "depart")
-    rated_kw = capacity / getattr(config, "battery_h", getattr(config, "duration_h", 1.0))
-    none = np.zeros(zero.shape, np.int64)
+    ceiling = pooled(storage.ceiling_kwh)
+    each = np.zeros(ceiling.shape)
+    none = each.astype(np.int64)
+    arrive, depart, required = stay if stay is not None else (none, np.where(ceiling > 0, core.n_steps, 0), each)
     return {
         "start_kwh": pooled(device.energy_kwh),
-        "floor_kwh": config.v2g_floor_frac * capacity if is_car else zero,
-        "ceiling_kwh": capacity,
-        "charge_kw": zero + config.charge_kw if is_car else rated_kw,
-        "discharge_kw": zero + config.discharge_kw if is_car else rated_kw,
-        "eta_ch": zero + config.eta_ch,
-        "eta_dis": zero + config.eta_dis,
-        "loss_per_h": zero + getattr(config, "loss_per_h", 0.0),
-        "wear_cur_per_kwh": zero + config.wear_cur_per_kwh,
-        "arrive": params.arrive if is_car else none,
-        "depart": params.depart if is_car else np.where(capacity > 0, core.n_steps, 0),
-        "required_kwh": params.required_kwh if is_car else zero,
-        "is_stationary": np.full(zero.shape, not is_car) & (capacity > 0),
+        "floor_kwh": pooled(storage.floor_kwh),
+        "ceiling_kwh": ceiling,
+        "charge_kw": pooled(storage.charge_kw),
+        "discharge_kw": pooled(storage.discharge_kw),
+        "eta_ch": each + storage.eta_ch,
+        "eta_dis": each + storage.eta_dis,
+        "loss_per_h": each + storage.loss_per_h,
+        "wear_cur_per_kwh": each + params.config.wear_cur_per_kwh,
+        "arrive": arrive,
+        "depart": depart,
+        "required_kwh": required,
+        "is_stationary": (ceiling > 0) & (stay is None),
     }

@@ -13,15 +13,15 @@ import numpy as np
 from gridbazaar.agents.kind import Column, kinds
 from gridbazaar.agents.policy import Forecasts, Observation
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.units import from_micro
 from gridbazaar.envs.core import Core
+from gridbazaar.envs.episode import BLOCKS_H
 from gridbazaar.envs.state import State
 
 PRICE_SCALE = 0.2
 """Currency per kWh that counts as one."""
 POWER_SCALE = 5.0
 """Kilowatts of an agent that count as one."""
-BLOCKS_H = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Hours ahead over which prices and the community's net load are averaged."""
 BOUND = 5.0
 
 
@@ -36,7 +36,10 @@ COMMON = (
     _price("retail_price", "retail price of the interval with all charges"),
     _price("export_price", "feed-in price of the interval"),
     _price("day_price", "mean retail price of the rest of the episode"),
-    *(_price(f"price_next_{h:g}h", f"mean retail price of the next {h:g} h less that of the interval") for h in BLOCKS_H),
+    *(
+        _price(f"price_next_{h:g}h", f"mean retail price of the next {h:g} h less that of the interval")
+        for h in BLOCKS_H
+    ),
     Column("price_rank", "1", 0, 1, "share of the remaining intervals that are cheaper"),
     _price("last_price", "last local price less the upper edge of the band"),
     _price("band", "width of the band of local prices"),
@@ -99,22 +102,18 @@ def observe(core: Core, state: State, out: Array | None = None, *, forecasts: bo
 
 def _common(core: Core, state: State, xp: Any) -> list[Array]:
     world, episode, view = core.world, state.episode, state.view
-    t, last = xp.minimum(state.t, core.n_steps - 1), core.n_steps
+    t = xp.minimum(state.t, core.n_steps - 1)
     step = episode.start + t
     rates = core._rates(episode, t)
     retail = world.retail_cur_per_kwh[step]
-    upper = (rates.energy + rates.network + rates.tax - rates.local_network - rates.local_tax) / 1e6
-    export = rates.export / 1e6
+    upper = from_micro(rates.energy + rates.network + rates.tax - rates.local_network - rates.local_tax)
+    export = from_micro(rates.export)
     angle = world.hour[step] * (2 * np.pi / 24)
     cap_kw = xp.minimum(episode.import_cap_kw, 5.0 * core.n_agents)
 
-    def mean(sums: Array, hours: float) -> Array:
-        end = xp.minimum(t + max(1, round(hours / core.scenario.step_h)), last)
-        total = xp.take_along_axis(sums, end[:, None], 1) - xp.take_along_axis(sums, t[:, None], 1)
-        return total[:, 0] / (end - t)
-
+    ahead = episode.outlook[xp.arange(core.n_envs, t), t].T
+    n = len(BLOCKS_H)
     firm_kw = xp.sum(xp.where(world.firm_is_chosen, 0.0, view.firm_kw), axis=1)
-    nets = [(mean(episode.load_sum_kw, h) - mean(episode.pv_sum_kw, h)) / cap_kw for h in BLOCKS_H]
     stored = xp.sum(view.stored_kwh * view.is_stationary, axis=1)
     size = xp.sum(view.capacity_kwh * view.is_stationary, axis=1)
     return [
@@ -123,14 +122,14 @@ def _common(core: Core, state: State, xp: Any) -> list[Array]:
         1 - t / core.n_steps,
         retail / PRICE_SCALE,
         export / PRICE_SCALE,
-        mean(episode.price_sum_cur_per_kwh, 24.0) / PRICE_SCALE,
-        *((mean(episode.price_sum_cur_per_kwh, h) - retail) / PRICE_SCALE for h in BLOCKS_H),
-        xp.take_along_axis(episode.price_rank, t[:, None], 1)[:, 0],
-        (state.price_ucur_per_kwh / 1e6 - upper) / PRICE_SCALE,
+        ahead[1] / PRICE_SCALE,
+        *((ahead[2 + i] - retail) / PRICE_SCALE for i in range(n)),
+        ahead[0],
+        (from_micro(state.price_ucur_per_kwh) - upper) / PRICE_SCALE,
         (upper - export) / PRICE_SCALE,
         state.traded_frac,
         firm_kw / cap_kw,
-        *nets,
+        *(ahead[2 + n + i] / cap_kw for i in range(n)),
         state.net_kw / cap_kw,
         cap_kw / (2.0 * core.n_agents),
         stored / xp.maximum(size, 1e-9),
@@ -145,7 +144,7 @@ def _own(core: Core, state: State, xp: Any) -> list[Array]:
     size = xp.sum(view.capacity_kwh * view.is_stationary, axis=1)[:, None]
     fill_h = view.need_kwh / (view.eta_ch * xp.maximum(view.power_kw, 1e-9))
     retail = core.world.retail_cur_per_kwh[episode.start + t][:, None]
-    window = (core._mean_price(view, episode, t) - retail) / PRICE_SCALE * view.is_active
+    window = (state.mean_price_cur_per_kwh - retail) / PRICE_SCALE * view.is_active
     return [
         view.is_active,
         xp.minimum(view.stored_kwh / xp.maximum(view.capacity_kwh, 1e-9), 1.0),
@@ -188,8 +187,8 @@ def look_ahead(core: Core, state: State) -> Forecasts:
     rates = world.rates
     return Forecasts(
         retail_cur_per_kwh=world.retail_cur_per_kwh[steps],
-        export_cur_per_kwh=rates.export[steps] / 1e6,
-        local_charge_cur_per_kwh=(rates.local_network + rates.local_tax)[steps] / 1e6,
+        export_cur_per_kwh=from_micro(rates.export[steps]),
+        local_charge_cur_per_kwh=from_micro((rates.local_network + rates.local_tax)[steps]),
         net_kw=xp.stack(nets, axis=2),
         import_cap_kw=episode.import_cap_kw,
         export_cap_kw=episode.export_cap_kw,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from gridbazaar.agents.plan import View
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.units import MICRO
+from gridbazaar.data.units import from_micro
 from gridbazaar.envs.scenario import RewardConfig
 from gridbazaar.market.orders import Clearing
 from gridbazaar.market.settlement import LINES, Bill, Rates
@@ -42,7 +42,7 @@ def reward(outcome: Outcome, config: RewardConfig, firm_is_chosen: Array) -> tup
     own_cur = chosen_cost_cur(outcome, firm_is_chosen)
     if config.whose != "own":
         n_agents = own_cur.shape[1]
-        bills = xp.sum(outcome.bill.ucur[:, :, :n_agents], axis=1) / MICRO
+        bills = from_micro(xp.sum(outcome.bill.ucur[:, :, :n_agents], axis=1))
         community = xp.sum(bills, axis=1, keepdims=True) / n_agents + xp.zeros_like(own_cur)
         weight = config.mix if config.whose == "mix" else 0.0
         own_cur = weight * own_cur + (1 - weight) * community
@@ -70,11 +70,11 @@ def chosen_cost_cur(outcome: Outcome, firm_is_chosen: Array) -> Array:
     sold = (rates.export + clearing.rent_ucur_per_kwh)[:, None]
     traded, outside = clearing.traded_ukwh, clearing.outside_ukwh
     charges = xp.maximum(traded, 0) * local + outside * xp.where(outside > 0, bought, sold)
-    orders_cur = (clearing.pay_ucur + charges / MICRO) / MICRO
+    orders_cur = from_micro(clearing.pay_ucur + from_micro(charges))
     price = clearing.price_ucur_per_kwh[:, n_agents:]
     netted = outcome.netted_ukwh
-    netted_cur = -netted * (price + xp.where(netted > 0, local, 0)) / MICRO / MICRO
-    cut_cur = outcome.bill.ucur[:, LINES.index("losses"), :n_agents] / MICRO
+    netted_cur = -from_micro(from_micro(netted * (price + xp.where(netted > 0, local, 0))))
+    cut_cur = from_micro(outcome.bill.ucur[:, LINES.index("losses"), :n_agents])
     return orders_cur[:, n_agents:] + netted_cur + cut_cur + xp.where(firm_is_chosen, orders_cur[:, :n_agents], 0.0)
 
 

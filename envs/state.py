@@ -24,9 +24,7 @@ class Episode:
     end_value_cur_per_kwh: Array  # [n_envs] worth of a kWh that could be delivered after the end
     rent_ucur: Array  # [n_envs, n_agents] int64, contracts per interval; each row sums to zero
     price_sum_cur_per_kwh: Array  # [n_envs, n_steps + 1] running sum of the retail price
-    price_rank: Array  # [n_envs, n_steps + 1] share of the remaining intervals that are cheaper
-    load_sum_kw: Array  # [n_envs, n_steps + 1] running sum of the community's load outlook
-    pv_sum_kw: Array  # [n_envs, n_steps + 1] running sum of its PV outlook
+    outlook: Array  # [n_envs, n_steps + 1, n_outlook] what is known of the time ahead, see ``episode.OUTLOOK``
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +35,7 @@ class State:
     episode: Episode
     devices: tuple[Any, ...]  # one frozen dataclass a kind
     view: View  # [n_envs, n_agents] the devices before the next interval
+    mean_price_cur_per_kwh: Array  # [n_envs, n_agents] retail, until departure or the end
     price_ucur_per_kwh: Array  # [n_envs] last local price (a quote where nothing traded)
     traded_frac: Array  # [n_envs] share of the last filled demand that neighbours served
     net_kw: Array  # [n_envs] last metered power of the community

@@ -58,9 +58,9 @@ class World:
 def bank_of(data: DataConfig, seed: int, step_min: int) -> Bank:
     """Give the series of a scenario; the same object for the same arguments."""
     if data.path is not None:
-        return load_bank(data.path, step_min=step_min, seed=seed, n_cars=data.n_cars)
+        return load_bank(data.path, step_min=step_min, master=seed, n_cars=data.n_cars)
     config = GeneratorConfig(
-        seed=seed, step_min=step_min, n_days=data.n_days, n_homes=data.n_homes, n_roofs=data.n_roofs,
+        master=seed, step_min=step_min, n_days=data.n_days, n_homes=data.n_homes, n_roofs=data.n_roofs,
         n_cars=data.n_cars, mean_load_kwh_per_day=data.mean_load_kwh_per_day,
     )  # fmt: skip
     return make_bank(config)

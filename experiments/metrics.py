@@ -72,7 +72,9 @@ class Tally:
         charged = np.where(self.core.world.firm_is_chosen, happened.firm_ukwh + happened.flexible_ukwh, 0)
         filled = happened.clearing.traded_ukwh + happened.clearing.outside_ukwh
         flow, feeder = happened.flow, self.core.world.grid.feeder
-        outside_band = np.maximum(feeder.v_min_pu - flow.voltage_pu, 0) + np.maximum(flow.voltage_pu - feeder.v_max_pu, 0)
+        outside_band = np.maximum(feeder.v_min_pu - flow.voltage_pu, 0) + np.maximum(
+            flow.voltage_pu - feeder.v_max_pu, 0
+        )
         root_kwh = flow.root_kw * step_h
         for name, amount in {
             "import_kwh": np.maximum(net_kwh, 0),

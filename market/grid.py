@@ -23,8 +23,10 @@ SOLVE_ITERATIONS = 30
 SOLVE_TOLERANCE_PU = 1e-9
 STEP_TOLERANCE_PU = 1e-4
 PASS_ITERATIONS = (2, 2, 3)  # of the flow after each pass of curtailment
+SUSPECT_PU = 0.6  # below this, curtailment starts from the linear voltages
 FLOOR_PU = 0.5  # voltages are not followed below this: the row has collapsed
-_LEAST_FACTOR = 0.05  # of one pass but the last, so that a later pass can give back what this one took too much
+_GIVE_BACK = 0.6  # of the slack: losses grow faster than the linearised flow
+_LEAST_FACTOR = 0.1  # of one pass but the last, so that a later pass can give back what this one took too much
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class _Model:
     state_of_current: Array  # [3 * n_buses + 1, n_buses]
     state_at_rest: Array  # [3 * n_buses + 1, 1]
     row_of_parent: Array  # [n_buses] where v of the parent stands in a state
-    most_current: Array  # [n_buses, 1] squared, what a short circuit behind the branch would draw
+    most_current: Array  # [n_buses, 1] squared: half the short circuit's, more than any stable flow
     resistance: Array  # [n_buses] pu of 1 kVA
     per_rating: Array  # [n_buses, 1] loading = sqrt(squared current) * per_rating
     rating_squared: Array  # [n_buses, 1] kVA^2 at the sending end and 1 pu
@@ -83,7 +85,7 @@ class _Solution:
 
     state: Array  # [3 * n_buses + 1, n]
     current: Array  # [n_buses, n] squared, of the state
-    change: Array  # [n] pu, largest move of a voltage in the last iteration
+    before: Array  # [3 * n_buses + 1, n] the state one iteration ago
 
 
 class Grid:
@@ -127,6 +129,7 @@ class Grid:
         the buses that share a branch with it by one factor. A bus keeps the least of its factors. The factors come
         from the linearised flow around the solved one and are corrected in three passes, up as well as down. What
         cannot be kept by scaling is left in the loadings and voltages of the flow, which is solved after the last pass.
+        Rows within all limits are only reported.
         The number of iterations is fixed; a row counts as converged when the last one moved no voltage by 1e-4 pu.
         """
         if constraint not in ("none", "curtail"):
@@ -134,7 +137,7 @@ class Grid:
         fixed_kw, q_kvar = self._prepare(fixed_kw), self._prepare(q_kvar)
         injection_kw, draw_kw = self._prepare(injection_kw), self._prepare(draw_kw)
         model = self._model(fixed_kw)
-        carry_rows = self._report_rows if constraint == "none" else self._curtail_rows
+        carry_rows = self._report_rows if constraint == "none" else self._limit_rows
         given = (fixed_kw, injection_kw, draw_kw, q_kvar)
         return Flow(*_join([carry_rows(model, *_by_bus(rows, *given)) for rows in _chunks(fixed_kw)]))
 
@@ -168,20 +171,25 @@ class Grid:
         """Give the fields of a PowerFlow, buses first."""
         xp, m = namespace(p_kw), self.n_buses
         tolerance = max(SOLVE_TOLERANCE_PU, 10 * float(np.finfo(self._dtype).eps))
-        base = model.state_of_p @ p_kw + (model.state_of_q @ q_kvar + model.state_at_rest)
-        now = _Solution(base, _current(model, base, m), xp.sum(p_kw, axis=0) + np.inf)
-        for _ in range(SOLVE_ITERATIONS):
-            todo = now.change >= tolerance
+        base = _base(model, p_kw, model.state_of_q @ q_kvar + model.state_at_rest)
+        now = _iterate(model, base, base, _current(model, base, m), 1)
+        for _ in range(SOLVE_ITERATIONS - 1):
+            todo = self._change(now) >= tolerance
             if not bool(xp.any(todo, axis=0)):
                 break
             new = _iterate(model, base, now.state, now.current, 1)
             now = _Solution(
                 xp.where(todo, new.state, now.state),
                 xp.where(todo, new.current, now.current),
-                xp.where(todo, new.change, now.change),
+                xp.where(todo, new.before, now.before),
             )
         voltage_pu, loading, loss_kw, root_kw, converged = self._read(model, now, p_kw, tolerance)
         return voltage_pu, loading, now.state[:m], now.state[m : 2 * m], loss_kw, root_kw, converged
+
+    def _change(self, now: _Solution) -> Array:
+        """Give [n] pu: the largest move of a voltage in the last iteration (half that of the squared one)."""
+        xp, v = namespace(now.state), slice(2 * self.n_buses, -1)
+        return 0.5 * xp.max(xp.abs(now.state[v] - now.before[v]), axis=0)
 
     def _read(self, model: _Model, now: _Solution, p_kw: Array, tolerance: float) -> tuple[Array, ...]:
         """Give voltage_pu, branch_loading, loss_kw, root_kw and converged of a solution, buses first."""
@@ -192,7 +200,8 @@ class Grid:
         iron_kw = 0.5 * self.feeder.no_load_loss_kw * (self.feeder.root_voltage_pu**2 + squared[0])
         loss_kw = model.resistance @ now.current + iron_kw
         loading = xp.sqrt(now.current) * model.per_rating
-        converged = (now.change < tolerance) & (lowest > FLOOR_PU**2)
+        is_bounded = xp.any(now.current >= model.most_current, axis=0)
+        converged = (self._change(now) < tolerance) & (lowest > FLOOR_PU**2) & ~is_bounded
         return xp.sqrt(squared), loading, loss_kw, xp.sum(p_kw, axis=0) + loss_kw, converged
 
     def _report_rows(
@@ -200,10 +209,26 @@ class Grid:
     ) -> tuple[Array, ...]:
         """Give the fields of a Flow, buses first."""
         p_kw = fixed + draw - injection
-        base = model.state_of_p @ p_kw + (model.state_of_q @ q_kvar + model.state_at_rest)
+        base = _base(model, p_kw, model.state_of_q @ q_kvar + model.state_at_rest)
         now = _iterate(model, base, base, _current(model, base, self.n_buses), self.n_iterations)
         nothing = namespace(fixed).zeros_like(fixed)
         return *self._read(model, now, p_kw, STEP_TOLERANCE_PU), nothing + 1, nothing + 1
+
+    def _limit_rows(self, model: _Model, *given: Array) -> tuple[Array, ...]:
+        """Give the fields of a Flow, buses first: as reported where no limit is passed, curtailed where one is."""
+        reported = self._report_rows(model, *given)
+        xp, (voltage_pu, loading) = namespace(given[0]), reported[:2]
+        outside = (voltage_pu > self.feeder.v_max_pu) | (voltage_pu < self.feeder.v_min_pu) | (loading > 1)
+        passed = xp.any(outside, axis=0)
+        if xp.name != "numpy":  # fixed shapes on a device: compute both, take one
+            curtailed = self._curtail_rows(model, *given)
+            return tuple(xp.where(passed, c, r) for c, r in zip(curtailed, reported, strict=True))
+        rows = np.flatnonzero(passed)
+        if len(rows):
+            curtailed = self._curtail_rows(model, *(np.ascontiguousarray(x[:, rows]) for x in given))
+            for whole, part in zip(reported, curtailed, strict=True):
+                whole[..., rows] = part
+        return reported
 
     def _curtail_rows(
         self, model: _Model, fixed: Array, injection: Array, draw: Array, q_kvar: Array
@@ -212,8 +237,9 @@ class Grid:
         xp, m = namespace(fixed), self.n_buses
         wanted = xp.stack((injection, draw), axis=0)  # [2, n_buses, n]
         base_of_q = model.state_of_q @ q_kvar + model.state_at_rest
-        base = model.state_of_p @ (fixed + draw - injection) + base_of_q
+        base = _base(model, fixed + draw - injection, base_of_q)
         now = _iterate(model, base, base, _current(model, base, m), max(self.n_iterations - PASS_ITERATIONS[-1], 1))
+        now = self._without_collapse(now, base)
         keep, allowed, p_kw = None, wanted, fixed
         for done, n_iterations in enumerate(PASS_ITERATIONS, 1):
             least = 0.0 if done == len(PASS_ITERATIONS) else _LEAST_FACTOR
@@ -221,10 +247,16 @@ class Grid:
             keep = xp.minimum(factor if keep is None else keep * factor, 1.0)
             allowed = wanted * keep
             p_kw = fixed + allowed[1] - allowed[0]
-            base = model.state_of_p @ p_kw + base_of_q
+            base = _base(model, p_kw, base_of_q)
             now = _iterate(model, base, now.state, now.current, n_iterations)
         keep = xp.where(wanted > 0, keep, 1.0)
         return *self._read(model, now, p_kw, STEP_TOLERANCE_PU), keep[0], keep[1]
+
+    def _without_collapse(self, now: _Solution, base: Array) -> _Solution:
+        """Put rows whose wishes the feeder cannot serve back to the linear state, which still tells what to cut."""
+        xp, v = namespace(base), slice(2 * self.n_buses, -1)
+        is_sound = xp.min(now.state[v], axis=0) > SUSPECT_PU**2
+        return _Solution(xp.where(is_sound, now.state, base), xp.where(is_sound, now.current, 0.0), now.before)
 
     def _factor(self, model: _Model, state: Array, allowed: Array, least: float) -> Array:
         """Give [2, n_buses, n]: by how much injections and draws must (or may) change to stand at their limits."""
@@ -232,15 +264,24 @@ class Grid:
         p, q, v = state[:m], state[m : 2 * m], state[2 * m : -1]
         limit_kw = xp.sqrt(xp.maximum(model.rating_squared * state[model.row_of_parent] - q * q, 0.0))
         v_max, v_min = self.feeder.v_max_pu**2, self.feeder.v_min_pu**2
-        excess = xp.concat((-p - limit_kw, v - v_max, p - limit_kw, v_min - v), axis=0).reshape(2, 2 * m, -1)
-        excess /= xp.maximum(xp.matmul(model.contribution, allowed), 1e-30)  # as a share of what causes it
+        excess = xp.concat((-p - limit_kw, v - v_max, p - limit_kw, v_min - v), axis=0).reshape(2, 2 * m, p.shape[1])
+        caused = xp.matmul(model.contribution, allowed)
+        caused += 1e-20  # nothing to curtail: the share is huge and acts on nothing
+        excess /= caused
         share, of_voltage = excess[:, :m], excess[:, m:]
         for root_branch, members in model.groups:
             worst = xp.max(of_voltage if members is None else of_voltage[:, members], axis=1)
             share[:, root_branch] = xp.maximum(share[:, root_branch], worst)
         for step in model.upstream:
             share = xp.maximum(share, share[:, step])
-        return xp.clip(1 - share, least, 1 / _LEAST_FACTOR)
+        return xp.maximum(1 - xp.maximum(share, _GIVE_BACK * share), least)
+
+
+def _base(model: _Model, p_kw: Array, base_of_q: Array) -> Array:
+    """Give the state that draws alone would leave, without losses (LinDistFlow)."""
+    base = model.state_of_p @ p_kw
+    base += base_of_q
+    return base
 
 
 def _current(model: _Model, state: Array, m: int) -> Array:
@@ -255,15 +296,12 @@ def _current(model: _Model, state: Array, m: int) -> Array:
 
 def _iterate(model: _Model, base: Array, state: Array, current: Array, n_iterations: int) -> _Solution:
     """Repeat the fixed point from given squared currents; ``base`` is the state that no current would leave."""
-    xp, m = namespace(base), base.shape[0] // 3
-    before = state
+    m, before = base.shape[0] // 3, state
     for _ in range(n_iterations):
         before, state = state, model.state_of_current @ current
         state += base
         current = _current(model, state, m)
-    v = slice(2 * m, 3 * m)
-    change = xp.max(xp.abs(state[v] - before[v]), axis=0)
-    return _Solution(state, current, 0.5 * change)
+    return _Solution(state, current, before)
 
 
 def _moved(value: Any, like: Array) -> Any:
@@ -339,7 +377,7 @@ def _build_model(feeder: Feeder, dtype: str) -> _Model:
         state_of_current=cast(state[:, 2 * m : 3 * m]),
         state_at_rest=cast(state[:, 3 * m :]),
         row_of_parent=np.where(feeder.parent < 0, 3 * m, 2 * m + feeder.parent),
-        most_current=cast(feeder.root_voltage_pu**2 / (path[0] ** 2 + path[1] ** 2))[:, None],
+        most_current=cast(0.5 * feeder.root_voltage_pu**2 / (path[0] ** 2 + path[1] ** 2))[:, None],
         resistance=cast(r),
         per_rating=cast(rating_squared**-0.5)[:, None],
         rating_squared=cast(rating_squared)[:, None],
@@ -352,8 +390,11 @@ def _build_model(feeder: Feeder, dtype: str) -> _Model:
 def _upstream(parent: Array) -> tuple[Array, ...]:
     """Give indices [n_buses] of the branch 1, 2, 4, ... steps nearer the root (itself at the root)."""
     step = np.where(parent < 0, np.arange(len(parent)), parent)
-    steps = []
-    while (step != np.arange(len(parent))).any() and not (steps and (step == steps[-1]).all()):
+    depth = [0]
+    for above in parent:
+        depth.append(depth[above + 1] + 1)
+    steps: list[Array] = []
+    while 2 ** len(steps) < max(depth):
         steps.append(step)
         step = step[step]
     return tuple(steps)

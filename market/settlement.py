@@ -173,9 +173,9 @@ def _congestion(post: _Postings, outside: Array, clearing: Clearing, setting: Se
         clearing.rent_ucur_per_kwh > 0, setting.import_scarcity_ucur_per_kwh, setting.export_scarcity_ucur_per_kwh
     )
     kept = xp.minimum(energy_cost_ucur(clearing.over_cap_ukwh, scarcity), xp.sum(rent, axis=1))
-    shares = xp.cumsum(terms.connections, axis=0)
-    given = (xp.sum(rent, axis=1) - kept)[:, None] * shares[None, :] // xp.max(shares, axis=0)
-    rebate = xp.concat([given[:, :1], given[:, 1:] - given[:, :-1]], axis=1)
+    given = xp.maximum(xp.sum(rent, axis=1) - kept, 0)[:, None]
+    # Cut to whole micro-units; what is left over stays with the operator, so that no order of agents matters.
+    rebate = given * terms.connections[None, :] // xp.maximum(xp.sum(terms.connections), 1)
     post.from_agents("congestion", rent - rebate, "network_operator")
 
 

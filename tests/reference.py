@@ -86,6 +86,7 @@ def lp_welfare(book: Book, outside: Outside | None = None) -> float:
         return 0.0
     found = linprog(-np.array(worth), A_eq=np.array([net]), b_eq=[0.0], bounds=bound, method="highs")
     assert found.status == 0, found.message
+    assert found.fun is not None
     return -float(found.fun)
 
 

@@ -132,3 +132,7 @@ def storage_kwh(params: Params) -> Array:
 
 def rent_cur_per_day(params: Params) -> Array | None:
     return None
+
+
+def stay(params: Params, n_steps: int) -> tuple[Array, Array, Array] | None:
+    return None

@@ -45,7 +45,9 @@ class Config:
         check_range("prosumer", "battery_share", self.battery_share, 0.0, 1.0)
         check_range("prosumer", "battery_kwh", self.battery_kwh, 0.0)
         check_range("prosumer", "start_frac", self.start_frac, 0.0, 1.0)
-        check_range("prosumer", "eta_ch, eta_dis", (self.eta_ch, self.eta_dis)[:: 1 if self.eta_ch <= self.eta_dis else -1], 0.01, 1.0)
+        for name in ("eta_ch", "eta_dis"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"prosumer.{name}: expected a number in (0, 1], got {getattr(self, name)}")
         if self.battery_h <= 0:
             raise ValueError(f"prosumer.battery_h: expected a positive number of hours, got {self.battery_h}")
 
@@ -87,7 +89,7 @@ def scale(params: Params, factor: Array) -> Params:
     return replace(params, capacity_kwh=params.capacity_kwh * factor)
 
 
-def _storage(params: Params) -> Storage:
+def storage(params: Params) -> Storage:
     config = params.config
     power_kw = params.capacity_kwh / config.battery_h
     return Storage(0.0, params.capacity_kwh, power_kw, power_kw, config.eta_ch, config.eta_dis, config.loss_per_h)
@@ -102,7 +104,7 @@ def view(device: Device, params: Params, series: Series, step: Array, t: Array) 
     config, rows = params.config, step[:, None]
     load_kw = series.load_next_kw[params.home, rows] * params.load_scale
     firm_kw = load_kw - series.pv_next_kw_per_kwp[params.roof, rows] * params.pv_kwp
-    low_kw, high_kw = limits_kw(device.energy_kwh, _storage(params), series.step_h)
+    low_kw, high_kw = limits_kw(device.energy_kwh, storage(params), series.step_h)
     zero, has = xp.zeros_like(firm_kw), params.capacity_kwh > 0
     return View(
         firm_kw=firm_kw, low_kw=low_kw, high_kw=high_kw,
@@ -134,7 +136,7 @@ def move(meters: Meters, view: View, device: Device, params: Params, series: Ser
     xp = namespace(meters.device_kw)
     flexible_ukwh = to_micro_towards_zero(meters.device_kw * series.step_h)
     drawn_kwh = from_micro(flexible_ukwh)
-    after_kwh, loss_kwh = move_kwh(device.energy_kwh, drawn_kwh / series.step_h, _storage(params), series.step_h)
+    after_kwh, loss_kwh = move_kwh(device.energy_kwh, drawn_kwh / series.step_h, storage(params), series.step_h)
     return Moved(
         device=Device(after_kwh),
         firm_ukwh=to_micro((meters.fixed_kw - meters.pv_kw) * series.step_h),
@@ -162,4 +164,8 @@ def storage_kwh(params: Params) -> Array:
 
 
 def rent_cur_per_day(params: Params) -> Array | None:
+    return None
+
+
+def stay(params: Params, n_steps: int) -> tuple[Array, Array, Array] | None:
     return None

@@ -149,3 +149,7 @@ def storage_kwh(params: Params) -> Array:
 def rent_cur_per_day(params: Params) -> Array | None:
     rent = params.capacity_kwh * params.config.rent_cur_per_kwh_day
     return rent.reshape(rent.shape[0], -1)
+
+
+def stay(params: Params, n_steps: int) -> tuple[Array, Array, Array] | None:
+    return None

@@ -22,7 +22,9 @@ class Schedule:
     """The optimum of each environment."""
 
     power_kw: NDArray[np.float64]  # [n_envs, n_agents, n_steps] of the flexible device, > 0 draws
-    cost_cur: NDArray[np.float64]  # [n_envs] bills without imbalance and standing charges + wear - value of what is left
+    cost_cur: NDArray[
+        np.float64
+    ]  # [n_envs] bills without imbalance and standing charges + wear - value of what is left
 
 
 class _Program:

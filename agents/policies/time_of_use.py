@@ -43,7 +43,9 @@ class Policy:
         elif left_h := _left_h(hour, self.empty_h):
             wish_kw = np.maximum(-view.stored_kwh * view.eta_dis / left_h, view.low_kw) * view.is_stationary
         # A car below the charger's least current still wants its energy.
-        wish_kw = np.where((wish_kw > 0) & (view.min_kw > 0), np.maximum(wish_kw, np.minimum(view.min_kw, view.high_kw)), wish_kw)
+        wish_kw = np.where(
+            (wish_kw > 0) & (view.min_kw > 0), np.maximum(wish_kw, np.minimum(view.min_kw, view.high_kw)), wish_kw
+        )
         action = encode(wish_kw, np.full_like(wish_kw, 0.5), view)
         return action, replace(memory, t=memory.t + 1)
 

@@ -1,6 +1,6 @@
 """Market mechanisms: one file each, holding one function of the same name; found by listing this folder.
 
-A mechanism is ``name(orders, setting, *, options...) -> Clearing``; its keyword-only options are the keys of a scenario's
+A mechanism is ``name(orders, setting, *, options...) -> Clearing``; its keyword-only options are keys of a scenario's
 ``[market]`` table. The constant ``STAGE`` of its file says when it is called: ``"ex_ante"`` (orders, before
 delivery) or ``"ex_post"`` (metered energy, after it).
 """

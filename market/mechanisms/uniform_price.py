@@ -19,6 +19,9 @@ STAGE = "ex_ante"
 # side only, and the retailer's offer lies above its own bid, so that it never trades with itself.
 SELL, OUTSIDE_BUY, OUTSIDE_SELL, BUY = 0, 1, 2, 3
 
+# Plain integers: NumPy takes microseconds to read an enum.
+EXACT, MARGINAL_BUYER, MARGINAL_SELLER, MARGINAL_OUTSIDE, NO_CROSS, BUYERS_ONLY, SELLERS_ONLY, EMPTY = map(int, Status)
+
 
 def uniform_price(orders: Orders, setting: Setting, *, k: float = 0.5) -> Clearing:
     """Clear each environment's book at one price, ``low + k * (high - low)`` of the competitive interval.
@@ -41,41 +44,50 @@ def uniform_price(orders: Orders, setting: Setting, *, k: float = 0.5) -> Cleari
     if not 0.0 <= k <= 1.0:
         raise ValueError(f"uniform_price: expected 0 <= k <= 1, got {k!r}")
     xp = namespace(orders.energy_ukwh)
-    retailer = _retailer(orders, setting)
-    margin = _margin(orders, retailer)
+    book = _book(orders)
+    retailer = _retailer(book, setting)
+    margin = _margin(book, retailer)
 
-    # From here on arrays are [n_orders, n_envs], ordered by agent, and energies have no sign.
+    # From here on arrays are [n_orders, n_envs] and ordered by agent, for the running sums.
     n_orders = orders.agent.shape[0]
     by_agent = xp.argsort(orders.agent * n_orders + xp.arange(n_orders, like=orders.agent))
-    energy = orders.energy_ukwh.T[by_agent]
-    is_buy = energy > 0
-    filled = _fill(energy, is_buy, margin.key.T[by_agent], margin)
-    bought = xp.sum(filled * is_buy, axis=0)
-    sold = xp.sum(filled, axis=0) - bought
-    traded = filled if retailer is None else _neighbours_first(filled, is_buy, bought, sold, retailer.is_open)
+    filled = _fill(book.energy_ukwh.T[by_agent], margin.key.T[by_agent], margin)
+    net = xp.sum(filled, axis=0)
+    bought = xp.sum(xp.maximum(filled, 0), axis=0)
+    traded = filled if retailer is None else _neighbours_first(filled, bought, bought - net, retailer.is_open)
 
-    status = _status(orders, margin, bought + sold > 0)
-    price = _price(margin, status, k)
-    traded_buy = traded * is_buy
+    is_filled = bought + bought > net
+    status = _status(book, margin, is_filled)
+    price = _price(margin, status, is_filled, k)
+    traded_buy = xp.maximum(traded, 0)
     owed = energy_cost_ucur(xp.cumsum(traded_buy, axis=0), price)
-    earned = energy_cost_ucur(xp.cumsum(traded - traded_buy, axis=0), price)
+    owed -= energy_cost_ucur(xp.cumsum(traded_buy - traded, axis=0), price)
 
     back = xp.argsort(by_agent)
-    sign = 2 * xp.astype(is_buy, xp.int64) - 1
     zero = xp.zeros_like(price)
     wedge = zero if retailer is None else retailer.wedge
     return Clearing(
-        traded_ukwh=_rows((sign * traded)[back]),
-        outside_ukwh=_rows((sign * (filled - traded))[back]),
-        pay_ucur=_rows(_increments(owed - earned)[back]),
+        traded_ukwh=_rows(traded[back]),
+        outside_ukwh=_rows((filled - traded)[back]),
+        pay_ucur=_rows(_increments(owed)[back]),
         price_ucur_per_kwh=xp.broadcast_to((price + wedge // 2)[:, None], orders.energy_ukwh.shape),
         low_ucur_per_kwh=margin.low,
         high_ucur_per_kwh=margin.high + wedge,
         rent_ucur_per_kwh=zero if retailer is None else _rent(price, retailer),
-        over_cap_ukwh=zero if retailer is None else _over_cap(bought - sold, setting),
+        over_cap_ukwh=zero if retailer is None else _over_cap(net, setting),
         surplus_ucur=zero,
         status=status,
     )
+
+
+class _Book(NamedTuple):
+    """The orders and their sums."""
+
+    energy_ukwh: Array  # [n_envs, n_orders]
+    limit_ucur_per_kwh: Array  # [n_envs, n_orders]
+    quantity_ukwh: Array  # [n_envs, n_orders] without the sign
+    total_ukwh: Array  # [n_envs] of both sides
+    net_ukwh: Array  # [n_envs] demand minus supply
 
 
 class _Retailer(NamedTuple):
@@ -84,7 +96,7 @@ class _Retailer(NamedTuple):
     upper: Array | None  # [n_envs] price at which it sells
     lower: Array | None  # [n_envs] price at which it buys, less the wedge
     wedge: Array  # [n_envs] by how much the band is inverted; sellers' prices are counted without it
-    is_open: Array  # [n_envs] bool, neighbours may trade
+    is_open: Array  # [n_envs] int64, 1 where neighbours may trade, else 0
     key: Array  # [n_envs, n_steps]
     energy_ukwh: Array  # [n_envs, n_steps] signed like an order
 
@@ -104,17 +116,24 @@ class _Margin(NamedTuple):
     outside_ukwh: Array | int  # [n_envs] net energy of the retailer's steps that are taken whole, signed
 
 
-def _retailer(orders: Orders, setting: Setting) -> _Retailer | None:
+def _book(orders: Orders) -> _Book:
+    xp = namespace(orders.energy_ukwh)
+    quantity = xp.abs(orders.energy_ukwh)
+    total, net = xp.sum(quantity, axis=1), xp.sum(orders.energy_ukwh, axis=1)
+    return _Book(orders.energy_ukwh, orders.limit_ucur_per_kwh, quantity, total, net)
+
+
+def _retailer(book: _Book, setting: Setting) -> _Retailer | None:
     """Write the outside option as steps: up to the cap at the tariff, then without end at the scarcity price."""
     upper, lower = setting.import_ucur_per_kwh, setting.export_ucur_per_kwh
     if upper is None and lower is None:
         return None
-    xp = namespace(orders.energy_ukwh)
-    endless = xp.sum(xp.abs(orders.energy_ukwh), axis=1) + 1
-    wedge, is_open = xp.zeros_like(endless), endless > 0
+    xp = namespace(book.total_ukwh)
+    endless = book.total_ukwh + 1
+    wedge, is_open = xp.zeros_like(endless), xp.zeros_like(endless) + 1
     if upper is not None and lower is not None:
-        wedge, is_open = xp.maximum(lower - upper, 0), upper > lower
-        lower = lower - wedge
+        wedge, is_open = xp.maximum(lower - upper, 0), xp.astype(upper > lower, xp.int64)
+        lower = xp.minimum(lower, upper)
     keys, energies = [], []
     for price, cap, scarcity, rank, sign in (
         (upper, setting.import_cap_ukwh, setting.import_scarcity_ucur_per_kwh, OUTSIDE_SELL, -1),
@@ -122,105 +141,114 @@ def _retailer(orders: Orders, setting: Setting) -> _Retailer | None:
     ):
         if price is None:
             continue
-        keys.append(4 * price + rank)
-        energies.append(sign * (endless if cap is None else xp.minimum(cap, endless)))
-        if cap is not None and scarcity is not None:
-            keys.append(4 * (price - sign * scarcity) + rank)
-            energies.append(sign * endless)
-    return _Retailer(upper, lower, wedge, is_open, xp.stack(keys, axis=1), xp.stack(energies, axis=1))
+        key, unlimited = 4 * price + rank, sign * endless
+        keys.append(key[:, None])
+        energies.append((unlimited if cap is None else sign * xp.minimum(cap, endless))[:, None])
+        if cap is not None:
+            keys.append((key if scarcity is None else key - 4 * sign * scarcity)[:, None])
+            energies.append(unlimited[:, None])
+    return _Retailer(upper, lower, wedge, is_open, xp.concat(keys, axis=1), xp.concat(energies, axis=1))
 
 
-def _margin(orders: Orders, retailer: _Retailer | None) -> _Margin:
-    """Find the competitive interval: cut the list of all units, sorted by price, so that as many lie below as demanded.
+def _margin(book: _Book, retailer: _Retailer | None) -> _Margin:
+    """Cut the list of all units, sorted by price, so that as many lie below the cut as are demanded.
 
-    Below the cut are then the units sold and the demand that stays unserved, above it the demand served and the units
-    that stay unsold.
+    Below it are then the units sold and the demand not served, above it the demand served and the units not sold;
+    the prices on both sides of the cut are the competitive interval.
     """
-    xp = namespace(orders.energy_ukwh)
-    is_buy = orders.energy_ukwh > 0
-    order_key = 4 * orders.limit_ucur_per_kwh + BUY * is_buy
-    key, energy = order_key, orders.energy_ukwh
-    if retailer is not None:
-        order_key = order_key - 4 * retailer.wedge[:, None] * ~is_buy
-        key = xp.concat([order_key, retailer.key], axis=1)
-        energy = xp.concat([energy, retailer.energy_ukwh], axis=1)
-
-    quantity = xp.abs(energy)
-    total = xp.sum(quantity, axis=1)
-    demand = (total + xp.sum(energy, axis=1)) // 2
+    xp = namespace(book.energy_ukwh)
+    key, quantity, total, demand = _joint_list(book, retailer)
     order = xp.argsort(key, axis=1)
     running = xp.cumsum(xp.take_along_axis(quantity, order, axis=1), axis=1)
     target = demand[:, None]
-    n_below = xp.stack([xp.sum(running < target, axis=1), xp.sum(running <= target, axis=1)], axis=1)
-    cut = xp.take_along_axis(order, xp.clip(n_below, 0, key.shape[1] - 1), axis=1)
+    n_below = [xp.sum(mask, axis=1, keepdims=True) for mask in (running < target, running <= target)]
+    cut = xp.take_along_axis(order, xp.minimum(xp.concat(n_below, axis=1), key.shape[1] - 1), axis=1)
     cut_key = xp.take_along_axis(key, cut, axis=1)
     low_key, high_key = cut_key[:, 0], cut_key[:, 1]
 
-    low = xp.where(demand > 0, low_key >> 2, (high_key >> 2) - 1)
-    high = xp.where(total > demand, high_key >> 2, (low_key >> 2) + 1)
-    bottom, top = (0, 0) if retailer is None else retailer.edges()
-    is_empty = ~xp.any(orders.energy_ukwh != 0, axis=1)
-    low, high = xp.where(is_empty, bottom, low), xp.where(is_empty, top, high)
     outside_ukwh: Array | int = 0
     if retailer is not None:
-        is_taken = xp.where(
-            retailer.energy_ukwh > 0, retailer.key > low_key[:, None], retailer.key < high_key[:, None]
-        )
-        outside_ukwh = xp.sum(retailer.energy_ukwh * is_taken, axis=1)
-    return _Margin(order_key, low_key, high_key, low, high, outside_ukwh)
+        is_buy, step = retailer.energy_ukwh > 0, retailer.key
+        is_whole = (is_buy & (step > low_key[:, None])) | (~is_buy & (step < high_key[:, None]))
+        outside_ukwh = xp.sum(retailer.energy_ukwh * is_whole, axis=1)
+    low, high = low_key >> 2, high_key >> 2
+    low, high = xp.where(demand > 0, low, high - 1), xp.where(total > demand, high, low + 1)
+    bottom, top = (0, 0) if retailer is None else retailer.edges()
+    is_empty = book.total_ukwh == 0
+    low, high = xp.where(is_empty, bottom, low), xp.where(is_empty, top, high)
+    return _Margin(key[:, : book.energy_ukwh.shape[1]], low_key, high_key, low, high, outside_ukwh)
 
 
-def _fill(energy: Array, is_buy: Array, key: Array, margin: _Margin) -> Array:
+def _joint_list(book: _Book, retailer: _Retailer | None) -> tuple[Array, Array, Array, Array]:
+    """Keys and quantities of the orders and the retailer's steps, and the sums [n_envs] of all and of the demand."""
+    xp = namespace(book.energy_ukwh)
+    is_buy = book.energy_ukwh > 0
+    if retailer is None:
+        key = 4 * book.limit_ucur_per_kwh + BUY * is_buy
+        return key, book.quantity_ukwh, book.total_ukwh, (book.total_ukwh + book.net_ukwh) // 2
+    key = 4 * book.limit_ucur_per_kwh + xp.where(is_buy, BUY, -4 * retailer.wedge[:, None])
+    steps = xp.abs(retailer.energy_ukwh)
+    total = book.total_ukwh + xp.sum(steps, axis=1)
+    net = book.net_ukwh + xp.sum(retailer.energy_ukwh, axis=1)
+    key = xp.concat([key, retailer.key], axis=1)
+    return key, xp.concat([book.quantity_ukwh, steps], axis=1), total, (total + net) // 2
+
+
+def _fill(energy: Array, key: Array, margin: _Margin) -> Array:
     """Fill what lies on the right side of the cut, and share what is left among the orders that it cuts in two.
 
-    Takes and gives [n_orders, n_envs].
+    Takes and gives [n_orders, n_envs], signed.
     """
     xp = namespace(energy)
-    is_whole = (is_buy & (key > margin.low_key)) | (~is_buy & (key < margin.high_key))
-    quantity = xp.abs(energy)
-    missing = xp.abs(xp.sum(energy * is_whole, axis=0) + margin.outside_ukwh)
-    running = xp.cumsum(quantity * (key == margin.low_key), axis=0)
+    is_buy = energy > 0
+    whole = energy * ((is_buy & (key > margin.low_key)) | (~is_buy & (key < margin.high_key)))
+    missing = xp.abs(xp.sum(whole, axis=0) + margin.outside_ukwh)
+    running = xp.cumsum(xp.abs(energy * (key == margin.low_key)), axis=0)
     shared = _increments(muldiv(running, missing, xp.maximum(running[-1], 1)))
-    return quantity * is_whole + shared
+    shared *= xp.where(margin.low_key & 3 == BUY, 1, -1)
+    return whole + shared
 
 
-def _neighbours_first(filled: Array, is_buy: Array, bought: Array, sold: Array, is_open: Array) -> Array:
+def _neighbours_first(filled: Array, bought: Array, sold: Array, is_open: Array) -> Array:
     """Give what neighbours trade: all of the shorter side, and a share of every filled order of the longer one.
 
-    Takes and gives [n_orders, n_envs]; ``bought`` and ``sold`` are the sums [n_envs] of each side.
+    Takes and gives [n_orders, n_envs], signed; ``bought`` and ``sold`` are the sums [n_envs] of each side.
     """
     xp = namespace(filled)
-    is_longer = (is_buy == (bought > sold)) | ~is_open
-    longer = filled * is_longer
-    local = xp.minimum(bought, sold) * is_open
-    shared = muldiv(xp.cumsum(longer, axis=0), local, xp.maximum(xp.maximum(bought, sold), 1))
-    return filled - longer + _increments(shared)
+    side = xp.where(bought > sold, 1, -1)
+    longer = xp.maximum(filled * side, 0)
+    shared = _increments(
+        muldiv(xp.cumsum(longer, axis=0), xp.minimum(bought, sold), xp.maximum(xp.maximum(bought, sold), 1))
+    )
+    shared -= longer
+    shared *= side
+    shared += filled
+    return shared * is_open
 
 
-def _status(orders: Orders, margin: _Margin, is_filled: Array) -> Array:
+def _status(book: _Book, margin: _Margin, is_filled: Array) -> Array:
     """[n_envs] say how each book cleared."""
-    xp = namespace(orders.energy_ukwh)
-    has_buy = xp.any(orders.energy_ukwh > 0, axis=1)
-    has_sell = xp.any(orders.energy_ukwh < 0, axis=1)
-    with_buy = xp.where(has_sell, int(Status.NO_CROSS), int(Status.BUYERS_ONLY))
-    without_buy = xp.where(has_sell, int(Status.SELLERS_ONLY), int(Status.EMPTY))
+    xp = namespace(is_filled)
     rank = margin.low_key & 3
-    who = xp.where(rank == SELL, int(Status.MARGINAL_SELLER), int(Status.MARGINAL_OUTSIDE))
-    who = xp.where(rank == BUY, int(Status.MARGINAL_BUYER), who)
-    cleared = xp.where(margin.low_key == margin.high_key, who, int(Status.EXACT))
+    who = xp.where(rank == SELL, MARGINAL_SELLER, MARGINAL_OUTSIDE)
+    who = xp.where(rank == BUY, MARGINAL_BUYER, who)
+    cleared = xp.where(margin.low_key == margin.high_key, who, EXACT)
+    has_sell = book.total_ukwh > book.net_ukwh
+    with_buy, without_buy = xp.where(has_sell, NO_CROSS, BUYERS_ONLY), xp.where(has_sell, SELLERS_ONLY, EMPTY)
+    has_buy = book.total_ukwh + book.net_ukwh > 0
     return xp.where(is_filled, cleared, xp.where(has_buy, with_buy, without_buy))
 
 
-def _price(margin: _Margin, status: Array, k: float) -> Array:
+def _price(margin: _Margin, status: Array, is_filled: Array, k: float) -> Array:
     """[n_envs] the price inside the interval, or the quote where nothing was filled."""
     xp = namespace(status)
-    low, spread = margin.low, margin.high - margin.low
-    price = low + spread * round(k * MICRO) // MICRO
-    price = xp.where((status == Status.NO_CROSS) | (status == Status.EMPTY), low + spread // 2, price)
-    above_bid = low + (margin.low_key & 3 == BUY)
-    below_ask = margin.high - (margin.high_key & 3 == SELL)
-    price = xp.where(status == Status.BUYERS_ONLY, above_bid, price)
-    return xp.where(status == Status.SELLERS_ONLY, below_ask, price)
+    share = xp.where(is_filled, round(k * MICRO), MICRO // 2)
+    price = margin.low + (margin.high - margin.low) * share // MICRO
+    # A tick beyond the only side's best price, unless the retailer's is better.
+    above_bid = margin.low + (margin.low_key & 3 == BUY)
+    below_ask = margin.high - 1 * (margin.high_key & 3 == SELL)
+    price = xp.where(status == BUYERS_ONLY, above_bid, price)
+    return xp.where(status == SELLERS_ONLY, below_ask, price)
 
 
 def _rent(price: Array, retailer: _Retailer) -> Array:
@@ -244,7 +272,9 @@ def _over_cap(net_ukwh: Array, setting: Setting) -> Array:
 
 def _increments(running: Array) -> Array:
     """Undo a running sum along the first axis."""
-    return namespace(running).concat([running[:1], running[1:] - running[:-1]], axis=0)
+    parts = running + 0
+    parts[1:] -= running[:-1]
+    return parts
 
 
 def _rows(columns: Array) -> Array:

@@ -1,0 +1,103 @@
+"""A year of homes, roofs, cars and prices made by chance, so that nothing needs to be downloaded.
+
+Each series has a random stream of its own: more homes, roofs or cars never change those that are already there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gridbazaar.data.bank import Bank
+from gridbazaar.data.car_sessions import make_sessions
+from gridbazaar.data.forecast import add_forecasts
+from gridbazaar.data.load_profiles import make_loads
+from gridbazaar.data.resample import resample
+from gridbazaar.data.sun import SITES, make_pv, usual_sun
+from gridbazaar.data.wholesale import make_carbon, make_spot
+
+BASE_MIN = 15
+STEPS_MIN = (1, 3, 5, 15, 30, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorConfig:
+    """What to make. The defaults are a European village in euro."""
+
+    master: int = 0  # seed
+    step_min: int = 15  # shorter steps hold the power of the 15 minutes, longer ones average it
+    n_days: int = 365
+    first_day: str = "2024-01-01"  # a Monday
+    n_homes: int = 64
+    n_roofs: int = 16
+    n_cars: int = 64
+    mean_load_kwh_per_day: float = 11.0  # of the mean home; the levels of homes spread by a quarter
+    region: str = "eu"  # where the roofs stand, see data/sun.py
+    spot_mean_cur_per_kwh: float = 0.0773
+    spot_sd_cur_per_kwh: float = 0.0495
+    carbon_mean_kg_per_kwh: float = 0.331
+    carbon_sd_kg_per_kwh: float = 0.107
+
+    def __post_init__(self) -> None:
+        _whole("master", self.master, 0)
+        _whole("n_days", self.n_days, 2)
+        _whole("n_homes", self.n_homes, 1)
+        _whole("n_roofs", self.n_roofs, 1)
+        _whole("n_cars", self.n_cars, 0)
+        if self.step_min not in STEPS_MIN:
+            raise ValueError(
+                f"step_min: expected one of {', '.join(map(str, STEPS_MIN))} minutes, got {self.step_min!r}"
+            )
+        if self.region not in SITES:
+            raise ValueError(f"region: expected one of {', '.join(SITES)}, got {self.region!r}")
+        for name in ("mean_load_kwh_per_day", "carbon_mean_kg_per_kwh"):
+            _number(name, getattr(self, name), "positive")
+        for name in ("spot_sd_cur_per_kwh", "carbon_sd_kg_per_kwh"):
+            _number(name, getattr(self, name), "non-negative")
+        _number("spot_mean_cur_per_kwh", self.spot_mean_cur_per_kwh, "finite")
+        try:
+            np.datetime64(self.first_day, "D")
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"first_day: expected a date such as 2024-01-01, got {self.first_day!r}") from error
+
+
+def make_bank(config: GeneratorConfig) -> Bank:
+    """Make the bank that the configuration describes; the same configuration gives the same bank, bit for bit."""
+    first_day = np.datetime64(config.first_day, "D")
+    master, n_days, step_min = config.master, config.n_days, config.step_min
+    load_kw = make_loads(master, first_day, n_days, config.n_homes, config.mean_load_kwh_per_day)
+    pv = make_pv(master, first_day, n_days, config.n_roofs, config.region)
+    # Prices see the sun of the region, not of the roofs that were asked for.
+    sun = make_pv(master, first_day, n_days, 1, config.region).reshape(n_days, 24, 4).mean(axis=2)
+    usual = usual_sun(np.datetime64("2023-01-01"), 365, config.region).mean(axis=0)
+    spot = make_spot(master, sun, usual, config.spot_mean_cur_per_kwh, config.spot_sd_cur_per_kwh)
+    carbon = make_carbon(master, spot, sun, usual, config.carbon_mean_kg_per_kwh, config.carbon_sd_kg_per_kwh)
+    load_kw, pv = resample(load_kw, BASE_MIN, step_min), resample(pv, BASE_MIN, step_min)
+    return add_forecasts(
+        Bank(
+            name=f"generated_{config.region}",
+            step_h=step_min / 60,
+            first_day=first_day,
+            load_kw=load_kw,
+            pv_kw_per_kwp=pv,
+            spot_cur_per_kwh=resample(spot, 60, step_min),
+            carbon_kg_per_kwh=resample(carbon, 60, step_min),
+            sessions=make_sessions(master, n_days, config.n_cars, step_min / 60),
+            load_next_kw=load_kw,
+            pv_next_kw_per_kwp=pv,
+            load_outlook_kw=load_kw,
+            pv_outlook_kw_per_kwp=pv,
+        )
+    )
+
+
+def _whole(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name}: expected a whole number of at least {least}, got {value!r}")
+
+
+def _number(name: str, value: float, kind: str) -> None:
+    is_good = np.isfinite(value) and (kind == "finite" or value > 0 or (kind == "non-negative" and value == 0))
+    if not is_good:
+        raise ValueError(f"{name}: expected a {kind} number, got {value!r}")

@@ -1,0 +1,125 @@
+"""Make a bank of measured series; what they lack comes from the generator and is said in the notes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbazaar.data.bank import Bank
+from gridbazaar.data.car_sessions import make_sessions
+from gridbazaar.data.forecast import add_forecasts
+from gridbazaar.data.loaders.report import Loaded, LoadReport, faults
+from gridbazaar.data.resample import resample
+from gridbazaar.data.sun import make_pv
+from gridbazaar.data.wholesale import make_carbon, make_spot
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """One measured home at the steps of its file."""
+
+    name: str
+    load_kw: Floats  # [n_steps]
+    pv_kw_per_kwp: Floats | None  # [n_steps]
+    step_min: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a data set holds, from midnight of its first day, whole days, each series at its own step."""
+
+    source: str
+    first_day: np.datetime64
+    n_days: int
+    homes: tuple[Home, ...]
+    spot: tuple[Floats, int] | None = None  # currency per kWh, minutes a step
+    carbon: tuple[Floats, int] | None = None  # kg per kWh, minutes a step
+    retail: tuple[Floats, int] | None = None  # currency per kWh, minutes a step
+    absent: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def assemble(data: Measured, *, step_min: int, drop_bad: bool, master: int, n_cars: int, region: str) -> Loaded:
+    """Refuse broken homes, bring all to one step length and make up what is missing."""
+    notes = list(data.notes)
+    homes, refused = _sift(data.homes, drop_bad, notes)
+    if not homes:
+        reasons = "\n".join(f"  {home}: {reason}" for home, reason in refused)
+        raise ValueError(
+            f"{data.source}: no home is left of {len(data.homes)}; drop_bad=False would use them all\n{reasons}"
+        )
+    load_kw = np.stack([resample(home.load_kw, home.step_min, step_min) for home in homes])
+    roofs = [resample(home.pv_kw_per_kwp, home.step_min, step_min) for home in homes if home.pv_kw_per_kwp is not None]
+    if roofs:
+        pv = np.stack(roofs)
+    else:
+        pv = resample(make_pv(master, data.first_day, data.n_days, 16, region), 15, step_min)
+        notes.append(f"no PV in the data: 16 roofs are generated ({region})")
+    spot, carbon = _prices(data, pv, step_min, master, notes)
+    notes.append(f"no cars in the data: the sessions of {n_cars} cars are generated (seed {master})")
+    bank = Bank(
+        name=data.source,
+        step_h=step_min / 60,
+        first_day=data.first_day,
+        load_kw=load_kw,
+        pv_kw_per_kwp=pv,
+        spot_cur_per_kwh=spot,
+        carbon_kg_per_kwh=carbon,
+        sessions=make_sessions(master, data.n_days, n_cars, step_min / 60),
+        load_next_kw=load_kw,
+        pv_next_kw_per_kwp=pv,
+        load_outlook_kw=load_kw,
+        pv_outlook_kw_per_kwp=pv,
+        retail_cur_per_kwh=None if data.retail is None else resample(*data.retail, step_min),
+    )
+    report = LoadReport(
+        source=data.source,
+        used=tuple(home.name for home in homes),
+        absent=data.absent,
+        refused=tuple(refused),
+        notes=tuple(notes),
+    )
+    return Loaded(add_forecasts(bank), report)
+
+
+def _sift(homes: tuple[Home, ...], drop_bad: bool, notes: list[str]) -> tuple[list[Home], list[tuple[str, str]]]:
+    """Part the homes in good ones and refused ones; homes with the same PV are only noted."""
+    good, refused = [], []
+    for home in homes:
+        reason = faults(home.load_kw, home.pv_kw_per_kwp, home.step_min / 60)
+        if reason and drop_bad:
+            refused.append((home.name, reason))
+            continue
+        if reason:
+            notes.append(f"{home.name} is used although {reason}")
+        good.append(home)
+    seen: dict[bytes, str] = {}
+    for home in good:
+        if home.pv_kw_per_kwp is not None:
+            twin = seen.setdefault(home.pv_kw_per_kwp.tobytes(), home.name)
+            if twin != home.name:
+                notes.append(f"{home.name} has the same PV as {twin}")
+    return good, refused
+
+
+def _prices(data: Measured, pv: Floats, step_min: int, master: int, notes: list[str]) -> tuple[Floats, Floats]:
+    """Give the spot price and the carbon intensity, measured or else generated so that they follow the roofs."""
+    sun = resample(pv.mean(axis=0), step_min, 60).reshape(data.n_days, 24)
+    usual = sun.mean(axis=0)
+    hourly_spot = make_spot(master, sun, usual, 0.0773, 0.0495)
+    if data.spot is None:
+        spot = resample(hourly_spot, 60, step_min)
+        notes.append("no wholesale price in the data: a spot price is generated that falls when these roofs shine")
+    else:
+        spot = resample(*data.spot, step_min)
+        hourly_spot = resample(spot, step_min, 60)
+    if data.carbon is None:
+        carbon = resample(make_carbon(master, hourly_spot, sun, usual, 0.331, 0.107), 60, step_min)
+        notes.append("no carbon intensity in the data: one is generated")
+    else:
+        carbon = resample(*data.carbon, step_min)
+    return spot, carbon

@@ -1,0 +1,26 @@
+"""The scenario ``street`` in PettingZoo's classic form: ``street_v0.parallel_env()``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gridbazaar.envs import pettingzoo_env
+from gridbazaar.envs.pettingzoo_env import MarketParallelEnv, Vector
+
+if TYPE_CHECKING:
+    from pettingzoo import AECEnv
+
+
+def parallel_env(**options: Any) -> MarketParallelEnv:
+    """Make ``street`` with agents that act at once; options as of ``MarketParallelEnv``."""
+    return MarketParallelEnv("street", **options)
+
+
+def raw_env(**options: Any) -> AECEnv[str, Vector, Vector]:
+    """Make ``street`` with agents that act in turn."""
+    return pettingzoo_env.raw_env("street", **options)
+
+
+def env(**options: Any) -> AECEnv[str, Vector, Vector]:
+    """Make ``street`` with agents that act in turn, with the order of calls enforced."""
+    return pettingzoo_env.env("street", **options)

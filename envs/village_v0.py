@@ -1,0 +1,26 @@
+"""The scenario ``village`` in PettingZoo's classic form: ``village_v0.parallel_env()``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gridbazaar.envs import pettingzoo_env
+from gridbazaar.envs.pettingzoo_env import MarketParallelEnv, Vector
+
+if TYPE_CHECKING:
+    from pettingzoo import AECEnv
+
+
+def parallel_env(**options: Any) -> MarketParallelEnv:
+    """Make ``village`` with agents that act at once; options as of ``MarketParallelEnv``."""
+    return MarketParallelEnv("village", **options)
+
+
+def raw_env(**options: Any) -> AECEnv[str, Vector, Vector]:
+    """Make ``village`` with agents that act in turn."""
+    return pettingzoo_env.raw_env("village", **options)
+
+
+def env(**options: Any) -> AECEnv[str, Vector, Vector]:
+    """Make ``village`` with agents that act in turn, with the order of calls enforced."""
+    return pettingzoo_env.env("village", **options)
