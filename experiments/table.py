@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,58 +82,80 @@ def policy_names(policies: list[str] | tuple[str, ...]) -> dict[str, str]:
     return {p: f"trained {folders[p]}" if p in folders else p for p in policies}
 
 
-def terminal_table(evaluation: Evaluation) -> Table:
-    """All policies, best first: scores with their 95 % intervals, means of the other figures. 100 columns wide."""
-    n = len(evaluation.seeds)
-    table = _table(f"{evaluation.scenario.name}: mean of {n} {evaluation.split} episode{'s' * (n > 1)}")
-    score, *others = columns(evaluation.scenario.currency)
-    table.add_column("score\n[95 % interval]", justify="right", overflow="fold")
+def terminal_table(evaluation: Evaluation, width: int = 120) -> Table:
+    """All policies, best first: scores with their 95 % intervals, means of the other figures.
+
+    Args:
+        evaluation: what to show.
+        width: characters in a line; figures that do not fit are left out from the right, and named below the table.
+    """
+    n, names = len(evaluation.seeds), policy_names([r.policy for r in evaluation.results])
+    rows, (score, *others) = best_first(evaluation), columns(evaluation.scenario.currency)
+    cells = [[names[row["policy"]] for row in rows], [_with_span(score.interval(row), 1, 1) for row in rows]]
+    heads = ["policy", "score\n[95 % interval]"]
     for column in others:
-        table.add_column(f"{column.short}\n{column.unit}", justify="right", vertical="bottom", overflow="fold")
-    for row, add in _rows(table, evaluation):
-        found = score.interval(row)
-        figures = [number(column.interval(row).mean, column.digits) for column in others]
-        add(f"{number(found.mean, 1)} {span(found, 1)}", *figures)
+        cells.append([number(column.interval(row).mean, column.digits) for row in rows])
+        heads.append(f"{column.short}\n{column.unit}")
+    fitting = _fitting(heads, cells, width)
+    table = _table(heads[:fitting], cells[:fitting], [is_learned(row["policy"]) for row in rows])
+    table.title = f"{evaluation.scenario.name}: mean of {n} {evaluation.split} episode{'s' * (n > 1)}"
+    if fitting < len(heads):
+        table.caption = f"left out for want of width: {', '.join(c.title for c in others[fitting - 2 :])}"
     return table
 
 
-def kind_table(evaluation: Evaluation) -> Table:
-    """What each kind pays under each policy, and what it saves against idle, with the 95 % interval of the saving."""
-    currency = evaluation.scenario.currency
-    table = _table(f"{evaluation.scenario.name}: {currency} per episode by kind: cost, saved against idle [95 % interval]")
-    for kind in evaluation.scenario.kind_slices:
-        table.add_column(f"{kind}\ncost", justify="right", overflow="fold")
-        table.add_column("\nsaved", justify="right", overflow="fold")
-    for row, add in _rows(table, evaluation):
-        cells = []
-        for found in row["kinds"].values():
-            saved = Interval(**found["savings_cur"])
-            cells += [number(found["cost_cur"]["mean"], 2), f"{number(saved.mean, 2)} {span(saved, 1)}"]
-        add(*cells)
+def kind_table(evaluation: Evaluation, width: int = 120) -> Table:
+    """What each kind pays under each policy, and what it saves against idle.
+
+    Args:
+        evaluation: what to show.
+        width: characters in a line; where they do not fit, costs are left out, then the 95 % intervals of savings.
+    """
+    names = policy_names([r.policy for r in evaluation.results])
+    rows, currency = best_first(evaluation), evaluation.scenario.currency
+    for costs, intervals in ((True, True), (False, True), (False, False)):
+        heads, cells = ["policy"], [[names[row["policy"]] for row in rows]]
+        for kind in evaluation.scenario.kind_slices:
+            found = [row["kinds"][kind] for row in rows]
+            if costs:
+                heads.append(f"{kind}\ncost")
+                cells.append([number(f["cost_cur"]["mean"], 2) for f in found])
+            saved = [Interval(**f["savings_cur"]) for f in found]
+            heads.append(f"{'' if costs else kind}\nsaved")
+            cells.append([_with_span(i, 2, 1) if intervals else number(i.mean, 2) for i in saved])
+        if _fitting(heads, cells, width) == len(heads):
+            break
+    table = _table(heads, cells, [is_learned(row["policy"]) for row in rows])
+    table.title = f"{evaluation.scenario.name}: {currency} per episode by kind; saved against idle"
     return table
 
 
-def _table(title: str) -> Table:
+def _with_span(found: Interval, digits: int, span_digits: int) -> str:
+    return f"{number(found.mean, digits)} {span(found, span_digits)}"
+
+
+def _fitting(heads: list[str], cells: list[list[str]], width: int) -> int:
+    """How many columns fit, two blanks after each; at least two."""
+    used = 1
+    for i, (head, column) in enumerate(zip(heads, cells, strict=True)):
+        used += 2 + max(map(len, [*head.split("\n"), *column]))
+        if used > width:
+            return max(i, 2)
+    return len(heads)
+
+
+def _table(heads: list[str], cells: list[list[str]], is_bold: list[bool]) -> Table:
+    """Lay columns side by side; names are no markup."""
     from rich import box
     from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("policy", overflow="fold", vertical="bottom")
-    return table
-
-
-def _rows(table: Table, evaluation: Evaluation) -> Iterator[tuple[dict[str, Any], Callable[..., None]]]:
-    """Give each row of the evaluation, and how to add its cells to the table; names are no markup."""
     from rich.text import Text
 
-    names = policy_names([r.policy for r in evaluation.results])
-    for row in best_first(evaluation):
-        style = "bold" if is_learned(row["policy"]) else ""
-
-        def add(*cells: str, name: str = names[row["policy"]], style: str = style) -> None:
-            table.add_row(*map(Text, (name, *cells)), style=style)
-
-        yield row, add
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left", caption_justify="left")
+    for i, head in enumerate(heads):
+        table.add_column(Text(head), justify="right" if i else "left", vertical="bottom", overflow="fold")
+    for row, bold in zip(zip(*cells, strict=True), is_bold, strict=True):
+        table.add_row(*map(Text, row), style="bold" if bold else "")
+    return table
 
 
 def best_first(evaluation: Evaluation) -> list[dict[str, Any]]:
