@@ -62,7 +62,7 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
         params=tuple(_map(p, to_array) for p in params),
         import_cap_kw=to_array(caps[0]),
         export_cap_kw=to_array(caps[1]),
-        end_value_cur_per_kwh=to_array(0.95 * np.quantile(prices, 0.25, axis=1)),
+        end_value_cur_per_kwh=to_array(_host(world.rates.export)[window[:, -1]] / 1e6),
         rent_ucur=to_array(_rents(world, params)),
         price_sum_cur_per_kwh=to_array(_running_sum(prices)),
         outlook=to_array(_outlook(prices, net_kw, scenario.step_h)),
