@@ -57,9 +57,11 @@ class GeneratorConfig:
             _number(name, getattr(self, name), "non-negative")
         _number("spot_mean_cur_per_kwh", self.spot_mean_cur_per_kwh, "finite")
         try:
-            np.datetime64(self.first_day, "D")
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"first_day: expected a date such as 2024-01-01, got {self.first_day!r}") from error
+            is_date = not np.isnat(np.datetime64(self.first_day, "D"))
+        except (ValueError, TypeError):
+            is_date = False
+        if not is_date:
+            raise ValueError(f"first_day: expected a date such as 2024-01-01, got {self.first_day!r}")
 
 
 def make_bank(config: GeneratorConfig) -> Bank:

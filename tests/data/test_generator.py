@@ -252,6 +252,7 @@ def test_a_year_of_64_homes_takes_little_time() -> None:
         ({"step_min": 7}, "step_min: expected one of 1, 3, 5, 15, 30, 60 minutes, got 7"),
         ({"region": "moon"}, "region: expected one of eu, california, got 'moon'"),
         ({"first_day": "soon"}, "first_day: expected a date such as 2024-01-01, got 'soon'"),
+        ({"first_day": "NaT"}, "first_day: expected a date such as 2024-01-01, got 'NaT'"),
         ({"mean_load_kwh_per_day": 0.0}, "mean_load_kwh_per_day: expected a positive number, got 0.0"),
         ({"spot_sd_cur_per_kwh": -0.1}, "spot_sd_cur_per_kwh: expected a non-negative number, got -0.1"),
         ({"spot_mean_cur_per_kwh": np.nan}, "spot_mean_cur_per_kwh: expected a finite number, got nan"),
