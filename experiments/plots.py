@@ -478,7 +478,8 @@ def learning(curve: Sequence[Mapping[str, float]], rules: Mapping[str, float]) -
         axes.axhline(value, color=colour, linewidth=1.2, linestyle=(0, (4, 2)))
         axes.annotate(
             f"{name} {value:.0f}".replace("-", "\N{MINUS SIGN}"), (1, labels[name]),
-            xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points", va="center", annotation_clip=False, fontsize=9,
+            xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points", va="center",
+            annotation_clip=False, fontsize=9,
             color=INK if colour in (RULE, INK) else colour,
         )  # fmt: skip
     axes.plot(steps, score, "-o", color=LEARNED, linewidth=2.2, markersize=4.5, clip_on=False, zorder=4)
@@ -543,8 +544,13 @@ def net_power(days: Mapping[str, Day]) -> Figure:
     return figure
 
 
-def svg(figure: Figure) -> str:
-    """Give a figure as an SVG element for a page that defines the colours (``theme``) and the font."""
+def svg(figure: Figure, name: str = "picture") -> str:
+    """Give a figure as an SVG element for a page that defines the colours (``theme``) and the font.
+
+    Args:
+        figure: what to show.
+        name: distinguishes it from other pictures of the page: what its parts are called begins with it.
+    """
     from matplotlib import style
 
     out = io.StringIO()
@@ -557,6 +563,7 @@ def svg(figure: Figure) -> str:
     text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*pt"', r"\1", text)
     text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*pt"', r"\1", text)
     text = re.sub(r"font: ([^;\"]*?px) [^;\"]*", r"font: \1 var(--font)", text)
+    text = re.sub(r'(?<= id=")|(?<=url\(#)|(?<=href="#)', f"{name}-", text)
     for colour in DARK:
         text = text.replace(colour, f"var({_variable(colour)})")
     return text

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from html import escape
 from itertools import pairwise
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 FEW_SEEDS = 5  # below so many episodes nothing is said to be clear of zero
 _LARGEST_SVG = 400_000  # bytes; a picture that would be larger becomes a PNG
+_METER_KWH = 2e-6  # by how much a meter may differ from what happened behind it: rounding to micro-kWh
 _FLOW_KW = 1e-3  # by how much meters, losses and head may differ: the flow's fixed number of iterations
 
 
@@ -465,7 +466,7 @@ def balances(days: Mapping[str, Played]) -> list[Check]:
     bills = largest(tr.bill.ucur.sum(2) for _, tr in kept)
     trades = largest(tr.clearing.traded_ukwh.sum(1) for _, tr in kept)
     payments = largest(tr.clearing.pay_ucur.sum(1) - tr.clearing.surplus_ucur for _, tr in kept)
-    meters = largest(tr.metered_ukwh - tr.firm_ukwh - tr.flexible_ukwh for _, tr in kept)
+    devices = largest(error for played in days.values() for error in _unaccounted_kwh(played))
     head = largest(
         tr.metered_ukwh.sum(1) / MICRO / p.tally.core.scenario.step_h + tr.flow.loss_kw - tr.flow.root_kw
         for p, tr in kept
@@ -475,10 +476,19 @@ def balances(days: Mapping[str, Played]) -> list[Check]:
         Check("each line of each bill sums to zero over all parties", bills, "micro-currency", bills == 0),
         Check("what neighbours buy is what neighbours sell", trades, "micro-kWh", trades == 0),
         Check("payments for local trades add up to the declared surplus", payments, "micro-currency", payments == 0),
-        Check("a meter reads its must-serve and its flexible energy", meters, "micro-kWh", meters == 0),
+        Check("what a home or a battery draws is used, stored or lost", devices, "kWh", devices <= _METER_KWH),
         Check("meters and losses make the power at the head", head, "kW", head <= _FLOW_KW),
         Check("power flows that did not converge", flows, "intervals", flows == 0),
     ]
+
+
+def _unaccounted_kwh(played: Played) -> Iterator[Any]:
+    """Metered less used, stored and lost, of all agents but cars, for each interval that another one follows."""
+    stays = ~np.asarray(played.tally.core.world.firm_is_chosen)
+    for happened, (before, after) in zip(played.transitions, pairwise(played.states), strict=False):
+        used = happened.load_kwh - happened.pv_kwh + happened.loss_kwh
+        stored = after.view.stored_kwh - before.view.stored_kwh
+        yield (happened.metered_ukwh / MICRO - used - stored)[:, stays]
 
 
 def _balances(about: _Subject, days: Mapping[str, Played]) -> str:
@@ -592,7 +602,7 @@ def _section(title: str, *parts: str) -> str:
 
 def _picture(key: str, figure: Figure, alt: str, sentence: str) -> str:
     """A figure with what to see in it; ``sentence`` is HTML, ``alt`` is text."""
-    text = plots.svg(figure)
+    text = plots.svg(figure, key)
     sentence = re.sub(r"(?<=\d) (?=%|kWh?\b|pu\b)", "\N{NO-BREAK SPACE}", sentence)
     label = escape(alt, quote=True)
     if len(text) <= _LARGEST_SVG:
@@ -667,6 +677,7 @@ img{background:#fefefe;border-radius:6px}
 table{border-collapse:collapse;width:100%;font-size:.84rem;font-variant-numeric:tabular-nums;margin:.4rem 0 .8rem}
 .narrow{width:auto}
 .narrow th,.narrow td{padding-right:1.6rem}
+td{white-space:nowrap}
 th,td{padding:.35rem .45rem;text-align:right;vertical-align:top;border-bottom:1px solid var(--c-dde1e6)}
 thead th{vertical-align:bottom;font-weight:600;line-height:1.25}
 th:first-child{text-align:left;white-space:nowrap}
@@ -683,7 +694,8 @@ ul{margin:0;padding-left:1.2rem}
 li{margin:.25rem 0;max-width:90ch}
 @media print{body{background:none;font-size:10.5pt}main{max-width:none;padding:0}
 section{border:0;padding:0;margin:0 0 1.5rem}figure,table,.tiles{break-inside:avoid}.wide{overflow:visible}
-svg,img{min-width:0}h2,h3{break-after:avoid}table{font-size:7.5pt}.tile,tr.mark>*,pre{print-color-adjust:exact}}
+svg,img{min-width:0}h2,h3{break-after:avoid}
+.listing{columns:2 15rem;font-size:8pt}table{font-size:7.5pt}.tile,tr.mark>*,pre{print-color-adjust:exact}}
 </style>
 </head>
 <body>
