@@ -26,7 +26,7 @@ from gridbazaar.experiments.table import columns, kind_table, number, policy_nam
 RUN = "runs/<b>&x"  # a folder whose name would be markup
 CURVE = [{"steps": 0, "seconds": 2.0, "score": 11.25}, {"steps": 400_000, "seconds": 63.0, "score": 70.5}]
 PICTURES = ("scores", "learning", "net_power", "prices", "storage", "voltages", "feeder", "by_kind", "by_agent")
-WORDS = {"title": "A <street> & more", "command": "gridbazaar demo --seed <0>", "machine": "two cores"}
+WORDS: dict[str, Any] = {"title": "A <street> & more", "command": "gridbazaar demo --seed <0>", "machine": "two cores"}
 
 
 @pytest.fixture(scope="module")
