@@ -93,8 +93,8 @@ def make_loads(master: int, first_day: np.datetime64, n_days: int, n_homes: int,
     loads /= np.sqrt(np.sqrt(1 + (loads / _BASE_CAP) ** 4))  # saturates: not everything runs at once
     loads += spikes
     np.minimum(loads, _CAP, out=loads)
-    loads *= (levels * mean_kwh_per_day / 24)[:, None]
-    return loads
+    scaled: NDArray[np.float64] = loads * (levels * mean_kwh_per_day / 24)[:, None]
+    return scaled
 
 
 def _common(master: int, n_steps: int) -> Floats:

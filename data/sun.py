@@ -83,7 +83,8 @@ def make_pv(master: int, first_day: np.datetime64, n_days: int, n_roofs: int, re
     clouds += clearness
     np.clip(clouds, 0.02, 1.05, out=clouds)
     pv = clouds * clear_sky(first_day, n_days, site, tilt_deg, azimuth_deg) * size[:, None]
-    return np.minimum(pv, 1.0)  # the inverter
+    limited: NDArray[np.float64] = np.minimum(pv, 1.0)  # the inverter
+    return limited
 
 
 def usual_sun(first_day: np.datetime64, n_days: int, region: str) -> Floats:

@@ -190,7 +190,7 @@ class Core:
         fixed_kw = xp.matmul(wanted.fixed_kw, at_bus)
         return self.world.grid.carry(
             fixed_kw, xp.matmul(injection_kw, at_bus), xp.matmul(xp.maximum(wanted.device_kw, 0.0), at_bus),
-            self._tan_phi * fixed_kw, constraint=self.scenario.constraint,
+            self._tan_phi * fixed_kw, constraint="curtail" if self.scenario.constraint == "curtail" else "none",
         )  # fmt: skip
 
     def _allow(self, wanted: Meters, flow: Any) -> Meters:
@@ -237,11 +237,16 @@ class Core:
         """Worth of what stationary storage holds, as if the episode ended now, [n_envs, n_agents]."""
         return self._stored_value_cur(state.view, state.episode)
 
+    def until(self, view: View, t: Array) -> Array:
+        """First step after departure or the end, [n_envs, n_agents] int64."""
+        xp = namespace(view.firm_kw)
+        steps = xp.maximum(xp.astype(xp.rint(view.left_h / self.scenario.step_h), xp.int64), 1)
+        return xp.minimum(t[:, None] + steps, self.n_steps)
+
     def _mean_price(self, view: View, episode: Episode, t: Array) -> Array:
         """Mean retail price until departure or the end, [n_envs, n_agents]; ``t`` is inside the episode."""
         xp, sums = namespace(view.firm_kw), episode.price_sum_cur_per_kwh
-        steps = xp.maximum(xp.astype(xp.rint(view.left_h / self.scenario.step_h), xp.int64), 1)
-        until = xp.minimum(t[:, None] + steps, self.n_steps)
+        until = self.until(view, t)
         span = xp.take_along_axis(sums, until, 1) - xp.take_along_axis(sums, t[:, None], 1)
         return span / (until - t[:, None])
 

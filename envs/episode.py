@@ -23,6 +23,11 @@ OUTLOOK = (
     "mean_price",  # of the rest of the episode, retail, currency per kWh
     *(f"price_next_{h:g}h" for h in BLOCKS_H),  # retail, currency per kWh
     *(f"net_next_{h:g}h" for h in BLOCKS_H),  # expected must-serve load less PV of all homes, kW
+    "highest_price",  # of the rest of the episode, retail, currency per kWh
+    "lowest_price",
+    "deficit_ahead",  # expected draw of all homes together until the end, kWh
+    "surplus_ahead",  # expected surplus until the end, kWh
+    "deficit_price",  # mean retail price of the expected deficits; of the rest of the episode where there are none
 )
 """Columns of ``Episode.outlook``: known at any time of the episode, so made once."""
 
@@ -61,6 +66,7 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
         rent_ucur=to_array(_rents(world, params)),
         price_sum_cur_per_kwh=to_array(_running_sum(prices)),
         outlook=to_array(_outlook(prices, net_kw, scenario.step_h)),
+        cheaper=to_array(_cheaper(prices)),
     )
 
 
@@ -132,8 +138,22 @@ def _outlook(prices: Array, net_kw: Array, step_h: float) -> Array:
     price_sum, net_sum = _running_sum(prices), _running_sum(net_kw)
     columns = [_rank(prices), mean(price_sum, 24.0)]
     columns += [mean(price_sum, h) for h in BLOCKS_H] + [mean(net_sum, h) for h in BLOCKS_H]
+    deficit_kwh, surplus_kwh = np.maximum(net_kw, 0.0) * step_h, np.maximum(-net_kw, 0.0) * step_h
+    deficit, cost = _still_to_come(deficit_kwh), _still_to_come(deficit_kwh * prices)
+    columns += [_backwards(np.maximum, prices), _backwards(np.minimum, prices), deficit, _still_to_come(surplus_kwh)]
+    columns.append(np.where(deficit > 1e-6, cost / np.maximum(deficit, 1e-6), columns[1]))
     ahead = np.stack(columns, axis=2)
     return np.concatenate([ahead, ahead[:, -1:]], axis=1)
+
+
+def _still_to_come(x: Array) -> Array:
+    """[n_envs, n_steps] sum from each step to the end."""
+    return np.cumsum(x[:, ::-1], axis=1)[:, ::-1]
+
+
+def _backwards(function: Any, x: Array) -> Array:
+    """[n_envs, n_steps] extreme from each step to the end."""
+    return function.accumulate(x[:, ::-1], axis=1)[:, ::-1]
 
 
 def _running_sum(x: Array) -> Array:
@@ -142,10 +162,17 @@ def _running_sum(x: Array) -> Array:
 
 def _rank(prices: Array) -> Array:
     """[n_envs, n_steps] share of the intervals after each that are cheaper."""
-    rank = np.zeros_like(prices)
-    for t in range(prices.shape[1] - 1):
-        rank[:, t] = (prices[:, t + 1 :] < prices[:, t : t + 1]).mean(axis=1)
-    return rank
+    rank = _cheaper(prices)[:, :-1, -1].astype(float)
+    return rank / np.maximum(np.arange(prices.shape[1])[::-1], 1)
+
+
+def _cheaper(prices: Array) -> NDArray[np.int16]:
+    """[n_envs, n_steps + 1, n_steps + 1] how many of the intervals t, t + 1, ... u - 1 are cheaper than interval t."""
+    n_envs, n_steps = prices.shape
+    count = np.zeros((n_envs, n_steps + 1, n_steps + 1), np.int16)
+    for t in range(n_steps):
+        np.cumsum(prices[:, t:] < prices[:, t : t + 1], axis=1, out=count[:, t, t + 1 :])
+    return count
 
 
 def _host(x: Array) -> Array:

@@ -106,8 +106,8 @@ class Scenario:
     agents: Mapping[str, Any] = field(default_factory=dict)  # kind -> its Config
 
     def __post_init__(self) -> None:
-        if 60 % self.step_min and self.step_min != 60 or self.step_min not in (5, 10, 15, 30, 60):
-            raise ValueError(f"step_min: expected 5, 10, 15, 30 or 60, got {self.step_min}")
+        if self.step_min not in (5, 15, 30, 60):
+            raise ValueError(f"step_min: expected 5, 15, 30 or 60, got {self.step_min}")
         if not 0 < self.hours <= 24 or (self.hours * 60) % self.step_min:
             raise ValueError(f"hours: expected up to 24 in whole steps of {self.step_min} min, got {self.hours}")
         if self.constraint not in ("none", "curtail"):

@@ -250,7 +250,8 @@ def test_prices_stay_in_the_band_and_rise_when_the_connection_is_full() -> None:
     core = Core(load_scenario("village", **{"connection.import_kw_per_home": [0.4, 0.5]}), 8)
     scarce = 0
     for _, happened, _ in play(core, 0, 4):
-        setting, price = happened.setting, happened.clearing.price_ucur_per_kwh[:, 0]
+        setting: Any = happened.setting
+        price = happened.clearing.price_ucur_per_kwh[:, 0]
         assert (price <= setting.import_ucur_per_kwh + setting.import_scarcity_ucur_per_kwh).all()
         assert (price >= setting.export_ucur_per_kwh - setting.export_scarcity_ucur_per_kwh).all()
         rent = happened.clearing.rent_ucur_per_kwh
@@ -307,7 +308,7 @@ def test_a_core_survives_pickling() -> None:
     ],
 )
 def test_a_bad_field_is_named_with_what_is_allowed(overrides: dict[str, Any], words: list[str]) -> None:
-    with pytest.raises(ValueError, match=".") as error:
+    with pytest.raises(ValueError, match=r".") as error:
         Core(street(**overrides), 1)
     for word in words:
         assert word in str(error.value)
