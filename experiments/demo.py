@@ -15,8 +15,8 @@ from gridbazaar.experiments.files import check_folder, new_folder, write_json, w
 from gridbazaar.experiments.play import Played, play
 from gridbazaar.experiments.train import TrainConfig, read_curve, train
 
-TRAINED = "ppo"
-"""Label of the trained policy in tables and pictures."""
+TRAINED = "trained"
+"""Name of the trained policy in results and pictures."""
 BASELINES = (
     "idle",
     "self_consumption",
@@ -90,12 +90,15 @@ def run_demo(
 
 
 def _report(folder: Path, evaluation: Evaluation, run: Path, command: str) -> Path:
-    from gridbazaar.experiments.report import write_report
+    from gridbazaar.experiments.bench import machine
+    from gridbazaar.experiments.report import render
 
-    title = f"{evaluation.scenario.name}: {evaluation.scenario.title}"
+    here, title = machine(), f"A policy learns to trade in the {evaluation.scenario.name}"
     days = play_day(evaluation, {name: str(run) if name == TRAINED else name for name in _DRAWN})
-    write_report(folder, evaluation, days, read_curve(run), title=title, command=command)
-    return folder / "report.html"
+    where = f"{here['processor']}, {here['cores']} cores"
+    path = folder / "report.html"
+    write_text(path, render(evaluation, days, read_curve(run), title=title, command=command, machine=where))
+    return path
 
 
 def play_day(evaluation: Evaluation, policies: dict[str, str]) -> dict[str, Played]:

@@ -333,7 +333,7 @@ def test_an_interrupted_training_says_how_to_go_on(tmp_path: Path, monkeypatch: 
     assert "exists" in refused("train", "street", "--out", run)
     assert "give one of them" in refused("train", "--out", run, "--resume", "--force")
     assert "agent-steps" in call("train", "--out", run, "--resume").stdout
-    assert " ours " in call("evaluate", "street", "--policies", f"ours={run}", *SHORT).stdout
+    assert " trained " in call("evaluate", "street", "--policies", run, *SHORT).stdout
 
 
 def test_training_needs_a_scenario_or_a_run(tmp_path: Path) -> None:
