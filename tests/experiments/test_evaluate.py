@@ -31,7 +31,7 @@ def found() -> Evaluation:
 
 @pytest.fixture(scope="module")
 def played() -> Played:
-    core = Core(load_scenario("street", **{"connection.import_kw_per_home": 0.3}))
+    core = Core(load_scenario("street", **{"connection.import_over_load": 0.7}))
     return play(core, load_policy("self_consumption"), [4], keep=True)
 
 
