@@ -204,11 +204,11 @@ def evaluate(
     from gridbazaar.experiments.evaluate import check as differences
     from gridbazaar.experiments.evaluate import evaluate as play
     from gridbazaar.experiments.evaluate import golden_of, read_golden
-    from gridbazaar.experiments.files import new_file, write_json, write_text
+    from gridbazaar.experiments.files import check_file, write_json, write_text
 
     for path in (json, csv, record):
         if path is not None:
-            new_file(path, force=force)
+            check_file(path, force=force)
     if check is not None:
         read_golden(check)
     with terminal.progress() as bar:
@@ -242,16 +242,17 @@ def compare(
 ) -> None:
     """Show what each kind of agent pays under several tariffs, with the same policies on the same episodes."""
     from gridbazaar.experiments.compare import compare as play
-    from gridbazaar.experiments.files import new_folder, write_json, write_text
+    from gridbazaar.experiments.files import check_folder, new_folder, write_json, write_text
     from gridbazaar.experiments.show import comparison_table
 
     overrides = _overrides(settings, data, seed)
-    new_folder(out, force=force)
+    check_folder(out, force=force)
     with terminal.progress() as bar:
         found = play(
             scenario, _names(tariffs), _names(policies), seeds=seeds, split=split, tick=terminal.evaluation_bar(bar),
             **overrides,
         )  # fmt: skip
+    new_folder(out, force=force)
     write_json(out / "compare.json", found.to_json())
     write_text(out / "compare.csv", found.to_frame().to_csv(index=False))
     terminal.console().print(comparison_table(found))
@@ -325,11 +326,11 @@ def bench(
     """Measure the speed of steps, resets, views and training on this machine."""
     from gridbazaar.experiments.bench import QUICK, machine, to_json
     from gridbazaar.experiments.bench import bench as measure
-    from gridbazaar.experiments.files import new_file, write_json
+    from gridbazaar.experiments.files import check_file, write_json
     from gridbazaar.experiments.show import table
 
     if json is not None:
-        new_file(json, force=force)
+        check_file(json, force=force)
     with terminal.progress() as bar:
         task = bar.add_task("measuring", total=None)
         found = measure(QUICK if quick else None, seed=seed, tell=lambda name: bar.update(task, description=name))

@@ -9,13 +9,14 @@ from typing import Any
 
 from gridbazaar.agents.policy import load_policy
 from gridbazaar.envs.core import Core
+from gridbazaar.envs.scenario import load_scenario
 from gridbazaar.experiments.evaluate import Evaluation, evaluate
-from gridbazaar.experiments.files import new_folder, write_json, write_text
+from gridbazaar.experiments.files import check_folder, new_folder, write_json, write_text
 from gridbazaar.experiments.play import Played, play
 from gridbazaar.experiments.train import TrainConfig, read_curve, train
 
-TRAINED = "ppo"
-"""Label of the trained policy in tables and pictures."""
+TRAINED = "trained"
+"""Name of the trained policy in results and pictures."""
 BASELINES = (
     "idle",
     "self_consumption",
@@ -76,6 +77,8 @@ def run_demo(
         scenario=scenario, overrides=overrides, steps=steps or _NO_STEP_LIMIT, max_minutes=minutes, seed=seed,
         **(training or {}),
     )  # fmt: skip
+    check_folder(Path(out), force=force)
+    Core(load_scenario(scenario, **overrides))  # a mistake leaves an earlier demonstration alone
     folder = new_folder(Path(out), force=force)
     run = train(config, folder / "run", report=report_training)
     policies = [*BASELINES[:-1], f"{TRAINED}={run}", BASELINES[-1]]
@@ -87,12 +90,15 @@ def run_demo(
 
 
 def _report(folder: Path, evaluation: Evaluation, run: Path, command: str) -> Path:
-    from gridbazaar.experiments.report import write_report
+    from gridbazaar.experiments.bench import machine
+    from gridbazaar.experiments.report import render
 
-    title = f"{evaluation.scenario.name}: {evaluation.scenario.title}"
+    here, title = machine(), f"A policy learns to trade in the {evaluation.scenario.name}"
     days = play_day(evaluation, {name: str(run) if name == TRAINED else name for name in _DRAWN})
-    write_report(folder, evaluation, days, read_curve(run), title=title, command=command)
-    return folder / "report.html"
+    where = f"{here['processor']}, {here['cores']} cores"
+    path = folder / "report.html"
+    write_text(path, render(evaluation, days, read_curve(run), title=title, command=command, machine=where))
+    return path
 
 
 def play_day(evaluation: Evaluation, policies: dict[str, str]) -> dict[str, Played]:

@@ -7,6 +7,7 @@ standing charges, which no policy can change. The optimum is the bound of the li
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -237,9 +238,9 @@ def check(evaluation: Evaluation, golden: str | Path) -> list[Difference]:
     """
     recorded = read_golden(golden)
     played = {"scenario": evaluation.scenario.name, "split": evaluation.split, "seeds": list(evaluation.seeds)}
-    for name, came in played.items():
-        if recorded[name] != came:
-            raise ValueError(f"{golden}: recorded with {name} {recorded[name]}, played with {came}; play the same")
+    if other := [name for name, value in played.items() if recorded[name] != value]:
+        had = ", ".join(f"{name} {_short(recorded[name])} (now {_short(played[name])})" for name in other)
+        raise ValueError(f"{golden}: recorded with {had}; play the same")
     rows = {row["policy"]: row for row in evaluation.rows()}
     differences = []
     for expected in recorded["policies"]:
@@ -250,11 +251,16 @@ def check(evaluation: Evaluation, golden: str | Path) -> list[Difference]:
             allowed = recorded["tolerances"].get(figure, recorded["tolerances"].get("default", {}))
             value = float("nan") if value is None else value  # how JSON says that there is none
             tolerance = allowed.get("abs", 0.0) + allowed.get("rel", 0.0) * abs(value)
-            came = rows[name][figure]["mean"] if name in rows and figure in rows[name] else None
-            same = came is not None and (abs(came - value) <= tolerance or (np.isnan(came) and np.isnan(value)))
+            played_it = name in rows and figure in rows[name]
+            came = float(rows[name][figure]["mean"]) if played_it else float("nan")
+            same = abs(came - value) <= tolerance or (played_it and math.isnan(came) and math.isnan(value))
             if not same:
-                differences.append(Difference(name, figure, value, float("nan") if came is None else came, tolerance))
+                differences.append(Difference(name, figure, value, came, tolerance))
     return differences
+
+
+def _short(value: Any) -> str:
+    return f"{len(value)} from {value[0]}" if isinstance(value, list) and len(value) > 3 else str(value)
 
 
 def read_golden(path: str | Path) -> dict[str, Any]:

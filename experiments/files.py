@@ -23,8 +23,8 @@ _PACKAGES = ("gridbazaar", "numpy", "scipy", "pandas", "pettingzoo", "gymnasium"
 _MARKS = ("config.json", "run/config.json", "results.json", "compare.json")
 
 
-def new_folder(folder: Path, *, force: bool = False) -> Path:
-    """Make a folder for results; one that holds something is refused, or with ``force`` replaced if that is results."""
+def check_folder(folder: Path, *, force: bool = False) -> None:
+    """Refuse a folder that holds something; with ``force`` only one that holds more than results."""
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file; give another folder")
     if folder.is_dir() and any(folder.iterdir()):
@@ -32,18 +32,23 @@ def new_folder(folder: Path, *, force: bool = False) -> Path:
             raise FileExistsError(f"{folder} exists; give another folder, or --force to replace it")
         if not any((folder / mark).is_file() for mark in _MARKS) or Path.cwd().is_relative_to(folder.resolve()):
             raise FileExistsError(f"{folder} is not only a folder of results; remove it yourself, or give another one")
+
+
+def new_folder(folder: Path, *, force: bool = False) -> Path:
+    """Make a folder for results; one that holds something is refused, or with ``force`` replaced if that is results."""
+    check_folder(folder, force=force)
+    if folder.is_dir():
         shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True)
     return folder
 
 
-def new_file(path: Path, *, force: bool = False) -> Path:
-    """Give back the path of a file to be written; one that exists is refused unless ``force`` is given."""
+def check_file(path: Path, *, force: bool = False) -> None:
+    """Refuse to write where a file exists, unless ``force`` is given."""
     if path.is_dir():
         raise FileExistsError(f"{path} is a folder; give a file")
     if path.exists() and not force:
         raise FileExistsError(f"{path} exists; give another file, or --force to replace it")
-    return path
 
 
 def write_text(path: Path, text: str) -> None:

@@ -46,6 +46,7 @@ class MarketPPO(PPO):
 
     def _setup_model(self) -> None:
         super()._setup_model()
+        assert isinstance(self.rollout_buffer, OwnersRolloutBuffer)
         self.rollout_buffer.minibatches = self.minibatches
 
     def _update_learning_rate(self, optimizers: Any) -> None:

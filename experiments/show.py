@@ -225,9 +225,7 @@ def comparison_table(found: Comparison) -> Table:
         if r.tariff != found.reference:
             row += [f"{r.more_cur.mean:+.2f}", f"{r.more_cur.low:+.2f} to {r.more_cur.high:+.2f}"]
         rows.append(row)
-    title = (
-        f"{first.scenario.name}: cost in {first.scenario.currency} per episode, means of {len(first.seeds)} {first.split} "
-        "episodes with 95 % intervals"
-    )
+    episodes = f"{len(first.seeds)} {first.split} episodes"
+    title = f"{first.scenario.name}: {first.scenario.currency} per episode, mean and 95 % interval of {episodes}"
     head = ("tariff", "policy", "kind", ">cost", ">interval", f">more than {found.reference}", ">interval")
     return table(title, head, rows)

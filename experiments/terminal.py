@@ -41,8 +41,8 @@ def print_tables(evaluation: Evaluation) -> None:
     from gridbazaar.experiments.table import kind_table, terminal_table
 
     shown = console()
-    for text in (terminal_table(evaluation), kind_table(evaluation)):
-        shown.print(text)
+    for tabled in (terminal_table, kind_table):
+        shown.print(tabled(evaluation, width=shown.width))
 
 
 @contextmanager

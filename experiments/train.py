@@ -18,6 +18,7 @@ import numpy as np
 
 from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.scenario import Scenario, load_scenario
+from gridbazaar.envs.world import bank_of
 from gridbazaar.experiments.files import new_folder, versions, write_json
 
 _CHECKPOINT = "checkpoint.zip"
@@ -87,11 +88,11 @@ def train(
     folder = Path(out)
     if resume:
         config = read_config(folder)
-    else:
-        new_folder(folder, force=force)
     torch.set_num_threads(config.threads)
     scenario = load_scenario(config.scenario, **config.overrides)
+    bank_of(scenario.data, scenario.seed, scenario.step_min)  # a mistake leaves an earlier run alone
     if not resume:
+        new_folder(folder, force=force)
         write_json(folder / _CONFIG, _manifest(config, scenario))
     start = time.monotonic()
     model, curve, spent_s = _model(config, scenario, folder, resume)
