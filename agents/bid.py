@@ -43,6 +43,10 @@ def bid(plan: Plan, setting: Setting, order_agent: Array, order_bus: Array, step
         [firm_ukwh + flexible_sign * netted_ukwh, flexible_ukwh - flexible_sign * netted_ukwh], axis=1
     )
 
+    assert setting.import_ucur_per_kwh is not None
+    assert setting.export_ucur_per_kwh is not None
+    assert setting.import_scarcity_ucur_per_kwh is not None
+    assert setting.export_scarcity_ucur_per_kwh is not None
     low, high = setting.export_ucur_per_kwh[:, None], setting.import_ucur_per_kwh[:, None]
     below, above = setting.export_scarcity_ucur_per_kwh[:, None], setting.import_scarcity_ucur_per_kwh[:, None]
     firm_limit = xp.where(firm_ukwh > 0, high + above, low - below)

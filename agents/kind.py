@@ -153,7 +153,7 @@ class Kind(Protocol):
 def kinds() -> dict[str, Kind]:
     """Give all kinds by name, found by listing the folder."""
     names = sorted(m.name for m in pkgutil.iter_modules(gridbazaar.agents.kinds.__path__))
-    return {n: import_module(f"gridbazaar.agents.kinds.{n}") for n in names}  # type: ignore[misc]
+    return {n: import_module(f"gridbazaar.agents.kinds.{n}") for n in names}
 
 
 def scaled_plan(action: Array, view: View) -> Plan:

@@ -211,10 +211,11 @@ def results(happened: Transition, seen: Observation, action: Array, columns: NDA
 
 def infos_of_row(found: dict[str, Array], row: int) -> list[dict[str, Any]]:
     """Turn ``results`` of one row into a dict an agent, in plain numbers but for ``executed``."""
-    plain = {name: array[row].tolist() for name, array in found.items() if name not in ("executed", "reward_parts")}
-    parts = [dict(zip(PARTS, values, strict=True)) for values in found["reward_parts"][row].tolist()]
-    rows = zip(found["executed"][row], parts, *plain.values(), strict=True)
-    return [{"executed": e, "reward_parts": p, **dict(zip(plain, rest, strict=True))} for e, p, *rest in rows]
+    executed, parts = found["executed"][row], found["reward_parts"][row].tolist()
+    plain = [array[row].tolist() for name, array in found.items() if name not in ("executed", "reward_parts")]
+    names = ("executed", "reward_parts", *(name for name in found if name not in ("executed", "reward_parts")))
+    named = [dict(zip(PARTS, values)) for values in parts]  # noqa: B905 - strict costs a tenth of a step
+    return [dict(zip(names, values)) for values in zip(executed, named, *plain)]  # noqa: B905
 
 
 def _check_number(value: Any) -> int:

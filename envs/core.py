@@ -18,7 +18,7 @@ from gridbazaar.agents.kind import Meters, Moved
 from gridbazaar.agents.plan import Plan, View, join
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro
-from gridbazaar.envs.episode import draw_episode
+from gridbazaar.envs.episode import OUTLOOK, draw_episode
 from gridbazaar.envs.reward import Outcome, potential_cur, reward
 from gridbazaar.envs.scenario import Scenario, load_scenario
 from gridbazaar.envs.state import Episode, State, Transition
@@ -139,7 +139,8 @@ class Core:
         left_cur = self._stored_value_cur(after, episode) * ends[:, None]
         outcome = Outcome(
             clearing, bill, rates, -bids.flexible_sign * bids.netted_ukwh, wear_cur, unserved_kwh, left_cur,
-            potential_cur(view, state.mean_price_cur_per_kwh), potential_cur(after, mean_price) * ~ends[:, None],
+            self._potential_cur(view, state.mean_price_cur_per_kwh, episode, state.t),
+            self._potential_cur(after, mean_price, episode, t) * ~ends[:, None],
         )  # fmt: skip
         rewards, parts = reward(outcome, self.scenario.reward, world.firm_is_chosen)
         transition = Transition(
@@ -190,7 +191,7 @@ class Core:
         fixed_kw = xp.matmul(wanted.fixed_kw, at_bus)
         return self.world.grid.carry(
             fixed_kw, xp.matmul(injection_kw, at_bus), xp.matmul(xp.maximum(wanted.device_kw, 0.0), at_bus),
-            self._tan_phi * fixed_kw, constraint=self.scenario.constraint,
+            self._tan_phi * fixed_kw, constraint="curtail" if self.scenario.constraint == "curtail" else "none",
         )  # fmt: skip
 
     def _allow(self, wanted: Meters, flow: Any) -> Meters:
@@ -237,11 +238,20 @@ class Core:
         """Worth of what stationary storage holds, as if the episode ended now, [n_envs, n_agents]."""
         return self._stored_value_cur(state.view, state.episode)
 
+    def _potential_cur(self, view: View, mean_price: Array, episode: Episode, t: Array) -> Array:
+        worth = episode.outlook[namespace(view.firm_kw).arange(self.n_envs, t), t, OUTLOOK.index("worth")]
+        return potential_cur(view, worth, mean_price)
+
+    def until(self, view: View, t: Array) -> Array:
+        """First step after departure or the end, [n_envs, n_agents] int64."""
+        xp = namespace(view.firm_kw)
+        steps = xp.maximum(xp.astype(xp.rint(view.left_h / self.scenario.step_h), xp.int64), 1)
+        return xp.minimum(t[:, None] + steps, self.n_steps)
+
     def _mean_price(self, view: View, episode: Episode, t: Array) -> Array:
         """Mean retail price until departure or the end, [n_envs, n_agents]; ``t`` is inside the episode."""
         xp, sums = namespace(view.firm_kw), episode.price_sum_cur_per_kwh
-        steps = xp.maximum(xp.astype(xp.rint(view.left_h / self.scenario.step_h), xp.int64), 1)
-        until = xp.minimum(t[:, None] + steps, self.n_steps)
+        until = self.until(view, t)
         span = xp.take_along_axis(sums, until, 1) - xp.take_along_axis(sums, t[:, None], 1)
         return span / (until - t[:, None])
 

@@ -184,7 +184,7 @@ class MarketVectorEnv(VectorEnv[Vector, Vector, Array]):
         for e in np.flatnonzero(ends):
             final_obs[e] = seen[e]
         fresh, begun = self._begin(None, self._batch.split, ends)
-        infos = {"final_obs": final_obs, "_final_obs": ends.copy()}
+        infos: Info = {"final_obs": final_obs, "_final_obs": ends.copy()}
         infos |= {"final_info": _with_masks(found, ends), "_final_info": ends.copy()}
         if not ends.all():
             infos |= _with_masks(found, ~ends)
@@ -262,12 +262,12 @@ def _steered(core: Core, agent: str) -> NDArray[np.bool_]:
     return mask
 
 
-def _observation_space() -> Box:
+def _observation_space() -> Box[np.float32]:
     low, high = feature_bounds()
     return Box(low, high, dtype=np.float32)
 
 
-def _action_space() -> Box:
+def _action_space() -> Box[np.float32]:
     return Box(-1.0, 1.0, (2,), np.float32)
 
 

@@ -23,6 +23,7 @@ PRICE_SCALE = 0.2
 POWER_SCALE = 5.0
 """Kilowatts of an agent that count as one."""
 BOUND = 5.0
+_CHUNK_ROWS = 64
 
 
 def _price(name: str, doc: str) -> Column:
@@ -41,6 +42,11 @@ COMMON = (
         for h in BLOCKS_H
     ),
     Column("price_rank", "1", 0, 1, "share of the remaining intervals that are cheaper"),
+    _price("highest_price", "highest retail price of the rest of the episode less that of the interval"),
+    _price("lowest_price", "lowest retail price of the rest of the episode less that of the interval"),
+    _price("deficit_price", "mean retail price of the homes' expected deficits less that of the interval"),
+    Column("deficit_ahead", "storage", 0, BOUND, "expected deficits until the end over stationary storage"),
+    Column("surplus_ahead", "storage", 0, BOUND, "expected surpluses until the end over stationary storage"),
     _price("last_price", "last local price less the upper edge of the band"),
     _price("band", "width of the band of local prices"),
     Column("last_traded", "1", 0, 1, "share of the last filled demand that neighbours served"),
@@ -67,6 +73,8 @@ OWN = (
     Column("left", "24 h", 0, 1, "time until departure or the end"),
     Column("laxity", "8 h", 0, BOUND, "time to spare if charged at full power"),
     _price("window_price", "mean retail price until departure or the end, less that of the interval"),
+    Column("window_rank", "1", 0, 1, "share of the intervals until departure or the end that are cheaper"),
+    Column("to_spare", "4 h", -BOUND, BOUND, "cheaper intervals until departure less those needed at full power"),
 )
 
 
@@ -90,12 +98,16 @@ def observe(core: Core, state: State, out: Array | None = None, *, forecasts: bo
     if out is None:
         shape = (core.n_envs, core.n_agents, len(feature_columns()))
         out = xp.zeros(shape, view.firm_kw, dtype=xp.float32)
-    common = xp.stack(_common(core, state, xp), axis=1)
-    n = len(COMMON)
-    out[:, :, :n] = xp.clip(common, -BOUND, BOUND)[:, None, :]
-    for j, column in enumerate(_own(core, state, xp)):
-        out[:, :, n + j] = column
-    out[:, :, n + len(OWN) :] = _flags(core, xp, view.firm_kw)
+    n, own = len(COMMON), _own(core, state, xp)
+    common = xp.clip(xp.stack(_common(core, state, xp), axis=1), -BOUND, BOUND)
+    flags = _flags(core, xp, view.firm_kw)
+    for first in range(0, core.n_envs, _CHUNK_ROWS):  # so that the rows being written stay in the cache
+        rows = slice(first, first + _CHUNK_ROWS)
+        part = out[rows]
+        part[:, :, :n] = common[rows, None, :]
+        for j, column in enumerate(own):
+            part[:, :, n + j] = column[rows]
+        part[:, :, n + len(OWN) :] = flags
     mask = view.is_active & ((view.high_kw > 0) | (view.low_kw < 0))
     return Observation(out, mask, view, look_ahead(core, state) if forecasts else None)
 
@@ -125,6 +137,9 @@ def _common(core: Core, state: State, xp: Any) -> list[Array]:
         ahead[1] / PRICE_SCALE,
         *((ahead[2 + i] - retail) / PRICE_SCALE for i in range(n)),
         ahead[0],
+        *((ahead[2 + 2 * n + i] - retail) / PRICE_SCALE for i in (0, 1, 4)),
+        ahead[2 + 2 * n + 2] / xp.maximum(size, 1.0),
+        ahead[2 + 2 * n + 3] / xp.maximum(size, 1.0),
         (from_micro(state.price_ucur_per_kwh) - upper) / PRICE_SCALE,
         (upper - export) / PRICE_SCALE,
         state.traded_frac,
@@ -145,6 +160,10 @@ def _own(core: Core, state: State, xp: Any) -> list[Array]:
     fill_h = view.need_kwh / (view.eta_ch * xp.maximum(view.power_kw, 1e-9))
     retail = core.world.retail_cur_per_kwh[episode.start + t][:, None]
     window = (state.mean_price_cur_per_kwh - retail) / PRICE_SCALE * view.is_active
+    until = core.until(view, t)
+    rows = xp.arange(core.n_envs, t)[:, None]
+    cheaper = xp.astype(episode.cheaper[rows, t[:, None], until], xp.float64)
+    step_h = core.scenario.step_h
     return [
         view.is_active,
         xp.minimum(view.stored_kwh / xp.maximum(view.capacity_kwh, 1e-9), 1.0),
@@ -157,6 +176,8 @@ def _own(core: Core, state: State, xp: Any) -> list[Array]:
         xp.minimum(view.left_h / 24.0, 1.0),
         xp.clip((view.left_h - fill_h) / 8.0, 0.0, BOUND) * (view.need_kwh > 0),
         xp.clip(window, -BOUND, BOUND),
+        cheaper / (until - t[:, None]) * view.is_active,
+        xp.clip((cheaper * step_h - fill_h) / 4.0, -BOUND, BOUND) * (view.need_kwh > 0),
     ]
 
 

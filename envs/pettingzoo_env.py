@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Space
 from numpy.typing import NDArray
 from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.conversions import parallel_to_aec
@@ -25,6 +25,7 @@ from gridbazaar.envs.scenario import Scenario
 
 Vector = NDArray[np.float32]
 Infos = dict[str, dict[str, Any]]
+Turns: TypeAlias = AECEnv[str, Vector, Vector | None]
 Step = tuple[dict[str, Vector], dict[str, float], dict[str, bool], dict[str, bool], Infos]
 
 
@@ -83,10 +84,10 @@ class MarketParallelEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[misc]
         n_agents = len(self.possible_agents)
         self.state_space = Box(np.tile(low, n_agents), np.tile(high, n_agents), dtype=np.float32)
 
-    def observation_space(self, agent: str) -> Box:
+    def observation_space(self, agent: str) -> Space[Vector]:
         return self.observation_spaces[agent]
 
-    def action_space(self, agent: str) -> Box:
+    def action_space(self, agent: str) -> Space[Vector]:
         return self.action_spaces[agent]
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[dict[str, Vector], Infos]:
@@ -165,11 +166,10 @@ class MarketParallelEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[misc]
             raise ValueError(f"actions: expected one for each agent; missing {missing}, unknown {unknown}")
         try:
             action = np.array([actions[a] for a in self.agents], np.float64)
-            is_right = action.shape == (len(self.agents), 2) and bool(np.isfinite(action).all())
         except (TypeError, ValueError):
-            is_right = False
-        if not is_right:
-            raise ValueError(_fault({a: actions[a] for a in self.agents}))
+            raise ValueError(_fault(actions)) from None
+        if action.shape != (len(self.agents), 2) or not np.isfinite(action).all():
+            raise ValueError(_fault(actions))
         if self._strict and np.abs(action).max() > 1.0:
             outside = [a for a, row in zip(self.agents, np.abs(action), strict=True) if row.max() > 1.0]
             raise ValueError(f"actions: expected numbers in [-1, 1] (strict=True), got more from {outside}")
@@ -205,13 +205,14 @@ def parallel_env(
     )  # fmt: skip
 
 
-def raw_env(scenario: str | Scenario = "village", **options: Any) -> AECEnv[str, Vector, Vector]:
+def raw_env(scenario: str | Scenario = "village", **options: Any) -> Turns:
     """Make a community whose agents act in turn (AEC); an interval is played when all have."""
-    turns: AECEnv[str, Vector, Vector] = parallel_to_aec(MarketParallelEnv(scenario, **options))
+    community: Any = MarketParallelEnv(scenario, **options)  # takes None from those who are done, PettingZoo says
+    turns: Turns = parallel_to_aec(community)
     return turns
 
 
-def env(scenario: str | Scenario = "village", **options: Any) -> AECEnv[str, Vector, Vector]:
+def env(scenario: str | Scenario = "village", **options: Any) -> Turns:
     """Make a community whose agents act in turn (AEC), with the order of calls enforced."""
     return raw_env(scenario, **options)
 

@@ -112,6 +112,6 @@ class Picture:
                 axes.set_ylim(0, 1)
                 axes.legend(loc="upper right", fontsize=7, ncols=4)
         figure.text(0.12, 0.96, f"{self._name}: hours since the beginning")
-        canvas.draw()
-        drawn: NDArray[np.uint8] = np.array(canvas.buffer_rgba())[..., :3].copy()
+        canvas.draw()  # type: ignore[no-untyped-call]
+        drawn: NDArray[np.uint8] = np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
         return drawn

@@ -19,13 +19,13 @@ def register_all() -> None:
 
     for scenario in list_scenarios():
         name = f"gridbazaar/{_camel(scenario)}"
-        for style, registry, make in (
-            ("parallel", pettingzoo.parallel_registry, "parallel_env"),
-            ("aec", pettingzoo.aec_registry, "env"),
-        ):
-            if f"{name}-{VERSION}" not in registry:
-                entry = f"gridbazaar.envs.pettingzoo_env:{make}"
-                pettingzoo.register(style, f"{name}-{VERSION}", entry, kwargs={"scenario": scenario})
+        options = {"scenario": scenario}
+        if f"{name}-{VERSION}" not in pettingzoo.parallel_registry:
+            entry = "gridbazaar.envs.pettingzoo_env:parallel_env"
+            pettingzoo.register("parallel", f"{name}-{VERSION}", entry, kwargs=dict(options))
+        if f"{name}-{VERSION}" not in pettingzoo.aec_registry:
+            entry = "gridbazaar.envs.pettingzoo_env:env"
+            pettingzoo.register("aec", f"{name}-{VERSION}", entry, kwargs=dict(options))
         for kind, config in load_scenario(scenario).agents.items():
             identity = f"{name}{_camel(kind)}-{VERSION}"
             if config.count and identity not in gymnasium.registry:
@@ -33,7 +33,7 @@ def register_all() -> None:
                     identity,
                     "gridbazaar.envs.gymnasium_env:single_agent_env",
                     vector_entry_point="gridbazaar.envs.gymnasium_env:make_vector_env",
-                    kwargs={"scenario": scenario, "agent": f"{kind}_0"},
+                    kwargs={**options, "agent": f"{kind}_0"},
                 )
 
 

@@ -42,12 +42,12 @@ class DataConfig:
 class ConnectionConfig:
     """Table ``[connection]``: what the community may draw from and send to the grid above, priced in the clearing."""
 
-    import_kw_per_home: Range = (1e6, 1e6)
-    export_kw_per_home: Range = (1e6, 1e6)
+    import_over_load: Range = (1e6, 1e6)  # import cap over the homes' mean load
+    export_over_load: Range = (1e6, 1e6)  # export cap over the homes' mean load
     scarcity_cur_per_kwh: float = 0.5  # added beyond the import cap, taken off beyond the export cap
 
     def __post_init__(self) -> None:
-        for name in ("import_kw_per_home", "export_kw_per_home"):
+        for name in ("import_over_load", "export_over_load"):
             low, high = getattr(self, name)
             if not 0 <= low <= high:
                 raise ValueError(f"connection.{name}: expected 0 <= first <= second, got {(low, high)}")
@@ -106,8 +106,8 @@ class Scenario:
     agents: Mapping[str, Any] = field(default_factory=dict)  # kind -> its Config
 
     def __post_init__(self) -> None:
-        if 60 % self.step_min and self.step_min != 60 or self.step_min not in (5, 10, 15, 30, 60):
-            raise ValueError(f"step_min: expected 5, 10, 15, 30 or 60, got {self.step_min}")
+        if self.step_min not in (5, 15, 30, 60):
+            raise ValueError(f"step_min: expected 5, 15, 30 or 60, got {self.step_min}")
         if not 0 < self.hours <= 24 or (self.hours * 60) % self.step_min:
             raise ValueError(f"hours: expected up to 24 in whole steps of {self.step_min} min, got {self.hours}")
         if self.constraint not in ("none", "curtail"):

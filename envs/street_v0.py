@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gridbazaar.envs import pettingzoo_env
-from gridbazaar.envs.pettingzoo_env import MarketParallelEnv, Vector
-
-if TYPE_CHECKING:
-    from pettingzoo import AECEnv
+from gridbazaar.envs.pettingzoo_env import MarketParallelEnv, Turns
 
 
 def parallel_env(**options: Any) -> MarketParallelEnv:
@@ -16,11 +13,11 @@ def parallel_env(**options: Any) -> MarketParallelEnv:
     return MarketParallelEnv("street", **options)
 
 
-def raw_env(**options: Any) -> AECEnv[str, Vector, Vector]:
+def raw_env(**options: Any) -> Turns:
     """Make ``street`` with agents that act in turn."""
     return pettingzoo_env.raw_env("street", **options)
 
 
-def env(**options: Any) -> AECEnv[str, Vector, Vector]:
+def env(**options: Any) -> Turns:
     """Make ``street`` with agents that act in turn, with the order of calls enforced."""
     return pettingzoo_env.env("street", **options)

@@ -22,7 +22,7 @@ from gridbazaar.envs.scenario import Scenario
 Indices = int | Iterable[int] | None
 
 
-class MarketVecEnv(VecEnv):  # type: ignore[misc]
+class MarketVecEnv(VecEnv):
     """A batch of communities; row ``e * n_rows_per_env + i`` is agent *i* of environment *e*.
 
     Args:
@@ -112,8 +112,9 @@ class MarketVecEnv(VecEnv):  # type: ignore[misc]
         if seed < 0:
             raise ValueError(f"seed: expected a number >= 0, got {seed}")
         self._first = int(seed)
-        self._seeds = [self._first + e for e in range(self.n_envs) for _ in range(self.n_rows_per_env)]
-        return self._seeds
+        seeds = [self._first + e for e in range(self.n_envs) for _ in range(self.n_rows_per_env)]
+        self._seeds = list(seeds)
+        return seeds
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -129,7 +129,7 @@ def _rates(prices: Prices, scenario: Scenario, to_array: Any) -> Rates:
     tariff = load_tariff(scenario.tariff, **scenario.tariff_options)
     imbalance = np.full_like(prices.energy, to_micro(np.float64(tariff.imbalance_cur_per_kwh)))
     names = ("energy", "network", "tax", "local_network", "local_tax", "export", "spot")
-    return Rates(*(to_array(getattr(prices, n)) for n in names), to_array(imbalance))
+    return Rates(**{n: to_array(getattr(prices, n)) for n in names}, imbalance=to_array(imbalance))
 
 
 def _starts(counts: list[int]) -> list[int]:

@@ -7,8 +7,10 @@ standing charges, which no policy can change. The optimum is the bound of the li
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,35 +134,37 @@ def evaluate(
 
     Args:
         scenario: a scenario or its name, with ``overrides``.
-        policies: names, or folders of training runs; idle is always played, it is the floor.
+        policies: names, or folders of training runs; ``label=folder`` shows a run under a name of its own. Idle is
+            always played, it is the floor.
         seeds: how many episodes (0, 1, ...), or their numbers.
         split: test (held out from training), validation or train.
-        tick: called with (policy, intervals done, intervals in all), for progress.
+        tick: called with (policy, intervals done, intervals in all), for progress; first the ``bound`` is computed.
     """
     chosen = load_scenario(scenario, **overrides)
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(s) for s in seeds)
     if not numbers:
         raise ValueError("seeds: expected at least one")
-    names = list(dict.fromkeys(["idle", *policies]))
-    loaded = {name: load_policy(name) for name in names}
+    loaded = {name: load_policy(source) for name, source in _labelled(["idle", *policies]).items()}
+    names = list(loaded)
     batches = [numbers[i : i + _BATCH] for i in range(0, len(numbers), _BATCH)]
     parts: dict[str, list[Any]] = {name: [] for name in names}
     bounds = []
+    done = dict.fromkeys(["bound", *names], 0)
+
+    def count(name: str) -> None:
+        done[name] += 1
+        if tick is not None:
+            tick(name, done[name], len(batches) * (1 if name == "bound" else chosen.n_steps))
+
     for batch in batches:
         core = Core(chosen, len(batch))
         state = core.reset(np.asarray(batch, np.int64), split=split)
         ahead = foresight(core, state)
         bound = solve_optimum(ahead, chosen.step_h).cost_cur
         bounds.append(bound + core.stored_value_cur(state).sum(1))
+        count("bound")
         for name, policy in loaded.items():
-            done = [0]
-
-            def count(name: str = name, done: list[int] = done) -> None:
-                done[0] += 1
-                if tick is not None:
-                    tick(name, done[0], chosen.n_steps)
-
-            parts[name].append(play(core, policy, batch, split=split, ahead=ahead, tick=count).tally)
+            parts[name].append(play(core, policy, batch, split=split, ahead=ahead, tick=partial(count, name)).tally)
     bound_cur = np.concatenate(bounds)
     idle = np.concatenate([t.scored_cur for t in parts["idle"]])
     idle_kinds = _joined([t.kind_cost_cur() for t in parts["idle"]])
@@ -183,6 +187,18 @@ def evaluate(
         )
         _refuse_above_bound(name, numbers, scored, bound_cur)
     return Evaluation(chosen, split, numbers, bound_cur, tuple(results))
+
+
+def _labelled(policies: Sequence[str]) -> dict[str, str]:
+    """Name each policy: ``label=folder`` gives a run a label, everything else is its own."""
+    named: dict[str, str] = {}
+    for text in policies:
+        label, found, source = text.partition("=")
+        if not found or Path(text).exists():
+            label = source = text
+        if named.setdefault(label, source) != source:
+            raise ValueError(f"policies: two are named {label!r}, {named[label]} and {source}; expected one name each")
+    return named
 
 
 def _joined(parts: list[dict[str, NDArray[np.float64]]]) -> dict[str, NDArray[np.float64]]:
@@ -213,11 +229,18 @@ class Difference:
 def check(evaluation: Evaluation, golden: str | Path) -> list[Difference]:
     """Compare with recorded figures; give the rows that differ.
 
-    A golden file holds ``{"tolerances": {figure: {"abs": a, "rel": r}}, "policies": [{"policy": name, figure: mean}]}``;
-    ``tolerances.default`` serves the figures that have none of their own.
+    A golden file holds ``{"scenario": name, "split": split, "seeds": [...], "tolerances": {figure: {"abs": a,
+    "rel": r}}, "policies": [{"policy": name, figure: mean}]}``; ``tolerances.default`` serves the figures that have
+    none of their own.
+
+    Raises:
+        ValueError: the file is no such record, or one of other episodes than those played.
     """
-    recorded = json.loads(Path(golden).read_text(encoding="utf-8"))
-    tolerances = recorded["tolerances"]
+    recorded = read_golden(golden)
+    played = {"scenario": evaluation.scenario.name, "split": evaluation.split, "seeds": list(evaluation.seeds)}
+    if other := [name for name, value in played.items() if recorded[name] != value]:
+        had = ", ".join(f"{name} {_short(recorded[name])} (now {_short(played[name])})" for name in other)
+        raise ValueError(f"{golden}: recorded with {had}; play the same")
     rows = {row["policy"]: row for row in evaluation.rows()}
     differences = []
     for expected in recorded["policies"]:
@@ -225,12 +248,29 @@ def check(evaluation: Evaluation, golden: str | Path) -> list[Difference]:
         for figure, value in expected.items():
             if figure == "policy":
                 continue
-            allowed = tolerances.get(figure, tolerances["default"])
+            allowed = recorded["tolerances"].get(figure, recorded["tolerances"].get("default", {}))
+            value = float("nan") if value is None else value  # how JSON says that there is none
             tolerance = allowed.get("abs", 0.0) + allowed.get("rel", 0.0) * abs(value)
-            came = rows[name][figure]["mean"] if name in rows and figure in rows[name] else float("nan")
-            if not abs(came - value) <= tolerance:
+            played_it = name in rows and figure in rows[name]
+            came = float(rows[name][figure]["mean"]) if played_it else float("nan")
+            same = abs(came - value) <= tolerance or (played_it and math.isnan(came) and math.isnan(value))
+            if not same:
                 differences.append(Difference(name, figure, value, came, tolerance))
     return differences
+
+
+def _short(value: Any) -> str:
+    return f"{len(value)} from {value[0]}" if isinstance(value, list) and len(value) > 3 else str(value)
+
+
+def read_golden(path: str | Path) -> dict[str, Any]:
+    """Read a record for ``check``; one that lacks a part or has nothing to compare is an error."""
+    recorded: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    if missing := [k for k in ("scenario", "split", "seeds", "tolerances", "policies") if k not in recorded]:
+        raise ValueError(f"{path}: no {', '.join(missing)}; expected a file of gridbazaar evaluate ... --record FILE")
+    if not any(set(row) - {"policy"} for row in recorded["policies"]):
+        raise ValueError(f"{path}: no figure to compare with; record it with gridbazaar evaluate ... --record FILE")
+    return recorded
 
 
 def golden_of(evaluation: Evaluation, figures: Sequence[str] = ("score", "cost_cur", "import_kwh")) -> dict[str, Any]:

@@ -1,12 +1,15 @@
-"""Folders and files of results: nothing is overwritten unasked, nothing is half-written, versions stand beside numbers."""
+"""Folders and files of results: nothing overwritten unasked, nothing half-written, versions beside the numbers."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import shutil
 import sys
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,14 +19,36 @@ import numpy as np
 _PACKAGES = ("gridbazaar", "numpy", "scipy", "pandas", "pettingzoo", "gymnasium", "stable-baselines3", "torch")
 
 
-def new_folder(folder: Path, *, force: bool = False) -> Path:
-    """Make a folder for results; one that holds something is refused, or with ``force`` replaced."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+# What a folder of ours holds from its beginning; --force replaces no other.
+_MARKS = ("config.json", "run/config.json", "results.json", "compare.json")
+
+
+def check_folder(folder: Path, *, force: bool = False) -> None:
+    """Refuse a folder that holds something; with ``force`` only one that holds more than results."""
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file; give another folder")
+    if folder.is_dir() and any(folder.iterdir()):
         if not force:
             raise FileExistsError(f"{folder} exists; give another folder, or --force to replace it")
-        shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
-    folder.mkdir(parents=True, exist_ok=True)
+        if not any((folder / mark).is_file() for mark in _MARKS) or Path.cwd().is_relative_to(folder.resolve()):
+            raise FileExistsError(f"{folder} is not only a folder of results; remove it yourself, or give another one")
+
+
+def new_folder(folder: Path, *, force: bool = False) -> Path:
+    """Make a folder for results; one that holds something is refused, or with ``force`` replaced if that is results."""
+    check_folder(folder, force=force)
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
     return folder
+
+
+def check_file(path: Path, *, force: bool = False) -> None:
+    """Refuse to write where a file exists, unless ``force`` is given."""
+    if path.is_dir():
+        raise FileExistsError(f"{path} is a folder; give a file")
+    if path.exists() and not force:
+        raise FileExistsError(f"{path} exists; give another file, or --force to replace it")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -35,17 +60,31 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON; NumPy numbers and arrays become plain ones."""
-    write_text(path, json.dumps(value, indent=1, default=_plain) + "\n")
+    """Write JSON; NumPy numbers and arrays become plain ones, what is no finite number becomes null."""
+    write_text(path, to_json(value) + "\n")
+
+
+def to_json(value: Any) -> str:
+    """Give the text of ``write_json``."""
+    return json.dumps(_plain(value), indent=1, allow_nan=False)
 
 
 def _plain(value: Any) -> Any:
+    """Turn a value into what JSON knows."""
     if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
+        return _plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
     if isinstance(value, Path):
         return str(value)
-    if hasattr(value, "__dataclass_fields__"):
-        return {name: getattr(value, name) for name in value.__dataclass_fields__}
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
     raise TypeError(f"cannot write {type(value).__name__} as JSON")
 
 

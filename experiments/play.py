@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridbazaar.agents.policy import Community, Foresight, Policy
 from gridbazaar.envs.core import Core
@@ -32,7 +33,7 @@ def community_of(core: Core) -> Community:
 def play(
     core: Core,
     policy: Policy,
-    seeds: Sequence[int],
+    seeds: Sequence[int] | NDArray[np.int64],
     *,
     split: str = "test",
     keep: bool = False,

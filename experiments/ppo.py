@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ class OwnersRolloutBuffer(RolloutBuffer):
                 self.__dict__[name] = self.swap_and_flatten(self.__dict__[name])
             self.generator_ready = True
         owned = np.flatnonzero(self.observations[:, _CAPACITY] > 0)
+        if not len(owned):  # then every row teaches the same: nothing
+            owned = np.arange(len(self.observations))
         shuffled = np.random.permutation(owned)  # noqa: NPY002 - stable-baselines3 seeds the global generator
         yield from (self._get_samples(part) for part in np.array_split(shuffled, self.minibatches) if len(part))
 
@@ -44,6 +46,7 @@ class MarketPPO(PPO):
 
     def _setup_model(self) -> None:
         super()._setup_model()
+        assert isinstance(self.rollout_buffer, OwnersRolloutBuffer)
         self.rollout_buffer.minibatches = self.minibatches
 
     def _update_learning_rate(self, optimizers: Any) -> None:
@@ -64,6 +67,10 @@ class MarketPPO(PPO):
 
 
 class _WithoutBootstrap(VecEnvWrapper):
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Leave the episodes as the environment was made with; PPO would begin with the same ones after a resume."""
+        return [None] * self.num_envs
+
     def reset(self) -> Any:
         return self.venv.reset()
 

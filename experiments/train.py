@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.scenario import Scenario, load_scenario
+from gridbazaar.envs.world import bank_of
 from gridbazaar.experiments.files import new_folder, versions, write_json
 
 _CHECKPOINT = "checkpoint.zip"
@@ -86,24 +87,28 @@ def train(
 
     folder = Path(out)
     if resume:
-        config = _read_config(folder)
-    else:
-        new_folder(folder, force=force)
+        config = read_config(folder)
     torch.set_num_threads(config.threads)
     scenario = load_scenario(config.scenario, **config.overrides)
+    bank_of(scenario.data, scenario.seed, scenario.step_min)  # a mistake leaves an earlier run alone
     if not resume:
+        new_folder(folder, force=force)
         write_json(folder / _CONFIG, _manifest(config, scenario))
     start = time.monotonic()
     model, curve, spent_s = _model(config, scenario, folder, resume)
-    model.set_logger(configure(str(folder / "log"), ["csv", "tensorboard"]))
+    left = config.steps - model.num_timesteps
+    if left <= 0:  # the run was complete
+        _save(model, folder / _MODEL)
+        return folder
+    log = folder / "log" / (f"from_{model.num_timesteps}" if resume else "")
+    model.set_logger(configure(str(log), ["csv", "tensorboard"]))
     callback = _callback(config, scenario, folder, curve, start - spent_s, report)
     model._progress = callback.progress
-    left = config.steps - model.num_timesteps
-    if left > 0:
-        model.learn(left, callback=callback, reset_num_timesteps=False)
+    model.learn(left, callback=callback, reset_num_timesteps=False)
     _save(model, folder / _MODEL)
     callback.validate()
     callback.save(folder)
+    callback.tell()
     return folder
 
 
@@ -117,10 +122,29 @@ def _manifest(config: TrainConfig, scenario: Scenario) -> dict[str, Any]:
     }
 
 
-def _read_config(folder: Path) -> TrainConfig:
-    if not (folder / _CONFIG).is_file():
+def read_config(folder: str | Path) -> TrainConfig:
+    """Read how a run was started."""
+    path = Path(folder) / _CONFIG
+    if not path.is_file():
         raise ValueError(f"resume: expected a run in {folder}, found no {_CONFIG}; start one without --resume")
-    return TrainConfig(**json.loads((folder / _CONFIG).read_text(encoding="utf-8"))["train"])
+    values = json.loads(path.read_text(encoding="utf-8"))["train"]
+    if unknown := sorted(set(values) - {f.name for f in fields(TrainConfig)}):
+        raise ValueError(f"{path}: unknown field {', '.join(unknown)}; another version made this run, train it anew")
+    return TrainConfig(**values)
+
+
+def read_curve(folder: str | Path) -> list[dict[str, float]]:
+    """Read the learning curve of a run: steps, seconds and validation score of each point."""
+    points: list[dict[str, float]] = json.loads((Path(folder) / _CURVE).read_text(encoding="utf-8"))["points"]
+    return points
+
+
+def checkpoint_steps(folder: str | Path) -> int | None:
+    """Give the agent-steps of a run's last checkpoint; None if there is none to resume from."""
+    path = Path(folder) / _CURVE
+    if not (Path(folder) / _CHECKPOINT).is_file() or not path.is_file():
+        return None
+    return int(json.loads(path.read_text(encoding="utf-8"))["steps"])
 
 
 def _model(config: TrainConfig, scenario: Scenario, folder: Path, resume: bool) -> tuple[Any, list[Any], float]:
@@ -132,9 +156,9 @@ def _model(config: TrainConfig, scenario: Scenario, folder: Path, resume: bool) 
     from gridbazaar.experiments.ppo import MarketPPO, OwnersRolloutBuffer, without_bootstrap
 
     checkpoint = folder / _CHECKPOINT
-    if resume and not checkpoint.is_file():
+    if resume and checkpoint_steps(folder) is None:
         raise ValueError(f"resume: {folder} holds no {_CHECKPOINT}; the run ended before its first one, start it anew")
-    done = json.loads((folder / _CURVE).read_text(encoding="utf-8")) if resume else {"points": [], "seconds": 0.0}
+    done: dict[str, Any] = json.loads((folder / _CURVE).read_text(encoding="utf-8")) if resume else {}
     first = config.seed * 1_000_003 + (done["episodes"] if resume else 0)
     venv = without_bootstrap(vec_env(scenario, n_envs=config.n_envs, seed=first))
     if resume:
@@ -198,15 +222,20 @@ def _callback(
         def _on_training_start(self) -> None:
             if not curve:
                 self.validate()
+            if not (folder / _CHECKPOINT).is_file():
+                self.save(folder)
 
         def _on_step(self) -> bool:
             return True
 
         def _on_rollout_start(self) -> None:
-            if self.rollouts and self.rollouts % config.checkpoint_rollouts == 0:
-                self.save(folder)
             if self.rollouts and self.rollouts % config.validate_rollouts == 0:
                 self.validate()
+            if self.rollouts and self.rollouts % config.checkpoint_rollouts == 0:
+                self.save(folder)
+            self.tell()
+
+        def tell(self) -> None:
             if report is not None:
                 latest = curve[-1] if curve else {}
                 report(self.model.num_timesteps, config.steps, latest | {"progress": self.progress()})
@@ -215,13 +244,14 @@ def _callback(
             self.rollouts += 1
 
         def save(self, folder: Path) -> None:
-            _save(self.model, folder / _CHECKPOINT)
-            episodes = self.model.num_timesteps // (self.training_env.num_envs * scenario.n_steps) * config.n_envs
-            done = {"points": curve, "seconds": time.monotonic() - start, "episodes": episodes}
+            steps = self.model.num_timesteps
+            episodes = steps // (self.training_env.num_envs * scenario.n_steps) * config.n_envs
+            done = {"points": curve, "seconds": time.monotonic() - start, "steps": steps, "episodes": episodes}
             write_json(folder / _CURVE, done)
+            _save(self.model, folder / _CHECKPOINT)
 
         def validate(self) -> None:
-            if not config.validate_seeds:
+            if not config.validate_seeds or (curve and curve[-1]["steps"] == self.model.num_timesteps):
                 return
             if self.validation is None:
                 self.validation = _Validation(scenario, config.validate_seeds)

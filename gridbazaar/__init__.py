@@ -29,7 +29,7 @@ _PUBLIC = {
     "evaluate": "gridbazaar.experiments.evaluate",
 }
 
-__all__ = [*_PUBLIC, "__version__"]  # noqa: PLE0604 - the keys are names
+__all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
     from gridbazaar.data.feeders import load_feeder as load_feeder

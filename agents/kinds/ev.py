@@ -120,10 +120,10 @@ def view(device: Device, params: Params, series: Series, step: Array, t: Array) 
         low_kw = xp.where(must_kw > 0, 0.0, low_kw)
     low_kw = xp.where(plugged & (low_kw <= -config.min_kw), low_kw, 0.0)
     high_kw = xp.where(plugged & (high_kw >= config.min_kw), high_kw - must_kw, 0.0)
-    zero = xp.zeros_like(need_kwh)
+    zero, floor_kwh = xp.zeros_like(need_kwh), config.v2g_floor_frac * params.capacity_kwh
     return View(
         firm_kw=must_kw, low_kw=low_kw, high_kw=high_kw,
-        stored_kwh=xp.where(plugged, xp.maximum(device.energy_kwh - config.v2g_floor_frac * params.capacity_kwh, 0.0), 0.0),
+        stored_kwh=xp.where(plugged, xp.maximum(device.energy_kwh - floor_kwh, 0.0), 0.0),
         room_kwh=xp.where(plugged, params.capacity_kwh - device.energy_kwh, 0.0),
         capacity_kwh=params.capacity_kwh * (1 - config.v2g_floor_frac) * (params.arrive < series.n_steps),
         power_kw=zero + config.charge_kw, min_kw=zero + config.min_kw,

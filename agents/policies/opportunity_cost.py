@@ -1,10 +1,10 @@
-"""Opportunity cost: the engineered rule. Storage trades at what a stored kWh is worth later; cars seek cheap intervals.
+"""Opportunity cost: the engineered rule. Storage trades at what energy is worth later; cars seek cheap intervals.
 
 Each storage values its energy by merit order: the community's expected deficits until the end, dearest first, are
-covered by what is stored and by the surpluses to come; the price of the deficit that would be covered next is the worth
-of one more kWh. It sells above that worth plus wear, buys below it after losses, and takes from the retailer the energy
-that later, dearer deficits still lack, in the cheapest intervals and never more than an even share of the connection.
-Cars spread what they need over the cheapest intervals before departure and give back only above their cost of refilling.
+covered by what is stored and by the surpluses to come; the price of the deficit that would be covered next is what one
+more kWh is worth. It sells above that worth plus wear, buys below it after losses, and takes from the retailer what
+later, dearer deficits still lack, in the cheapest intervals, as far as the connection has room. Cars spread what they
+need over the cheapest intervals before departure and give back only above their cost of refilling.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class _Program:
         return index
 
     def equal(self, terms: list[tuple[Array, Array]], rhs: Array) -> None:
-        """Add rows ``sum(coefficient * variable) == rhs``; each term broadcasts to the rows' shape (or one more axis)."""
+        """Add rows ``sum(coefficient * variable) == rhs``; terms broadcast to the rows' shape, or to one more axis."""
         rhs = np.asarray(rhs, float)
         rows = self.n_eq + np.arange(rhs.size).reshape(rhs.shape)
         for index, coefficient in terms:

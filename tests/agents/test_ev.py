@@ -1,5 +1,7 @@
 """The car: worked charging strategies, the guarantee, and the dead band."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,14 @@ def drive(config: ev.Config, wish: str) -> tuple[float, float, np.ndarray]:
     return float(PRICES @ np.array(powers)), unserved, np.array(powers)
 
 
-BASE = {"charge_kw": 11.0, "discharge_kw": 11.0, "eta_ch": 0.9, "eta_dis": 0.9, "min_kw": 0.0, "v2g_floor_frac": 0.2}
+BASE: dict[str, Any] = {
+    "charge_kw": 11.0,
+    "discharge_kw": 11.0,
+    "eta_ch": 0.9,
+    "eta_dis": 0.9,
+    "min_kw": 0.0,
+    "v2g_floor_frac": 0.2,
+}
 
 
 def test_charging_on_arrival_costs_the_worked_amount() -> None:

@@ -1,0 +1,197 @@
+"""Speed: what a step, a reset, an observation and a training step cost on this machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from gridbazaar.envs.core import Core
+from gridbazaar.envs.observe import feature_columns, observe
+from gridbazaar.envs.scenario import Scenario, load_scenario
+from gridbazaar.experiments.files import versions
+
+SCENARIO = "village"
+FIFTY_AGENTS = {"prosumer.count": 26, "battery.count": 8, "ev.count": 12, "vpp.count": 4}
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """One measurement: the median of several repetitions, and the slowest and quickest of them."""
+
+    name: str
+    unit: str
+    value: float
+    low: float
+    high: float
+    repetitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long to measure."""
+
+    n_envs: tuple[int, ...] = (1, 64, 1024)
+    steps: tuple[int, ...] = (96, 48, 8)  # of each repetition, by number of environments
+    repetitions: int = 7
+    reset_envs: int = 1024
+    train_rollouts: int = 6
+
+
+QUICK = Effort(n_envs=(1, 16), steps=(16, 8), repetitions=3, reset_envs=16, train_rollouts=2)
+
+
+def bench(
+    effort: Effort | None = None,
+    *,
+    seed: int = 0,
+    training: bool = True,
+    tell: Callable[[str], None] = lambda name: None,
+) -> list[Speed]:
+    """Measure everything.
+
+    Args:
+        effort: how long to measure; none: as long as it takes to be trusted.
+        seed: of the actions and episodes.
+        training: also train a little; left out where the extra ``train`` is not installed.
+        tell: called with the name of each measurement before it begins.
+    """
+    effort = effort or Effort()
+    scenario = load_scenario(SCENARIO, **FIFTY_AGENTS)
+    found: list[Speed] = []
+    for n_envs, n_steps in zip(effort.n_envs, effort.steps, strict=True):
+        tell(f"core, {n_envs} environments")
+        found += _core(scenario, n_envs, n_steps, effort.repetitions, seed)
+    tell(f"reset of {effort.reset_envs} environments")
+    found.append(_reset(scenario, effort, seed))
+    tell("PettingZoo view")
+    found.append(_pettingzoo(scenario, effort, seed))
+    if training and versions()["stable-baselines3"] != "not installed":
+        tell("PPO training")
+        found.append(_training(effort, seed))
+    tell("import")
+    found.append(_import(effort.repetitions))
+    return found
+
+
+def to_json(found: list[Speed], seed: int) -> dict[str, Any]:
+    """Give the measurements with what they were made on."""
+    return {
+        "schema": 1,
+        "scenario": SCENARIO,
+        "settings": FIFTY_AGENTS,
+        "seed": seed,
+        "versions": versions(),
+        "machine": machine(),
+        "speeds": found,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Give the processor, its cores, and the threads that numerical libraries may use."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    threads = {name: os.environ.get(name, "not set") for name in _THREADS}
+    return {"processor": model or platform.processor() or platform.machine(), "cores": os.cpu_count()} | threads
+
+
+def _speed(name: str, unit: str, values: list[float]) -> Speed:
+    return Speed(name, unit, median(values), min(values), max(values), len(values))
+
+
+def _core(scenario: Scenario, n_envs: int, n_steps: int, repetitions: int, seed: int) -> list[Speed]:
+    """Environment-steps and agent-steps per second, with the observation and without."""
+    core = Core(scenario, n_envs)
+    rng = np.random.default_rng(seed)
+    actions = rng.uniform(-1, 1, (8, n_envs, core.n_agents, 2))
+    out = np.zeros((n_envs, core.n_agents, len(feature_columns())), np.float32)
+    first = core.reset(seed)
+
+    def play(look: bool) -> float:
+        state, start_s = first, time.perf_counter()
+        for t in range(n_steps):
+            if look:
+                observe(core, state, out)
+            state, _ = core.step(state, actions[t % len(actions)])
+        return n_envs * n_steps / (time.perf_counter() - start_s)
+
+    play(True)
+    found = []
+    for name, look in (("step + observe", True), ("step", False)):
+        rates = [play(look) for _ in range(repetitions)]
+        label = f"{name}, {n_envs} x {core.n_agents} agents"
+        found.append(_speed(label, "env-steps/s", rates))
+        found.append(_speed(label, "agent-steps/s", [core.n_agents * rate for rate in rates]))
+    return found
+
+
+def _reset(scenario: Scenario, effort: Effort, seed: int) -> Speed:
+    core, took_s = Core(scenario, effort.reset_envs), []
+    for i in range(effort.repetitions):
+        start_s = time.perf_counter()
+        core.reset(seed + i * effort.reset_envs)
+        took_s.append(time.perf_counter() - start_s)
+    return _speed(f"reset, {effort.reset_envs} x {core.n_agents} agents", "s", took_s)
+
+
+def _pettingzoo(scenario: Scenario, effort: Effort, seed: int) -> Speed:
+    from gridbazaar.envs.pettingzoo_env import parallel_env
+
+    env = parallel_env(scenario)
+    rng = np.random.default_rng(seed)
+    actions = {agent: rng.uniform(-1, 1, 2).astype(np.float32) for agent in env.possible_agents}
+    rates = []
+    for i in range(effort.repetitions + 1):
+        env.reset(seed=seed + i)
+        start_s = time.perf_counter()
+        for _ in range(effort.steps[0]):
+            env.step(actions)
+        rates.append(effort.steps[0] / (time.perf_counter() - start_s))
+    return _speed(f"PettingZoo view, {len(env.possible_agents)} agents", "env-steps/s", rates[1:])
+
+
+def _training(effort: Effort, seed: int) -> Speed:
+    """Agent-steps per second of PPO between the first and the last rollout: playing and learning, no validation."""
+    from gridbazaar.experiments.train import TrainConfig, train
+
+    n_envs = 16
+    scenario = load_scenario(SCENARIO, **FIFTY_AGENTS)
+    rollout = n_envs * len(scenario.agent_names) * scenario.n_steps
+    seen: list[tuple[int, float]] = []
+
+    def report(steps: int, of: int, latest: dict[str, float]) -> None:
+        seen.append((steps, time.perf_counter()))
+
+    config = TrainConfig(
+        scenario=SCENARIO, overrides=FIFTY_AGENTS, steps=(effort.train_rollouts + 1) * rollout, seed=seed,
+        n_envs=n_envs, validate_seeds=0, checkpoint_rollouts=10**6,
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        train(config, Path(folder) / "run", report=report)
+    rates = [
+        (steps - before) / (now_s - then_s) for (before, then_s), (steps, now_s) in pairwise(seen) if steps > before
+    ]
+    return _speed(f"PPO training, {n_envs} x {len(scenario.agent_names)} agents", "agent-steps/s", rates)
+
+
+def _import(repetitions: int) -> Speed:
+    """Seconds of ``import gridbazaar`` in a new process."""
+    probe = "import time; t = time.perf_counter(); import gridbazaar; print(time.perf_counter() - t)"
+    took_s = []
+    for _ in range(repetitions):
+        answer = subprocess.run([sys.executable, "-c", probe], check=True, capture_output=True, text=True)
+        took_s.append(float(answer.stdout))
+    return _speed("import gridbazaar", "s", took_s)

@@ -1,0 +1,110 @@
+"""The demonstration: train a policy briefly, measure it against rules and the optimum, write a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gridbazaar.agents.policy import load_policy
+from gridbazaar.envs.core import Core
+from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.experiments.evaluate import Evaluation, evaluate
+from gridbazaar.experiments.files import check_folder, new_folder, write_json, write_text
+from gridbazaar.experiments.play import Played, play
+from gridbazaar.experiments.train import TrainConfig, read_curve, train
+
+TRAINED = "trained"
+"""Name of the trained policy in results and pictures."""
+BASELINES = (
+    "idle",
+    "self_consumption",
+    "time_of_use",
+    "price_threshold",
+    "opportunity_cost",
+    "random",
+    "zero_intelligence",
+    "optimum",
+)
+_DRAWN = ("idle", "opportunity_cost", TRAINED, "optimum")
+_NO_STEP_LIMIT = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What a demonstration left behind."""
+
+    folder: Path
+    report: Path
+    evaluation: Evaluation
+    steps: int  # trained agent-steps
+
+
+def run_demo(
+    out: str | Path = "runs/demo",
+    *,
+    scenario: str = "village",
+    data: str | None = None,
+    minutes: float = 5.0,
+    steps: int | None = None,
+    seeds: int = 20,
+    seed: int = 0,
+    force: bool = False,
+    settings: dict[str, Any] | None = None,
+    training: dict[str, Any] | None = None,
+    report_training: Callable[[int, int, dict[str, float]], None] | None = None,
+    tick: Callable[[str, int, int], None] | None = None,
+    command: str = "gridbazaar demo",
+) -> Demo:
+    """Train PPO, evaluate it on held-out days beside the baselines, and write run, results and report.
+
+    Args:
+        out: folder; it must not exist, or ``force`` must be given.
+        scenario: its name, with ``settings`` and ``data`` (a path to real data) as overrides.
+        minutes: training ends by the clock, or
+        steps: after so many agent-steps, if that comes first.
+        seeds: test episodes; training never sees them.
+        seed: of the training.
+        training: further fields of ``TrainConfig``.
+        report_training, tick: as in ``train`` and ``evaluate``.
+        command: written into the report.
+    """
+    if minutes <= 0 or seeds < 1:
+        raise ValueError(f"expected minutes > 0 and at least one seed, got {minutes} and {seeds}")
+    overrides = dict(settings or {}) | ({"data.path": data} if data is not None else {})
+    config = TrainConfig(
+        scenario=scenario, overrides=overrides, steps=steps or _NO_STEP_LIMIT, max_minutes=minutes, seed=seed,
+        **(training or {}),
+    )  # fmt: skip
+    check_folder(Path(out), force=force)
+    Core(load_scenario(scenario, **overrides))  # a mistake leaves an earlier demonstration alone
+    folder = new_folder(Path(out), force=force)
+    run = train(config, folder / "run", report=report_training)
+    policies = [*BASELINES[:-1], f"{TRAINED}={run}", BASELINES[-1]]
+    evaluation = evaluate(scenario, policies, seeds=seeds, split="test", tick=tick, **overrides)
+    write_json(folder / "results.json", evaluation.to_json())
+    write_text(folder / "results.csv", evaluation.to_frame().to_csv(index=False))
+    report = _report(folder, evaluation, run, command)
+    return Demo(folder, report, evaluation, int(read_curve(run)[-1]["steps"]) if read_curve(run) else 0)
+
+
+def _report(folder: Path, evaluation: Evaluation, run: Path, command: str) -> Path:
+    from gridbazaar.experiments.bench import machine
+    from gridbazaar.experiments.report import render
+
+    here, title = machine(), f"A policy learns to trade in the {evaluation.scenario.name}"
+    days = play_day(evaluation, {name: str(run) if name == TRAINED else name for name in _DRAWN})
+    where = f"{here['processor']}, {here['cores']} cores"
+    path = folder / "report.html"
+    write_text(path, render(evaluation, days, read_curve(run), title=title, command=command, machine=where))
+    return path
+
+
+def play_day(evaluation: Evaluation, policies: dict[str, str]) -> dict[str, Played]:
+    """Play the first of the evaluated episodes with every transition kept, by label of the policy."""
+    core = Core(evaluation.scenario)
+    return {
+        label: play(core, load_policy(name), evaluation.seeds[:1], split=evaluation.split, keep=True)
+        for label, name in policies.items()
+    }

@@ -1,0 +1,258 @@
+"""The parts of the documentation that the code already knows: spaces and scenario fields, written as Markdown.
+
+``python -m gridbazaar.experiments.docs`` writes them; a test compares the files with what is generated.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from gridbazaar.agents.kind import Column, kinds
+from gridbazaar.envs.observe import COMMON, OWN, feature_columns
+from gridbazaar.envs.scenario import Scenario, list_scenarios, load_scenario
+
+_UNITS = (
+    ("cur_per_kwh_day", "currency/kWh/day"),
+    ("cur_per_kwh", "currency/kWh"),
+    ("cur_per_day", "currency/day"),
+    ("kwh_per_day", "kWh/day"),
+    ("kw_per_home", "kW/home"),
+    ("hours", "h"),
+    ("scale_cur", "currency"),
+    ("per_h", "1/h"),
+    ("kwh", "kWh"),
+    ("kwp", "kWp"),
+    ("kw", "kW"),
+    ("frac", "share"),
+    ("share", "share"),
+    ("share_of_load", "share"),
+    ("min", "min"),
+    ("h", "h"),
+)
+_FIELD = re.compile(r"^ {4}(\w+): .*?# (.*)$")
+_NOTES = {
+    "title": "one line about it",
+    "currency": "of all money",
+    "step_min": "length of a market interval",
+    "mechanism": "how the local market clears; `gridbazaar list mechanisms`",
+    "tariff": "what the retailer asks and pays; `gridbazaar list tariffs`",
+    "feeder": "the wires; `gridbazaar list feeders`, or a folder of your own",
+    "forecast": "past: made from data before the interval; perfect: what will be",
+    "count": "agents of the kind",
+    "mechanism_options": "keyword options of the mechanism",
+    "tariff_options": "fields of the tariff that are replaced",
+    "n_days": "length of the generated series",
+    "n_homes": "load series",
+    "n_roofs": "PV series",
+    "n_cars": "cars",
+    "mean_load_kwh_per_day": "of a home",
+    "import_over_load": "what the connection carries at the tariff, over the homes' mean load",
+    "export_over_load": "the same for export",
+    "eta_ch": "charging efficiency",
+    "eta_dis": "discharging efficiency",
+    "loss_per_h": "share of the stored energy lost in an hour",
+    "start_frac": "state of charge at the beginning",
+    "capacity_kwh": "usable capacity",
+    "charge_kw": "largest charging power",
+    "duration_h": "usable energy over rated power",
+    "load_scale": "factor on a home's load",
+    "pv_kwp": "size of a roof's PV",
+}
+"""What the dataclasses leave to their names; a comment there comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One field of a configuration."""
+
+    name: str
+    type: str
+    default: Any
+    unit: str
+    note: str
+
+
+def unit_of(name: str) -> str:
+    """Read the unit off the end of a name; nothing where there is none."""
+    return next((unit for end, unit in _UNITS if name == end or name.endswith(f"_{end}")), "")
+
+
+def entries(cls: Any) -> list[Entry]:
+    """Give the fields of a configuration with what their comments say."""
+    hints = get_type_hints(cls)
+    lines = (_FIELD.match(line) for line in inspect.getsource(cls).splitlines())
+    comments = {m[1]: m[2] for m in lines if m}
+    return [
+        Entry(f.name, _type(hints[f.name]), _default(f), unit_of(f.name), comments.get(f.name, _NOTES.get(f.name, "")))
+        for f in fields(cls)
+    ]
+
+
+def about_kind(name: str) -> str:
+    """Give the sentence that says what a kind is."""
+    return (inspect.getdoc(kinds()[name]) or "").split("\n\n")[0].replace("\n", " ")
+
+
+def toml_value(value: Any) -> str:
+    """Write a value as a scenario file has it; what is absent is ``"none"``."""
+    if value is None:
+        return '"none"'
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(toml_value(v) for v in value)}]"
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{k} = {toml_value(v)}' for k, v in value.items())} }}" if value else "{}"
+    if isinstance(value, str):
+        import json
+
+        return json.dumps(value, ensure_ascii=False)
+    return repr(value)
+
+
+def scenario_toml(scenario: Scenario) -> str:
+    """Write a scenario with all its fields; read back, it is the same scenario."""
+    tables: dict[str, Any] = {}
+    lines = []
+    for f in fields(Scenario):
+        value = getattr(scenario, f.name)
+        if f.name == "agents":
+            tables |= value
+        elif hasattr(value, "__dataclass_fields__"):
+            tables[f.name] = value
+        elif f.name != "name":
+            lines.append(f"{f.name} = {toml_value(value)}")
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *(f"{f.name} = {toml_value(getattr(table, f.name))}" for f in fields(table))]
+    return "\n".join(lines) + "\n"
+
+
+def spaces_md() -> str:
+    """Give docs/spaces.md."""
+    columns, parts = feature_columns(), []
+    for name, kind in kinds().items():
+        head = f"### {name}\n\n{about_kind(name)}\n"
+        parts.append(f"{head}\n{_columns_md(kind.ACTIONS)}")
+    actions = "\n".join(parts)
+    n_actions = len(next(iter(kinds().values())).ACTIONS)
+    flags = columns[len(COMMON) + len(OWN) :]
+    n = len(COMMON) + len(OWN)
+    return f"""# Actions and observations
+
+{_GENERATED}
+
+An agent acts with {n_actions} numbers and sees {len(columns)}, the same columns for every kind: one network can
+act for all agents, and a flag says of which kind the agent is. Columns that mean nothing to a kind hold zero there.
+Values beyond the bounds are clipped. Nothing is normalised by running statistics, so an observation means the same in
+every run. The order below is the order in the array.
+
+## Actions, by kind
+
+{actions}
+## Observation
+
+### Of the community: columns 0 to {len(COMMON) - 1}
+
+{_columns_md(COMMON)}
+### Of the agent: columns {len(COMMON)} to {n - 1}
+
+{_columns_md(OWN, len(COMMON))}
+### Kind: columns {n} to {len(columns) - 1}
+
+{_columns_md(flags, n)}"""
+
+
+def scenarios_md() -> str:
+    """Give docs/scenarios.md."""
+    tables = {f.name: get_type_hints(Scenario)[f.name] for f in fields(Scenario)}
+    parts = [_fields_md("", Scenario, [n for n, t in tables.items() if _is_table(t) or n in ("name", "agents")])]
+    parts += [_fields_md(name, table, []) for name, table in tables.items() if _is_table(table)]
+    parts += [_fields_md(name, kind.Config, [], about_kind(name)) for name, kind in kinds().items()]
+    shipped = "\n".join(f"| `{name}` | {load_scenario(name).title} |" for name in list_scenarios())
+    return f"""# Scenarios
+
+{_GENERATED}
+
+A scenario is one TOML file. Those that come with the package:
+
+| name | what it is |
+|---|---|
+{shipped}
+
+`gridbazaar show scenario NAME` prints one with all its fields, to be changed and used as a file of your own. Any field
+can also be set from outside: `--set tariff=tou --set ev.count=3` on the command line, or
+`load_scenario("village", tariff="tou", **{{"ev.count": 3}})`. An unknown field is an error.
+
+Types: a *range* is `[low, high]`, from which every episode draws; one number stands for both. Agents stand in the
+order of the kinds' tables; a kind without a table has no agents.
+
+{chr(10).join(parts)}"""
+
+
+_GENERATED = "<!-- Generated from the code by `python -m gridbazaar.experiments.docs`; do not edit. -->"
+
+
+def _columns_md(columns: tuple[Column, ...], first: int = 0) -> str:
+    rows = [
+        f"| {first + i} | `{c.name}` | {c.unit if c.unit != '1' else ''} | {c.low:g} to {c.high:g} | {c.doc} |"
+        for i, c in enumerate(columns)
+    ]
+    return "\n".join(["| column | name | unit | bounds | meaning |", "|---|---|---|---|---|", *rows]) + "\n"
+
+
+def _fields_md(table: str, cls: Any, skip: list[str], about: str = "") -> str:
+    title = f"Table `[{table}]`" if table else "Top of the file"
+    if table and not about:
+        about = re.sub(r"^Table ``\[\w+\]``:\s*", "", (inspect.getdoc(cls) or "").splitlines()[0])
+        about = about[:1].upper() + about[1:]
+    rows = [
+        f"| `{e.name}` | {e.type} | `{toml_value(e.default)}` | {e.unit} | {e.note} |"
+        for e in entries(cls)
+        if e.name not in skip
+    ]
+    head = [f"## {title}", "", *([about, ""] if about else [])]
+    return "\n".join([*head, "| field | type | default | unit | meaning |", "|---|---|---|---|---|", *rows]) + "\n"
+
+
+def _is_table(hint: Any) -> bool:
+    return hasattr(hint, "__dataclass_fields__")
+
+
+def _type(hint: Any) -> str:
+    if isinstance(hint, UnionType):
+        return " or ".join("none" if a is type(None) else _type(a) for a in get_args(hint))
+    if get_origin(hint) is tuple:
+        return "range"
+    words = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+    return words.get(hint, "table")
+
+
+def _default(f: Any) -> Any:
+    if f.default is not MISSING:
+        return f.default
+    return f.default_factory() if f.default_factory is not MISSING else ""
+
+
+def main() -> None:
+    """Write the files into the docs folder of the checkout."""
+    folder = Path(__file__).resolve().parents[1] / "docs"
+    if not (folder.parent / "pyproject.toml").is_file():
+        sys.exit("the docs are written into a checkout; this is an installed package")
+    for name, text in generated().items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def generated() -> dict[str, str]:
+    """Give the text of every generated page by its file name."""
+    return {"spaces.md": spaces_md(), "scenarios.md": scenarios_md()}
+
+
+if __name__ == "__main__":
+    main()
