@@ -41,6 +41,7 @@ DARK = {
 """What each colour becomes on a dark page."""
 
 _WIDTH_IN = 9.0
+_NAMED_CARS = 16  # more have no name, and only those that come are shown
 _LEAST_SCORE = -90.0  # what scores lower is shown by an arrow and its number
 _STYLE = {
     "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
@@ -256,21 +257,27 @@ def _cars(figure: Figure, axes: Axes, day: Day, cars: slice) -> None:
     from matplotlib.colors import LinearSegmentedColormap
 
     shades = LinearSegmentedColormap.from_list("ev", ["#d8ebf7", KIND_COLOURS["ev"], "#0b3c5d"])
-    full = 100 * day.stored_kwh[:, cars] / np.maximum(day.capacity_kwh[cars], 1e-9)
-    shown = np.ma.masked_where(~day.is_plugged[:, cars], full).T
-    rows = np.arange(shown.shape[0] + 1) - 0.5
+    columns, title = np.arange(cars.start, cars.stop), "Cars while plugged in"
+    named = len(columns) <= _NAMED_CARS
+    if not named:
+        came = columns[day.is_plugged[:, columns].any(axis=0)]
+        title = f"Cars while plugged in: {len(came)} of {len(columns)} come"
+        columns = came[np.argsort(day.is_plugged[:, came].argmax(axis=0), kind="stable")]
+    plugged = day.is_plugged[:, columns]
+    full = 100 * day.stored_kwh[:, columns] / np.maximum(day.capacity_kwh[columns], 1e-9)
+    rows = np.arange(len(columns) + 1) - 0.5
+    shown = np.ma.masked_where(~plugged, full).T
     mesh = axes.pcolormesh(day.edges, rows, shown, cmap=shades, vmin=0, vmax=100, rasterized=True)
     for row in rows[1:-1]:
-        axes.axhline(row, color=PAPER, linewidth=2)
-    names = day.agents[cars]
-    for row in np.flatnonzero(~day.is_plugged[:, cars].any(axis=0)):
+        axes.axhline(row, color=PAPER, linewidth=2 if named else 0.6)
+    for row in np.flatnonzero(~plugged.any(axis=0)):
         axes.annotate(
             "no car", (day.edges[0], row), xytext=(6, 0), textcoords="offset points", va="center", color=MUTED
         )
-    axes.set_yticks(range(len(names)), names if len(names) <= 16 else [""] * len(names))
-    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_yticks(range(len(columns)) if named else [], [day.agents[c] for c in columns] if named else [])
+    axes.set_ylim(len(columns) - 0.5, -0.5)
     axes.grid(visible=False)
-    axes.set_title("Cars while plugged in")
+    axes.set_title(title)
     bar = figure.colorbar(mesh, ax=axes, aspect=8, pad=0.01, ticks=[0, 50, 100])
     bar.outline.set_visible(False)
     bar.set_label("% full")
@@ -373,7 +380,7 @@ def feeder_tree(day: Day) -> Figure:
     widths = [
         Line2D([], [], color=MUTED, linewidth=0.8 + 7 * f, alpha=0.75, label=f"{100 * f:.0f} %") for f in (0.1, 0.5, 1)
     ]
-    axes.legend(handles=widths, title="branch loading", ncols=3, loc="lower left", bbox_to_anchor=(0, -0.02),
+    axes.legend(handles=widths, title="branch loading", ncols=3, loc="upper left", bbox_to_anchor=(0, 0.0),
                 handlelength=1.8, alignment="left", title_fontsize=9)  # fmt: skip
     return figure
 
@@ -426,7 +433,7 @@ def savings_by_kind(saved: Mapping[str, Mapping[str, Interval]], currency: str) 
         axes.set_yticks(range(len(saved)), list(saved))
         axes.locator_params(axis="x", nbins=4)
         axes.margins(x=0.12)
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(saved) - 0.5, -0.5)
     for tick, name in zip(panels[0].get_yticklabels(), saved, strict=True):
         tick.set_fontweight("bold" if policy_colour(name) == LEARNED else "normal")
     figure.supxlabel(f"saved against idle, {currency} per episode; the scales differ", fontsize=9.5)
@@ -443,8 +450,8 @@ def savings_by_agent(saved: Mapping[str, Interval], kind_of: Mapping[str, str], 
     axes = figure.subplots()
     for column, (name, found) in enumerate(ordered):
         colour = KIND_COLOURS.get(kind_of[name], INK)
-        axes.vlines(column, found.low, found.high, color=colour, linewidth=2)
-        axes.plot([column], [found.mean], "o", color=colour, markersize=6)
+        axes.vlines(column, found.low, found.high, color=colour, linewidth=2 if len(ordered) <= 40 else 1)
+        axes.plot([column], [found.mean], "o", color=colour, markersize=6 if len(ordered) <= 40 else 3.5)
     axes.axhline(0, color=INK, linewidth=0.9)
     axes.set_ylabel(f"{currency} per episode")
     axes.spines["bottom"].set_visible(False)

@@ -148,6 +148,20 @@ def test_absent_cars_are_named(day: Day) -> None:
     assert "no car" in lines(plots.storage(away))
 
 
+def test_of_many_cars_only_those_that_come_are_drawn(day: Day) -> None:
+    n_steps, n_cars = len(day.hour), 20
+    plugged = np.zeros((n_steps, n_cars), bool)
+    plugged[30:50, :7] = True
+    many = replace(
+        day, kind_slices={"ev": slice(0, n_cars)}, agents=tuple(f"ev_{i}" for i in range(n_cars)), is_plugged=plugged,
+        stored_kwh=np.ones((n_steps, n_cars)), capacity_kwh=np.full(n_cars, 2.0),
+    )  # fmt: skip
+    text = lines(plots.storage(many))
+    assert "7 of 20 come" in text
+    assert "no car" not in text
+    assert "ev_" not in text
+
+
 def test_a_day_without_cars_or_storage_is_drawn(day: Day) -> None:
     none = replace(day, capacity_kwh=np.zeros_like(day.capacity_kwh), kind_slices={"prosumer": slice(0, 6)})
     assert "<path" in plots.svg(plots.storage(none))

@@ -182,6 +182,7 @@ def shifted(evaluation: Evaluation, by_cur: float) -> Evaluation:
     [
         (2.0, "it costs 2.00 EUR more per episode [{}]; the interval is clear of zero"),
         (-2.0, "it saves 2.00 EUR per episode [{}]; the interval is clear of zero"),
+        (-0.1, "it saves 0.10 EUR per episode [{}]; the interval holds zero"),
         (0.1, "it costs 0.10 EUR more per episode [{}]; the interval holds zero"),
     ],
 )
