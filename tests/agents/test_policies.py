@@ -13,9 +13,10 @@ from gridbazaar.envs import world
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.observe import observe
+from gridbazaar.envs.others import community_of
 from gridbazaar.envs.scenario import load_scenario
 from gridbazaar.experiments.evaluate import optimum_cost_cur
-from gridbazaar.experiments.play import community_of, play
+from gridbazaar.experiments.play import play
 
 NAMES = [n for n in list_policies() if n != "trained"]
 
