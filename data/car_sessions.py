@@ -33,7 +33,7 @@ _DEPART = np.array(
 _SAME_DAY_SHARE = 0.5  # of the departures after noon belong to cars that came after the same noon
 _LAST_ARRIVAL_H = 21  # hours after noon; later ones would be cut by the next noon
 _SESSIONS_PER_DAY, _SESSIONS_SD = 0.67, 0.12
-_ENERGY_MEDIAN_KWH, _ENERGY_SIGMA, _USER_SIGMA = 10.6, 0.68, 0.25
+_ENERGY_MEDIAN_KWH, _ENERGY_SIGMA, _USER_SIGMA = 10.5, 0.60, 0.24
 _LEAST_KWH, _MOST_KWH = 0.5, 45.0
 
 

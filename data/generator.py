@@ -14,7 +14,7 @@ from gridbazaar.data.car_sessions import make_sessions
 from gridbazaar.data.forecast import add_forecasts
 from gridbazaar.data.load_profiles import make_loads
 from gridbazaar.data.resample import resample
-from gridbazaar.data.sun import SITES, make_pv, usual_sun
+from gridbazaar.data.sun import SITES, make_pv, make_sun, usual_sun
 from gridbazaar.data.wholesale import make_carbon, make_spot
 
 BASE_MIN = 15
@@ -57,9 +57,11 @@ class GeneratorConfig:
             _number(name, getattr(self, name), "non-negative")
         _number("spot_mean_cur_per_kwh", self.spot_mean_cur_per_kwh, "finite")
         try:
-            np.datetime64(self.first_day, "D")
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"first_day: expected a date such as 2024-01-01, got {self.first_day!r}") from error
+            is_date = not np.isnat(np.datetime64(self.first_day, "D"))
+        except (ValueError, TypeError):
+            is_date = False
+        if not is_date:
+            raise ValueError(f"first_day: expected a date such as 2024-01-01, got {self.first_day!r}")
 
 
 def make_bank(config: GeneratorConfig) -> Bank:
@@ -69,7 +71,7 @@ def make_bank(config: GeneratorConfig) -> Bank:
     load_kw = make_loads(master, first_day, n_days, config.n_homes, config.mean_load_kwh_per_day)
     pv = make_pv(master, first_day, n_days, config.n_roofs, config.region)
     # Prices see the sun of the region, not of the roofs that were asked for.
-    sun = make_pv(master, first_day, n_days, 1, config.region).reshape(n_days, 24, 4).mean(axis=2)
+    sun = make_sun(master, first_day, n_days, config.region)
     usual = usual_sun(np.datetime64("2023-01-01"), 365, config.region).mean(axis=0)
     spot = make_spot(master, sun, usual, config.spot_mean_cur_per_kwh, config.spot_sd_cur_per_kwh)
     carbon = make_carbon(master, spot, sun, usual, config.carbon_mean_kg_per_kwh, config.carbon_sd_kg_per_kwh)

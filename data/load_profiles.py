@@ -35,15 +35,15 @@ _MONTH_SHAPE = np.array([20.0, 19.0, 17.4, 16.1, 15.9, 14.1, 13.6, 14.3, 15.3, 1
 _MONTH_SHAPE /= _MONTH_SHAPE.mean()
 
 _SLOTS = 96  # a day at the base resolution of 15 minutes
-_LEVEL_SIGMA = 0.25  # of the log of a home's mean load
+_LEVEL_SIGMA = 0.24  # of the log of a home's mean load
 _SHIFT_SLOTS = 4  # a home lives up to an hour earlier or later than the mean one
 _HABIT_SIGMA = 0.55  # of the log of a home's own daily shape, constant over the year
 _DAY_SIGMA, _DAY_PHI = 0.22, 0.60  # of the log of what a day uses, from day to day
 _SLOT_SIGMA, _SLOT_PHI = 0.55, 0.90  # of the log within the day, from slot to slot
-_COMMON_SHARE = 0.12  # of the variance of the slots, shared by all homes (weather, television)
+_COMMON_SHARE = 0.10  # of the variance of the slots, shared by all homes (weather, television)
 _SPIKE_SHARE = 0.05  # of the energy: appliances that run for one slot
 _SPIKE_POWER = (4.0, 8.5)  # of the home's mean load, 1.8 to 3.9 kW in a home of 11 kWh a day
-_BASE_CAP = 5.8  # of the mean load: all that is no spike saturates here
+_BASE_CAP = 6.0  # of the mean load: all that is no spike saturates here
 _CAP = 13.5  # of the mean load, 6.2 kW in a home of 11 kWh a day
 
 
@@ -82,12 +82,12 @@ def make_loads(master: int, first_day: np.datetime64, n_days: int, n_homes: int,
         noise[home] = rng.standard_normal(n_steps)
 
     noise[:, 1:] *= np.sqrt(1 - _SLOT_PHI**2)
-    noise = lfilter([1.0], [1.0, -_SLOT_PHI], noise, axis=1)
-    noise *= np.sqrt(1 - _COMMON_SHARE)
-    noise += np.sqrt(_COMMON_SHARE) * _common(master, n_steps)
-    noise *= _SLOT_SIGMA
-    noise -= _SLOT_SIGMA**2 / 2
-    loads = np.exp(noise, out=noise)
+    wander: Floats = lfilter([1.0], [1.0, -_SLOT_PHI], noise, axis=1)
+    wander *= np.sqrt(1 - _COMMON_SHARE)
+    wander += np.sqrt(_COMMON_SHARE) * _common(master, n_steps)
+    wander *= _SLOT_SIGMA
+    wander -= _SLOT_SIGMA**2 / 2
+    loads: Floats = np.exp(wander, out=wander)
     loads *= usual.reshape(n_homes, n_steps)
     loads *= 1 - _SPIKE_SHARE
     loads /= np.sqrt(np.sqrt(1 + (loads / _BASE_CAP) ** 4))  # saturates: not everything runs at once
@@ -98,13 +98,13 @@ def make_loads(master: int, first_day: np.datetime64, n_days: int, n_homes: int,
 
 
 def _common(master: int, n_steps: int) -> Floats:
-    """What all homes share: [n_steps], an even spread between -1.7 and 1.7, so that no evening is out of all bounds."""
+    """What all homes share: [n_steps] of unit variance, bounded, so that no evening is out of all bounds."""
     from scipy.signal import lfilter
     from scipy.special import ndtr
 
     drawn = bank_rng(master, "load_common").standard_normal(n_steps)
     drawn[1:] *= np.sqrt(1 - _SLOT_PHI**2)
-    common: Floats = np.sqrt(12) * (ndtr(lfilter([1.0], [1.0, -_SLOT_PHI], drawn)) - 0.5)
+    common: Floats = np.sqrt(2) * np.sin(np.pi * (ndtr(lfilter([1.0], [1.0, -_SLOT_PHI], drawn)) - 0.5))
     return common
 
 

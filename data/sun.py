@@ -73,18 +73,24 @@ def make_pv(master: int, first_day: np.datetime64, n_days: int, n_roofs: int, re
         size[roof] = np.clip(rng.normal(1.04, 0.05), 0.9, 1.2)  # dirt, shade, ageing
         own[roof] = rng.standard_normal(n_steps)
 
-    sky_rng = bank_rng(master, "sky")
-    clearness = np.repeat(_day_clearness(site, n_days, sky_rng), _SLOTS)
-    clouds = np.sqrt(_OWN_CLOUD_SHARE) * own
-    clouds += np.sqrt(1 - _OWN_CLOUD_SHARE) * sky_rng.standard_normal(n_steps)
+    clearness, common = _sky(master, site, n_days)
+    clouds = own * np.sqrt(_OWN_CLOUD_SHARE)
     clouds[:, 1:] *= np.sqrt(1 - _CLOUD_PHI**2)
-    clouds = lfilter([1.0], [1.0, -_CLOUD_PHI], clouds, axis=1)
-    clouds *= 0.9 * clearness * (1 - clearness)
-    clouds += clearness
-    np.clip(clouds, 0.02, 1.05, out=clouds)
-    pv = clouds * clear_sky(first_day, n_days, site, tilt_deg, azimuth_deg) * size[:, None]
-    limited: NDArray[np.float64] = np.minimum(pv, 1.0)  # the inverter
+    clouds = np.asarray(lfilter([1.0], [1.0, -_CLOUD_PHI], clouds, axis=1))
+    clouds += common * np.sqrt(1 - _OWN_CLOUD_SHARE)
+    pv = _passed(clearness, clouds) * clear_sky(first_day, n_days, site, tilt_deg, azimuth_deg) * size[:, None]
+    limited: Floats = np.minimum(pv, 1.0)  # the inverter
     return limited
+
+
+def make_sun(master: int, first_day: np.datetime64, n_days: int, region: str) -> Floats:
+    """Give the output of the region's mean roof: [n_days, 24] kW per kWp, under the sky of ``make_pv``."""
+    site = SITES[region]
+    clearness, common = _sky(master, site, n_days)
+    passed = _passed(clearness, common * np.sqrt(1 - _OWN_CLOUD_SHARE))
+    clear = clear_sky(first_day, n_days, site, np.array([site.tilt_deg]), np.zeros(1))
+    sun: Floats = (passed * clear).reshape(n_days, 24, 4).mean(axis=2)
+    return sun
 
 
 def usual_sun(first_day: np.datetime64, n_days: int, region: str) -> Floats:
@@ -153,6 +159,23 @@ def _sunday(days: NDArray[np.datetime64], month: int, earliest: int) -> NDArray[
     )
     sunday: NDArray[np.datetime64] = first + (6 - (first.astype(np.int64) + 3) % 7).astype("timedelta64[D]")
     return sunday
+
+
+def _sky(master: int, site: Site, n_days: int) -> tuple[Floats, Floats]:
+    """Give the clearness of the day and the clouds that all roofs share, in normal scores: [n_steps] each."""
+    from scipy.signal import lfilter
+
+    rng = bank_rng(master, "sky")
+    clearness = np.repeat(_day_clearness(site, n_days, rng), _SLOTS)
+    drawn = rng.standard_normal(n_days * _SLOTS)
+    drawn[1:] *= np.sqrt(1 - _CLOUD_PHI**2)
+    return clearness, np.asarray(lfilter([1.0], [1.0, -_CLOUD_PHI], drawn))
+
+
+def _passed(clearness: Floats, clouds: Floats) -> Floats:
+    """Give the share of the clear sky's power that passes: clouds come and go most on half-clear days."""
+    passed: Floats = np.clip(clearness + 0.9 * clearness * (1 - clearness) * clouds, 0.02, 1.05)
+    return passed
 
 
 def _day_clearness(site: Site, n_days: int, rng: np.random.Generator) -> Floats:

@@ -23,7 +23,7 @@ _HOUR_PRICE = np.array(
 )
 _MEAN, _SD = 77.3, 49.5
 _LOWEST, _HIGHEST = -200.0, 873.0
-_LEVEL_SD, _LEVEL_PHI = 32.0, 0.80  # EUR/MWh from day to day
+_LEVEL_SD, _LEVEL_PHI = 32.0, 0.77  # EUR/MWh from day to day
 _SWING_SIGMA = 0.35  # of the log of how far the day swings
 _SUN_SLOPE = -130.0  # EUR/MWh for one kW/kWp more than is usual at that hour of the day
 _HOUR_SD, _HOUR_PHI = 19.0, 0.80

@@ -18,7 +18,7 @@ from gridbazaar.agents.kind import Meters, Moved
 from gridbazaar.agents.plan import Plan, View, join
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro
-from gridbazaar.envs.episode import draw_episode
+from gridbazaar.envs.episode import OUTLOOK, draw_episode
 from gridbazaar.envs.reward import Outcome, potential_cur, reward
 from gridbazaar.envs.scenario import Scenario, load_scenario
 from gridbazaar.envs.state import Episode, State, Transition
@@ -139,7 +139,8 @@ class Core:
         left_cur = self._stored_value_cur(after, episode) * ends[:, None]
         outcome = Outcome(
             clearing, bill, rates, -bids.flexible_sign * bids.netted_ukwh, wear_cur, unserved_kwh, left_cur,
-            potential_cur(view, state.mean_price_cur_per_kwh), potential_cur(after, mean_price) * ~ends[:, None],
+            self._potential_cur(view, state.mean_price_cur_per_kwh, episode, state.t),
+            self._potential_cur(after, mean_price, episode, t) * ~ends[:, None],
         )  # fmt: skip
         rewards, parts = reward(outcome, self.scenario.reward, world.firm_is_chosen)
         transition = Transition(
@@ -236,6 +237,10 @@ class Core:
     def stored_value_cur(self, state: State) -> Array:
         """Worth of what stationary storage holds, as if the episode ended now, [n_envs, n_agents]."""
         return self._stored_value_cur(state.view, state.episode)
+
+    def _potential_cur(self, view: View, mean_price: Array, episode: Episode, t: Array) -> Array:
+        worth = episode.outlook[namespace(view.firm_kw).arange(self.n_envs, t), t, OUTLOOK.index("worth")]
+        return potential_cur(view, worth, mean_price)
 
     def until(self, view: View, t: Array) -> Array:
         """First step after departure or the end, [n_envs, n_agents] int64."""

@@ -28,6 +28,7 @@ OUTLOOK = (
     "deficit_ahead",  # expected draw of all homes together until the end, kWh
     "surplus_ahead",  # expected surplus until the end, kWh
     "deficit_price",  # mean retail price of the expected deficits; of the rest of the episode where there are none
+    "worth",  # what a kWh delivered from storage may save before the end, currency per kWh
 )
 """Columns of ``Episode.outlook``: known at any time of the episode, so made once."""
 
@@ -50,51 +51,46 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     draw = Draw(keys, day, bank, scenario.step_h, scenario.n_steps)
     start = day * bank.steps_per_day + round(_NOON_H / scenario.step_h)
     params = [kind.draw(config, draw) for kind, config in zip(world.kinds, world.configs, strict=True)]
-    params = _share_storage(world, draw, start, params)
-    caps = _caps_kw(world, draw)
+    load_kw = _mean_load_kw(world, params)
+    params = _share_storage(world, draw, load_kw, params)
+    connection = scenario.connection
+    unit = draw.unit("connection", 2)
     retail = np.asarray(_host(world.retail_cur_per_kwh))
     window = start[:, None] + np.arange(scenario.n_steps)
     prices = retail[window]
     net_kw = _community_net_kw(world, start, params)
+    end_value = _host(world.rates.export)[window[:, -1]] / 1e6
+    size_kwh = sum(kind.storage_kwh(p) for kind, p in zip(world.kinds, params, strict=True))
     return Episode(
         seed=to_array(np.asarray(seeds, np.int64)),
         start=to_array(start),
         params=tuple(_map(p, to_array) for p in params),
-        import_cap_kw=to_array(caps[0]),
-        export_cap_kw=to_array(caps[1]),
-        end_value_cur_per_kwh=to_array(0.95 * np.quantile(prices, 0.25, axis=1)),
+        import_cap_kw=to_array(load_kw * between(unit[:, 0], *connection.import_over_load)),
+        export_cap_kw=to_array(load_kw * between(unit[:, 1], *connection.export_over_load)),
+        end_value_cur_per_kwh=to_array(end_value),
         rent_ucur=to_array(_rents(world, params)),
         price_sum_cur_per_kwh=to_array(_running_sum(prices)),
-        outlook=to_array(_outlook(prices, net_kw, scenario.step_h)),
+        outlook=to_array(_outlook(prices, net_kw, size_kwh, end_value, scenario.step_h)),
         cheaper=to_array(_cheaper(prices)),
     )
 
 
-def _share_storage(world: World, draw: Draw, start: Array, params: list[Any]) -> list[Any]:
+def _mean_load_kw(world: World, params: list[Any]) -> Array:
+    """[n_envs] mean load of all homes together, over the whole bank; a kilowatt where there are none."""
+    home_kw = world.bank.load_kw.mean(axis=1)
+    loads = [(home_kw[p.home] * p.load_scale).sum(1) for p in params if hasattr(p, "home")]
+    return sum(loads) if loads else np.ones(len(params[0].capacity_kwh))
+
+
+def _share_storage(world: World, draw: Draw, load_kw: Array, params: list[Any]) -> list[Any]:
     """Resize stationary storage so that the community has the drawn share of its homes' mean daily load."""
     share = world.scenario.storage.share_of_load
     if share is None:
         return params
-    home_kwh = world.bank.load_kw.mean(axis=1) * 24
-    daily = sum(
-        (home_kwh[p.home] * p.load_scale).sum(1)
-        for p, c in zip(params, world.configs, strict=True)
-        if hasattr(p, "home") and c.count
-    )
     nominal = sum(kind.storage_kwh(p) for kind, p in zip(world.kinds, params, strict=True))
-    wanted = between(draw.unit("storage.share", 1)[:, 0], *share) * daily
+    wanted = between(draw.unit("storage.share", 1)[:, 0], *share) * load_kw * 24
     factor = np.where(nominal > 0, wanted / np.maximum(nominal, 1e-9), 1.0)[:, None]
     return [kind.scale(p, factor) for kind, p in zip(world.kinds, params, strict=True)]
-
-
-def _caps_kw(world: World, draw: Draw) -> tuple[Array, Array]:
-    connection = world.scenario.connection
-    n_homes = max(1, world.scenario.agents["prosumer"].count if "prosumer" in world.scenario.agents else 1)
-    unit = draw.unit("connection", 2)
-    return (
-        n_homes * between(unit[:, 0], *connection.import_kw_per_home),
-        n_homes * between(unit[:, 1], *connection.export_kw_per_home),
-    )
 
 
 def _rents(world: World, params: list[Any]) -> Array:
@@ -126,8 +122,12 @@ def _community_net_kw(world: World, start: Array, params: list[Any]) -> Array:
     return net_kw
 
 
-def _outlook(prices: Array, net_kw: Array, step_h: float) -> Array:
-    """[n_envs, n_steps + 1, n_outlook]; averages end with the episode, the row after the end repeats the last."""
+def _outlook(prices: Array, net_kw: Array, size_kwh: Array, end_value: Array, step_h: float) -> Array:
+    """[n_envs, n_steps + 1, n_outlook]; averages end with the episode, the row after the end repeats the last.
+
+    Storage is worth the price of the deficits to come as far as there are any for it, and what is left is worth after
+    the end for the rest.
+    """
     n_steps = prices.shape[1]
     t = np.arange(n_steps)
 
@@ -142,6 +142,8 @@ def _outlook(prices: Array, net_kw: Array, step_h: float) -> Array:
     deficit, cost = _still_to_come(deficit_kwh), _still_to_come(deficit_kwh * prices)
     columns += [_backwards(np.maximum, prices), _backwards(np.minimum, prices), deficit, _still_to_come(surplus_kwh)]
     columns.append(np.where(deficit > 1e-6, cost / np.maximum(deficit, 1e-6), columns[1]))
+    share = np.minimum(deficit / np.maximum(size_kwh[:, None], 1e-6), 1.0)
+    columns.append(share * columns[-1] + (1 - share) * end_value[:, None])
     ahead = np.stack(columns, axis=2)
     return np.concatenate([ahead, ahead[:, -1:]], axis=1)
 

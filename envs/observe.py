@@ -23,6 +23,7 @@ PRICE_SCALE = 0.2
 POWER_SCALE = 5.0
 """Kilowatts of an agent that count as one."""
 BOUND = 5.0
+_CHUNK_ROWS = 64
 
 
 def _price(name: str, doc: str) -> Column:
@@ -97,12 +98,16 @@ def observe(core: Core, state: State, out: Array | None = None, *, forecasts: bo
     if out is None:
         shape = (core.n_envs, core.n_agents, len(feature_columns()))
         out = xp.zeros(shape, view.firm_kw, dtype=xp.float32)
-    common = xp.stack(_common(core, state, xp), axis=1)
-    n = len(COMMON)
-    out[:, :, :n] = xp.clip(common, -BOUND, BOUND)[:, None, :]
-    for j, column in enumerate(_own(core, state, xp)):
-        out[:, :, n + j] = column
-    out[:, :, n + len(OWN) :] = _flags(core, xp, view.firm_kw)
+    n, own = len(COMMON), _own(core, state, xp)
+    common = xp.clip(xp.stack(_common(core, state, xp), axis=1), -BOUND, BOUND)
+    flags = _flags(core, xp, view.firm_kw)
+    for first in range(0, core.n_envs, _CHUNK_ROWS):  # so that the rows being written stay in the cache
+        rows = slice(first, first + _CHUNK_ROWS)
+        part = out[rows]
+        part[:, :, :n] = common[rows, None, :]
+        for j, column in enumerate(own):
+            part[:, :, n + j] = column[rows]
+        part[:, :, n + len(OWN) :] = flags
     mask = view.is_active & ((view.high_kw > 0) | (view.low_kw < 0))
     return Observation(out, mask, view, look_ahead(core, state) if forecasts else None)
 

@@ -78,13 +78,13 @@ def chosen_cost_cur(outcome: Outcome, firm_is_chosen: Array) -> Array:
     return orders_cur[:, n_agents:] + netted_cur + cut_cur + xp.where(firm_is_chosen, orders_cur[:, :n_agents], 0.0)
 
 
-def potential_cur(view: View, mean_price_cur_per_kwh: Array) -> Array:
+def potential_cur(view: View, worth_cur_per_kwh: Array, mean_price_cur_per_kwh: Array) -> Array:
     """Worth of stored energy: what it may save before the end, or, for a car, minus what it still has to buy.
 
     Args:
         view: the devices.
-        mean_price_cur_per_kwh: [n_envs, n_agents] mean retail price until the end or departure.
+        worth_cur_per_kwh: [n_envs] what a kWh delivered from storage may save.
+        mean_price_cur_per_kwh: [n_envs, n_agents] mean retail price until departure.
     """
-    xp = namespace(view.stored_kwh)
-    storage = view.stored_kwh * view.eta_dis * view.is_stationary
-    return mean_price_cur_per_kwh * xp.where(view.need_kwh > 0, -view.need_kwh / view.eta_ch, storage)
+    storage_cur = view.stored_kwh * view.eta_dis * view.is_stationary * worth_cur_per_kwh[:, None]
+    return storage_cur - mean_price_cur_per_kwh * view.need_kwh / view.eta_ch

@@ -42,12 +42,12 @@ class DataConfig:
 class ConnectionConfig:
     """Table ``[connection]``: what the community may draw from and send to the grid above, priced in the clearing."""
 
-    import_kw_per_home: Range = (1e6, 1e6)
-    export_kw_per_home: Range = (1e6, 1e6)
+    import_over_load: Range = (1e6, 1e6)  # import cap over the homes' mean load
+    export_over_load: Range = (1e6, 1e6)  # export cap over the homes' mean load
     scarcity_cur_per_kwh: float = 0.5  # added beyond the import cap, taken off beyond the export cap
 
     def __post_init__(self) -> None:
-        for name in ("import_kw_per_home", "export_kw_per_home"):
+        for name in ("import_over_load", "export_over_load"):
             low, high = getattr(self, name)
             if not 0 <= low <= high:
                 raise ValueError(f"connection.{name}: expected 0 <= first <= second, got {(low, high)}")

@@ -41,6 +41,7 @@ DARK = {
 """What each colour becomes on a dark page."""
 
 _WIDTH_IN = 9.0
+_LEAST_SCORE = -90.0  # what scores lower is shown by an arrow and its number
 _STYLE = {
     "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
     "text.color": INK, "axes.labelcolor": INK, "xtick.color": MUTED, "ytick.color": MUTED,
@@ -117,7 +118,7 @@ def day_of(played: Played, env: int = 0) -> Day:
         seed=int(first.seed[env]),
         date=bank.first_day + start // bank.steps_per_day,
         step_h=step_h,
-        hour=float(core.world.hour[start]) + step_h * np.arange(len(happened)),
+        hour=float(core.world.hour[start]) + step_h * np.arange(len(happened), dtype=np.float64),
         agents=core.agents,
         kind_slices=core.scenario.kind_slices,
         retail_cur_per_kwh=rate(lambda tr: tr.rates.energy + tr.rates.network + tr.rates.tax),
@@ -153,7 +154,7 @@ def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     def inside(*args: P.args, **kwargs: P.kwargs) -> Figure:
         from matplotlib import style
 
-        with style.context(["default", _STYLE]):  # type: ignore[list-item]
+        with style.context(["default", _STYLE]):
             return draw(*args, **kwargs)
 
     return inside
@@ -263,13 +264,15 @@ def _cars(figure: Figure, axes: Axes, day: Day, cars: slice) -> None:
         axes.axhline(row, color=PAPER, linewidth=2)
     names = day.agents[cars]
     for row in np.flatnonzero(~day.is_plugged[:, cars].any(axis=0)):
-        axes.annotate("no car", (day.edges[0], row), xytext=(6, 0), textcoords="offset points", va="center", color=MUTED)
+        axes.annotate(
+            "no car", (day.edges[0], row), xytext=(6, 0), textcoords="offset points", va="center", color=MUTED
+        )
     axes.set_yticks(range(len(names)), names if len(names) <= 16 else [""] * len(names))
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(visible=False)
     axes.set_title("Cars while plugged in")
     bar = figure.colorbar(mesh, ax=axes, aspect=8, pad=0.01, ticks=[0, 50, 100])
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.set_label("% full")
 
 
@@ -280,7 +283,7 @@ def voltages(day: Day) -> Figure:
     axes = figure.subplots()
     volts, feeder = day.voltage_pu, day.feeder
     low, high = _stair(volts.min(1)), _stair(volts.max(1))
-    axes.fill_between(day.edges, low, high, step="post", color=IMPORT, alpha=0.3, label="lowest to highest bus")
+    axes.fill_between(day.edges, low, high, step="post", color=IMPORT, alpha=0.4, label="lowest to highest bus")
     axes.stairs(np.median(volts, axis=1), day.edges, baseline=None, color=IMPORT, linewidth=1.8, label="median bus")
     for limit in (feeder.v_min_pu, feeder.v_max_pu):
         axes.axhline(limit, color=ALARM, linewidth=1.2, linestyle=(0, (5, 3)))
@@ -291,8 +294,8 @@ def voltages(day: Day) -> Figure:
     extreme = float(volts[worst].min() if below else volts[worst].max())
     axes.plot([at], [extreme], "o", color=ALARM, markersize=5)
     axes.annotate(
-        f"{extreme:.3f} pu", (at, extreme), xytext=(8, 4 if below else -4), textcoords="offset points", color=ALARM,
-        va="bottom" if below else "top", ha="left" if worst < 0.85 * len(day.hour) else "right",
+        f"{extreme:.3f} pu", (at, extreme), xytext=(8, -5 if below else 5), textcoords="offset points", color=ALARM,
+        va="top" if below else "bottom", ha="left" if worst < 0.85 * len(day.hour) else "right",
     )  # fmt: skip
     pad = 0.08 * (feeder.v_max_pu - feeder.v_min_pu)
     axes.set_ylim(min(feeder.v_min_pu, volts.min()) - pad, max(feeder.v_max_pu, volts.max()) + pad)
@@ -365,9 +368,11 @@ def feeder_tree(day: Day) -> Figure:
     axes.set_ylim(y.max() + 0.7, -0.9)
     axes.set_axis_off()
     bar = figure.colorbar(dots, ax=axes, pad=0.01, aspect=14, ticks=[feeder.v_min_pu, 1.0, feeder.v_max_pu])
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.set_label("bus, pu")
-    widths = [Line2D([], [], color=MUTED, linewidth=0.8 + 7 * f, alpha=0.75, label=f"{100 * f:.0f} %") for f in (0.1, 0.5, 1)]
+    widths = [
+        Line2D([], [], color=MUTED, linewidth=0.8 + 7 * f, alpha=0.75, label=f"{100 * f:.0f} %") for f in (0.1, 0.5, 1)
+    ]
     axes.legend(handles=widths, title="branch loading", ncols=3, loc="lower left", bbox_to_anchor=(0, -0.02),
                 handlelength=1.8, alignment="left", title_fontsize=9)  # fmt: skip
     return figure
@@ -379,12 +384,14 @@ def scores(found: Mapping[str, Interval]) -> Figure:
     ordered = sorted(found.items(), key=lambda item: item[1].mean)
     figure = _figure(0.75 + 0.34 * len(ordered))
     axes = figure.subplots()
-    least = max(min(0.0, min(i.low for _, i in ordered)) - 4, -60.0)
+    least = max(min(0.0, min(i.low for _, i in ordered)) - 4, _LEAST_SCORE)
     for row, (name, score) in enumerate(ordered):
         colour = policy_colour(name)
         axes.barh(row, score.mean, color=colour, height=0.62, alpha=0.9)
         axes.hlines(row, score.low, score.high, color=INK, linewidth=1.4)
         axes.vlines([score.low, score.high], row - 0.12, row + 0.12, color=INK, linewidth=1.4)
+        if score.low < least:
+            axes.plot([least], [row], "<", color=INK, markersize=5, clip_on=False)
         text = f"{score.mean:.1f}  [{score.low:.1f}, {score.high:.1f}]".replace("-", "\N{MINUS SIGN}")
         axes.annotate(text, (103, row), va="center", fontsize=9)
     axes.axvline(0, color=INK, linewidth=0.9)
@@ -393,7 +400,7 @@ def scores(found: Mapping[str, Interval]) -> Figure:
     for tick, (name, _) in zip(axes.get_yticklabels(), ordered, strict=True):
         tick.set_fontweight("bold" if policy_colour(name) == LEARNED else "normal")
     axes.set_xlim(least, 128)
-    axes.set_xticks([t for t in (-50, 0, 25, 50, 75, 100) if t >= least])
+    axes.set_xticks([t for t in (-75, -50, -25, 0, 25, 50, 75, 100) if t >= least])
     axes.spines["left"].set_visible(False)
     axes.grid(visible=True, axis="x")
     axes.grid(visible=False, axis="y")
@@ -442,7 +449,9 @@ def savings_by_agent(saved: Mapping[str, Interval], kind_of: Mapping[str, str], 
     axes.set_ylabel(f"{currency} per episode")
     axes.spines["bottom"].set_visible(False)
     if len(ordered) <= 40:
-        axes.set_xticks(range(len(ordered)), [name for name, _ in ordered], rotation=60, ha="right", rotation_mode="anchor")
+        axes.set_xticks(
+            range(len(ordered)), [name for name, _ in ordered], rotation=60, ha="right", rotation_mode="anchor"
+        )
     else:
         axes.set_xticks([])
         axes.set_xlabel(f"{len(ordered)} agents, from most to least")
@@ -462,24 +471,29 @@ def learning(curve: Sequence[Mapping[str, float]], rules: Mapping[str, float]) -
     steps = np.array([p["steps"] for p in curve]) / 1e6
     minutes = np.array([p["seconds"] for p in curve]) / 60
     score = np.array([p["score"] for p in curve])
-    labels = _spread({name: value for name, value in rules.items()}, 0.045 * (max(score.max(), *rules.values(), 100) + 5))
+    low, high = min(0.0, float(score.min()), *rules.values()) - 2, max(100.0, float(score.max())) + 2
+    labels = _spread(rules, 0.058 * (high - low))
     for name, value in rules.items():
         colour = policy_colour(name)
         axes.axhline(value, color=colour, linewidth=1.2, linestyle=(0, (4, 2)))
         axes.annotate(
-            f"{name} {value:.0f}".replace("-", "\N{MINUS SIGN}"), (1, labels[name]), xycoords=("axes fraction", "data"), xytext=(6, 0),
-            textcoords="offset points", va="center", annotation_clip=False, fontsize=9,
+            f"{name} {value:.0f}".replace("-", "\N{MINUS SIGN}"), (1, labels[name]),
+            xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points", va="center",
+            annotation_clip=False, fontsize=9,
             color=INK if colour in (RULE, INK) else colour,
         )  # fmt: skip
     axes.plot(steps, score, "-o", color=LEARNED, linewidth=2.2, markersize=4.5, clip_on=False, zorder=4)
     axes.set_xlim(0, max(float(steps.max()), 1e-9))
-    axes.set_ylim(min(0.0, float(score.min()), *rules.values()) - 2, max(100.0, float(score.max())) + 2)
+    axes.set_ylim(low, high)
     axes.set_xlabel("million agent-steps")
     axes.set_ylabel("score on validation episodes")
     if len(curve) > 1 and (np.diff(minutes) > 0).all() and (np.diff(steps) > 0).all():
         top = axes.secondary_xaxis(
             "top",
-            functions=(lambda s: np.interp(s, steps, minutes), lambda m: np.interp(m, minutes, steps)),
+            functions=(
+                lambda s: np.interp(np.asarray(s, float), steps, minutes),
+                lambda m: np.interp(np.asarray(m, float), minutes, steps),
+            ),
         )
         top.set_xlabel("minutes of training")
         top.set_xticks(_round_ticks(float(minutes[0]), float(minutes[-1])))
@@ -487,12 +501,14 @@ def learning(curve: Sequence[Mapping[str, float]], rules: Mapping[str, float]) -
 
 
 def _round_ticks(low: float, high: float) -> list[float]:
-    step = next((s for s in (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600) if (high - low) / s <= 7), 1440)
+    step = next(
+        (s for s in (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600) if (high - low) / s <= 7), 1440
+    )
     return [float(t) for t in np.arange(np.ceil(low / step) * step, high + 1e-9, step)]
 
 
 def _spread(at: Mapping[str, float], gap: float) -> dict[str, float]:
-    """Move labels apart until neighbours are ``gap`` away from each other, lowest first, then back around their middle."""
+    """Move labels apart, groups around their middle, until neighbours are ``gap`` away from each other."""
     placed: dict[str, float] = {}
     groups: list[list[tuple[str, float]]] = []
     for item in sorted(at.items(), key=lambda item: item[1]):
@@ -528,12 +544,17 @@ def net_power(days: Mapping[str, Day]) -> Figure:
     return figure
 
 
-def svg(figure: Figure) -> str:
-    """Give a figure as an SVG element for a page that defines the colours (``theme``) and the font."""
+def svg(figure: Figure, name: str = "picture") -> str:
+    """Give a figure as an SVG element for a page that defines the colours (``theme``) and the font.
+
+    Args:
+        figure: what to show.
+        name: distinguishes it from other pictures of the page: what its parts are called begins with it.
+    """
     from matplotlib import style
 
     out = io.StringIO()
-    with style.context(["default", _STYLE]):  # type: ignore[list-item]
+    with style.context(["default", _STYLE]):
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = out.getvalue()
     text = text[text.index("<svg") :]
@@ -542,6 +563,7 @@ def svg(figure: Figure) -> str:
     text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*pt"', r"\1", text)
     text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*pt"', r"\1", text)
     text = re.sub(r"font: ([^;\"]*?px) [^;\"]*", r"font: \1 var(--font)", text)
+    text = re.sub(r'(?<= id=")|(?<=url\(#)|(?<=href="#)', f"{name}-", text)
     for colour in DARK:
         text = text.replace(colour, f"var({_variable(colour)})")
     return text

@@ -1,8 +1,9 @@
-"""Tables of an evaluation: what their columns are, how numbers are written, and the tables for a terminal."""
+"""Tables of an evaluation: what their columns are, how numbers are written, and tables for a terminal or a page."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,7 +151,9 @@ def _table(heads: list[str], cells: list[list[str]], is_bold: list[bool]) -> Tab
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left", caption_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left", caption_justify="left"
+    )
     for i, head in enumerate(heads):
         table.add_column(Text(head), justify="right" if i else "left", vertical="bottom", overflow="fold")
     for row, bold in zip(zip(*cells, strict=True), is_bold, strict=True):
@@ -166,3 +169,36 @@ def best_first(evaluation: Evaluation) -> list[dict[str, Any]]:
         return -score if math.isfinite(score) else math.inf
 
     return sorted(evaluation.rows(), key=rank)
+
+
+def html_number(x: float, digits: int) -> str:
+    """Write a number for a page, with a true minus sign."""
+    return number(float(x), digits).replace("-", "\N{MINUS SIGN}")
+
+
+def html_span(found: Interval, digits: int) -> str:
+    """Write an interval's ends for a page."""
+    text = span(found, digits).replace("-", "\N{MINUS SIGN}")
+    return f'<span class="ci">{text}</span>'
+
+
+def html_cell(found: Interval, digits: int) -> str:
+    """Write a mean with its interval below."""
+    return f"{html_number(found.mean, digits)}<br><small>{html_span(found, digits)}</small>"
+
+
+def html_table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], note: str, bold: Iterable[int] = (), *, narrow: bool = False
+) -> str:
+    """A table of HTML cells with a note below; the first column names the rows."""
+    marked, marking = set(bold), ' class="mark"'
+    top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+    body = "".join(
+        f"<tr{marking if i in marked else ''}><th scope='row'>{row[0]}</th>"
+        + "".join(f"<td>{cell}</td>" for cell in row[1:])
+        + "</tr>"
+        for i, row in enumerate(rows)
+    )
+    below = f'<p class="note">{note}</p>' if note else ""
+    opening = '<table class="narrow">' if narrow else "<table>"
+    return f'<div class="wide">{opening}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>{below}'

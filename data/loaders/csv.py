@@ -60,7 +60,7 @@ _UNITS = {
     "carbon_g_per_kwh": ("carbon", 1e-3, False),
 }
 _LONGEST_GAP_H = 3.0
-_OFFSET = re.compile(r"(Z|[+-]\d{2}:?\d{2})$", re.IGNORECASE)
+_OFFSET = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$", re.IGNORECASE)
 _SHOWN = 10
 
 

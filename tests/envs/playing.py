@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-SHORT = {"hours": 3.0}
+SHORT: dict[str, Any] = {"hours": 3.0}
 """Street in twelve intervals; from noon, so that no car is there yet."""
 
 

@@ -53,7 +53,7 @@ worlds = st.fixed_dictionaries(
             {"charge_kw": st.sampled_from([3.7, 7.4, 11.0]), "discharge_kw": st.sampled_from([0.0, 5.0, 7.4])}
         ),
         "prosumer": st.fixed_dictionaries({"follow_meter": st.booleans(), "eta_ch": st.sampled_from([0.8, 0.95, 1.0])}),
-        "connection": st.fixed_dictionaries({"import_kw_per_home": st.sampled_from([[0.5, 1.0], [1e6, 1e6]])}),
+        "connection": st.fixed_dictionaries({"import_over_load": st.sampled_from([[1.0, 2.0], [1e6, 1e6]])}),
         "hours": st.just(6.0),
     }
 )
@@ -247,7 +247,7 @@ def test_a_device_moves_only_what_its_order_filled() -> None:
 
 
 def test_prices_stay_in_the_band_and_rise_when_the_connection_is_full() -> None:
-    core = Core(load_scenario("village", **{"connection.import_kw_per_home": [0.4, 0.5]}), 8)
+    core = Core(load_scenario("village", **{"connection.import_over_load": [0.8, 1.0]}), 8)
     scarce = 0
     for _, happened, _ in play(core, 0, 4):
         setting: Any = happened.setting

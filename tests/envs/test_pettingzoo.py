@@ -350,7 +350,7 @@ def test_a_bad_reset_is_named() -> None:
 
 
 def test_overrides_reach_the_scenario() -> None:
-    env = parallel_env("street", **{"ev.count": 2, "tariff": "flat"})
+    env = street(**{"ev.count": 2, "tariff": "flat"})
     assert env.possible_agents[4:6] == ["ev_0", "ev_1"]
     assert parallel_env(load_scenario("street", step_min=30)).max_cycles == 48
 

@@ -218,10 +218,10 @@ def by_hand(played: Played) -> dict[str, float]:
 
 WORLDS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a full connection": (
-        {"connection.import_kw_per_home": 0.3},
+        {"connection.import_over_load": 0.7},
         ("bill_cur", "wear_cur", "left_cur", "traded_share", "export_kwh", "over_cap_kwh", "loss_kwh", "carbon_kg"),
     ),
-    "weak wires": ({"prosumer.load_scale": 12.0, "constraint": "none"}, ("violation_pu_min",)),
+    "weak wires": ({"prosumer.load_scale": 60.0, "constraint": "none"}, ("violation_pu_min",)),
     "too much sun": ({"prosumer.pv_kwp": 80.0, "constraint": "curtail"}, ("curtailed_kwh",)),
     "cars without a guarantee": ({"ev.guarantee": False, "ev.count": 3}, ("unserved_kwh",)),
 }

@@ -1,0 +1,709 @@
+"""The report: one HTML file that needs nothing else. Every number in it is computed from what is given.
+
+Pictures are SVG inside the page, so that they follow the reader's light or dark mode and print sharply.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from html import escape
+from itertools import pairwise
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gridbazaar.data.units import MICRO
+from gridbazaar.envs.scenario import Scenario
+from gridbazaar.experiments import plots
+from gridbazaar.experiments.evaluate import Evaluation
+from gridbazaar.experiments.files import new_folder, versions, write_text
+from gridbazaar.experiments.play import Played
+from gridbazaar.experiments.plots import Day, day_of
+from gridbazaar.experiments.statistics import Interval, mean_interval
+from gridbazaar.experiments.table import best_first, columns, html_cell, html_table, is_learned, number, policy_names
+from gridbazaar.experiments.table import html_number as num
+from gridbazaar.experiments.table import html_span as ends
+from gridbazaar.market.settlement import SYSTEM_PARTIES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FEW_SEEDS = 5  # below so many episodes nothing is said to be clear of zero
+_LARGEST_SVG = 400_000  # bytes; a picture that would be larger becomes a PNG
+_METER_KWH = 2e-6  # by how much a meter may differ from what happened behind it: rounding to micro-kWh
+_FLOW_KW = 1e-3  # by how much meters, losses and head may differ: the flow's fixed number of iterations
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A balance that must hold in every interval of the days that were kept."""
+
+    name: str
+    largest: float
+    unit: str
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What the report is about: the evaluation, the policy in the middle of it, and its day."""
+
+    evaluation: Evaluation
+    names: dict[str, str]
+    hero: str  # the first trained policy; without one the best rule
+    days: dict[str, Day]
+    shown: str  # the policy whose day is shown
+    curve: Sequence[Mapping[str, float]]
+
+    @property
+    def currency(self) -> str:
+        return self.evaluation.scenario.currency
+
+    def name(self, policy: str) -> str:
+        return self.names[policy]
+
+
+def write_report(
+    folder: str | Path,
+    evaluation: Evaluation,
+    days: Mapping[str, Played],
+    curve: Sequence[Mapping[str, float]] | None = None,
+    *,
+    title: str,
+    command: str,
+    machine: str = "",
+    force: bool = False,
+) -> Path:
+    """Write ``report.html`` into a new folder.
+
+    Args:
+        folder: where to; one that holds something is refused.
+        evaluation: policies on the same episodes.
+        days: by policy of the evaluation, the same episode of one environment, played with ``keep=True``.
+        curve: points with steps, seconds and score, of the training run.
+        title: heading of the page.
+        command: what makes this report again.
+        machine: where it was trained and evaluated, in a few words.
+        force: replace the folder.
+
+    Returns:
+        The file.
+    """
+    text = render(evaluation, days, curve, title=title, command=command, machine=machine)
+    path = new_folder(Path(folder), force=force) / "report.html"
+    write_text(path, text)
+    return path
+
+
+def render(
+    evaluation: Evaluation,
+    days: Mapping[str, Played],
+    curve: Sequence[Mapping[str, float]] | None = None,
+    *,
+    title: str,
+    command: str,
+    machine: str = "",
+) -> str:
+    """Give the text of the report; arguments as in ``write_report``."""
+    about = _subject(evaluation, days, curve or ())
+    parts = [
+        _headline(about, machine),
+        _all_policies(about),
+        _learning(about),
+        _one_day(about) if about.days else "",
+        _who_saved(about),
+        _balances(about, days) if about.days else "",
+        _again(evaluation, command, machine),
+        _left_out(evaluation.scenario),
+    ]
+    scenario = evaluation.scenario
+    return _PAGE.substitute(
+        title=escape(title),
+        subtitle=escape(f"{scenario.name}: {scenario.title}" if scenario.title else scenario.name),
+        light=plots.theme(dark=False),
+        dark=plots.theme(dark=True),
+        body="\n".join(parts),
+    )
+
+
+def _subject(evaluation: Evaluation, days: Mapping[str, Played], curve: Sequence[Mapping[str, float]]) -> _Subject:
+    policies = [r.policy for r in evaluation.results]
+    if unknown := [p for p in days if p not in policies]:
+        raise ValueError(f"days: expected policies of the evaluation ({', '.join(policies)}), got {', '.join(unknown)}")
+    ranked = [row["policy"] for row in best_first(evaluation) if row["policy"] not in ("optimum", "idle")]
+    hero = next((p for p in policies if is_learned(p)), ranked[0] if ranked else policies[0])
+    kept = {p: day_of(played) for p, played in days.items()}
+    shown = hero if hero in kept else next((p for p in ranked if p in kept), next(iter(kept), hero))
+    return _Subject(evaluation, policy_names(policies), hero, kept, shown, curve)
+
+
+# --- the headline ---
+
+
+def _headline(about: _Subject, machine: str) -> str:
+    evaluation, hero = about.evaluation, about.hero
+    result, idle = evaluation.result(hero), evaluation.result("idle")
+    n, split = len(evaluation.seeds), _split_words(evaluation.split)
+    verdicts = {p: _verdict(_paired(about, p), n) for p in _others(about)}
+    rules = [p for p in verdicts if p not in ("idle", "optimum") and not is_learned(p)]
+    learned, compared, caveats = [], [], []
+    if is_learned(hero) and about.curve:
+        last = about.curve[-1]
+        learned.append(
+            f"One policy for all agents learned from {_count(last['steps'])} agent-steps in "
+            f"{number(last['seconds'] / 60, 1)} minutes{f' ({escape(machine)})' if machine else ''}."
+        )
+    learned.append(
+        f"On {n} {split} {_plural(n, 'episode')}, <b>{escape(about.name(hero))}</b> scores "
+        f"<b>{num(result.score.mean, 1)}</b> {ends(result.score, 1)}, where 0 is doing nothing (idle) and 100 the "
+        "optimum that knows the whole day in advance."
+    )
+    if "opportunity_cost" in rules:
+        compared.append(_against_engineered(about))
+    for word, what in (("less", "costs less than"), ("more", "costs more than"), ("", "cannot be told apart from")):
+        if found := [p for p in rules if verdicts[p] == word and p != "opportunity_cost"]:
+            compared.append(f"It {what} {escape(_listed(about.name(p) for p in found))}.")
+    if n < FEW_SEEDS:
+        caveats.append(f"With fewer than {FEW_SEEDS} episodes no difference is called clear.")
+    runs = [p for p in about.names if is_learned(p)]
+    if runs:
+        several = [evaluation.result(p).score.mean for p in runs]
+        caveats.append(
+            "Intervals cover the choice of days, not that of the training seed: this is one training run."
+            if len(runs) == 1
+            else f"Scores of the {len(runs)} training runs lie from {num(min(several), 1)} to {num(max(several), 1)}."
+        )
+    tiles = [
+        ("score", num(result.score.mean, 1), f"{ends(result.score, 1)}, of 100"),
+        ("saved per episode", f"{num(float(result.savings_cur.mean()), 2)} {escape(about.currency)}", "against idle"),
+        *(
+            (label, f"{num(k * float(result.figures[key].mean()), 1)} {unit}",
+             f"idle {num(k * float(idle.figures[key].mean()), 1)} {unit}")
+            for label, key, k, unit in (
+                ("self-sufficiency", "self_sufficiency", 100, "%"), ("peak import", "peak_import_kw", 1, "kW"),
+            )
+        ),
+    ]  # fmt: skip
+    boxes = "".join(f'<div class="tile"><span>{a}</span><b>{b}</b><small>{c}</small></div>' for a, b, c in tiles)
+    paragraphs = "".join(f'<p class="lead">{" ".join(p)}</p>' for p in (learned, compared) if p)
+    note = f'<p class="note">{" ".join(caveats)}</p>' if caveats else ""
+    return f'<section>{paragraphs}<div class="tiles">{boxes}</div>{note}{_pairs(about)}</section>'
+
+
+def _against_engineered(about: _Subject) -> str:
+    found, n = _paired(about, "opportunity_cost"), len(about.evaluation.seeds)
+    verdict = "the interval is clear of zero" if _verdict(found, n) else "the interval holds zero"
+    if n < FEW_SEEDS:
+        verdict = "too few episodes to tell"
+    saves = found.mean >= 0
+    shown = found if saves else Interval(-found.mean, -found.high, -found.low)
+    return (
+        f"Against opportunity_cost, an engineered rule that plans with forecasts, it {'saves' if saves else 'costs'} "
+        f"<b>{num(shown.mean, 2)} {escape(about.currency)}{'' if saves else ' more'}</b> per episode "
+        f"{ends(shown, 2)}; {verdict}."
+    )
+
+
+def _pairs(about: _Subject) -> str:
+    n, rows = len(about.evaluation.seeds), []
+    for policy in _others(about):
+        found = _paired(about, policy)
+        words = {"less": "yes: it costs less", "more": "yes: it costs more", "": "no"}[_verdict(found, n)]
+        rows.append([escape(about.name(policy)), num(found.mean, 2), ends(found, 2),
+                     words if n >= FEW_SEEDS else "too few episodes"])  # fmt: skip
+    head = ["compared with", f"{escape(about.currency)} less per episode", "95 % interval", "clear of zero?"]
+    note = (
+        f"How much less {escape(about.name(about.hero))} costs on the same episodes, without imbalance and standing "
+        "charges, which no policy can change. Each interval stands alone, not corrected for the number of comparisons."
+    )
+    return html_table(head, rows, note, narrow=True)
+
+
+def _others(about: _Subject) -> list[str]:
+    return [row["policy"] for row in best_first(about.evaluation) if row["policy"] != about.hero]
+
+
+def _paired(about: _Subject, other: str) -> Interval:
+    return about.evaluation.paired(about.hero, other)
+
+
+def _verdict(found: Interval, n: int) -> str:
+    """less, more, or nothing where the interval holds zero or rests on too few episodes."""
+    if n < FEW_SEEDS:
+        return ""
+    return "less" if found.low > 0 else "more" if found.high < 0 else ""
+
+
+# --- policies, learning ---
+
+
+def _all_policies(about: _Subject) -> str:
+    evaluation = about.evaluation
+    rows, shown = best_first(evaluation), columns(about.currency)
+    bold = {i for i, row in enumerate(rows) if is_learned(row["policy"])}
+    note = (
+        f"Means of {len(evaluation.seeds)} episodes, below them 95 % intervals (bootstrap over episodes). Cost: bills "
+        "and wear less the worth of what is left in storage. Savings leave out imbalance and standing charges. "
+        "The optimum's score is that of its plan played in the market; its bound is 100."
+    )
+    scored = {about.name(row["policy"]): Interval(**row["score"]) for row in rows}
+    rules = [row for row in rows if not is_learned(row["policy"]) and row["policy"] not in ("optimum", "idle")]
+    sentence = (
+        f"The mean bound of the optimum is {num(float(evaluation.bound_cur.mean()), 2)} {escape(about.currency)}."
+    )
+    if rules:
+        best, worst = rules[0], rules[-1]
+        sentence = f"Of the rules {_scored(about, best)} is best" + (
+            f", {_scored(about, worst)} worst." if len(rules) > 1 else "."
+        )
+    figure = plots.scores({name: i for name, i in scored.items() if np.isfinite(i.mean)})
+    alt = "Scores: " + "; ".join(f"{name} {number(i.mean, 1)}" for name, i in scored.items())
+    half = len(shown) // 2
+    tables = (
+        html_table(
+            ["policy", *(f"{c.title}<br><small>{escape(c.unit)}</small>" for c in part)],
+            [
+                [escape(about.name(row["policy"])), *(html_cell(c.interval(row), c.digits) for c in part)]
+                for row in rows
+            ],
+            note if part[-1] is shown[-1] else "",
+            bold,
+        )
+        for part in (shown[:half], shown[half:])
+    )
+    return _section("All policies", _picture("scores", figure, alt, sentence), *tables)
+
+
+def _scored(about: _Subject, row: dict[str, Any]) -> str:
+    return f"{escape(about.name(row['policy']))} ({num(row['score']['mean'], 1)})"
+
+
+def _learning(about: _Subject) -> str:
+    if not about.curve:
+        return ""
+    rules = {p: about.evaluation.result(p).score.mean for p in about.names if not is_learned(p)}
+    first, last = about.curve[0], about.curve[-1]
+    best = max(about.curve, key=lambda p: p["score"])
+    start = f"after {_count(first['steps'])} steps" if first["steps"] else "before training"
+    sentence = (
+        f"The score on validation episodes goes from {num(first['score'], 1)} {start} to "
+        f"{num(last['score'], 1)} after {_count(last['steps'])}; the best point, {num(best['score'], 1)}, is at "
+        f"{_count(best['steps'])}. Dashed lines are the other policies on this report's episodes, so compare roughly."
+    )
+    figure = plots.learning(about.curve, {p: s for p, s in rules.items() if np.isfinite(s)})
+    alt = "Learning curve: " + ", ".join(f"{number(p['score'], 0)} at {_count(p['steps'])}" for p in about.curve)
+    return _section("Learning", _picture("learning", figure, alt, sentence))
+
+
+# --- one day ---
+
+
+def _one_day(about: _Subject) -> str:
+    day, name = about.days[about.shown], escape(about.name(about.shown))
+    when = f"{day.date.astype('datetime64[D]').item():%A %d %B %Y}"
+    intro = (
+        f"<p>Episode {day.seed} of the {escape(about.evaluation.split)} split, {_clock(day.hour[0])} on {when} to "
+        f"{_clock(day.edges[-1])}, under {name}. Homes use {num(day.step_h * day.load_kw.sum(), 1)} kWh "
+        f"and their roofs give {num(day.step_h * day.pv_kw.sum(), 1)} kWh.</p>"
+    )
+    return _section(
+        "One day", intro, _net_power(about), _prices(about, day), _storage(about, day), _voltages(day), _feeder(day)
+    )
+
+
+def _net_power(about: _Subject) -> str:
+    chosen = [p for p in ("idle", "optimum", about.shown) if p in about.days]
+    days = {about.name(p): about.days[p] for p in chosen}
+    peaks = _listed(f"{number(max(float(d.root_kw.max()), 0.0), 1)} kW under {n}" for n, d in days.items())
+    cap = about.days[about.shown].import_cap_kw
+    capped = f"; the connection carries {number(cap, 1)} kW at the tariff" if cap < 1e5 else "; no cap is set"
+    sentence = escape(f"The largest import of the day is {peaks}{capped}.")
+    alt = f"Power at the head of the feeder over the day under {_listed(days)}"
+    return _picture("net_power", plots.net_power(days), alt, sentence)
+
+
+def _prices(about: _Subject, day: Day) -> str:
+    traded = day.traded_kwh > 0
+    kwh, code = day.traded_kwh.sum(), escape(about.currency)
+    sentence = f"Neighbours trade {num(kwh, 1)} kWh in {int(traded.sum())} of {len(traded)} intervals"
+    if traded.any():
+        mean = float((day.traded_kwh * day.local_cur_per_kwh).sum() / kwh)
+        low, high = float(day.local_cur_per_kwh[traded].min()), float(day.local_cur_per_kwh[traded].max())
+        sentence += (
+            f", at {num(mean, 3)} {code}/kWh on average and from {num(low, 3)} to {num(high, 3)}; the retailer asks "
+            f"{num(float(day.retail_cur_per_kwh.mean()), 3)} and pays {num(float(day.feed_in_cur_per_kwh.mean()), 3)}"
+        )
+    over = int((day.root_kw > day.import_cap_kw).sum() + (-day.root_kw > day.export_cap_kw).sum())
+    sentence += f". The head of the feeder passes a cap in {over} {_plural(over, 'interval')}."
+    alt = "Retail, feed-in and local price, energy traded between neighbours, and import and export, over the day"
+    return _picture("prices", plots.prices(day, about.currency), alt, sentence)
+
+
+def _storage(about: _Subject, day: Day) -> str:
+    sentences = []
+    for kind, agents in day.kind_slices.items():
+        stored, capacity = day.stored_kwh[:, agents].sum(1), float(day.capacity_kwh[agents].sum())
+        if kind != "ev" and capacity > 0:
+            full, empty = int(stored.argmax()), int(stored.argmin())
+            sentences.append(
+                f"{escape(kind)} is fullest at {_clock(day.hour[full])} ({num(100 * stored[full] / capacity, 0)} %) "
+                f"and emptiest at {_clock(day.hour[empty])} ({num(100 * stored[empty] / capacity, 0)} %)"
+            )
+    text = "; ".join(sentences) + "." if sentences else ""
+    if "ev" in day.kind_slices:
+        came = int(day.is_plugged[:, day.kind_slices["ev"]].any(axis=0).sum())
+        lacked = float(about.evaluation.result(about.shown).figures["unserved_kwh"].sum())
+        text += (
+            f" {came} of {day.is_plugged[:, day.kind_slices['ev']].shape[1]} cars come; over all episodes cars lack "
+            f"{num(lacked, 2)} kWh at departure."
+        )
+    alt = "Energy stored over the day by kind, and when cars are plugged in and how full they are"
+    return _picture("storage", plots.storage(day), alt, text[:1].upper() + text[1:])
+
+
+def _voltages(day: Day) -> str:
+    low, high = float(day.voltage_pu.min()), float(day.voltage_pu.max())
+    limits = (day.feeder.v_min_pu, day.feeder.v_max_pu)
+    inside = "inside" if limits[0] <= low and high <= limits[1] else "not always inside"
+    sentence = (
+        f"Voltages lie between {num(low, 3)} and {num(high, 3)} pu, {inside} the band from {num(limits[0], 2)} to "
+        f"{num(limits[1], 2)} pu."
+    )
+    alt = f"Voltage band of {day.feeder.n_buses} buses over the day; lowest {low:.3f}, highest {high:.3f} per unit"
+    return _picture("voltages", plots.voltages(day), alt, sentence)
+
+
+def _feeder(day: Day) -> str:
+    step, feeder = day.worst_step, day.feeder
+    volts, loading = day.voltage_pu[step], day.branch_loading[step]
+    worst = int(np.minimum(volts - feeder.v_min_pu, feeder.v_max_pu - volts).argmin())
+    fullest = int(loading.argmax())
+    sentence = (
+        f"At {_clock(day.hour[step])} a voltage comes nearest to a limit: bus {escape(feeder.buses[worst])} has "
+        f"{num(float(volts[worst]), 3)} pu. The fullest branch then is the one to {escape(feeder.buses[fullest])}, at "
+        f"{num(100 * float(loading[fullest]), 0)} % of its rating; over the day the largest loading is "
+        f"{num(100 * float(day.branch_loading.max()), 0)} %."
+    )
+    alt = f"Feeder {feeder.name} as a tree of {feeder.n_buses} buses, coloured by voltage, branches by loading"
+    return _picture("feeder", plots.feeder_tree(day), alt, sentence)
+
+
+# --- who saved what ---
+
+
+def _who_saved(about: _Subject) -> str:
+    evaluation, hero = about.evaluation, about.hero
+    rows = [row for row in best_first(evaluation) if row["policy"] != "idle"]
+    saved = {
+        about.name(row["policy"]): {k: Interval(**f["savings_cur"]) for k, f in row["kinds"].items()} for row in rows
+    }
+    parts = []
+    if saved:
+        mine = saved[about.name(hero)] if about.name(hero) in saved else next(iter(saved.values()))
+        most, least = max(mine, key=lambda k: mine[k].mean), min(mine, key=lambda k: mine[k].mean)
+        sentence = (
+            f"Under {escape(about.name(hero))}, {escape(most)} saves most, {num(mine[most].mean, 2)} "
+            f"{escape(about.currency)} per episode {ends(mine[most], 2)}; {escape(least)} least, "
+            f"{num(mine[least].mean, 2)} {ends(mine[least], 2)}. "
+            "Left of zero a kind is worse off than if all were idle."
+        )
+        alt = f"Savings by kind and policy; under {about.name(hero)}: " + _listed(
+            f"{k} {number(i.mean, 2)}" for k, i in mine.items()
+        )
+        parts.append(_picture("by_kind", plots.savings_by_kind(saved, about.currency), alt, sentence))
+    parts += [_agents(about), _kinds(about)]
+    return _section("Who saved what", *parts)
+
+
+def _agents(about: _Subject) -> str:
+    evaluation = about.evaluation
+    less = evaluation.result("idle").agent_cost_cur - evaluation.result(about.hero).agent_cost_cur
+    scenario = evaluation.scenario
+    kind_of = {a: k for k, s in scenario.kind_slices.items() for a in scenario.agent_names[s]}
+    saved = {agent: mean_interval(less[:, i]) for i, agent in enumerate(scenario.agent_names)}
+    n, up = len(saved), [i for i in saved.values() if i.mean > 0]
+    down = [i for i in saved.values() if i.mean < 0]
+    clear = (sum(_verdict(i, len(less)) == "less" for i in up), sum(_verdict(i, len(less)) == "more" for i in down))
+    sentence = (
+        f"Under {escape(about.name(about.hero))}, {len(up)} of {n} agents pay less than under idle ({clear[0]} with an "
+        f"interval clear of zero) and {len(down)} pay more ({clear[1]} clear of zero)."
+    )
+    alt = f"Savings of each of {n} agents under {about.name(about.hero)}, from most to least, with 95 % intervals"
+    return _picture("by_agent", plots.savings_by_agent(saved, kind_of, about.currency), alt, sentence)
+
+
+def _kinds(about: _Subject) -> str:
+    kinds = list(about.evaluation.scenario.kind_slices)
+    rows = best_first(about.evaluation)
+    head = ["policy", *(f"{escape(k)}<br><small>{w}</small>" for k in kinds for w in ("cost", "saved"))]
+    cells: list[list[str]] = []
+    for row in rows:
+        cells.append([escape(about.name(row["policy"]))])
+        for found in (row["kinds"][kind] for kind in kinds):
+            cells[-1] += [num(found["cost_cur"]["mean"], 2), html_cell(Interval(**found["savings_cur"]), 2)]
+    bold = {i for i, row in enumerate(rows) if is_learned(row["policy"])}
+    return html_table(
+        head, cells, f"{escape(about.currency)} per episode of all agents of a kind; saved against idle.", bold
+    )
+
+
+# --- balances ---
+
+
+def balances(days: Mapping[str, Played]) -> list[Check]:
+    """Check energy and money in every interval that was kept."""
+    kept = [(played, tr) for played in days.values() for tr in played.transitions]
+
+    def largest(values: Iterable[Any]) -> float:
+        return max((float(np.abs(v).max()) for v in values), default=0.0)
+
+    bills = largest(tr.bill.ucur.sum(2) for _, tr in kept)
+    trades = largest(tr.clearing.traded_ukwh.sum(1) for _, tr in kept)
+    payments = largest(tr.clearing.pay_ucur.sum(1) - tr.clearing.surplus_ucur for _, tr in kept)
+    devices = largest(error for played in days.values() for error in _unaccounted_kwh(played))
+    head = largest(
+        tr.metered_ukwh.sum(1) / MICRO / p.tally.core.scenario.step_h + tr.flow.loss_kw - tr.flow.root_kw
+        for p, tr in kept
+    )
+    flows = sum(int((~np.asarray(tr.flow.converged)).sum()) for _, tr in kept)
+    return [
+        Check("each line of each bill sums to zero over all parties", bills, "micro-currency", bills == 0),
+        Check("what neighbours buy is what neighbours sell", trades, "micro-kWh", trades == 0),
+        Check("payments for local trades add up to the declared surplus", payments, "micro-currency", payments == 0),
+        Check("what a home or a battery draws is used, stored or lost", devices, "kWh", devices <= _METER_KWH),
+        Check("meters and losses make the power at the head", head, "kW", head <= _FLOW_KW),
+        Check("power flows that did not converge", flows, "intervals", flows == 0),
+    ]
+
+
+def _unaccounted_kwh(played: Played) -> Iterator[Any]:
+    """Metered less used, stored and lost, of all agents but cars, for each interval that another one follows."""
+    stays = ~np.asarray(played.tally.core.world.firm_is_chosen)
+    for happened, (before, after) in zip(played.transitions, pairwise(played.states), strict=False):
+        used = happened.load_kwh - happened.pv_kwh + happened.loss_kwh
+        stored = after.view.stored_kwh - before.view.stored_kwh
+        yield (happened.metered_ukwh / MICRO - used - stored)[:, stays]
+
+
+def _balances(about: _Subject, days: Mapping[str, Played]) -> str:
+    checks = balances(days)
+    n = sum(len(played.transitions) for played in days.values())
+    bad = [c for c in checks if not c.holds]
+    sentence = (
+        f"<p>Checked in {n} intervals under {escape(_listed(about.name(p) for p in days))}: "
+        + ("<b>all balances hold</b>." if not bad else f"<b>{len(bad)} of {len(checks)} balances do not hold</b>.")
+        + " Money and market energy are integers, so their sums are exact.</p>"
+    )
+    rows = [
+        [escape(c.name), f"{c.largest:.3g} {c.unit}", "holds" if c.holds else '<b class="bad">does not hold</b>']
+        for c in checks
+    ]
+    table = html_table(["balance", "largest deviation", "result"], rows, "", narrow=True)
+    return _section("Do energy and money add up?", sentence, table, _money(about, days[about.shown]))
+
+
+def _money(about: _Subject, played: Played) -> str:
+    """Who paid and who received over the shown day; the column sums to zero."""
+    paid = np.sum([tr.bill.ucur[0].sum(0) for tr in played.transitions], axis=0)
+    n_agents, code = played.tally.core.n_agents, escape(about.currency)
+    kinds = about.evaluation.scenario.kind_slices
+    sums = {f"agents: {k}": int(paid[:n_agents][s].sum()) for k, s in kinds.items()}
+    sums |= {p.replace("_", " "): int(paid[n_agents + i]) for i, p in enumerate(SYSTEM_PARTIES)}
+    rows = [[escape(name), num(amount / MICRO, 2)] for name, amount in sums.items() if amount]
+    rows.append(["<b>sum</b>", f"<b>{num(sum(sums.values()) / MICRO, 2)}</b>"])
+    note = f"Bills of the day above, under {escape(about.name(about.shown))}; above zero is paid, below received."
+    return html_table(["party", code], rows, note, narrow=True)
+
+
+# --- how to reproduce, what is left out ---
+
+
+def _again(evaluation: Evaluation, command: str, machine: str) -> str:
+    rows = [[escape(k), escape(v)] for k, v in versions().items()]
+    if machine:
+        rows.append(["trained and evaluated on", escape(machine)])
+    return _section(
+        "How to reproduce",
+        f"<pre>{escape(command)}</pre>",
+        f"<p>Episodes: {_seeds(evaluation.seeds)} of the {escape(evaluation.split)} split; master seed "
+        f"{evaluation.scenario.seed}. The same versions on the same kind of machine give the same numbers; a trained "
+        "policy may differ in the last digits elsewhere.</p>",
+        html_table(["software", "version"], rows, "", narrow=True),
+        f'<h3>Scenario</h3><pre class="listing">{escape(scenario_toml(evaluation.scenario))}</pre>',
+    )
+
+
+def scenario_toml(scenario: Scenario) -> str:
+    """Write a scenario as TOML that ``load_scenario`` reads; fields that are none are left out."""
+    plain: list[str] = []
+    tables: list[tuple[str, Any]] = []
+    for field in fields(scenario):
+        value = getattr(scenario, field.name)
+        if field.name == "agents":
+            tables += value.items()
+        elif is_dataclass(value) or isinstance(value, Mapping):
+            tables.append((field.name, value))
+        elif field.name != "name":
+            plain += _assignment(field.name, value)
+    lines = [f"# {scenario.name}", *plain]
+    for name, table in tables:
+        pairs = (
+            table.items() if isinstance(table, Mapping) else ((f.name, getattr(table, f.name)) for f in fields(table))
+        )
+        body = [line for key, value in pairs for line in _assignment(key, value)]
+        if body:
+            lines += ["", f"[{name}]", *body]
+    return "\n".join(lines) + "\n"
+
+
+def _assignment(key: str, value: Any) -> list[str]:
+    if value is None:
+        return []
+    return [f"{key} = {json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)}"]
+
+
+def _left_out(scenario: Scenario) -> str:
+    grid = (
+        "Wires are only watched: what passes a limit is reported, not curtailed."
+        if scenario.constraint == "none"
+        else "Where wires pass a limit, injection and flexible draw behind it are curtailed in proportion."
+    )
+    source = (
+        "Load, sun, cars and prices are generated; they resemble measured ones but are no real village."
+        if scenario.data.path is None
+        else f"Load, sun and prices are read from {Path(scenario.data.path).name}; episodes differ by day and by draw."
+    )
+    points = [
+        source,
+        f"An episode is {number(scenario.hours, 0)} hours. What is left in storage is valued at a cheap price of the "
+        "day; seasons enter only through the days drawn.",
+        f"The feeder is balanced over its three phases, and inverters do not regulate voltage. {grid}",
+        "Agents act on their devices and on limit prices. They neither collude nor withhold must-serve load, and "
+        "messages always arrive.",
+        "No heat pumps, no deferrable appliances, no calls for flexibility, no charges on the peak of a month.",
+        "The optimum knows the future and ignores the wires and the least power of chargers. So part of the gap to it "
+        "cannot be closed.",
+    ]
+    return _section("What is not modelled", "<ul>" + "".join(f"<li>{escape(p)}</li>" for p in points) + "</ul>")
+
+
+# --- pieces of a page ---
+
+
+def _section(title: str, *parts: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>"
+
+
+def _picture(key: str, figure: Figure, alt: str, sentence: str) -> str:
+    """A figure with what to see in it; ``sentence`` is HTML, ``alt`` is text."""
+    text = plots.svg(figure, key)
+    sentence = re.sub(r"(?<=\d) (?=%|kWh?\b|pu\b)", "\N{NO-BREAK SPACE}", sentence)
+    label = escape(alt, quote=True)
+    if len(text) <= _LARGEST_SVG:
+        image = text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    else:
+        data = base64.b64encode(plots.png(figure)).decode("ascii")
+        image = f'<img alt="{label}" src="data:image/png;base64,{data}">'
+    return f'<figure id="{key}"><div class="wide">{image}</div><figcaption>{sentence}</figcaption></figure>'
+
+
+def _count(x: float) -> str:
+    return f"{x / 1e6:.2f} million" if x >= 1e5 else f"{x:.0f}"
+
+
+def _plural(n: int, word: str) -> str:
+    return word if n == 1 else f"{word}s"
+
+
+def _listed(names: Iterable[str]) -> str:
+    """a, b and c."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _clock(hour: float) -> str:
+    minutes = round(float(hour) * 60) % (24 * 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    if len(seeds) > 1 and all(b == a + 1 for a, b in pairwise(seeds)):
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
+
+
+def _split_words(split: str) -> str:
+    return "held-out" if split == "test" else escape(split)
+
+
+_PAGE = Template("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>$title</title>
+<style>
+:root{$light --page:#f4f5f7;--soft:#f0f2f5;--font:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",sans-serif}
+@media screen and (prefers-color-scheme:dark){:root{$dark --page:#14181d;--soft:#262c34}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--page);color:var(--c-1b1f24);font:16px/1.55 var(--font)}
+main{max-width:1000px;margin:0 auto;padding:2rem 1rem 4rem}
+h1{font-size:1.9rem;line-height:1.2;margin:0}
+h2{font-size:1.25rem;margin:0 0 .8rem}
+h3{font-size:1rem;margin:1.4rem 0 .4rem}
+.sub{color:var(--c-6b7280);margin:.3rem 0 1.5rem}
+section{background:var(--c-fefefe);border:1px solid var(--c-dde1e6);border-radius:10px;padding:1.4rem 1.5rem;
+margin:0 0 1.2rem}
+p{margin:0 0 .8rem;max-width:80ch}
+.lead{font-size:1.08rem}
+.ci,small{color:var(--c-6b7280);white-space:nowrap}
+.note{color:var(--c-6b7280);font-size:.85rem;max-width:100ch}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(170px,1fr));gap:.8rem;margin:1.1rem 0}
+.tile{background:var(--soft);border-radius:8px;padding:.7rem .9rem;display:grid}
+.tile b{font-size:1.6rem;line-height:1.3}
+.tile span{font-size:.9rem}
+figure{margin:0 0 1.8rem}
+figcaption{margin-top:.3rem;max-width:90ch}
+.wide{overflow-x:auto}
+svg,img{display:block;width:100%;min-width:640px;height:auto}
+img{background:#fefefe;border-radius:6px}
+table{border-collapse:collapse;width:100%;font-size:.84rem;font-variant-numeric:tabular-nums;margin:.4rem 0 .8rem}
+.narrow{width:auto}
+.narrow th,.narrow td{padding-right:1.6rem}
+td{white-space:nowrap}
+th,td{padding:.35rem .45rem;text-align:right;vertical-align:top;border-bottom:1px solid var(--c-dde1e6)}
+thead th{vertical-align:bottom;font-weight:600;line-height:1.25}
+th:first-child{text-align:left;white-space:nowrap}
+tbody th{font-weight:400}
+tbody small{font-size:.74rem}
+tr.mark>*{background:var(--soft)}
+tr.mark th,tr.mark td{font-weight:600}
+tr.mark small{font-weight:400}
+pre{background:var(--soft);border-radius:8px;padding:.8rem 1rem;overflow-x:auto;font-size:.85rem;line-height:1.45;
+margin:0 0 .9rem}
+.listing{columns:2 22rem;white-space:pre-wrap}
+.bad{color:var(--c-c1121f)}
+ul{margin:0;padding-left:1.2rem}
+li{margin:.25rem 0;max-width:90ch}
+@media print{body{background:none;font-size:10.5pt}main{max-width:none;padding:0}
+section{border:0;padding:0;margin:0 0 1.5rem}figure,table,.tiles{break-inside:avoid}.wide{overflow:visible}
+svg,img{min-width:0}h2,h3{break-after:avoid}
+.listing{columns:2 15rem;font-size:8pt}table{font-size:7.5pt}.tile,tr.mark>*,pre{print-color-adjust:exact}}
+</style>
+</head>
+<body>
+<main>
+<h1>$title</h1>
+<p class="sub">$subtitle</p>
+$body
+</main>
+</body>
+</html>
+""")
