@@ -22,7 +22,7 @@ from gridbazaar.data.units import MICRO
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.experiments import plots
 from gridbazaar.experiments.evaluate import Evaluation
-from gridbazaar.experiments.files import new_folder, versions, write_text
+from gridbazaar.experiments.files import check_folder, versions, write_text
 from gridbazaar.experiments.play import Played
 from gridbazaar.experiments.plots import Day, day_of
 from gridbazaar.experiments.statistics import Interval, mean_interval
@@ -80,23 +80,25 @@ def write_report(
     machine: str = "",
     force: bool = False,
 ) -> Path:
-    """Write ``report.html`` into a new folder.
+    """Write ``report.html`` into a folder.
 
     Args:
-        folder: where to; one that holds something is refused.
+        folder: where to; one that holds something is refused unless ``force`` is given.
         evaluation: policies on the same episodes.
         days: by policy of the evaluation, the same episode of one environment, played with ``keep=True``.
         curve: points with steps, seconds and score, of the training run.
         title: heading of the page.
         command: what makes this report again.
         machine: where it was trained and evaluated, in a few words.
-        force: replace the folder.
+        force: write into a folder that holds something, and replace its report; other files are left alone.
 
     Returns:
         The file.
     """
+    path = Path(folder) / "report.html"
+    if path.parent.exists() and not force:
+        check_folder(path.parent)
     text = render(evaluation, days, curve, title=title, command=command, machine=machine)
-    path = new_folder(Path(folder), force=force) / "report.html"
     write_text(path, text)
     return path
 

@@ -69,17 +69,16 @@ def is_learned(policy: str) -> bool:
     return policy not in list_policies() or policy == "trained"
 
 
-def policy_names(policies: list[str] | tuple[str, ...]) -> dict[str, str]:
-    """Give the name that tables and pictures show: a rule keeps its own, a run is called ``trained``.
+def policy_names(policies: Sequence[str]) -> dict[str, str]:
+    """Give the names that tables and pictures show: rules and labels keep theirs, a run's folder is called ``trained``.
 
-    Several runs are told apart by their folders.
+    Several folders are told apart by their last part, or where that is not enough by all of it.
     """
-    learned = [p for p in policies if is_learned(p)]
-    if len(learned) == 1:
-        return {p: "trained" if p in learned else p for p in policies}
-    folders = {p: Path(p).name for p in learned}
+    folders = {p: Path(p).name for p in policies if is_learned(p) and Path(p).name != p}
+    if len(folders) == 1 and "trained" not in policies:
+        return {p: "trained" if p in folders else p for p in policies}
     if len(set(folders.values())) < len(folders):
-        folders = {p: p for p in learned}
+        folders = {p: p for p in folders}
     return {p: f"trained {folders[p]}" if p in folders else p for p in policies}
 
 
