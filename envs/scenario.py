@@ -69,7 +69,7 @@ class RewardConfig:
     whose: str = "own"  # own, community, mix
     mix: float = 0.2  # weight of the own bill in mix
     shaping: float = 0.8  # share of the stored energy's worth that shapes the reward; 0 is none
-    scale_cur: float = 0.05  # rewards are divided by it
+    scale_cur: float = 0.4  # rewards are divided by it
     unserved_cur_per_kwh: float = 1.0  # what a car lacks at departure, where its delivery is not guaranteed
 
     def __post_init__(self) -> None:
