@@ -15,6 +15,8 @@ from gridbazaar.envs.state import Episode
 from gridbazaar.envs.world import World
 
 _NOON_H = 12
+# What is left is worth a little less than filling it again at a cheap price would cost.
+_END_VALUE_SHARE, _CHEAP_QUANTILE = 0.95, 0.25
 
 BLOCKS_H = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Hours ahead over which prices and the community's net load are averaged."""
@@ -59,7 +61,7 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     window = start[:, None] + np.arange(scenario.n_steps)
     prices = retail[window]
     net_kw = _community_net_kw(world, start, params)
-    end_value = _host(world.rates.export)[window[:, -1]] / 1e6
+    end_value = _END_VALUE_SHARE * np.quantile(prices, _CHEAP_QUANTILE, axis=1)
     size_kwh = sum(kind.storage_kwh(p) for kind, p in zip(world.kinds, params, strict=True))
     return Episode(
         seed=to_array(np.asarray(seeds, np.int64)),
