@@ -15,8 +15,6 @@ from gridbazaar.envs.state import Episode
 from gridbazaar.envs.world import World
 
 _NOON_H = 12
-# What is left is worth a little less than filling it again at a cheap price would cost.
-_END_VALUE_SHARE, _CHEAP_QUANTILE = 0.95, 0.25
 
 BLOCKS_H = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Hours ahead over which prices and the community's net load are averaged."""
@@ -61,7 +59,7 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     window = start[:, None] + np.arange(scenario.n_steps)
     prices = retail[window]
     net_kw = _community_net_kw(world, start, params)
-    end_value = _END_VALUE_SHARE * np.quantile(prices, _CHEAP_QUANTILE, axis=1)
+    end_value = _end_value(prices, _host(world.rates.export)[window[:, -1]] / 1e6, net_kw, scenario.step_h)
     size_kwh = sum(kind.storage_kwh(p) for kind, p in zip(world.kinds, params, strict=True))
     return Episode(
         seed=to_array(np.asarray(seeds, np.int64)),
@@ -158,6 +156,16 @@ def _still_to_come(x: Array) -> Array:
 def _backwards(function: Any, x: Array) -> Array:
     """[n_envs, n_steps] extreme from each step to the end."""
     return function.accumulate(x[:, ::-1], axis=1)[:, ::-1]
+
+
+def _end_value(prices: Array, export: Array, net_kw: Array, step_h: float) -> Array:
+    """[n_envs] currency per kWh: what it would cost to have it again after the end.
+
+    The feed-in price where the homes expect a surplus in the last four hours, else a little less than a cheap retail
+    price of the episode.
+    """
+    expects_surplus = net_kw[:, -round(4 / step_h) :].mean(axis=1) < 0
+    return np.where(expects_surplus, export, 0.95 * np.quantile(prices, 0.25, axis=1))
 
 
 def _running_sum(x: Array) -> Array:

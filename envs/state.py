@@ -21,7 +21,7 @@ class Episode:
     params: tuple[Any, ...]  # one frozen dataclass a kind, in the order of the scenario
     import_cap_kw: Array  # [n_envs]
     export_cap_kw: Array  # [n_envs]
-    end_value_cur_per_kwh: Array  # [n_envs] worth of a kWh deliverable after the end, near a cheap retail price
+    end_value_cur_per_kwh: Array  # [n_envs] worth of a kWh deliverable after the end, see ``episode._end_value``
     rent_ucur: Array  # [n_envs, n_agents] int64, contracts per interval; each row sums to zero
     price_sum_cur_per_kwh: Array  # [n_envs, n_steps + 1] running sum of the retail price
     outlook: Array  # [n_envs, n_steps + 1, n_outlook] what is known of the time ahead, see ``episode.OUTLOOK``
