@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from gridbazaar.data.arrays import Array, namespace
 
@@ -34,10 +34,10 @@ class View:
     is_active: Array  # [n_envs, n_kind] bool, whether it has now (a car is plugged in)
 
 
-def join(blocks: list[View]) -> View:
+def join(blocks: tuple[View, ...]) -> View:
     """Put the kinds' views side by side: [n_envs, n_agents]."""
     xp = namespace(blocks[0].firm_kw)
-    return View(*(xp.concat([getattr(b, f.name) for b in blocks], axis=1) for f in fields(View)))
+    return View(*(xp.concat([getattr(b, name) for b in blocks], axis=1) for name in View.__slots__))
 
 
 @dataclass(frozen=True, slots=True)

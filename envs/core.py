@@ -7,7 +7,6 @@ nothing in place.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -90,11 +89,13 @@ class Core:
         episode = draw_episode(self.world, split, numbers, self._to_array)
         devices = tuple(k.start(p) for k, p in zip(self.world.kinds, episode.params, strict=True))
         t = self._to_array(np.zeros(self.n_envs, np.int64))
-        rates, view = self._rates(episode, t), self._view(devices, episode, t)
+        rates, views = self._rates(episode, t), self._views(devices, episode, t)
+        view = join(views)
         return State(
             t=t,
             episode=episode,
             devices=devices,
+            views=views,
             view=view,
             mean_price_cur_per_kwh=self._mean_price(view, episode, t),
             price_ucur_per_kwh=rates.energy + rates.network + rates.tax - rates.local_network - rates.local_tax,
@@ -111,7 +112,7 @@ class Core:
         now = episode.start + state.t
         rates = self._rates(episode, state.t)
 
-        plan, n_clipped = self._plan(action, view)
+        plan, n_clipped = self._plan(action, state.views)
         setting = self._setting(episode, rates)
         bids = bid(plan, setting, world.order_agent, world.order_bus, step_h)
         clearing = self.mechanism(bids.orders, setting)
@@ -130,7 +131,8 @@ class Core:
         t = state.t + 1
         ends = t >= self.n_steps
         devices = tuple(m.device for m in moved)
-        after = self._view(devices, episode, t)
+        views = self._views(devices, episode, t)
+        after = join(views)
         mean_price = self._mean_price(after, episode, xp.minimum(t, self.n_steps - 1))
         load_kwh, pv_kwh, loss_kwh, released_kwh, unserved_kwh = (
             xp.concat([getattr(m, n) for m in moved], axis=1) for n in _FLOWS
@@ -148,27 +150,24 @@ class Core:
             delivery.metered_ukwh, curtailed_ukwh, load_kwh, pv_kwh, unserved_kwh, loss_kwh, wear_cur, left_cur,
             bill, rewards, parts, rates, world.carbon_kg_per_kwh[now], ends,
         )  # fmt: skip
-        return self._next(state, t, devices, after, mean_price, transition, n_clipped), transition
+        return self._next(state, t, devices, views, after, mean_price, transition, n_clipped), transition
 
-    def _plan(self, action: Array, view: View) -> tuple[Plan, Array]:
-        xp = namespace(view.firm_kw)
+    def _plan(self, action: Array, views: tuple[View, ...]) -> tuple[Plan, Array]:
+        world, xp = self.world, namespace(views[0].firm_kw)
         inside = xp.clip(action, -1.0, 1.0)
         n_clipped = xp.sum(xp.astype(inside != action, xp.int64), axis=(1, 2))
-        blocks = [
-            k.plan(inside[:, s], _columns(view, s)) for k, s in zip(self.world.kinds, self.world.slices, strict=True)
-        ]
-        return Plan(*(xp.concat([getattr(b, f.name) for b in blocks], axis=1) for f in fields(Plan))), n_clipped
+        blocks = [k.plan(inside[:, s], v) for k, s, v in zip(world.kinds, world.slices, views, strict=True)]
+        return Plan(*(xp.concat([getattr(b, f) for b in blocks], axis=1) for f in Plan.__slots__)), n_clipped
 
-    def _view(self, devices: tuple[Any, ...], episode: Episode, t: Array) -> View:
-        step = episode.start + t
-        world = self.world
-        return join(
-            [k.view(d, p, world.series, step, t) for k, d, p in zip(world.kinds, devices, episode.params, strict=True)]
+    def _views(self, devices: tuple[Any, ...], episode: Episode, t: Array) -> tuple[View, ...]:
+        step, world = episode.start + t, self.world
+        return tuple(
+            k.view(d, p, world.series, step, t) for k, d, p in zip(world.kinds, devices, episode.params, strict=True)
         )
 
     def _rates(self, episode: Episode, t: Array) -> Rates:
         step = episode.start + t
-        return Rates(*(getattr(self.world.rates, f.name)[step] for f in fields(Rates)))
+        return Rates(*(getattr(self.world.rates, f)[step] for f in Rates.__slots__))
 
     def _setting(self, episode: Episode, rates: Rates) -> Setting:
         upper = rates.energy + rates.network + rates.tax - rates.local_network - rates.local_tax
@@ -180,10 +179,12 @@ class Core:
     def _meters(self, fill_kw: Array, state: State, now: Array) -> Meters:
         world, xp = self.world, namespace(fill_kw)
         blocks = [
-            k.meters(fill_kw[:, s], _columns(state.view, s), d, p, world.series, now)
-            for k, s, d, p in zip(world.kinds, world.slices, state.devices, state.episode.params, strict=True)
+            k.meters(fill_kw[:, s], v, d, p, world.series, now)
+            for k, s, v, d, p in zip(
+                world.kinds, world.slices, state.views, state.devices, state.episode.params, strict=True
+            )
         ]
-        return Meters(*(xp.concat([getattr(b, f.name) for b in blocks], axis=1) for f in fields(Meters)))
+        return Meters(*(xp.concat([getattr(b, f) for b in blocks], axis=1) for f in Meters.__slots__))
 
     def _carry(self, wanted: Meters) -> Any:
         xp, at_bus = namespace(wanted.pv_kw), self.world.bus_of_meter
@@ -205,9 +206,9 @@ class Core:
     def _move(self, allowed: Meters, state: State) -> list[Moved]:
         world = self.world
         return [
-            k.move(_columns(allowed, m), _columns(state.view, s), d, p, world.series, state.t)
-            for k, m, s, d, p in zip(
-                world.kinds, world.meter_slices, world.slices, state.devices, state.episode.params, strict=True
+            k.move(_columns(allowed, m), v, d, p, world.series, state.t)
+            for k, m, v, d, p in zip(
+                world.kinds, world.meter_slices, state.views, state.devices, state.episode.params, strict=True
             )
         ]
 
@@ -256,7 +257,8 @@ class Core:
         return span / (until - t[:, None])
 
     def _next(
-        self, state: State, t: Array, devices: tuple[Any, ...], view: View, mean_price: Array, happened: Transition,
+        self, state: State, t: Array, devices: tuple[Any, ...], views: tuple[View, ...], view: View, mean_price: Array,
+        happened: Transition,
         n_clipped: Array,
     ) -> State:  # fmt: skip
         xp, step_h = namespace(view.firm_kw), self.scenario.step_h
@@ -267,6 +269,7 @@ class Core:
             t=t,
             episode=state.episode,
             devices=devices,
+            views=views,
             view=view,
             mean_price_cur_per_kwh=mean_price,
             price_ucur_per_kwh=happened.clearing.price_ucur_per_kwh[:, 0],

@@ -108,7 +108,7 @@ class Scenario:
     def __post_init__(self) -> None:
         if self.step_min not in (5, 15, 30, 60):
             raise ValueError(f"step_min: expected 5, 15, 30 or 60, got {self.step_min}")
-        if not 0 < self.hours <= 24 or (self.hours * 60) % self.step_min:
+        if not 0 < self.hours <= 24 or abs(self.hours * 60 / self.step_min - self.n_steps) > 1e-6:
             raise ValueError(f"hours: expected up to 24 in whole steps of {self.step_min} min, got {self.hours}")
         if self.constraint not in ("none", "curtail"):
             raise ValueError(f"constraint: expected none or curtail, got {self.constraint!r}")

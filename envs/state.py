@@ -35,7 +35,8 @@ class State:
     t: Array  # [n_envs] int64, steps since the episode began
     episode: Episode
     devices: tuple[Any, ...]  # one frozen dataclass a kind
-    view: View  # [n_envs, n_agents] the devices before the next interval
+    views: tuple[View, ...]  # the devices before the next interval, [n_envs, n_kind] each
+    view: View  # the same side by side, [n_envs, n_agents]
     mean_price_cur_per_kwh: Array  # [n_envs, n_agents] retail, until departure or the end
     price_ucur_per_kwh: Array  # [n_envs] last local price (a quote where nothing traded)
     traded_frac: Array  # [n_envs] share of the last filled demand that neighbours served

@@ -11,7 +11,7 @@ from gridbazaar.agents.policy import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import load_scenario
 from gridbazaar.experiments.evaluate import Evaluation, evaluate
-from gridbazaar.experiments.files import check_folder, new_folder, write_json, write_text
+from gridbazaar.experiments.files import new_folder, write_json, write_text
 from gridbazaar.experiments.play import Played, play
 from gridbazaar.experiments.train import TrainConfig, read_curve, train
 
@@ -77,7 +77,6 @@ def run_demo(
         scenario=scenario, overrides=overrides, steps=steps or _NO_STEP_LIMIT, max_minutes=minutes, seed=seed,
         **(training or {}),
     )  # fmt: skip
-    check_folder(Path(out), force=force)
     Core(load_scenario(scenario, **overrides))  # a mistake leaves an earlier demonstration alone
     folder = new_folder(Path(out), force=force)
     run = train(config, folder / "run", report=report_training)

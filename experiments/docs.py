@@ -23,7 +23,6 @@ _UNITS = (
     ("cur_per_kwh", "currency/kWh"),
     ("cur_per_day", "currency/day"),
     ("kwh_per_day", "kWh/day"),
-    ("kw_per_home", "kW/home"),
     ("hours", "h"),
     ("scale_cur", "currency"),
     ("per_h", "1/h"),

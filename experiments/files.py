@@ -20,7 +20,7 @@ _PACKAGES = ("gridbazaar", "numpy", "scipy", "pandas", "pettingzoo", "gymnasium"
 
 
 # What a folder of ours holds from its beginning; --force replaces no other.
-_MARKS = ("config.json", "run/config.json", "results.json", "compare.json")
+_MARKS = ("config.json", "run/config.json", "results.json", "compare.json", "report.html")
 
 
 def check_folder(folder: Path, *, force: bool = False) -> None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.agents.policy import Community, Foresight, Policy
+from gridbazaar.agents.policy import Foresight, Policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.observe import observe
+from gridbazaar.envs.others import community_of
 from gridbazaar.envs.state import State, Transition
 from gridbazaar.experiments.metrics import Tally
 
@@ -23,11 +24,6 @@ class Played:
     tally: Tally
     transitions: tuple[Transition, ...]  # empty unless asked for
     states: tuple[State, ...]  # before each transition; empty unless asked for
-
-
-def community_of(core: Core) -> Community:
-    """Give what every policy may know of a core's community."""
-    return Community(core.agents, core.scenario.kind_slices, core.scenario.step_h, core.n_steps)
 
 
 def play(

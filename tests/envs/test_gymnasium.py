@@ -226,8 +226,11 @@ def test_disabled_leaves_the_reset_to_the_caller() -> None:
     assert "final_obs" not in infos
     with pytest.raises(ResetNeededError, match=r"rows \[1, 2\] .* reset"):
         vector.step(actions[0])
+    vector.reset(options={"reset_mask": np.array([False, True, False])})
+    with pytest.raises(ResetNeededError, match=r"rows \[2\] .* reset"):
+        vector.step(actions[0])
     _, infos = vector.reset(options={"reset_mask": cut})
-    assert infos["seed"][cut].tolist() == [4, 5]
+    assert infos["seed"][cut].tolist() == [5, 6]
     for action in actions[N_STEPS:]:
         *_, cut, _ = vector.step(action)
     assert cut.tolist() == [True, False, False]

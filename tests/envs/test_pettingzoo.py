@@ -209,8 +209,11 @@ def test_observations_lie_in_their_space_and_belong_to_the_caller() -> None:
     twin.reset(seed=4)
     for action in drawn_actions(96, 6):
         assert all(env.observation_space(a).contains(row) for a, row in observations.items())
+        before = env.state().copy()
         for row in observations.values():
             row[:] = 9.0
+        env.state()[:] = 9.0
+        assert not differences(env.state(), before)
         for info in infos.values():
             info.clear()
         observations, _, _, _, infos = given = env.step(named(env.agents, action))
@@ -406,6 +409,8 @@ def test_the_picture_grows_with_the_episode() -> None:
     for _ in range(2):
         play(env, drawn_actions(20, 6))
         pictures.append(env.render())
+    env.reset()
+    assert not differences(env.render(), pictures[0])
     assert all(isinstance(p, np.ndarray) and p.shape == (360, 480, 3) and p.dtype == np.uint8 for p in pictures)
     assert differences(pictures[0], pictures[1])
     assert differences(pictures[1], pictures[2])

@@ -29,12 +29,6 @@ def found() -> Evaluation:
     return evaluate("street", POLICIES, seeds=3, hours=8.0)
 
 
-@pytest.fixture(scope="module")
-def played() -> Played:
-    core = Core(load_scenario("street", **{"connection.import_over_load": 0.7}))
-    return play(core, load_policy("self_consumption"), [4], keep=True)
-
-
 def test_the_interval_of_a_constant_is_the_constant() -> None:
     found = mean_interval(np.full(7, 2.5))
     assert (found.mean, found.low, found.high) == (2.5, 2.5, 2.5)
@@ -222,18 +216,36 @@ def by_hand(played: Played) -> dict[str, float]:
     }
 
 
-def test_figures_are_what_the_transitions_add_up_to(played: Played) -> None:
+WORLDS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "a full connection": (
+        {"connection.import_over_load": 0.7},
+        ("bill_cur", "wear_cur", "left_cur", "traded_share", "export_kwh", "over_cap_kwh", "loss_kwh", "carbon_kg"),
+    ),
+    "weak wires": ({"prosumer.load_scale": 60.0, "constraint": "none"}, ("violation_pu_min",)),
+    "too much sun": ({"prosumer.pv_kwp": 80.0, "constraint": "curtail"}, ("curtailed_kwh",)),
+    "cars without a guarantee": ({"ev.guarantee": False, "ev.count": 3}, ("unserved_kwh",)),
+}
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_figures_are_what_the_transitions_add_up_to(world: str) -> None:
+    overrides, told = WORLDS[world]
+    policy = "random" if "cars" in world else "self_consumption"
+    played = play(Core(load_scenario("street", **overrides)), load_policy(policy), [4], keep=True)
     expected, came = by_hand(played), played.tally.figures()
     assert list(came) == list(COMMUNITY_FIGURES)
     for name, value in expected.items():
         assert came[name][0] == pytest.approx(value, rel=1e-9, abs=1e-9), name
-    told = ("bill_cur", "wear_cur", "left_cur", "traded_share", "export_kwh", "over_cap_kwh", "loss_kwh", "carbon_kg")
     for name in told:  # a figure that is zero here would show nothing
         assert abs(came[name][0]) > 1e-6, name
 
 
 def test_kinds_and_agents_add_up_to_the_community(found: Evaluation) -> None:
+    idle = found.result("idle")
     for result in found.results:
+        assert result.savings_cur == pytest.approx(idle.scored_cur - result.scored_cur)
+        for kind, cost in result.kind_cost_cur.items():
+            assert result.kind_savings_cur[kind] == pytest.approx(idle.kind_cost_cur[kind] - cost)
         assert sum(result.kind_cost_cur.values()) == pytest.approx(result.figures["cost_cur"])
         assert result.agent_cost_cur.sum(1) == pytest.approx(result.figures["cost_cur"])
 

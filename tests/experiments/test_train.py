@@ -123,6 +123,7 @@ def test_resuming_a_complete_run_changes_nothing(run: Path) -> None:
     before = read_curve(run)
     assert train(TINY, run, resume=True) == run
     assert read_curve(run) == before
+    assert not list((run / "log").glob("from_*"))
     assert checkpoint_steps(run) == 4 * ROLLOUT
 
 
