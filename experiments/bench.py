@@ -130,8 +130,8 @@ def _core(scenario: Scenario, n_envs: int, n_steps: int, repetitions: int, seed:
 
     play(True)
     found = []
-    for name, look in (("step + observe", True), ("step", False)):
-        rates = [play(look) for _ in range(repetitions)]
+    pairs = [(play(True), play(False)) for _ in range(repetitions)]  # in turns, so that both meet the same load
+    for name, rates in zip(("step + observe", "step"), map(list, zip(*pairs, strict=True)), strict=True):
         label = f"{name}, {n_envs} x {core.n_agents} agents"
         found.append(_speed(label, "env-steps/s", rates))
         found.append(_speed(label, "agent-steps/s", [core.n_agents * rate for rate in rates]))

@@ -398,7 +398,7 @@ def scores(found: Mapping[str, Interval]) -> Figure:
         axes.hlines(row, score.low, score.high, color=INK, linewidth=1.4)
         axes.vlines([score.low, score.high], row - 0.12, row + 0.12, color=INK, linewidth=1.4)
         if score.low < least:
-            axes.plot([least], [row], "<", color=INK, markersize=5, clip_on=False)
+            axes.plot([least + 2], [row], "<", color=INK, markersize=5)
         text = f"{score.mean:.1f}  [{score.low:.1f}, {score.high:.1f}]".replace("-", "\N{MINUS SIGN}")
         axes.annotate(text, (103, row), va="center", fontsize=9)
     axes.axvline(0, color=INK, linewidth=0.9)

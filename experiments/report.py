@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FEW_SEEDS = 5  # below so many episodes nothing is said to be clear of zero
+_SHOWN_BELOW = 20.0  # points below idle, and below the learning curve, down to which others are drawn beside it
 _LARGEST_SVG = 400_000  # bytes; a picture that would be larger becomes a PNG
 _METER_KWH = 2e-6  # by how much a meter may differ from what happened behind it: rounding to micro-kWh
 _FLOW_KW = 1e-3  # by how much meters, losses and head may differ: the flow's fixed number of iterations
@@ -289,18 +290,21 @@ def _scored(about: _Subject, row: dict[str, Any]) -> str:
 def _learning(about: _Subject) -> str:
     if not about.curve:
         return ""
-    rules = {p: about.evaluation.result(p).score.mean for p in about.names if not is_learned(p)}
+    others = {p: about.evaluation.result(p).score.mean for p in about.names if not is_learned(p)}
     first, last = about.curve[0], about.curve[-1]
-    best = max(about.curve, key=lambda p: p["score"])
+    best, worst = max(about.curve, key=lambda p: p["score"]), min(about.curve, key=lambda p: p["score"])
+    least = min(0.0, worst["score"]) - _SHOWN_BELOW
+    low = [p for p, score in others.items() if score < least]
     start = f"after {_count(first['steps'])} steps" if first["steps"] else "before training"
     sentence = (
         f"The score on validation episodes goes from {num(first['score'], 1)} {start} to "
         f"{num(last['score'], 1)} after {_count(last['steps'])}; the best point, {num(best['score'], 1)}, is at "
-        f"{_count(best['steps'])}. Dashed lines are the other policies on this report's episodes, so compare roughly."
+        f"{_count(best['steps'])}. Dashed lines are the other policies on this report's episodes, so compare roughly"
+        + (f"; too low to be drawn: {escape(_listed(about.name(p) for p in low))}." if low else ".")
     )
-    figure = plots.learning(about.curve, {p: s for p, s in rules.items() if np.isfinite(s)})
+    drawn = {about.name(p): score for p, score in others.items() if score >= least}
     alt = "Learning curve: " + ", ".join(f"{number(p['score'], 0)} at {_count(p['steps'])}" for p in about.curve)
-    return _section("Learning", _picture("learning", figure, alt, sentence))
+    return _section("Learning", _picture("learning", plots.learning(about.curve, drawn), alt, sentence))
 
 
 # --- one day ---

@@ -223,7 +223,8 @@ def comparison_table(found: Comparison) -> Table:
     for r in found.rows():
         row = [r.tariff, r.policy, r.kind, f"{r.cost_cur.mean:.2f}", f"{r.cost_cur.low:.2f} to {r.cost_cur.high:.2f}"]
         if r.tariff != found.reference:
-            row += [f"{r.more_cur.mean:+.2f}", f"{r.more_cur.low:+.2f} to {r.more_cur.high:+.2f}"]
+            mean, low, high = (f"{round(x, 2) + 0.0:+.2f}" for x in (r.more_cur.mean, r.more_cur.low, r.more_cur.high))
+            row += [mean, f"{low} to {high}"]
         rows.append(row)
     episodes = f"{len(first.seeds)} {first.split} episodes"
     title = f"{first.scenario.name}: {first.scenario.currency} per episode, mean and 95 % interval of {episodes}"

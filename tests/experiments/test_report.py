@@ -195,7 +195,8 @@ def test_the_comparison_with_the_engineered_rule_is_honest(evaluation: Evaluatio
 
 
 def test_few_episodes_are_never_called_clear(evaluation: Evaluation) -> None:
-    few = replace(evaluation, seeds=evaluation.seeds[: report.FEW_SEEDS - 1])
+    dear = replace(evaluation.result("idle"), policy="time_of_use", scored_cur=evaluation.result(RUN).scored_cur + 9)
+    few = replace(evaluation, seeds=evaluation.seeds[: report.FEW_SEEDS - 1], results=(*evaluation.results, dear))
     text = headline(few)
     assert "too few episodes to tell" in text
     assert "It costs" not in text
@@ -230,6 +231,14 @@ def test_several_runs_are_told_apart(evaluation: Evaluation) -> None:
     assert "trained <b>&x scores" in text
     assert "trained y" in text
     assert "Scores of the 2 training runs lie from" in text
+
+
+def test_very_bad_policies_leave_the_learning_curve_readable(evaluation: Evaluation) -> None:
+    bad = replace(evaluation.result("opportunity_cost"), policy="random", score=Interval(-250.0, -300.0, -200.0))
+    text = report._learning(report._subject(replace(evaluation, results=(*evaluation.results, bad)), {}, CURVE))
+    assert "too low to be drawn: random." in Reader(text).text
+    assert "250" not in text
+    assert "opportunity_cost" in text
 
 
 def test_balances_hold_and_are_shown(page: str, days: dict[str, Played]) -> None:
