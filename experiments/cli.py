@@ -142,7 +142,7 @@ def train(
     algo: Annotated[str | None, typer.Option(help="ppo.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Agent-steps; 4000000 unless given.")] = None,
     minutes: Annotated[float | None, typer.Option(help="End earlier, after so many minutes.")] = None,
-    n_envs: Annotated[int | None, typer.Option("--n-envs", min=1, help="Communities at once; 16 unless given.")] = None,
+    n_envs: Annotated[int | None, typer.Option("--n-envs", min=1, help="Communities at once; 32 unless given.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the training; 0 unless given.")] = None,
     settings: Settings = None,
     data: Data = None,
