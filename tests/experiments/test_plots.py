@@ -112,7 +112,7 @@ def test_the_same_data_give_the_same_picture(name: str, day: Day) -> None:
 
 def test_drawing_changes_no_setting_and_heeds_none(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = plots.svg(plots.voltages(day))
-    monkeypatch.setitem(rcParams, "font.size", 30.0)
+    monkeypatch.setitem(rcParams, "xtick.labelsize", 30.0)
     before = dict(rcParams)
     assert plots.svg(plots.voltages(day)) == plain
     assert dict(rcParams) == before
@@ -164,7 +164,9 @@ def test_of_many_cars_only_those_that_come_are_drawn(day: Day) -> None:
 
 def test_a_day_without_cars_or_storage_is_drawn(day: Day) -> None:
     none = replace(day, capacity_kwh=np.zeros_like(day.capacity_kwh), kind_slices={"prosumer": slice(0, 6)})
-    assert "<path" in plots.svg(plots.storage(none))
+    figure = plots.storage(none)
+    assert len(figure.axes) == 1
+    assert "<path" in plots.svg(figure)
 
 
 def test_the_worst_bus_and_an_overload_stand_out(day: Day) -> None:
