@@ -11,7 +11,7 @@ import pkgutil
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,49 +111,62 @@ class Kind(Protocol):
 
     def draw(self, config: Any, draw: Draw) -> Any:
         """Draw the parameters of each episode; NumPy arrays [n_envs, n_kind, ...]."""
+        ...
 
     def scale(self, params: Any, factor: Array) -> Any:
         """Resize stationary storage by [n_envs, 1]; kinds without any give ``params`` back."""
+        ...
 
     def start(self, params: Any) -> Any:
         """Give the device state at the beginning of an episode."""
+        ...
 
     def view(self, device: Any, params: Any, series: Series, step: Array, t: Array) -> View:
         """Look at the devices before the interval ``step`` of the bank, ``t`` of the episode ([n_envs] both)."""
+        ...
 
     def plan(self, action: Array, view: View) -> Plan:
         """Turn actions [n_envs, n_kind, 2] into what the agents want."""
+        ...
 
     def meters(self, fill_kw: Array, view: View, device: Any, params: Any, series: Series, step: Array) -> Meters:
         """Give the power at each meter when the flexible part was filled with ``fill_kw`` [n_envs, n_kind]."""
+        ...
 
     def move(self, meters: Meters, view: View, device: Any, params: Any, series: Series, t: Array) -> Moved:
         """Move the energy that the wires allow; once, here."""
+        ...
 
     def outlook_kw(self, params: Any, series: Series, step: Array) -> tuple[Array, Array] | None:
         """Give must-serve load and PV expected a day ahead, [n_envs, n_kind] each; None: never any."""
+        ...
 
     def storage(self, params: Any) -> Storage:
         """Give the parameters of the kind's storage, [n_envs, n_kind(, n_devices)]."""
+        ...
 
     def stay(self, params: Any, n_steps: int) -> tuple[Array, Array, Array] | None:
         """Give first step plugged in, first step away and energy required then; None: always there."""
+        ...
 
     def storage_kwh(self, params: Any) -> Array:
         """Give the stationary storage of the kind, [n_envs]."""
+        ...
 
     def rent_cur_per_day(self, params: Any) -> Array | None:
         """Give the rent that the kind owes for the device at each of its meters, [n_envs, n_meters]; None: none."""
+        ...
 
     def n_meters(self, config: Any) -> int:
         """Meters of all agents of the kind; a multiple of its count, an agent's meters side by side."""
+        ...
 
 
 @lru_cache(maxsize=1)
 def kinds() -> dict[str, Kind]:
     """Give all kinds by name, found by listing the folder."""
     names = sorted(m.name for m in pkgutil.iter_modules(gridbazaar.agents.kinds.__path__))
-    return {n: import_module(f"gridbazaar.agents.kinds.{n}") for n in names}
+    return {n: cast(Kind, import_module(f"gridbazaar.agents.kinds.{n}")) for n in names}
 
 
 def scaled_plan(action: Array, view: View) -> Plan:

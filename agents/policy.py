@@ -86,9 +86,11 @@ class Policy(Protocol):
 
     def start(self, community: Community, rng: np.random.Generator, episode: Foresight | None = None) -> Any:
         """Begin an episode; give the first memory."""
+        ...
 
     def act(self, observation: Observation, memory: Any) -> tuple[Array, Any]:
         """Give actions [n_envs, n_agents, 2] in [-1, 1] and the next memory."""
+        ...
 
 
 def list_policies() -> list[str]:

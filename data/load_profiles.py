@@ -82,7 +82,7 @@ def make_loads(master: int, first_day: np.datetime64, n_days: int, n_homes: int,
         noise[home] = rng.standard_normal(n_steps)
 
     noise[:, 1:] *= np.sqrt(1 - _SLOT_PHI**2)
-    wander: Floats = lfilter([1.0], [1.0, -_SLOT_PHI], noise, axis=1)
+    wander: Floats = np.asarray(lfilter([1.0], [1.0, -_SLOT_PHI], noise, axis=1))
     wander *= np.sqrt(1 - _COMMON_SHARE)
     wander += np.sqrt(_COMMON_SHARE) * _common(master, n_steps)
     wander *= _SLOT_SIGMA
@@ -130,7 +130,7 @@ def _day_factors(rng: np.random.Generator, n_days: int) -> Floats:
 
     drawn = rng.standard_normal(n_days)
     drawn[1:] *= np.sqrt(1 - _DAY_PHI**2)
-    factors: Floats = np.exp(_DAY_SIGMA * lfilter([1.0], [1.0, -_DAY_PHI], drawn) - _DAY_SIGMA**2 / 2)
+    factors: Floats = np.exp(_DAY_SIGMA * np.asarray(lfilter([1.0], [1.0, -_DAY_PHI], drawn)) - _DAY_SIGMA**2 / 2)
     return factors
 
 

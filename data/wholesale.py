@@ -86,5 +86,5 @@ def _autoregression(drawn: Floats, phi: float) -> Floats:
 
     scaled = drawn * np.sqrt(1 - phi**2)
     scaled[0] = drawn[0]
-    series: Floats = lfilter([1.0], [1.0, -phi], scaled)
+    series: Floats = np.asarray(lfilter([1.0], [1.0, -phi], scaled))
     return series

@@ -95,21 +95,20 @@ def observe(core: Core, state: State, out: Array | None = None, *, forecasts: bo
     """
     view = state.view
     xp = namespace(view.firm_kw)
-    if out is None:
-        shape = (core.n_envs, core.n_agents, len(feature_columns()))
-        out = xp.zeros(shape, view.firm_kw, dtype=xp.float32)
+    shape = (core.n_envs, core.n_agents, len(feature_columns()))
+    features = xp.zeros(shape, view.firm_kw, dtype=xp.float32) if out is None else out
     n, own = len(COMMON), _own(core, state, xp)
     common = xp.clip(xp.stack(_common(core, state, xp), axis=1), -BOUND, BOUND)
     flags = _flags(core, xp, view.firm_kw)
     for first in range(0, core.n_envs, _CHUNK_ROWS):  # so that the rows being written stay in the cache
         rows = slice(first, first + _CHUNK_ROWS)
-        part = out[rows]
+        part = features[rows]
         part[:, :, :n] = common[rows, None, :]
         for j, column in enumerate(own):
             part[:, :, n + j] = column[rows]
         part[:, :, n + len(OWN) :] = flags
     mask = view.is_active & ((view.high_kw > 0) | (view.low_kw < 0))
-    return Observation(out, mask, view, look_ahead(core, state) if forecasts else None)
+    return Observation(features, mask, view, look_ahead(core, state) if forecasts else None)
 
 
 def _common(core: Core, state: State, xp: Any) -> list[Array]:

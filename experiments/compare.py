@@ -117,7 +117,10 @@ def compare(
     worlds = {tariff: load_scenario(scenario, tariff=tariff, **overrides) for tariff in chosen}
 
     def told(tariff: str) -> Callable[[str, int, int], None] | None:
-        return None if tick is None else lambda name, done, total: tick(f"{tariff}: {name}", done, total)
+        if tick is None:
+            return None
+        report = tick
+        return lambda name, done, total: report(f"{tariff}: {name}", done, total)
 
     return Comparison(
         {t: evaluate(world, policies, seeds=seeds, split=split, tick=told(t)) for t, world in worlds.items()}

@@ -26,7 +26,7 @@ class OwnersRolloutBuffer(RolloutBuffer):
         assert self.full
         if not self.generator_ready:
             for name in ("observations", "actions", "values", "log_probs", "advantages", "returns"):
-                self.__dict__[name] = self.swap_and_flatten(self.__dict__[name])
+                setattr(self, name, self.swap_and_flatten(getattr(self, name)))
             self.generator_ready = True
         owned = np.flatnonzero(self.observations[:, _CAPACITY] > 0)
         if not len(owned):  # then every row teaches the same: nothing

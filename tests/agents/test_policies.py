@@ -122,7 +122,7 @@ def test_encode_is_the_inverse_of_the_plan() -> None:
     state = core.reset(2)
     rng = np.random.default_rng(0)
     for _ in range(20):
-        wish = rng.uniform(state.view.low_kw, state.view.high_kw)
+        wish: Any = rng.uniform(state.view.low_kw, state.view.high_kw)
         wish = np.where(np.abs(wish) < state.view.min_kw, 0.0, wish)
         plan = scaled_plan(encode(wish, np.zeros_like(wish), state.view), state.view)
         np.testing.assert_allclose(plan.wish_kw, wish, atol=1e-9)
