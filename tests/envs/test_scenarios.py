@@ -1,0 +1,60 @@
+"""Every scenario in the folder: one day of it, and what the village promises."""
+
+import numpy as np
+import pytest
+
+from gridbazaar.agents.policy import load_policy
+from gridbazaar.envs.core import Core
+from gridbazaar.envs.observe import observe
+from gridbazaar.envs.others import community_of
+from gridbazaar.envs.scenario import list_scenarios
+
+
+@pytest.mark.parametrize("name", list_scenarios())
+def test_a_day_of_every_scenario_adds_up(name: str) -> None:
+    core = Core(name, 1)
+    state, policy = core.reset(1), load_policy("self_consumption")
+    memory = policy.start(community_of(core), np.random.default_rng(0))
+    lowest, loads = 1.0, 0.0
+    for _ in range(core.n_steps):
+        action, memory = policy.act(observe(core, state), memory)
+        state, happened = core.step(state, action)
+        assert (happened.bill.ucur.sum(axis=2) == 0).all()
+        assert happened.flow.converged.all()
+        lowest, loads = min(lowest, happened.flow.voltage_pu.min()), loads + happened.load_kwh.sum()
+    assert happened.truncated.all()
+    assert loads > 0
+    assert 0.85 < lowest < 1.0
+
+
+def test_the_village_is_what_it_says() -> None:
+    """24 agents of four kinds, storage near 40 % of the daily load, another world for every seed."""
+    core = Core("village", 200)
+    scenario, episode = core.scenario, core.reset(0).episode
+    assert core.n_agents == 24
+    assert set(scenario.agents) == {"prosumer", "battery", "ev", "vpp"}
+    assert core.n_steps == 96
+    assert 25 <= core.world.grid.n_buses <= 35
+    homes = episode.params[0]
+    daily_kwh = (core.world.bank.load_kw.mean(1)[homes.home] * homes.load_scale).sum(1) * 24
+    stored_kwh = sum(k.storage_kwh(p) for k, p in zip(core.world.kinds, episode.params, strict=True))
+    share = stored_kwh / daily_kwh
+    assert np.mean(share) == pytest.approx(0.4, abs=0.02)
+    assert share.min() < 0.28
+    assert share.max() > 0.52
+    assert len(np.unique(episode.import_cap_kw)) == 200
+    assert len(np.unique((homes.pv_kwp > 0).sum(1))) > 4
+    assert len(np.unique(episode.start)) > 60
+
+
+def test_the_villages_connection_binds() -> None:
+    """Cars that charge on arrival meet the limit on most days, so it is worth planning for."""
+    core = Core("village", 40)
+    state, policy = core.reset(0), load_policy("idle")
+    memory = policy.start(community_of(core), np.random.default_rng(0))
+    over = np.zeros(40)
+    for _ in range(core.n_steps):
+        action, memory = policy.act(observe(core, state), memory)
+        state, happened = core.step(state, action)
+        over += happened.clearing.over_cap_ukwh / 1e6
+    assert (over > 0.5).mean() > 0.6
