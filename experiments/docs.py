@@ -246,6 +246,19 @@ def main() -> None:
         sys.exit("the docs are written into a checkout; this is an installed package")
     for name, text in generated().items():
         (folder / name).write_text(text, encoding="utf-8")
+    (folder / "village.png").write_bytes(village_png())
+
+
+def village_png() -> bytes:
+    """Draw the README's picture: prices, trade and import of the village's first test day under the engineered rule."""
+    from gridbazaar.agents.policy import load_policy
+    from gridbazaar.envs.core import Core
+    from gridbazaar.experiments import plots
+    from gridbazaar.experiments.play import play
+
+    core = Core("village")
+    day = plots.day_of(play(core, load_policy("opportunity_cost"), [0], split="test", keep=True))
+    return plots.png(plots.prices(day, core.scenario.currency))
 
 
 def generated() -> dict[str, str]:
