@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gridbazaar.envs.scenario import load_scenario
 from gridbazaar.experiments.evaluate import evaluate
 
 
@@ -14,7 +15,9 @@ def test_rules_and_optimum_play_on_real_homes() -> None:
     if not datasets:
         pytest.skip("GRIDBAZAAR_DATASETS is not set; it names the folder that holds citylearn2022")
     found = evaluate(
-        "village", ["self_consumption", "optimum"], seeds=3, **{"data.path": str(Path(datasets) / "citylearn2022")}
+        load_scenario("village", **{"data.path": str(Path(datasets) / "citylearn2022")}),
+        ["self_consumption", "optimum"],
+        seeds=3,
     )
     scores = {r.policy: r.score.mean for r in found.results}
     assert scores["idle"] == 0
