@@ -8,9 +8,10 @@ import numpy as np
 
 from gridbazaar.agents.kind import EAGERNESS, POWER, Draw, Meters, Moved, Range, Series, check_range, scaled_plan
 from gridbazaar.agents.plan import Plan, View
-from gridbazaar.agents.storage import Storage, limits_kw, move_kwh
+from gridbazaar.agents.stationary import Batteries, check_battery, moves_of, storage_of, view_of
+from gridbazaar.agents.storage import Storage
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
+from gridbazaar.data.units import to_micro
 
 ACTIONS = (POWER, EAGERNESS)
 IS_BRP = False
@@ -28,7 +29,7 @@ class Config:
     pv_kwp: Range = (3.0, 9.0)
     battery_share: Range = (0.3, 0.7)  # of homes that have a battery
     battery_kwh: Range = (5.0, 10.0)  # usable; resized where the scenario sets a storage share
-    battery_h: float = 2.0  # usable energy over rated power
+    duration_h: float = 2.0  # usable energy over rated power
     start_frac: Range = (0.1, 0.5)
     eta_ch: float = 0.95
     eta_dis: float = 0.95
@@ -45,11 +46,7 @@ class Config:
         check_range("prosumer", "battery_share", self.battery_share, 0.0, 1.0)
         check_range("prosumer", "battery_kwh", self.battery_kwh, 0.0)
         check_range("prosumer", "start_frac", self.start_frac, 0.0, 1.0)
-        for name in ("eta_ch", "eta_dis"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"prosumer.{name}: expected a number in (0, 1], got {getattr(self, name)}")
-        if self.battery_h <= 0:
-            raise ValueError(f"prosumer.battery_h: expected a positive number of hours, got {self.battery_h}")
+        check_battery("prosumer", self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +58,6 @@ class Params:
     capacity_kwh: Array  # [n_envs, n_kind], 0 without a battery
     start_frac: Array  # [n_envs, n_kind]
     config: Config
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    energy_kwh: Array  # [n_envs, n_kind]
 
 
 def draw(config: Config, draw: Draw) -> Params:
@@ -90,38 +82,25 @@ def scale(params: Params, factor: Array) -> Params:
 
 
 def storage(params: Params) -> Storage:
-    config = params.config
-    power_kw = params.capacity_kwh / config.battery_h
-    return Storage(0.0, params.capacity_kwh, power_kw, power_kw, config.eta_ch, config.eta_dis, config.loss_per_h)
+    return storage_of(params.capacity_kwh, params.config)
 
 
-def start(params: Params) -> Device:
-    return Device(params.capacity_kwh * params.start_frac)
+def start(params: Params) -> Batteries:
+    return Batteries(params.capacity_kwh * params.start_frac)
 
 
-def view(device: Device, params: Params, series: Series, step: Array, t: Array) -> View:
-    xp = namespace(device.energy_kwh)
-    config, rows = params.config, step[:, None]
+def view(device: Batteries, params: Params, series: Series, step: Array, t: Array) -> View:
+    rows = step[:, None]
     load_kw = series.load_next_kw[params.home, rows] * params.load_scale
     firm_kw = load_kw - series.pv_next_kw_per_kwp[params.roof, rows] * params.pv_kwp
-    low_kw, high_kw = limits_kw(device.energy_kwh, storage(params), series.step_h)
-    zero, has = xp.zeros_like(firm_kw), params.capacity_kwh > 0
-    return View(
-        firm_kw=firm_kw, low_kw=low_kw, high_kw=high_kw,
-        stored_kwh=device.energy_kwh, room_kwh=params.capacity_kwh - device.energy_kwh,
-        capacity_kwh=params.capacity_kwh, power_kw=params.capacity_kwh / config.battery_h, min_kw=zero,
-        eta_ch=zero + config.eta_ch, eta_dis=zero + config.eta_dis,
-        wear_cur_per_kwh=zero + config.wear_cur_per_kwh, need_kwh=zero,
-        left_h=zero + ((series.n_steps - t) * series.step_h)[:, None],
-        is_stationary=has, has_device=has, is_active=has,
-    )  # fmt: skip
+    return view_of(firm_kw, device, storage(params), params.config, series, t)
 
 
 def plan(action: Array, view: View) -> Plan:
     return scaled_plan(action, view)
 
 
-def meters(fill_kw: Array, view: View, device: Device, params: Params, series: Series, step: Array) -> Meters:
+def meters(fill_kw: Array, view: View, device: Batteries, params: Params, series: Series, step: Array) -> Meters:
     xp = namespace(fill_kw)
     rows = step[:, None]
     load_kw = series.load_kw[params.home, rows] * params.load_scale
@@ -132,20 +111,17 @@ def meters(fill_kw: Array, view: View, device: Device, params: Params, series: S
     return Meters(load_kw, pv_kw, fill_kw)
 
 
-def move(meters: Meters, view: View, device: Device, params: Params, series: Series, t: Array) -> Moved:
-    xp = namespace(meters.device_kw)
-    flexible_ukwh = to_micro_towards_zero(meters.device_kw * series.step_h)
-    drawn_kwh = from_micro(flexible_ukwh)
-    after_kwh, loss_kwh = move_kwh(device.energy_kwh, drawn_kwh / series.step_h, storage(params), series.step_h)
+def move(meters: Meters, view: View, device: Batteries, params: Params, series: Series, t: Array) -> Moved:
+    moves = moves_of(meters, device, storage(params), series)
     return Moved(
-        device=Device(after_kwh),
+        device=moves.device,
         firm_ukwh=to_micro((meters.fixed_kw - meters.pv_kw) * series.step_h),
-        flexible_ukwh=flexible_ukwh,
+        flexible_ukwh=moves.flexible_ukwh,
         load_kwh=meters.fixed_kw * series.step_h,
         pv_kwh=meters.pv_kw * series.step_h,
-        loss_kwh=loss_kwh,
-        released_kwh=xp.maximum(-drawn_kwh, 0.0),
-        unserved_kwh=xp.zeros_like(drawn_kwh),
+        loss_kwh=moves.loss_kwh,
+        released_kwh=moves.released_kwh,
+        unserved_kwh=namespace(moves.loss_kwh).zeros_like(moves.loss_kwh),
     )
 
 

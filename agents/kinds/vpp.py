@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 from gridbazaar.agents.kind import EAGERNESS, POWER, Draw, Meters, Moved, Range, Series, check_range, scaled_plan
 from gridbazaar.agents.plan import Plan, View
-from gridbazaar.agents.storage import Storage, limits_kw, move_kwh
+from gridbazaar.agents.stationary import Batteries, check_battery, moves_of, storage_of, view_of
+from gridbazaar.agents.storage import Storage, limits_kw
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.units import from_micro, to_micro_towards_zero
 
 ACTIONS = (POWER, EAGERNESS)
 IS_BRP = True
@@ -40,11 +40,7 @@ class Config:
             raise ValueError(f"vpp: expected count >= 0 and devices >= 1, got {self.count} and {self.devices}")
         check_range("vpp", "capacity_kwh", self.capacity_kwh, 0.0)
         check_range("vpp", "start_frac", self.start_frac, 0.0, 1.0)
-        for name in ("eta_ch", "eta_dis"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"vpp.{name}: expected a number in (0, 1], got {getattr(self, name)}")
-        if self.duration_h <= 0:
-            raise ValueError(f"vpp.duration_h: expected a positive number of hours, got {self.duration_h}")
+        check_battery("vpp", self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +48,6 @@ class Params:
     capacity_kwh: Array  # [n_envs, n_kind, n_devices]
     start_frac: Array  # [n_envs, n_kind, n_devices]
     config: Config
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    energy_kwh: Array  # [n_envs, n_kind, n_devices]
 
 
 def draw(config: Config, draw: Draw) -> Params:
@@ -73,37 +64,22 @@ def scale(params: Params, factor: Array) -> Params:
 
 
 def storage(params: Params) -> Storage:
-    config = params.config
-    power_kw = params.capacity_kwh / config.duration_h
-    return Storage(0.0, params.capacity_kwh, power_kw, power_kw, config.eta_ch, config.eta_dis, config.loss_per_h)
+    return storage_of(params.capacity_kwh, params.config)
 
 
-def start(params: Params) -> Device:
-    return Device(params.capacity_kwh * params.start_frac)
+def start(params: Params) -> Batteries:
+    return Batteries(params.capacity_kwh * params.start_frac)
 
 
-def view(device: Device, params: Params, series: Series, step: Array, t: Array) -> View:
-    xp = namespace(device.energy_kwh)
-    config = params.config
-    low_kw, high_kw = limits_kw(device.energy_kwh, storage(params), series.step_h)
-    stored_kwh, capacity_kwh = xp.sum(device.energy_kwh, axis=2), xp.sum(params.capacity_kwh, axis=2)
-    zero, has = xp.zeros_like(stored_kwh), capacity_kwh > 0
-    return View(
-        firm_kw=zero, low_kw=xp.sum(low_kw, axis=2), high_kw=xp.sum(high_kw, axis=2),
-        stored_kwh=stored_kwh, room_kwh=capacity_kwh - stored_kwh,
-        capacity_kwh=capacity_kwh, power_kw=capacity_kwh / config.duration_h, min_kw=zero,
-        eta_ch=zero + config.eta_ch, eta_dis=zero + config.eta_dis,
-        wear_cur_per_kwh=zero + config.wear_cur_per_kwh, need_kwh=zero,
-        left_h=zero + ((series.n_steps - t) * series.step_h)[:, None],
-        is_stationary=has, has_device=has, is_active=has,
-    )  # fmt: skip
+def view(device: Batteries, params: Params, series: Series, step: Array, t: Array) -> View:
+    return view_of(None, device, storage(params), params.config, series, t)
 
 
 def plan(action: Array, view: View) -> Plan:
     return scaled_plan(action, view)
 
 
-def meters(fill_kw: Array, view: View, device: Device, params: Params, series: Series, step: Array) -> Meters:
+def meters(fill_kw: Array, view: View, device: Batteries, params: Params, series: Series, step: Array) -> Meters:
     """Share the filled power over the devices in proportion to headroom; no device passes its own limit."""
     xp = namespace(fill_kw)
     low_kw, high_kw = limits_kw(device.energy_kwh, storage(params), series.step_h)
@@ -114,22 +90,18 @@ def meters(fill_kw: Array, view: View, device: Device, params: Params, series: S
     return Meters(zero, zero, device_kw)
 
 
-def move(meters: Meters, view: View, device: Device, params: Params, series: Series, t: Array) -> Moved:
-    xp = namespace(meters.device_kw)
-    shape = device.energy_kwh.shape
-    drawn_ukwh = to_micro_towards_zero(meters.device_kw * series.step_h).reshape(shape)
-    drawn_kwh = from_micro(drawn_ukwh)
-    after_kwh, loss_kwh = move_kwh(device.energy_kwh, drawn_kwh / series.step_h, storage(params), series.step_h)
-    flexible_ukwh = xp.sum(drawn_ukwh, axis=2)
-    zero = xp.zeros_like(view.firm_kw)
+def move(meters: Meters, view: View, device: Batteries, params: Params, series: Series, t: Array) -> Moved:
+    moves = moves_of(meters, device, storage(params), series)
+    xp = namespace(moves.loss_kwh)
+    zero = xp.zeros_like(moves.loss_kwh)
     return Moved(
-        device=Device(after_kwh),
-        firm_ukwh=xp.zeros_like(flexible_ukwh),
-        flexible_ukwh=flexible_ukwh,
+        device=moves.device,
+        firm_ukwh=xp.zeros_like(moves.flexible_ukwh),
+        flexible_ukwh=moves.flexible_ukwh,
         load_kwh=zero,
         pv_kwh=zero,
-        loss_kwh=xp.sum(loss_kwh, axis=2),
-        released_kwh=xp.sum(xp.maximum(-drawn_kwh, 0.0), axis=2),
+        loss_kwh=moves.loss_kwh,
+        released_kwh=moves.released_kwh,
         unserved_kwh=zero,
     )
 

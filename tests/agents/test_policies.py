@@ -87,7 +87,7 @@ def one_home(monkeypatch: pytest.MonkeyPatch, load_kw: float, pv_kw: float) -> C
             "local_network_cur_per_kwh": 0.0, "export_cur_per_kwh": 0.08,
         },
         prosumer={
-            "count": 1, "pv_kwp": 1.0, "battery_share": 1.0, "battery_kwh": 10.0, "battery_h": 2.0, "start_frac": 0.0,
+            "count": 1, "pv_kwp": 1.0, "battery_share": 1.0, "battery_kwh": 10.0, "duration_h": 2.0, "start_frac": 0.0,
             "loss_per_h": 0.0, "wear_cur_per_kwh": 0.0,
         },
         battery={"count": 0}, ev={"count": 0}, vpp={"count": 0},
