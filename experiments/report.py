@@ -5,16 +5,13 @@ Pictures are SVG inside the page, so that they follow the reader's light or dark
 
 from __future__ import annotations
 
-import base64
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from html import escape
 from itertools import pairwise
 from pathlib import Path
-from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +20,17 @@ from gridbazaar.envs.scenario import Scenario
 from gridbazaar.experiments import plots
 from gridbazaar.experiments.evaluate import Evaluation
 from gridbazaar.experiments.files import check_folder, versions, write_text
+from gridbazaar.experiments.page import (
+    PAGE,
+    clock_text,
+    count_text,
+    listed,
+    picture,
+    plural,
+    section,
+    seeds_text,
+    split_words,
+)
 from gridbazaar.experiments.play import Played
 from gridbazaar.experiments.plots import Day, day_of
 from gridbazaar.experiments.statistics import Interval, mean_interval
@@ -31,12 +39,8 @@ from gridbazaar.experiments.table import html_number as num
 from gridbazaar.experiments.table import html_span as ends
 from gridbazaar.market.settlement import SYSTEM_PARTIES
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 FEW_SEEDS = 5  # below so many episodes nothing is said to be clear of zero
 _SHOWN_BELOW = 20.0  # points below idle, and below the learning curve, down to which others are drawn beside it
-_LARGEST_SVG = 400_000  # bytes; a picture that would be larger becomes a PNG
 _METER_KWH = 2e-6  # by how much a meter may differ from what happened behind it: rounding to micro-kWh
 _FLOW_KW = 1e-3  # by how much meters, losses and head may differ: the flow's fixed number of iterations
 
@@ -126,7 +130,7 @@ def render(
         _left_out(evaluation.scenario),
     ]
     scenario = evaluation.scenario
-    return _PAGE.substitute(
+    return PAGE.substitute(
         title=escape(title),
         subtitle=escape(f"{scenario.name}: {scenario.title}" if scenario.title else scenario.name),
         light=plots.theme(dark=False),
@@ -152,18 +156,18 @@ def _subject(evaluation: Evaluation, days: Mapping[str, Played], curve: Sequence
 def _headline(about: _Subject, machine: str) -> str:
     evaluation, hero = about.evaluation, about.hero
     result, idle = evaluation.result(hero), evaluation.result("idle")
-    n, split = len(evaluation.seeds), _split_words(evaluation.split)
+    n, split = len(evaluation.seeds), split_words(evaluation.split)
     verdicts = {p: _verdict(_paired(about, p), n) for p in _others(about)}
     rules = [p for p in verdicts if p not in ("idle", "optimum") and not is_learned(p)]
     learned, compared, caveats = [], [], []
     if is_learned(hero) and about.curve:
         last = about.curve[-1]
         learned.append(
-            f"One policy for all agents learned from {_count(last['steps'])} agent-steps in "
+            f"One policy for all agents learned from {count_text(last['steps'])} agent-steps in "
             f"{number(last['seconds'] / 60, 1)} minutes{f' ({escape(machine)})' if machine else ''}."
         )
     learned.append(
-        f"On {n} {split} {_plural(n, 'episode')}, <b>{escape(about.name(hero))}</b> scores "
+        f"On {n} {split} {plural(n, 'episode')}, <b>{escape(about.name(hero))}</b> scores "
         f"<b>{num(result.score.mean, 1)}</b> {ends(result.score, 1)}, where 0 is doing nothing (idle) and 100 the "
         "optimum that knows the whole day in advance."
     )
@@ -171,7 +175,7 @@ def _headline(about: _Subject, machine: str) -> str:
         compared.append(_against_engineered(about))
     for word, what in (("less", "costs less than"), ("more", "costs more than"), ("", "cannot be told apart from")):
         if found := [p for p in rules if verdicts[p] == word and p != "opportunity_cost"]:
-            compared.append(f"It {what} {escape(_listed(about.name(p) for p in found))}.")
+            compared.append(f"It {what} {escape(listed(about.name(p) for p in found))}.")
     if n < FEW_SEEDS:
         caveats.append(f"With fewer than {FEW_SEEDS} episodes no difference is called clear.")
     runs = [p for p in about.names if is_learned(p)]
@@ -280,7 +284,7 @@ def _all_policies(about: _Subject) -> str:
         )
         for part in (shown[:half], shown[half:])
     )
-    return _section("All policies", _picture("scores", figure, alt, sentence), *tables)
+    return section("All policies", picture("scores", figure, alt, sentence), *tables)
 
 
 def _scored(about: _Subject, row: dict[str, Any]) -> str:
@@ -295,16 +299,16 @@ def _learning(about: _Subject) -> str:
     best, worst = max(about.curve, key=lambda p: p["score"]), min(about.curve, key=lambda p: p["score"])
     least = min(0.0, worst["score"]) - _SHOWN_BELOW
     low = [p for p, score in others.items() if score < least]
-    start = f"after {_count(first['steps'])} steps" if first["steps"] else "before training"
+    start = f"after {count_text(first['steps'])} steps" if first["steps"] else "before training"
     sentence = (
         f"The score on validation episodes goes from {num(first['score'], 1)} {start} to "
-        f"{num(last['score'], 1)} after {_count(last['steps'])}; the best point, {num(best['score'], 1)}, is at "
-        f"{_count(best['steps'])}. Dashed lines are the other policies on this report's episodes, so compare roughly"
-        + (f"; too low to be drawn: {escape(_listed(about.name(p) for p in low))}." if low else ".")
+        f"{num(last['score'], 1)} after {count_text(last['steps'])}; the best point, {num(best['score'], 1)}, is at "
+        f"{count_text(best['steps'])}. Dashed lines are the other policies on this report's episodes: compare roughly"
+        + (f"; too low to be drawn: {escape(listed(about.name(p) for p in low))}." if low else ".")
     )
     drawn = {about.name(p): score for p, score in others.items() if score >= least}
-    alt = "Learning curve: " + ", ".join(f"{number(p['score'], 0)} at {_count(p['steps'])}" for p in about.curve)
-    return _section("Learning", _picture("learning", plots.learning(about.curve, drawn), alt, sentence))
+    alt = "Learning curve: " + ", ".join(f"{number(p['score'], 0)} at {count_text(p['steps'])}" for p in about.curve)
+    return section("Learning", picture("learning", plots.learning(about.curve, drawn), alt, sentence))
 
 
 # --- one day ---
@@ -314,11 +318,11 @@ def _one_day(about: _Subject) -> str:
     day, name = about.days[about.shown], escape(about.name(about.shown))
     when = f"{day.date.astype('datetime64[D]').item():%A %d %B %Y}"
     intro = (
-        f"<p>Episode {day.seed} of the {escape(about.evaluation.split)} split, {_clock(day.hour[0])} on {when} to "
-        f"{_clock(day.edges[-1])}, under {name}. Homes use {num(day.step_h * day.load_kw.sum(), 1)} kWh "
+        f"<p>Episode {day.seed} of the {escape(about.evaluation.split)} split, {clock_text(day.hour[0])} on {when} to "
+        f"{clock_text(day.edges[-1])}, under {name}. Homes use {num(day.step_h * day.load_kw.sum(), 1)} kWh "
         f"and their roofs give {num(day.step_h * day.pv_kw.sum(), 1)} kWh.</p>"
     )
-    return _section(
+    return section(
         "One day", intro, _net_power(about), _prices(about, day), _storage(about, day), _voltages(day), _feeder(day)
     )
 
@@ -326,12 +330,12 @@ def _one_day(about: _Subject) -> str:
 def _net_power(about: _Subject) -> str:
     chosen = [p for p in ("idle", "optimum", about.shown) if p in about.days]
     days = {about.name(p): about.days[p] for p in chosen}
-    peaks = _listed(f"{number(max(float(d.root_kw.max()), 0.0), 1)} kW under {n}" for n, d in days.items())
+    peaks = listed(f"{number(max(float(d.root_kw.max()), 0.0), 1)} kW under {n}" for n, d in days.items())
     cap = about.days[about.shown].import_cap_kw
     capped = f"; the connection carries {number(cap, 1)} kW at the tariff" if cap < 1e5 else "; no cap is set"
     sentence = escape(f"The largest import of the day is {peaks}{capped}.")
-    alt = f"Power at the head of the feeder over the day under {_listed(days)}"
-    return _picture("net_power", plots.net_power(days), alt, sentence)
+    alt = f"Power at the head of the feeder over the day under {listed(days)}"
+    return picture("net_power", plots.net_power(days), alt, sentence)
 
 
 def _prices(about: _Subject, day: Day) -> str:
@@ -346,9 +350,9 @@ def _prices(about: _Subject, day: Day) -> str:
             f"{num(float(day.retail_cur_per_kwh.mean()), 3)} and pays {num(float(day.feed_in_cur_per_kwh.mean()), 3)}"
         )
     over = int((day.root_kw > day.import_cap_kw).sum() + (-day.root_kw > day.export_cap_kw).sum())
-    sentence += f". The head of the feeder passes a cap in {over} {_plural(over, 'interval')}."
+    sentence += f". The head of the feeder passes a cap in {over} {plural(over, 'interval')}."
     alt = "Retail, feed-in and local price, energy traded between neighbours, and import and export, over the day"
-    return _picture("prices", plots.prices(day, about.currency), alt, sentence)
+    return picture("prices", plots.prices(day, about.currency), alt, sentence)
 
 
 def _storage(about: _Subject, day: Day) -> str:
@@ -358,8 +362,8 @@ def _storage(about: _Subject, day: Day) -> str:
         if kind != "ev" and capacity > 0:
             full, empty = int(stored.argmax()), int(stored.argmin())
             sentences.append(
-                f"{escape(kind)} is fullest at {_clock(day.hour[full])} ({num(100 * stored[full] / capacity, 0)} %) "
-                f"and emptiest at {_clock(day.hour[empty])} ({num(100 * stored[empty] / capacity, 0)} %)"
+                f"{escape(kind)} is fullest at {clock_text(day.hour[full])} "
+                f"({num(100 * stored[full] / capacity, 0)} %) and emptiest at {clock_text(day.hour[empty])} ({num(100 * stored[empty] / capacity, 0)} %)"
             )
     text = "; ".join(sentences) + "." if sentences else ""
     if "ev" in day.kind_slices:
@@ -370,7 +374,7 @@ def _storage(about: _Subject, day: Day) -> str:
             f"{num(lacked, 2)} kWh at departure."
         )
     alt = "Energy stored over the day by kind, and when cars are plugged in and how full they are"
-    return _picture("storage", plots.storage(day), alt, text[:1].upper() + text[1:])
+    return picture("storage", plots.storage(day), alt, text[:1].upper() + text[1:])
 
 
 def _voltages(day: Day) -> str:
@@ -382,7 +386,7 @@ def _voltages(day: Day) -> str:
         f"{num(limits[1], 2)} pu."
     )
     alt = f"Voltage band of {day.feeder.n_buses} buses over the day; lowest {low:.3f}, highest {high:.3f} per unit"
-    return _picture("voltages", plots.voltages(day), alt, sentence)
+    return picture("voltages", plots.voltages(day), alt, sentence)
 
 
 def _feeder(day: Day) -> str:
@@ -391,13 +395,13 @@ def _feeder(day: Day) -> str:
     worst = int(np.minimum(volts - feeder.v_min_pu, feeder.v_max_pu - volts).argmin())
     fullest = int(loading.argmax())
     sentence = (
-        f"At {_clock(day.hour[step])} a voltage comes nearest to a limit: bus {escape(feeder.buses[worst])} has "
+        f"At {clock_text(day.hour[step])} a voltage comes nearest to a limit: bus {escape(feeder.buses[worst])} has "
         f"{num(float(volts[worst]), 3)} pu. The fullest branch then is the one to {escape(feeder.buses[fullest])}, at "
         f"{num(100 * float(loading[fullest]), 0)} % of its rating; over the day the largest loading is "
         f"{num(100 * float(day.branch_loading.max()), 0)} %."
     )
     alt = f"Feeder {feeder.name} as a tree of {feeder.n_buses} buses, coloured by voltage, branches by loading"
-    return _picture("feeder", plots.feeder_tree(day), alt, sentence)
+    return picture("feeder", plots.feeder_tree(day), alt, sentence)
 
 
 # --- who saved what ---
@@ -419,12 +423,12 @@ def _who_saved(about: _Subject) -> str:
             f"{num(mine[least].mean, 2)} {ends(mine[least], 2)}. "
             "Left of zero a kind is worse off than if all were idle."
         )
-        alt = f"Savings by kind and policy; under {about.name(hero)}: " + _listed(
+        alt = f"Savings by kind and policy; under {about.name(hero)}: " + listed(
             f"{k} {number(i.mean, 2)}" for k, i in mine.items()
         )
-        parts.append(_picture("by_kind", plots.savings_by_kind(saved, about.currency), alt, sentence))
+        parts.append(picture("by_kind", plots.savings_by_kind(saved, about.currency), alt, sentence))
     parts += [_agents(about), _kinds(about)]
-    return _section("Who saved what", *parts)
+    return section("Who saved what", *parts)
 
 
 def _agents(about: _Subject) -> str:
@@ -441,7 +445,7 @@ def _agents(about: _Subject) -> str:
         f"interval clear of zero) and {len(down)} pay more ({clear[1]} clear of zero)."
     )
     alt = f"Savings of each of {n} agents under {about.name(about.hero)}, from most to least, with 95 % intervals"
-    return _picture("by_agent", plots.savings_by_agent(saved, kind_of, about.currency), alt, sentence)
+    return picture("by_agent", plots.savings_by_agent(saved, kind_of, about.currency), alt, sentence)
 
 
 def _kinds(about: _Subject) -> str:
@@ -502,7 +506,7 @@ def _balances(about: _Subject, days: Mapping[str, Played]) -> str:
     n = sum(len(played.transitions) for played in days.values())
     bad = [c for c in checks if not c.holds]
     sentence = (
-        f"<p>Checked in {n} intervals under {escape(_listed(about.name(p) for p in days))}: "
+        f"<p>Checked in {n} intervals under {escape(listed(about.name(p) for p in days))}: "
         + ("<b>all balances hold</b>." if not bad else f"<b>{len(bad)} of {len(checks)} balances do not hold</b>.")
         + " Money and market energy are integers, so their sums are exact.</p>"
     )
@@ -511,7 +515,7 @@ def _balances(about: _Subject, days: Mapping[str, Played]) -> str:
         for c in checks
     ]
     table = html_table(["balance", "largest deviation", "result"], rows, "", narrow=True)
-    return _section("Do energy and money add up?", sentence, table, _money(about, days[about.shown]))
+    return section("Do energy and money add up?", sentence, table, _money(about, days[about.shown]))
 
 
 def _money(about: _Subject, played: Played) -> str:
@@ -534,10 +538,10 @@ def _again(evaluation: Evaluation, command: str, machine: str) -> str:
     rows = [[escape(k), escape(v)] for k, v in versions().items()]
     if machine:
         rows.append(["trained and evaluated on", escape(machine)])
-    return _section(
+    return section(
         "How to reproduce",
         f"<pre>{escape(command)}</pre>",
-        f"<p>Episodes: {_seeds(evaluation.seeds)} of the {escape(evaluation.split)} split; master seed "
+        f"<p>Episodes: {seeds_text(evaluation.seeds)} of the {escape(evaluation.split)} split; master seed "
         f"{evaluation.scenario.seed}. The same versions on the same kind of machine give the same numbers; a trained "
         "policy may differ in the last digits elsewhere.</p>",
         html_table(["software", "version"], rows, "", narrow=True),
@@ -596,120 +600,4 @@ def _left_out(scenario: Scenario) -> str:
         "The optimum knows the future and ignores the wires and the least power of chargers. So part of the gap to it "
         "cannot be closed.",
     ]
-    return _section("What is not modelled", "<ul>" + "".join(f"<li>{escape(p)}</li>" for p in points) + "</ul>")
-
-
-# --- pieces of a page ---
-
-
-def _section(title: str, *parts: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>"
-
-
-def _picture(key: str, figure: Figure, alt: str, sentence: str) -> str:
-    """A figure with what to see in it; ``sentence`` is HTML, ``alt`` is text."""
-    text = plots.svg(figure, key)
-    sentence = re.sub(r"(?<=\d) (?=%|kWh?\b|pu\b)", "\N{NO-BREAK SPACE}", sentence)
-    label = escape(alt, quote=True)
-    if len(text) <= _LARGEST_SVG:
-        image = text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
-    else:
-        data = base64.b64encode(plots.png(figure)).decode("ascii")
-        image = f'<img alt="{label}" src="data:image/png;base64,{data}">'
-    return f'<figure id="{key}"><div class="wide">{image}</div><figcaption>{sentence}</figcaption></figure>'
-
-
-def _count(x: float) -> str:
-    return f"{x / 1e6:.2f} million" if x >= 1e5 else f"{x:.0f}"
-
-
-def _plural(n: int, word: str) -> str:
-    return word if n == 1 else f"{word}s"
-
-
-def _listed(names: Iterable[str]) -> str:
-    """a, b and c."""
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def _clock(hour: float) -> str:
-    minutes = round(float(hour) * 60) % (24 * 60)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    if len(seeds) > 1 and all(b == a + 1 for a, b in pairwise(seeds)):
-        return f"{seeds[0]} to {seeds[-1]}"
-    return ", ".join(map(str, seeds))
-
-
-def _split_words(split: str) -> str:
-    return "held-out" if split == "test" else escape(split)
-
-
-_PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>$title</title>
-<style>
-:root{$light --page:#f4f5f7;--soft:#f0f2f5;--font:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",sans-serif}
-@media screen and (prefers-color-scheme:dark){:root{$dark --page:#14181d;--soft:#262c34}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--page);color:var(--c-1b1f24);font:16px/1.55 var(--font)}
-main{max-width:1000px;margin:0 auto;padding:2rem 1rem 4rem}
-h1{font-size:1.9rem;line-height:1.2;margin:0}
-h2{font-size:1.25rem;margin:0 0 .8rem}
-h3{font-size:1rem;margin:1.4rem 0 .4rem}
-.sub{color:var(--c-6b7280);margin:.3rem 0 1.5rem}
-section{background:var(--c-fefefe);border:1px solid var(--c-dde1e6);border-radius:10px;padding:1.4rem 1.5rem;
-margin:0 0 1.2rem}
-p{margin:0 0 .8rem;max-width:80ch}
-.lead{font-size:1.08rem}
-.ci,small{color:var(--c-6b7280);white-space:nowrap}
-.note{color:var(--c-6b7280);font-size:.85rem;max-width:100ch}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(170px,1fr));gap:.8rem;margin:1.1rem 0}
-.tile{background:var(--soft);border-radius:8px;padding:.7rem .9rem;display:grid}
-.tile b{font-size:1.6rem;line-height:1.3}
-.tile span{font-size:.9rem}
-figure{margin:0 0 1.8rem}
-figcaption{margin-top:.3rem;max-width:90ch}
-.wide{overflow-x:auto}
-svg,img{display:block;width:100%;min-width:640px;height:auto}
-img{background:#fefefe;border-radius:6px}
-table{border-collapse:collapse;width:100%;font-size:.84rem;font-variant-numeric:tabular-nums;margin:.4rem 0 .8rem}
-.narrow{width:auto}
-.narrow th,.narrow td{padding-right:1.6rem}
-td{white-space:nowrap}
-th,td{padding:.35rem .45rem;text-align:right;vertical-align:top;border-bottom:1px solid var(--c-dde1e6)}
-thead th{vertical-align:bottom;font-weight:600;line-height:1.25}
-th:first-child{text-align:left;white-space:nowrap}
-tbody th{font-weight:400}
-tbody small{font-size:.74rem}
-tr.mark>*{background:var(--soft)}
-tr.mark th,tr.mark td{font-weight:600}
-tr.mark small{font-weight:400}
-pre{background:var(--soft);border-radius:8px;padding:.8rem 1rem;overflow-x:auto;font-size:.85rem;line-height:1.45;
-margin:0 0 .9rem}
-.listing{columns:2 22rem;white-space:pre-wrap}
-.bad{color:var(--c-c1121f)}
-ul{margin:0;padding-left:1.2rem}
-li{margin:.25rem 0;max-width:90ch}
-@media print{body{background:none;font-size:10.5pt}main{max-width:none;padding:0}
-section{border:0;padding:0;margin:0 0 1.5rem}figure,table,.tiles{break-inside:avoid}.wide{overflow:visible}
-svg,img{min-width:0}h2,h3{break-after:avoid}
-.listing{columns:2 15rem;font-size:8pt}table{font-size:7.5pt}.tile,tr.mark>*,pre{print-color-adjust:exact}}
-</style>
-</head>
-<body>
-<main>
-<h1>$title</h1>
-<p class="sub">$subtitle</p>
-$body
-</main>
-</body>
-</html>
-""")
+    return section("What is not modelled", "<ul>" + "".join(f"<li>{escape(p)}</li>" for p in points) + "</ul>")
