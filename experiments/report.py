@@ -363,7 +363,8 @@ def _storage(about: _Subject, day: Day) -> str:
             full, empty = int(stored.argmax()), int(stored.argmin())
             sentences.append(
                 f"{escape(kind)} is fullest at {clock_text(day.hour[full])} "
-                f"({num(100 * stored[full] / capacity, 0)} %) and emptiest at {clock_text(day.hour[empty])} ({num(100 * stored[empty] / capacity, 0)} %)"
+                f"({num(100 * stored[full] / capacity, 0)} %) and emptiest at "
+                f"{clock_text(day.hour[empty])} ({num(100 * stored[empty] / capacity, 0)} %)"
             )
     text = "; ".join(sentences) + "." if sentences else ""
     if "ev" in day.kind_slices:
