@@ -154,10 +154,24 @@ class Core:
 
     def _plan(self, action: Array, views: tuple[View, ...]) -> tuple[Plan, Array]:
         world, xp = self.world, namespace(views[0].firm_kw)
+        self._check(action, xp)
         inside = xp.clip(action, -1.0, 1.0)
         n_clipped = xp.sum(xp.astype(inside != action, xp.int64), axis=(1, 2))
         blocks = [k.plan(inside[:, s], v) for k, s, v in zip(world.kinds, world.slices, views, strict=True)]
         return Plan(*(xp.concat([getattr(b, f) for b in blocks], axis=1) for f in Plan.__slots__)), n_clipped
+
+    def _check(self, action: Array, xp: Any) -> None:
+        """Refuse actions of another shape; on NumPy also those that are no numbers (a device is not asked back)."""
+        expected = (self.n_envs, self.n_agents, 2)
+        if tuple(action.shape) != expected:
+            raise ValueError(
+                f"action: expected shape {expected} (envs, agents, power and eagerness), got {action.shape}"
+            )
+        if xp.name == "numpy" and not np.isfinite(action).all():
+            env, agent = np.argwhere(~np.isfinite(action).all(axis=2))[0]
+            raise ValueError(
+                f"action: expected finite numbers, got {action[env, agent]} for {self.agents[agent]} in environment {env}"
+            )
 
     def _views(self, devices: tuple[Any, ...], episode: Episode, t: Array) -> tuple[View, ...]:
         step, world = episode.start + t, self.world

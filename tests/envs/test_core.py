@@ -314,6 +314,17 @@ def test_a_bad_field_is_named_with_what_is_allowed(overrides: dict[str, Any], wo
         assert word in str(error.value)
 
 
+def test_actions_of_another_shape_or_without_numbers_are_refused() -> None:
+    core = Core(street(), 2)
+    state = core.reset(0)
+    with pytest.raises(ValueError, match=r"\(2, 6, 2\).*\(2, 5, 2\)"):
+        core.step(state, np.zeros((2, 5, 2)))
+    broken = np.zeros((2, 6, 2))
+    broken[1, 3, 0] = np.nan
+    with pytest.raises(ValueError, match="battery_0 in environment 1"):
+        core.step(state, broken)
+
+
 def test_unknown_scenario_lists_those_there_are() -> None:
     with pytest.raises(ValueError, match="street"):
         load_scenario("hamlet")
