@@ -169,9 +169,8 @@ class Core:
             )
         if xp.name == "numpy" and not np.isfinite(action).all():
             env, agent = np.argwhere(~np.isfinite(action).all(axis=2))[0]
-            raise ValueError(
-                f"action: expected finite numbers, got {action[env, agent]} for {self.agents[agent]} in environment {env}"
-            )
+            came, name = action[env, agent], self.agents[agent]
+            raise ValueError(f"action: expected finite numbers, got {came} for {name} in environment {env}")
 
     def _views(self, devices: tuple[Any, ...], episode: Episode, t: Array) -> tuple[View, ...]:
         step, world = episode.start + t, self.world
