@@ -141,6 +141,10 @@ class Kind(Protocol):
         """Give must-serve load and PV expected a day ahead, [n_envs, n_kind] each; None: never any."""
         ...
 
+    def mean_load_kw(self, params: Any, home_kw: Array) -> Array | None:
+        """Give the mean must-serve load of the kind, [n_envs], from that of the bank's homes, [n_homes]; None: none."""
+        ...
+
     def storage(self, params: Any) -> Storage:
         """Give the parameters of the kind's storage, [n_envs, n_kind(, n_devices)]."""
         ...

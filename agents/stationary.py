@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gridbazaar.agents.kind import Meters, Series
+from gridbazaar.agents.kind import Meters, Moved, Series
 from gridbazaar.agents.plan import View
 from gridbazaar.agents.storage import Storage, limits_kw, move_kwh
 from gridbazaar.data.arrays import Array, namespace
@@ -21,16 +21,6 @@ class Batteries:
     """State of the batteries of a kind."""
 
     energy_kwh: Array  # [n_envs, n_kind(, n_devices)]
-
-
-@dataclass(frozen=True, slots=True)
-class Moves:
-    """What the batteries of a kind did in an interval."""
-
-    device: Batteries
-    flexible_ukwh: Array  # [n_envs, n_kind] int64, drawn at the meter
-    loss_kwh: Array  # [n_envs, n_kind]
-    released_kwh: Array  # [n_envs, n_kind]
 
 
 def check_battery(where: str, config: Any) -> None:
@@ -69,14 +59,24 @@ def view_of(firm_kw: Array | None, device: Batteries, storage: Storage, config: 
     )  # fmt: skip
 
 
-def moves_of(meters: Meters, device: Batteries, storage: Storage, series: Series) -> Moves:
-    """Move the metered energy, once, and quantise it."""
+def moved_of(meters: Meters, device: Batteries, storage: Storage, series: Series) -> Moved:
+    """Move the metered energy, once, and quantise it; load and PV beside the batteries are zero."""
     xp = namespace(meters.device_kw)
     drawn_ukwh = to_micro_towards_zero(meters.device_kw * series.step_h).reshape(device.energy_kwh.shape)
     drawn_kwh = from_micro(drawn_ukwh)
     after_kwh, loss_kwh = move_kwh(device.energy_kwh, drawn_kwh / series.step_h, storage, series.step_h)
-    released_kwh = xp.maximum(-drawn_kwh, 0.0)
-    return Moves(Batteries(after_kwh), _pooled(drawn_ukwh), _pooled(loss_kwh), _pooled(released_kwh))
+    flexible_ukwh, loss_kwh = _pooled(drawn_ukwh), _pooled(loss_kwh)
+    zero = xp.zeros_like(loss_kwh)
+    return Moved(
+        device=Batteries(after_kwh),
+        firm_ukwh=xp.zeros_like(flexible_ukwh),
+        flexible_ukwh=flexible_ukwh,
+        load_kwh=zero,
+        pv_kwh=zero,
+        loss_kwh=loss_kwh,
+        released_kwh=_pooled(xp.maximum(-drawn_kwh, 0.0)),
+        unserved_kwh=zero,
+    )
 
 
 def _pooled(x: Array) -> Array:

@@ -78,8 +78,9 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
 def _mean_load_kw(world: World, params: list[Any]) -> Array:
     """[n_envs] mean load of all homes together, over the whole bank; a kilowatt where there are none."""
     home_kw = world.bank.load_kw.mean(axis=1)
-    loads = [(home_kw[p.home] * p.load_scale).sum(1) for p in params if hasattr(p, "home")]
-    return sum(loads) if loads else np.ones(len(params[0].capacity_kwh))
+    loads = [kind.mean_load_kw(p, home_kw) for kind, p in zip(world.kinds, params, strict=True)]
+    known = [load for load in loads if load is not None]
+    return sum(known) if known else np.ones(len(params[0].capacity_kwh))
 
 
 def _share_storage(world: World, draw: Draw, load_kw: Array, params: list[Any]) -> list[Any]:

@@ -172,6 +172,10 @@ def outlook_kw(params: Params, series: Series, step: Array) -> tuple[Array, Arra
     return None
 
 
+def mean_load_kw(params: Params, home_kw: Array) -> Array | None:
+    return None
+
+
 def storage_kwh(params: Params) -> Array:
     return 0.0 * params.capacity_kwh.sum(1)
 

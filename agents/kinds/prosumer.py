@@ -8,7 +8,7 @@ import numpy as np
 
 from gridbazaar.agents.kind import EAGERNESS, POWER, Draw, Meters, Moved, Range, Series, check_range, scaled_plan
 from gridbazaar.agents.plan import Plan, View
-from gridbazaar.agents.stationary import Batteries, check_battery, moves_of, storage_of, view_of
+from gridbazaar.agents.stationary import Batteries, check_battery, moved_of, storage_of, view_of
 from gridbazaar.agents.storage import Storage
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import to_micro
@@ -112,16 +112,11 @@ def meters(fill_kw: Array, view: View, device: Batteries, params: Params, series
 
 
 def move(meters: Meters, view: View, device: Batteries, params: Params, series: Series, t: Array) -> Moved:
-    moves = moves_of(meters, device, storage(params), series)
-    return Moved(
-        device=moves.device,
+    return replace(
+        moved_of(meters, device, storage(params), series),
         firm_ukwh=to_micro((meters.fixed_kw - meters.pv_kw) * series.step_h),
-        flexible_ukwh=moves.flexible_ukwh,
         load_kwh=meters.fixed_kw * series.step_h,
         pv_kwh=meters.pv_kw * series.step_h,
-        loss_kwh=moves.loss_kwh,
-        released_kwh=moves.released_kwh,
-        unserved_kwh=namespace(moves.loss_kwh).zeros_like(moves.loss_kwh),
     )
 
 
@@ -133,6 +128,10 @@ def outlook_kw(params: Params, series: Series, step: Array) -> tuple[Array, Arra
     rows = step[:, None]
     load_kw = series.load_outlook_kw[params.home, rows] * params.load_scale
     return load_kw, series.pv_outlook_kw_per_kwp[params.roof, rows] * params.pv_kwp
+
+
+def mean_load_kw(params: Params, home_kw: Array) -> Array | None:
+    return (home_kw[params.home] * params.load_scale).sum(1)
 
 
 def storage_kwh(params: Params) -> Array:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from gridbazaar.agents.kind import EAGERNESS, POWER, Draw, Meters, Moved, Range, Series, check_range, scaled_plan
 from gridbazaar.agents.plan import Plan, View
-from gridbazaar.agents.stationary import Batteries, check_battery, moves_of, storage_of, view_of
+from gridbazaar.agents.stationary import Batteries, check_battery, moved_of, storage_of, view_of
 from gridbazaar.agents.storage import Storage, limits_kw
 from gridbazaar.data.arrays import Array, namespace
 
@@ -91,19 +91,7 @@ def meters(fill_kw: Array, view: View, device: Batteries, params: Params, series
 
 
 def move(meters: Meters, view: View, device: Batteries, params: Params, series: Series, t: Array) -> Moved:
-    moves = moves_of(meters, device, storage(params), series)
-    xp = namespace(moves.loss_kwh)
-    zero = xp.zeros_like(moves.loss_kwh)
-    return Moved(
-        device=moves.device,
-        firm_ukwh=xp.zeros_like(moves.flexible_ukwh),
-        flexible_ukwh=moves.flexible_ukwh,
-        load_kwh=zero,
-        pv_kwh=zero,
-        loss_kwh=moves.loss_kwh,
-        released_kwh=moves.released_kwh,
-        unserved_kwh=zero,
-    )
+    return moved_of(meters, device, storage(params), series)
 
 
 def n_meters(config: Config) -> int:
@@ -111,6 +99,10 @@ def n_meters(config: Config) -> int:
 
 
 def outlook_kw(params: Params, series: Series, step: Array) -> tuple[Array, Array] | None:
+    return None
+
+
+def mean_load_kw(params: Params, home_kw: Array) -> Array | None:
     return None
 
 
