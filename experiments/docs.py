@@ -254,10 +254,11 @@ def village_png() -> bytes:
     from gridbazaar.agents.policy import load_policy
     from gridbazaar.envs.core import Core
     from gridbazaar.experiments import plots
+    from gridbazaar.experiments.day import day_of
     from gridbazaar.experiments.play import play
 
     core = Core("village")
-    day = plots.day_of(play(core, load_policy("opportunity_cost"), [0], split="test", keep=True))
+    day = day_of(play(core, load_policy("opportunity_cost"), [0], split="test", keep=True))
     return plots.png(plots.prices(day, core.scenario.currency))
 
 

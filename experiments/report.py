@@ -18,6 +18,7 @@ import numpy as np
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.experiments import plots
+from gridbazaar.experiments.day import Day, day_of
 from gridbazaar.experiments.evaluate import Evaluation
 from gridbazaar.experiments.files import check_folder, versions, write_text
 from gridbazaar.experiments.page import (
@@ -32,7 +33,6 @@ from gridbazaar.experiments.page import (
     split_words,
 )
 from gridbazaar.experiments.play import Played
-from gridbazaar.experiments.plots import Day, day_of
 from gridbazaar.experiments.statistics import Interval, mean_interval
 from gridbazaar.experiments.table import best_first, columns, html_cell, html_table, is_learned, number, policy_names
 from gridbazaar.experiments.table import html_number as num

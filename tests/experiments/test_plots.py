@@ -13,8 +13,9 @@ from gridbazaar.agents.policy import load_policy
 from gridbazaar.data.feeders import list_feeders, load_feeder
 from gridbazaar.envs.core import Core
 from gridbazaar.experiments import plots
+from gridbazaar.experiments.day import Day, day_of
 from gridbazaar.experiments.play import Played, play
-from gridbazaar.experiments.plots import Day, day_of, tree_layout
+from gridbazaar.experiments.plots import tree_layout
 from gridbazaar.experiments.statistics import Interval
 
 SOME = Interval(2.0, 1.0, 3.0)
