@@ -19,6 +19,10 @@ from gridbazaar.agents.plan import View
 from gridbazaar.agents.policy import Community, Forecasts, Foresight, Observation
 from gridbazaar.data.arrays import Array
 
+# What the rule takes for any storage of the community: the share that comes back, and the wear of a kWh.
+_ROUND_TRIP = 0.9
+_WEAR_CUR_PER_KWH = 0.04
+
 
 class Policy:
     """Args: ``car_spread``: over how many times the intervals it needs a car may spread its charging."""
@@ -36,11 +40,12 @@ class Policy:
         view, ahead = observation.view, observation.forecasts
         assert ahead is not None
         car_kw, price_of_refill = self._cars(view, ahead)
-        net_kw = self._community_net_kw(view, ahead, car_kw)
+        cars = memory.kind_slices.get("ev", slice(0, 0))
+        net_kw = self._community_net_kw(view, ahead, car_kw, cars)
         upper = ahead.retail_cur_per_kwh - ahead.local_charge_cur_per_kwh
         worth, grid_kwh = _worth(view, ahead, net_kw, upper)
 
-        sells_at = np.maximum(worth[:, None], 0.0) / 1.0 + view.wear_cur_per_kwh
+        sells_at = np.maximum(worth[:, None], 0.0) + view.wear_cur_per_kwh
         buys_at = worth[:, None] * view.eta_ch * view.eta_dis - ahead.local_charge_cur_per_kwh[:, :1]
         short = net_kw[:, :1] > 0
         release_kw = np.where(short, view.low_kw, 0.0)
@@ -73,24 +78,23 @@ class Policy:
         refill = np.where(np.isfinite(worst), worst, 1e6) / (view.eta_ch * view.eta_dis) + view.wear_cur_per_kwh
         return car_kw * ~view.is_stationary, refill
 
-    def _community_net_kw(self, view: View, ahead: Forecasts, car_kw: Array) -> Array:
+    def _community_net_kw(self, view: View, ahead: Forecasts, car_kw: Array, cars: slice) -> Array:
         """[n_envs, horizon] expected net of homes, and of cars in this interval; home storage left out."""
         net_kw = ahead.net_kw.sum(1)
-        net_kw[:, 0] += (car_kw + np.where(view.is_stationary, 0.0, view.firm_kw) * (view.min_kw > 0)).sum(1)
+        net_kw[:, 0] += (car_kw + view.firm_kw)[:, cars].sum(1)
         return np.where(ahead.inside, net_kw, 0.0)
 
 
 def _worth(view: View, ahead: Forecasts, net_kw: Array, upper: Array) -> tuple[Array, Array]:
     """Worth of one more stored kWh (delivered, local price), and the energy to take from the retailer now."""
     stationary = view.is_stationary
-    efficiency = 0.5 * (0.9 + 0.9)
     stored_kwh = (view.stored_kwh * view.eta_dis * stationary).sum(1)
     room_kwh = (view.room_kwh * stationary).sum(1)
     power_kw = np.maximum((view.power_kw * stationary).sum(1), 1e-9)
     later = ahead.inside & (np.arange(net_kw.shape[1]) > 0)
     deficit_kwh = np.minimum(np.maximum(net_kw, 0.0), power_kw[:, None]) * ahead.step_h * later
     surplus_kwh = np.maximum(-net_kw, 0.0) * ahead.step_h * later
-    free_kwh = np.minimum(surplus_kwh.sum(1) * efficiency, room_kwh + stored_kwh)
+    free_kwh = np.minimum(surplus_kwh.sum(1) * _ROUND_TRIP, room_kwh + stored_kwh)
     order = np.argsort(np.where(later, -upper, np.inf), axis=1)
     covered = np.cumsum(np.take_along_axis(deficit_kwh, order, 1), axis=1)
     ranked = np.take_along_axis(upper, order, 1)
@@ -100,12 +104,10 @@ def _worth(view: View, ahead: Forecasts, net_kw: Array, upper: Array) -> tuple[A
     worth = np.take_along_axis(ranked, place[:, None], 1)[:, 0]
     worth = np.where(all_covered, ahead.end_value_cur_per_kwh, np.maximum(worth, ahead.end_value_cur_per_kwh))
     # Deficits that would pay for energy bought now, beyond what is there and what comes for free.
-    pays = ranked * efficiency > upper[:, :1] + 0.04
+    pays = ranked * _ROUND_TRIP > upper[:, :1] + _WEAR_CUR_PER_KWH
     wanted = np.where(pays, np.diff(covered, axis=1, prepend=0.0), 0.0).sum(1) - supply[:, 0]
-    cheaper = (later & (upper < upper[:, :1])).sum(1)
     headroom_kw = np.maximum(ahead.import_cap_kw - np.maximum(net_kw[:, 0], 0.0), 0.0)
     open_kwh = np.maximum(ahead.import_cap_kw[:, None] - np.maximum(net_kw, 0.0), 0.0) * ahead.step_h
     better_kwh = (open_kwh * (later & (upper < upper[:, :1]))).sum(1)
-    wanted = np.where(cheaper > 0, wanted - better_kwh, wanted)
-    grid_kwh = np.clip(wanted / efficiency, 0.0, np.minimum(headroom_kw, power_kw) * ahead.step_h)
+    grid_kwh = np.clip((wanted - better_kwh) / _ROUND_TRIP, 0.0, np.minimum(headroom_kw, power_kw) * ahead.step_h)
     return worth, grid_kwh
