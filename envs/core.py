@@ -101,7 +101,6 @@ class Core:
             price_ucur_per_kwh=rates.energy + rates.network + rates.tax - rates.local_network - rates.local_tax,
             traded_frac=0.0 * episode.import_cap_kw,
             net_kw=0.0 * episode.import_cap_kw,
-            community_error_kw=0.0 * episode.import_cap_kw,
             n_clipped=0 * t,
         )
 
@@ -288,7 +287,6 @@ class Core:
             price_ucur_per_kwh=happened.clearing.price_ucur_per_kwh[:, 0],
             traded_frac=from_micro(xp.sum(xp.maximum(happened.clearing.traded_ukwh, 0), axis=1)) / from_micro(bought),
             net_kw=from_micro(net_ukwh) / step_h,
-            community_error_kw=from_micro(net_ukwh - xp.sum(filled, axis=1)) / step_h,
             n_clipped=state.n_clipped + n_clipped,
         )
 

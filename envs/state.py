@@ -41,7 +41,6 @@ class State:
     price_ucur_per_kwh: Array  # [n_envs] last local price (a quote where nothing traded)
     traded_frac: Array  # [n_envs] share of the last filled demand that neighbours served
     net_kw: Array  # [n_envs] last metered power of the community
-    community_error_kw: Array  # [n_envs] last metered minus scheduled power of the community
     n_clipped: Array  # [n_envs] int64, action entries out of bounds since the reset
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -84,21 +84,10 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
     feeder = load_feeder(scenario.feeder)
     grid = Grid(feeder)
     n_buses = len(feeder.parent)
-    meter_agent = np.concatenate(
-        [first + np.arange(m) // (m // c) for m, c, first in zip(meters, counts, _starts(counts), strict=True)]
-    )
-    homes = [s for (_, c), s in zip(chosen, _starts(counts), strict=True) if _ is found["prosumer"]]
-    n_homes = counts[[k for k, _ in chosen].index(found["prosumer"])] if homes else 0
     connections = np.repeat([k.CONNECTIONS for k, _ in chosen], counts)
-    buses = _place(int(connections.sum()), n_buses, feeder.has_transformer)
-    agent_bus = np.zeros(sum(counts), np.int64)
-    agent_bus[connections > 0] = buses
-    rented = np.flatnonzero(connections[meter_agent] == 0)
-    owner = (homes[0] + np.arange(len(rented)) % n_homes) if n_homes else meter_agent[rented]
-    meter_bus = agent_bus[meter_agent]
-    meter_bus[rented] = agent_bus[owner]
-    bus_of_meter = np.zeros((len(meter_bus), n_buses))
-    bus_of_meter[np.arange(len(meter_bus)), meter_bus] = 1.0
+    places = _places(chosen, counts, meters, connections, n_buses, feeder.has_transformer)
+    bus_of_meter = np.zeros((len(places.meter_bus), n_buses))
+    bus_of_meter[np.arange(len(places.meter_bus)), places.meter_bus] = 1.0
     perfect = scenario.forecast == "perfect"
     series = Series(
         load_kw=to_array(bank.load_kw),
@@ -117,12 +106,45 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         rates=_rates(prices, scenario, to_array),
         retail_cur_per_kwh=to_array(prices.retail / 1e6), carbon_kg_per_kwh=to_array(bank.carbon_kg_per_kwh),
         hour=to_array(bank.hour()), grid=grid,
-        meter_bus=to_array(meter_bus), meter_agent=to_array(meter_agent), bus_of_meter=to_array(bus_of_meter),
-        order_agent=to_array(np.tile(np.arange(sum(counts)), 2)), order_bus=to_array(np.tile(agent_bus, 2)),
+        meter_bus=to_array(places.meter_bus), meter_agent=to_array(places.meter_agent),
+        bus_of_meter=to_array(bus_of_meter),
+        order_agent=to_array(np.tile(np.arange(sum(counts)), 2)), order_bus=to_array(np.tile(places.agent_bus, 2)),
         is_brp=to_array(np.repeat([k.IS_BRP for k, _ in chosen], counts)), connections=to_array(connections),
         firm_is_chosen=to_array(np.repeat([k.FIRM_IS_CHOSEN for k, _ in chosen], counts)),
-        owner=to_array(owner),
+        owner=to_array(places.owner),
     )  # fmt: skip
+
+
+class _Places(NamedTuple):
+    """Where meters and agents hang, on the host."""
+
+    meter_agent: Array  # [n_meters]
+    meter_bus: Array  # [n_meters]
+    agent_bus: Array  # [n_agents]
+    owner: Array  # [n_rented]
+
+
+def _places(
+    chosen: list[tuple[Kind, Any]], counts: list[int], meters: list[int], connections: Array, n_buses: int,
+    has_transformer: bool,
+) -> _Places:  # fmt: skip
+    """Place every connection; a rented device hangs behind its owner's, the homes taking turns."""
+    starts = _starts(counts)
+    meter_agent = np.concatenate(
+        [first + np.arange(m) // (m // c) for m, c, first in zip(meters, counts, starts, strict=True)]
+    )
+    agent_bus = np.zeros(sum(counts), np.int64)
+    agent_bus[connections > 0] = _place(int(connections.sum()), n_buses, has_transformer)
+    rented = np.flatnonzero(connections[meter_agent] == 0)
+    homes = [
+        first + np.arange(count)
+        for (kind, _), count, first in zip(chosen, counts, starts, strict=True)
+        if kind is kinds()["prosumer"]
+    ]
+    owner = np.resize(homes[0], len(rented)) if homes else meter_agent[rented]
+    meter_bus = agent_bus[meter_agent]
+    meter_bus[rented] = agent_bus[owner]
+    return _Places(meter_agent, meter_bus, agent_bus, owner)
 
 
 def _rates(prices: Prices, scenario: Scenario, to_array: Any) -> Rates:
