@@ -19,7 +19,9 @@ class Bids:
     flexible_sign: Array  # [n_envs, n_agents] int64, sign of the flexible wish
 
 
-def bid(plan: Plan, setting: Setting, order_agent: Array, order_bus: Array, step_h: float) -> Bids:
+def bid(
+    plan: Plan, setting: Setting, order_agent: Array, order_bus: Array, step_h: float, lottery: Array | None = None
+) -> Bids:
     """Place a firm and a flexible order for each agent.
 
     Args:
@@ -27,6 +29,7 @@ def bid(plan: Plan, setting: Setting, order_agent: Array, order_bus: Array, step
         setting: the band of local prices and the scarcity beyond it.
         order_agent, order_bus: [2 n_agents] owner and bus of each column, firm orders first.
         step_h: length of the interval.
+        lottery: [n_envs, n_agents] banked numbers, for mechanisms that draw.
 
     An agent nets its own devices first: surplus that its battery wants, or load that its battery wants to serve, never
     comes to market. The firm order is willing to pay (take) any price of the band. Eagerness *e* of the flexible one
@@ -36,34 +39,66 @@ def bid(plan: Plan, setting: Setting, order_agent: Array, order_bus: Array, step
     xp = namespace(plan.wish_kw)
     firm_ukwh = to_micro(plan.firm_kw * step_h)
     flexible_ukwh = to_micro_towards_zero(plan.wish_kw * step_h)
-    opposite = (firm_ukwh > 0) & (flexible_ukwh < 0) | (firm_ukwh < 0) & (flexible_ukwh > 0)
-    netted_ukwh = xp.where(opposite, xp.minimum(xp.abs(firm_ukwh), xp.abs(flexible_ukwh)), 0)
-    flexible_sign = xp.astype(flexible_ukwh > 0, xp.int64) - xp.astype(flexible_ukwh < 0, xp.int64)
-    energy_ukwh = xp.concat(
-        [firm_ukwh + flexible_sign * netted_ukwh, flexible_ukwh - flexible_sign * netted_ukwh], axis=1
-    )
-
-    assert setting.import_ucur_per_kwh is not None
-    assert setting.export_ucur_per_kwh is not None
-    assert setting.import_scarcity_ucur_per_kwh is not None
-    assert setting.export_scarcity_ucur_per_kwh is not None
-    low, high = setting.export_ucur_per_kwh[:, None], setting.import_ucur_per_kwh[:, None]
-    below, above = setting.export_scarcity_ucur_per_kwh[:, None], setting.import_scarcity_ucur_per_kwh[:, None]
-    firm_limit = xp.where(firm_ukwh > 0, high + above, low - below)
+    low, high, below, above = _prices(setting)
     lean = xp.where(flexible_ukwh < 0, -plan.eagerness, plan.eagerness)
     inside = low + (high - low) * (lean + 0.5)
     limit = xp.where(
         lean > 0.5, high + above * (2 * lean - 1), xp.where(lean < -0.5, low + below * (2 * lean + 1), inside)
     )
     flexible_limit = xp.astype(xp.rint(limit), xp.int64)
-    orders = Orders(energy_ukwh, xp.concat([firm_limit, flexible_limit], axis=1), order_agent, order_bus)
-    return Bids(orders, netted_ukwh, flexible_sign)
+    return _net(firm_ukwh, flexible_ukwh, flexible_limit, setting, order_agent, order_bus, lottery)
 
 
-def flexible_fill_ukwh(bids: Bids, clearing: Clearing) -> Array:
-    """Energy that each flexible device may move, [n_envs, n_agents]: what its order filled and what it nets at home."""
+def metered(firm_ukwh: Array, flexible_ukwh: Array, setting: Setting, order_agent: Array, order_bus: Array) -> Bids:
+    """Write what flowed as orders at any price, for rules that price metered energy.
+
+    Args:
+        firm_ukwh, flexible_ukwh: [n_envs, n_agents] int64 at the meters.
+        setting: the band of local prices and the scarcity beyond it.
+        order_agent, order_bus: [2 n_agents] owner and bus of each column, firm orders first.
+    """
+    low, high, below, above = _prices(setting)
+    limit = namespace(low).where(flexible_ukwh > 0, high + above, low - below)
+    return _net(firm_ukwh, flexible_ukwh, limit, setting, order_agent, order_bus, None)
+
+
+def _net(
+    firm_ukwh: Array, flexible_ukwh: Array, flexible_limit: Array, setting: Setting, order_agent: Array,
+    order_bus: Array, lottery: Array | None,
+) -> Bids:  # fmt: skip
+    """Let each agent settle behind its own meter what it can; the rest goes to market."""
+    xp = namespace(firm_ukwh)
+    opposite = (firm_ukwh > 0) & (flexible_ukwh < 0) | (firm_ukwh < 0) & (flexible_ukwh > 0)
+    netted_ukwh = xp.where(opposite, xp.minimum(xp.abs(firm_ukwh), xp.abs(flexible_ukwh)), 0)
+    flexible_sign = xp.astype(flexible_ukwh > 0, xp.int64) - xp.astype(flexible_ukwh < 0, xp.int64)
+    energy_ukwh = xp.concat(
+        [firm_ukwh + flexible_sign * netted_ukwh, flexible_ukwh - flexible_sign * netted_ukwh], axis=1
+    )
+    low, high, below, above = _prices(setting)
+    firm_limit = xp.where(firm_ukwh > 0, high + above, low - below)
+    limits = xp.concat([firm_limit, flexible_limit], axis=1)
+    both = None if lottery is None else xp.concat([lottery, lottery], axis=1)
+    return Bids(Orders(energy_ukwh, limits, order_agent, order_bus, both), netted_ukwh, flexible_sign)
+
+
+def _prices(setting: Setting) -> tuple[Array, Array, Array, Array]:
+    """[n_envs, 1] each: lower and upper edge of the band, scarcity below and above."""
+    assert setting.import_ucur_per_kwh is not None
+    assert setting.export_ucur_per_kwh is not None
+    assert setting.import_scarcity_ucur_per_kwh is not None
+    assert setting.export_scarcity_ucur_per_kwh is not None
+    low, high = setting.export_ucur_per_kwh[:, None], setting.import_ucur_per_kwh[:, None]
+    return low, high, setting.export_scarcity_ucur_per_kwh[:, None], setting.import_scarcity_ucur_per_kwh[:, None]
+
+
+def flexible_fill_ukwh(bids: Bids, clearing: Clearing | None) -> Array:
+    """Energy that each flexible device may move, [n_envs, n_agents]: what its order filled and what it nets at home.
+
+    Without a clearing before delivery the device may move all that it wants.
+    """
     n_agents = bids.netted_ukwh.shape[1]
-    filled = clearing.traded_ukwh[:, n_agents:] + clearing.outside_ukwh[:, n_agents:]
+    filled = bids.orders.energy_ukwh if clearing is None else clearing.traded_ukwh + clearing.outside_ukwh
+    filled = filled[:, n_agents:]
     return filled + bids.flexible_sign * bids.netted_ukwh
 
 

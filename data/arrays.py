@@ -53,6 +53,10 @@ class _NumpyNamespace:
         return np.minimum(np.maximum(x, low), high)
 
     @staticmethod
+    def stable_argsort(x: Array, axis: int = -1) -> Array:
+        return np.argsort(x, axis=axis, kind="stable")
+
+    @staticmethod
     def zeros_like(x: Array) -> Array:
         return np.zeros(x.shape, x.dtype)
 
@@ -137,6 +141,9 @@ class _TorchNamespace:
 
     def argsort(self, x: Any, axis: int = -1) -> Any:
         return self._torch.argsort(x, dim=axis)
+
+    def stable_argsort(self, x: Any, axis: int = -1) -> Any:
+        return self._torch.argsort(x, dim=axis, stable=True)
 
     def take_along_axis(self, x: Any, index: Any, axis: int) -> Any:
         return self._torch.gather(x, axis, index)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.agents.bid import bid, flexible_fill_ukwh
+from gridbazaar.agents.bid import bid, flexible_fill_ukwh, metered
 from gridbazaar.agents.kind import Meters, Moved
 from gridbazaar.agents.plan import Plan, View, join
 from gridbazaar.data.arrays import Array, namespace
@@ -22,7 +22,7 @@ from gridbazaar.envs.reward import Outcome, potential_cur, reward
 from gridbazaar.envs.scenario import Scenario, load_scenario
 from gridbazaar.envs.state import Episode, State, Transition
 from gridbazaar.envs.world import make_world
-from gridbazaar.market.mechanisms import load_mechanism
+from gridbazaar.market.mechanisms import carry_width, load_mechanism, mechanism_stage
 from gridbazaar.market.orders import Setting
 from gridbazaar.market.settlement import Delivery, Rates, Terms, settle
 from gridbazaar.market.tariffs import load_tariff
@@ -61,6 +61,8 @@ class Core:
         self._to_array = _converter(backend, device, dtype)
         self.world = make_world(self.scenario, self._to_array)
         self.mechanism = load_mechanism(self.scenario.mechanism, **self.scenario.mechanism_options)
+        self._clears_ahead = mechanism_stage(self.scenario.mechanism) == "ex_ante"
+        self._carry_width = carry_width(self.scenario.mechanism, 2 * self.world.n_agents)
         self.n_agents = self.world.n_agents
         self.n_steps = self.scenario.n_steps
         fixed = load_tariff(self.scenario.tariff, **self.scenario.tariff_options).fixed_cur_per_day
@@ -102,6 +104,7 @@ class Core:
             traded_frac=0.0 * episode.import_cap_kw,
             net_kw=0.0 * episode.import_cap_kw,
             n_clipped=0 * t,
+            carry=self._to_array(np.zeros((self.n_envs, self._carry_width), np.int64)),
         )
 
     def step(self, state: State, action: Array) -> tuple[State, Transition]:
@@ -112,9 +115,9 @@ class Core:
         rates = self._rates(episode, state.t)
 
         plan, n_clipped = self._plan(action, state.views)
-        setting = self._setting(episode, rates)
-        bids = bid(plan, setting, world.order_agent, world.order_bus, step_h)
-        clearing = self.mechanism(bids.orders, setting)
+        setting = self._setting(state, rates)
+        bids = bid(plan, setting, world.order_agent, world.order_bus, step_h, self._lottery(state))
+        clearing = self.mechanism(bids.orders, setting) if self._clears_ahead else None
 
         fill_kw = from_micro(flexible_fill_ukwh(bids, clearing)) / step_h
         wanted = self._meters(fill_kw, state, now)
@@ -124,6 +127,9 @@ class Core:
 
         firm_ukwh, flexible_ukwh = (xp.concat([getattr(m, n) for m in moved], axis=1) for n in _METERED)
         curtailed_ukwh = self._curtailed_ukwh(wanted, allowed)
+        if clearing is None:  # the rule prices what was metered: no schedule, so nothing to make good
+            bids = metered(firm_ukwh, flexible_ukwh, setting, world.order_agent, world.order_bus)
+            clearing, curtailed_ukwh = self.mechanism(bids.orders, setting), 0 * curtailed_ukwh
         delivery = Delivery(firm_ukwh + flexible_ukwh, curtailed_ukwh, to_micro(flow.loss_kw * step_h))
         bill = settle(bids.orders, clearing, setting, delivery, rates, self._terms(episode, state.t))
 
@@ -181,12 +187,18 @@ class Core:
         step = episode.start + t
         return Rates(*(getattr(self.world.rates, f)[step] for f in Rates.__slots__))
 
-    def _setting(self, episode: Episode, rates: Rates) -> Setting:
+    def _lottery(self, state: State) -> Array | None:
+        """[n_envs, n_agents] this interval's banked numbers."""
+        bank = state.episode.lottery
+        return None if bank is None else bank[namespace(bank).arange(self.n_envs, state.t), state.t]
+
+    def _setting(self, state: State, rates: Rates) -> Setting:
         upper = rates.energy + rates.network + rates.tax - rates.local_network - rates.local_tax
         scarcity = 0 * upper + self._scarcity_ucur
         step_h = self.scenario.step_h
-        caps = (to_micro(episode.import_cap_kw * step_h), to_micro(episode.export_cap_kw * step_h))
-        return Setting(upper, rates.export, *caps, scarcity, scarcity)
+        caps = (to_micro(state.episode.import_cap_kw * step_h), to_micro(state.episode.export_cap_kw * step_h))
+        carry = state.carry if self._carry_width else None
+        return Setting(upper, rates.export, *caps, scarcity, scarcity, carry=carry)
 
     def _meters(self, fill_kw: Array, state: State, now: Array) -> Meters:
         world, xp = self.world, namespace(fill_kw)
@@ -288,6 +300,7 @@ class Core:
             traded_frac=from_micro(xp.sum(xp.maximum(happened.clearing.traded_ukwh, 0), axis=1)) / from_micro(bought),
             net_kw=from_micro(net_ukwh) / step_h,
             n_clipped=state.n_clipped + n_clipped,
+            carry=state.carry if happened.clearing.carry is None else happened.clearing.carry,
         )
 
 

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from gridbazaar.agents.kind import Draw
 from gridbazaar.data.arrays import Array
 from gridbazaar.data.chance import between, episode_keys, integers, uniform
+from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import Episode
 from gridbazaar.envs.world import World
+from gridbazaar.market.mechanisms import mechanism_draws
 
 _NOON_H = 12
 
@@ -72,7 +74,13 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
         price_sum_cur_per_kwh=to_array(_running_sum(prices)),
         outlook=to_array(_outlook(prices, net_kw, size_kwh, end_value, scenario.step_h)),
         cheaper=to_array(_cheaper(prices)),
+        lottery=to_array(_lottery(draw, scenario)) if mechanism_draws(scenario.mechanism) else None,
     )
+
+
+def _lottery(draw: Draw, scenario: Scenario) -> Array:
+    """[n_envs, n_steps, n_agents] one stream an agent, so that one more shifts nobody's luck."""
+    return np.stack([draw.unit(f"lottery.{name}", scenario.n_steps) for name in scenario.agent_names], axis=2)
 
 
 def _mean_load_kw(world: World, params: list[Any]) -> Array:

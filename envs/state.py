@@ -26,6 +26,7 @@ class Episode:
     price_sum_cur_per_kwh: Array  # [n_envs, n_steps + 1] running sum of the retail price
     outlook: Array  # [n_envs, n_steps + 1, n_outlook] what is known of the time ahead, see ``episode.OUTLOOK``
     cheaper: Array  # [n_envs, n_steps + 1, n_steps + 1] int16, intervals t .. u - 1 that are cheaper than interval t
+    lottery: Array | None  # [n_envs, n_steps, n_agents] in [0, 1), where the mechanism draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class State:
     traded_frac: Array  # [n_envs] share of the last filled demand that neighbours served
     net_kw: Array  # [n_envs] last metered power of the community
     n_clipped: Array  # [n_envs] int64, action entries out of bounds since the reset
+    carry: Array  # [n_envs, n_carry] int64, what the mechanism keeps from interval to interval; mostly n_carry = 0
 
 
 @dataclass(frozen=True, slots=True)

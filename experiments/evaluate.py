@@ -185,7 +185,8 @@ def evaluate(
                 score=score_interval(idle, scored, bound_cur),
             )
         )
-        _refuse_above_bound(name, numbers, scored, bound_cur)
+        operator = np.concatenate([t.operator_cur for t in parts[name]])
+        _refuse_above_bound(name, numbers, scored + operator, bound_cur)
     return Evaluation(chosen, split, numbers, bound_cur, tuple(results))
 
 
@@ -208,7 +209,7 @@ def _joined(parts: list[dict[str, NDArray[np.float64]]]) -> dict[str, NDArray[np
 def _refuse_above_bound(
     name: str, seeds: tuple[int, ...], scored: NDArray[np.float64], bound: NDArray[np.float64]
 ) -> None:
-    """A policy that beats the bound is an error of ours."""
+    """A policy that beats the bound is an error of ours; what a rule's deficit pays for counts as cost here."""
     beaten = np.flatnonzero(scored < bound - 1e-4 * np.maximum(np.abs(bound), 1.0))
     if len(beaten):
         rows = ", ".join(f"seed {seeds[i]}: {scored[i]:.4f} < {bound[i]:.4f}" for i in beaten[:5])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.state import State, Transition
-from gridbazaar.market.settlement import LINES
+from gridbazaar.market.settlement import LINES, SYSTEM_PARTIES
 
 Floats = NDArray[np.float64]
 
@@ -18,6 +18,7 @@ COMMUNITY_FIGURES = {
     "cost_cur": "bills of all agents + wear - value of what is left in storage",
     "bill_cur": "bills of all agents",
     "imbalance_cur": "part of the bills that settles deviations from forecasts",
+    "operator_cur": "what the market operator paid (a deficit of the rule); < 0 what it kept",
     "wear_cur": "wear of storage",
     "left_cur": "value of stored energy at the end, above that of the beginning",
     "self_sufficiency": "share of consumption (load and car charging) not met by import of the community",
@@ -47,6 +48,7 @@ class Tally:
     bill_cur: Floats = field(init=False)  # [n_envs, n_agents]
     imbalance_cur: Floats = field(init=False)  # [n_envs, n_agents]
     fixed_cur: Floats = field(init=False)  # [n_envs, n_agents]
+    operator_cur: Floats = field(init=False)  # [n_envs] paid by the market operator
     wear_cur: Floats = field(init=False)  # [n_envs, n_agents]
     left_cur: Floats = field(init=False)  # [n_envs, n_agents]
     reward: Floats = field(init=False)  # [n_envs, n_agents]
@@ -56,6 +58,7 @@ class Tally:
         shape = (self.core.n_envs, self.core.n_agents)
         self.bill_cur, self.imbalance_cur, self.fixed_cur = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         self.wear_cur, self.reward = np.zeros(shape), np.zeros(shape)
+        self.operator_cur = np.zeros(shape[0])
         self.left_cur = -self.core.stored_value_cur(self.first)
 
     def add(self, happened: Transition) -> None:
@@ -65,6 +68,7 @@ class Tally:
         self.bill_cur += bill.sum(1) / MICRO
         self.imbalance_cur += bill[:, LINES.index("imbalance")] / MICRO
         self.fixed_cur += bill[:, LINES.index("fixed")] / MICRO
+        self.operator_cur += happened.bill.ucur[:, :, n + SYSTEM_PARTIES.index("market_operator")].sum(1) / MICRO
         self.wear_cur += happened.wear_cur
         self.left_cur += happened.stored_value_cur
         self.reward += happened.reward
@@ -119,6 +123,7 @@ class Tally:
             "cost_cur": self.cost_cur.sum(1),
             "bill_cur": self.bill_cur.sum(1),
             "imbalance_cur": self.imbalance_cur.sum(1),
+            "operator_cur": self.operator_cur,
             "wear_cur": self.wear_cur.sum(1),
             "left_cur": self.left_cur.sum(1),
             "self_sufficiency": 1 - s["import_kwh"] / consumed,

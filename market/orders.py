@@ -16,7 +16,7 @@ class Orders:
     limit_ucur_per_kwh: Array  # [n_envs, n_orders] int64; the most a buyer pays, the least a seller takes
     agent: Array  # [n_orders] int64, owner; remainders of rounding go by this number
     bus: Array  # [n_orders] int64, where the energy is drawn or injected
-    lottery: Array | None = None  # [n_envs, n_orders] banked uniforms in [0, 1), for mechanisms that draw
+    lottery: Array | None = None  # [n_envs, n_orders] banked uniforms in [0, 1), one an agent, for mechanisms that draw
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Setting:
     export_cap_ukwh: Array | None = None  # [n_envs] int64, >= 0
     import_scarcity_ucur_per_kwh: Array | None = None  # [n_envs] int64, >= 0
     export_scarcity_ucur_per_kwh: Array | None = None  # [n_envs] int64, >= 0
+    tick_ucur_per_kwh: Array | None = None  # [n_envs] int64, > 0; local prices are multiples of it
+    carry: Array | None = None  # [n_envs, n_carry] int64, ``Clearing.carry`` of the last interval; none: the first one
 
 
 class Status(IntEnum):
@@ -50,6 +52,7 @@ class Status(IntEnum):
     BUYERS_ONLY = 5
     SELLERS_ONLY = 6
     EMPTY = 7
+    REDUCED = 8  # the rule lets less trade than the orders allow
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +61,11 @@ class Clearing:
 
     ``filled = traded + outside``: an order is filled by neighbours at the local price, and, where its limit reaches
     the tariff, by the retailer. ``rent_ucur_per_kwh`` is what a kWh through the full connection is worth above the
-    tariff (> 0 when import is scarce, < 0 when export is).
+    tariff (> 0 when import is scarce, < 0 when export is). A market with stock of its own sells from it
+    ``pool_ukwh`` (< 0 buys) and settles that with the retailer.
     """
 
-    traded_ukwh: Array  # [n_envs, n_orders] int64, exchanged with other orders; each row sums to zero
+    traded_ukwh: Array  # [n_envs, n_orders] int64, exchanged with other orders; each row sums to ``pool_ukwh``
     outside_ukwh: Array  # [n_envs, n_orders] int64, exchanged with the retailer at the tariff
     pay_ucur: Array  # [n_envs, n_orders] int64, for ``traded_ukwh``; the authority on local payments
     price_ucur_per_kwh: Array  # [n_envs, n_orders] int64, shown; a quote where nothing traded
@@ -71,3 +75,5 @@ class Clearing:
     over_cap_ukwh: Array  # [n_envs] int64, >= 0, bought or sold beyond the cap at the scarcity price
     surplus_ucur: Array  # [n_envs] int64 == sum of pay_ucur; declared, never a tolerance
     status: Array  # [n_envs] int64, a ``Status``
+    pool_ukwh: Array | None = None  # [n_envs] int64, sold from the market's own stock, if it has one
+    carry: Array | None = None  # [n_envs, n_carry] int64, what the mechanism wants back in its next ``Setting``

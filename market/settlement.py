@@ -137,6 +137,9 @@ def settle(
     _congestion(post, outside, clearing, setting, terms)
     _network_operator(post, clearing, delivery, rates, n_agents)
     net = xp.sum(outside + residual, axis=1)
+    if clearing.pool_ukwh is not None:
+        _pool(post, clearing.pool_ukwh, rates)
+        net = net + clearing.pool_ukwh
     post.between("retail", "retailer", "wholesale", energy_cost_ucur(net, rates.spot))
     post.among_agents("share", terms.rent_ucur)
     post.from_agents("fixed", terms.fixed_ucur, "retailer")
@@ -153,6 +156,16 @@ def _retail(post: _Postings, outside: Array, rates: Rates) -> None:
     price = xp.where(outside > 0, rates.energy[:, None], rates.export[:, None])
     post.from_agents("retail", energy_cost_ucur(outside, price), "retailer")
     _use_of_network(post, xp.maximum(outside, 0), rates.network, rates.tax)
+
+
+def _pool(post: _Postings, pool: Array, rates: Rates) -> None:
+    """What the market sold from its own stock it buys from the retailer, and the other way round, [n_envs]."""
+    xp = namespace(pool)
+    bought = xp.maximum(pool, 0)
+    price = xp.where(pool > 0, rates.energy, rates.export)
+    post.between("retail", "market_operator", "retailer", energy_cost_ucur(pool, price))
+    post.between("network", "market_operator", "network_operator", energy_cost_ucur(bought, rates.network))
+    post.between("tax", "market_operator", "state", energy_cost_ucur(bought, rates.tax))
 
 
 def _residual(post: _Postings, residual: Array, rates: Rates, terms: Terms) -> None:

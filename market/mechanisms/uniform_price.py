@@ -2,7 +2,8 @@
 
 Partial fills are priced: with divisible quantities one order is generically filled in part, and the only price that
 suits everybody is its limit (k-double auction: Chatterjee & Samuelson 1983; order statistics of the joint list:
-Satterthwaite & Williams 1989). Rules that average the last accepted bid and offer miss it.
+Satterthwaite & Williams 1989). Rules that average the last accepted bid and offer miss it; ``price_rule`` has them for
+comparison.
 """
 
 from __future__ import annotations
@@ -12,18 +13,23 @@ from typing import NamedTuple
 from gridbazaar.data.arrays import Array, muldiv, namespace
 from gridbazaar.data.units import MICRO, energy_cost_ucur
 from gridbazaar.market.orders import Clearing, Orders, Setting, Status
+from gridbazaar.market.price_rules import RULES, Edges, Rule, on_tick
+from gridbazaar.market.ration import increments
 
 STAGE = "ex_ante"
+PROMISES = frozenset({"limits", "no_deficit", "efficient", "monotone", "scales"})
 
 # A sort key is 4 * price + rank. At one price neighbours come before the retailer on either side, every level holds one
 # side only, and the retailer's offer lies above its own bid, so that it never trades with itself.
 SELL, OUTSIDE_BUY, OUTSIDE_SELL, BUY = 0, 1, 2, 3
 
 # Plain integers: NumPy takes microseconds to read an enum.
-EXACT, MARGINAL_BUYER, MARGINAL_SELLER, MARGINAL_OUTSIDE, NO_CROSS, BUYERS_ONLY, SELLERS_ONLY, EMPTY = map(int, Status)
+EXACT, MARGINAL_BUYER, MARGINAL_SELLER, MARGINAL_OUTSIDE, NO_CROSS, BUYERS_ONLY, SELLERS_ONLY, EMPTY, _ = map(
+    int, Status
+)
 
 
-def uniform_price(orders: Orders, setting: Setting, *, k: float = 0.5) -> Clearing:
+def uniform_price(orders: Orders, setting: Setting, *, k: float = 0.5, price_rule: str = "ce_k") -> Clearing:
     """Clear each environment's book at one price, ``low + k * (high - low)`` of the competitive interval.
 
     Every order strictly in the money is filled, those at the margin share pro rata, and an order whose limit reaches
@@ -40,9 +46,14 @@ def uniform_price(orders: Orders, setting: Setting, *, k: float = 0.5) -> Cleari
     Quantities and money are rounded by running sums in the order of agents (then columns). So both sides owe the same
     amount exactly and the surplus is 0. In a row, energy times price must stay below ``2**63``. A buy and a sell order
     of the same agent may meet: it then pays itself, and nets nothing.
+
+    ``price_rule`` names another function of the limits around the cut (``market/price_rules.py``) for what neighbours
+    pay; fills do not depend on it, and only ``dual`` leaves a surplus.
     """
     if not 0.0 <= k <= 1.0:
         raise ValueError(f"uniform_price: expected 0 <= k <= 1, got {k!r}")
+    if price_rule not in RULES:
+        raise ValueError(f"uniform_price: expected price_rule to be one of {', '.join(RULES)}; got {price_rule!r}")
     xp = namespace(orders.energy_ukwh)
     book = _book(orders)
     retailer = _retailer(book, setting)
@@ -58,24 +69,31 @@ def uniform_price(orders: Orders, setting: Setting, *, k: float = 0.5) -> Cleari
 
     is_filled = bought + bought > net
     status = _status(book, margin, is_filled)
-    price = _price(margin, status, is_filled, k)
+    price = _price(margin, status, is_filled, k, setting.tick_ucur_per_kwh)
+    buyer_price, seller_price = price, price
+    if price_rule != "ce_k":
+        buyer_price, seller_price = _by_rule(RULES[price_rule], book, retailer, margin, k)
+        buyer_price, seller_price = (xp.where(is_filled, p, price) for p in (buyer_price, seller_price))
     traded_buy = xp.maximum(traded, 0)
-    owed = energy_cost_ucur(xp.cumsum(traded_buy, axis=0), price)
-    owed -= energy_cost_ucur(xp.cumsum(traded_buy - traded, axis=0), price)
+    owed = energy_cost_ucur(xp.cumsum(traded_buy, axis=0), buyer_price)
+    owed -= energy_cost_ucur(xp.cumsum(traded_buy - traded, axis=0), seller_price)
 
     back = xp.argsort(by_agent)
     zero = xp.zeros_like(price)
     wedge = zero if retailer is None else retailer.wedge
+    shown = xp.broadcast_to((buyer_price + wedge // 2)[:, None], orders.energy_ukwh.shape)
+    if seller_price is not buyer_price:
+        shown = xp.where(orders.energy_ukwh < 0, (seller_price + wedge // 2)[:, None], shown)
     return Clearing(
         traded_ukwh=_rows(traded[back]),
         outside_ukwh=_rows((filled - traded)[back]),
-        pay_ucur=_rows(_increments(owed)[back]),
-        price_ucur_per_kwh=xp.broadcast_to((price + wedge // 2)[:, None], orders.energy_ukwh.shape),
+        pay_ucur=_rows(increments(owed)[back]),
+        price_ucur_per_kwh=shown,
         low_ucur_per_kwh=margin.low,
         high_ucur_per_kwh=margin.high + wedge,
         rent_ucur_per_kwh=zero if retailer is None else _rent(price, retailer),
         over_cap_ukwh=zero if retailer is None else _over_cap(net, setting),
-        surplus_ucur=zero,
+        surplus_ucur=owed[-1] if price_rule == "dual" else zero,
         status=status,
     )
 
@@ -204,7 +222,7 @@ def _fill(energy: Array, key: Array, margin: _Margin) -> Array:
     whole = energy * ((is_buy & (key > margin.low_key)) | (~is_buy & (key < margin.high_key)))
     missing = xp.abs(xp.sum(whole, axis=0) + margin.outside_ukwh)
     running = xp.cumsum(xp.abs(energy * (key == margin.low_key)), axis=0)
-    shared = _increments(muldiv(running, missing, xp.maximum(running[-1], 1)))
+    shared = increments(muldiv(running, missing, xp.maximum(running[-1], 1)))
     shared *= xp.where(margin.low_key & 3 == BUY, 1, -1)
     return whole + shared
 
@@ -217,7 +235,7 @@ def _neighbours_first(filled: Array, bought: Array, sold: Array, is_open: Array)
     xp = namespace(filled)
     side = xp.where(bought > sold, 1, -1)
     longer = xp.maximum(filled * side, 0)
-    shared = _increments(
+    shared = increments(
         muldiv(xp.cumsum(longer, axis=0), xp.minimum(bought, sold), xp.maximum(xp.maximum(bought, sold), 1))
     )
     shared -= longer
@@ -239,16 +257,37 @@ def _status(book: _Book, margin: _Margin, is_filled: Array) -> Array:
     return xp.where(is_filled, cleared, xp.where(has_buy, with_buy, without_buy))
 
 
-def _price(margin: _Margin, status: Array, is_filled: Array, k: float) -> Array:
+def _price(margin: _Margin, status: Array, is_filled: Array, k: float, tick: Array | None) -> Array:
     """[n_envs] the price inside the interval, or the quote where nothing was filled."""
     xp = namespace(status)
     share = xp.where(is_filled, round(k * MICRO), MICRO // 2)
     price = margin.low + (margin.high - margin.low) * share // MICRO
+    if tick is not None:
+        price = on_tick(price, margin.low, margin.high, tick)
     # A tick beyond the only side's best price, unless the retailer's is better.
-    above_bid = margin.low + (margin.low_key & 3 == BUY)
-    below_ask = margin.high - 1 * (margin.high_key & 3 == SELL)
+    step = 1 if tick is None else tick
+    above_bid = margin.low + step * (margin.low_key & 3 == BUY)
+    below_ask = margin.high - step * (margin.high_key & 3 == SELL)
     price = xp.where(status == BUYERS_ONLY, above_bid, price)
     return xp.where(status == SELLERS_ONLY, below_ask, price)
+
+
+def _by_rule(rule: Rule, book: _Book, retailer: _Retailer | None, margin: _Margin, k: float) -> tuple[Array, Array]:
+    """[n_envs] what buyers pay and sellers get under a rule; means nothing where nothing was filled."""
+    xp = namespace(margin.low)
+    key, energy = margin.key, book.energy_ukwh
+    if retailer is not None:
+        key, energy = xp.concat([key, retailer.key], axis=1), xp.concat([energy, retailer.energy_ukwh], axis=1)
+    below, above = key <= margin.low_key[:, None], key >= margin.high_key[:, None]
+    is_buy, is_sell = energy > 0, energy < 0
+    lowest, highest = xp.min(key, axis=1, keepdims=True), xp.max(key, axis=1, keepdims=True)
+    lao = xp.max(xp.where(is_sell & below, key, lowest), axis=1) >> 2
+    frb = xp.max(xp.where(is_buy & below, key, lowest), axis=1) >> 2
+    fro = xp.min(xp.where(is_sell & above, key, highest), axis=1) >> 2
+    lab = xp.min(xp.where(is_buy & above, key, highest), axis=1) >> 2
+    is_cut = margin.low_key == margin.high_key
+    is_bid = is_cut & ((margin.low_key & 3 == BUY) | (margin.low_key & 3 == OUTSIDE_BUY))
+    return rule(Edges(lao, fro, lab, frb, is_bid, round(k * MICRO)))
 
 
 def _rent(price: Array, retailer: _Retailer) -> Array:
@@ -268,13 +307,6 @@ def _over_cap(net_ukwh: Array, setting: Setting) -> Array:
     if setting.export_cap_ukwh is not None:
         over = over + xp.maximum(-net_ukwh - setting.export_cap_ukwh, 0)
     return over
-
-
-def _increments(running: Array) -> Array:
-    """Undo a running sum along the first axis."""
-    parts = running + 0
-    parts[1:] -= running[:-1]
-    return parts
 
 
 def _rows(columns: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,12 @@ def as_setting(*rows: Outside | None) -> Setting:
         [row.export_scarcity for row in present],
     ]
     return Setting(*(np.array(column, dtype=np.int64) for column in columns))
+
+
+def arrays_of(value: Clearing | Orders | Setting) -> dict[str, Any]:
+    """The fields that hold an array, by name."""
+    named = {field.name: getattr(value, field.name) for field in fields(value)}
+    return {name: array for name, array in named.items() if array is not None}
 
 
 def clear_one(book: Book, outside: Outside | None = None, **options: Any) -> Clearing:

@@ -1,22 +1,37 @@
-"""The contract that every mechanism in the folder keeps."""
+"""The contract that every mechanism in the folder keeps, and the promises that each of them makes."""
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import gridbazaar.market.mechanisms as mechanisms
-from gridbazaar.market.mechanisms import list_mechanisms, load_mechanism, mechanism_stage
+from gridbazaar.market.mechanisms import (
+    PROMISE,
+    carry_width,
+    list_mechanisms,
+    load_mechanism,
+    mechanism_promises,
+    mechanism_stage,
+)
 from gridbazaar.market.orders import Clearing, Orders, Setting, Status
+from tests.market.books import arrays_of
+from tests.reference import Book, lp_welfare
 
 KWH = 1_000_000
 PER_ORDER = ("traded_ukwh", "outside_ukwh", "pay_ucur", "price_ucur_per_kwh")
 
 every_mechanism = pytest.mark.parametrize("name", list_mechanisms())
 every_ex_ante = pytest.mark.parametrize("name", [n for n in list_mechanisms() if mechanism_stage(n) == "ex_ante"])
+
+
+def every_that(promise: str) -> pytest.MarkDecorator:
+    """All mechanisms that make a promise."""
+    return pytest.mark.parametrize("name", [n for n in list_mechanisms() if promise in mechanism_promises(n)])
 
 
 def random_market(n_envs: int = 40, n_orders: int = 14, seed: int = 0) -> tuple[Orders, Setting]:
@@ -35,21 +50,44 @@ def random_market(n_envs: int = 40, n_orders: int = 14, seed: int = 0) -> tuple[
     return orders, Setting(*(np.full(n_envs, value) for value in columns))
 
 
+def markets(name: str) -> list[tuple[Orders, Setting]]:
+    """Random markets with a retailer, and without one where the mechanism can do without."""
+    orders, setting = random_market()
+    return [(orders, setting)] if mechanism_stage(name) == "ex_post" else [(orders, setting), (orders, Setting())]
+
+
+def rows_of(value: Any, rows: Any) -> Any:
+    """Some rows of a batch of orders or settings."""
+    shared = ("agent", "bus")
+    return type(value)(**{name: x if name in shared else x[rows] for name, x in arrays_of(value).items()})
+
+
+def gain_cur(orders: Orders, worth: Any, clearing: Clearing, setting: Setting) -> Any:
+    """[n_envs, n_orders] what an order brings its owner who values energy at ``worth``, in millionths squared."""
+    gain = worth * (clearing.traded_ukwh + clearing.outside_ukwh) - clearing.pay_ucur * KWH
+    if setting.import_ucur_per_kwh is None or setting.export_ucur_per_kwh is None:
+        return gain
+    tariff = np.where(
+        orders.energy_ukwh > 0, setting.import_ucur_per_kwh[:, None], setting.export_ucur_per_kwh[:, None]
+    )
+    return gain - clearing.outside_ukwh * tariff
+
+
 def test_the_list_is_the_folder() -> None:
     files = Path(str(mechanisms.__file__)).parent.glob("[!_]*.py")
     assert list_mechanisms() == sorted(file.stem for file in files)
     assert "uniform_price" in list_mechanisms()
 
 
-def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"unknown mechanism 'dutch'.*uniform_price"):
-        load_mechanism("dutch")
+def test_an_unknown_name_is_refused_with_the_nearest_and_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"unknown mechanism 'uniform'; did you mean uniform_price.*mcafee"):
+        load_mechanism("uniform")
     with pytest.raises(ValueError, match="unknown mechanism '__init__'"):
         load_mechanism("__init__")
 
 
 def test_an_unknown_option_is_refused_with_the_allowed_ones() -> None:
-    with pytest.raises(ValueError, match=r"unknown option 'kk', 'orders'; expected one of: k$"):
+    with pytest.raises(ValueError, match=r"unknown option 'kk', 'orders'; expected one of: k, price_rule$"):
         load_mechanism("uniform_price", kk=1, orders=2, k=0.1)
 
 
@@ -60,81 +98,169 @@ def test_options_reach_the_mechanism() -> None:
 
 
 @every_mechanism
-def test_the_stage_is_declared(name: str) -> None:
+def test_stage_and_promises_are_declared(name: str) -> None:
     assert mechanism_stage(name) in ("ex_ante", "ex_post")
+    assert mechanism_promises(name) <= set(PROMISE)
+    if "balanced" in mechanism_promises(name):
+        assert "no_deficit" in mechanism_promises(name)
 
 
 @every_mechanism
 def test_shapes_and_types_are_as_declared(name: str) -> None:
-    orders, setting = random_market()
-    clearing = load_mechanism(name)(orders, setting)
-    n_envs, n_orders = orders.energy_ukwh.shape
-    for field in fields(Clearing):
-        array = getattr(clearing, field.name)
-        assert array.dtype == np.int64, field.name
-        assert array.shape == ((n_envs, n_orders) if field.name in PER_ORDER else (n_envs,)), field.name
-    assert set(clearing.status.tolist()) <= set(Status)
+    for orders, setting in markets(name):
+        clearing = load_mechanism(name)(orders, setting)
+        n_envs, n_orders = orders.energy_ukwh.shape
+        shapes = dict.fromkeys(PER_ORDER, (n_envs, n_orders)) | {"carry": (n_envs, carry_width(name, n_orders))}
+        for field, array in arrays_of(clearing).items():
+            assert array.dtype == np.int64, field
+            assert array.shape == shapes.get(field, (n_envs,)), field
+        assert set(clearing.status.tolist()) <= set(Status)
+        assert (clearing.carry is None) == (carry_width(name, n_orders) == 0)
 
 
 @every_mechanism
 def test_energy_balances_and_the_surplus_is_declared(name: str) -> None:
-    for setting in (random_market()[1], Setting()):
-        orders = random_market()[0]
+    for orders, setting in markets(name):
         clearing = load_mechanism(name)(orders, setting)
-        assert not clearing.traded_ukwh.sum(axis=1).any()
+        pool = 0 if clearing.pool_ukwh is None else clearing.pool_ukwh
+        assert not (clearing.traded_ukwh.sum(axis=1) - pool).any()
         assert clearing.pay_ucur.sum(axis=1).tolist() == clearing.surplus_ucur.tolist()
         assert clearing.traded_ukwh.any()
 
 
-@every_ex_ante
-def test_fills_respect_quantity_and_limit(name: str) -> None:
-    orders, setting = random_market()
-    clearing = load_mechanism(name)(orders, setting)
-    filled, sign = clearing.traded_ukwh + clearing.outside_ukwh, np.sign(orders.energy_ukwh)
-    assert (clearing.traded_ukwh * sign >= 0).all()
-    assert (clearing.outside_ukwh * sign >= 0).all()
-    assert (abs(filled) <= abs(orders.energy_ukwh)).all()
-    # A micro-unit of rounding an order.
-    assert (clearing.pay_ucur * KWH < clearing.traded_ukwh * orders.limit_ucur_per_kwh + KWH).all()
+@every_mechanism
+def test_fills_stay_within_the_orders(name: str) -> None:
+    for orders, setting in markets(name):
+        clearing = load_mechanism(name)(orders, setting)
+        filled, sign = clearing.traded_ukwh + clearing.outside_ukwh, np.sign(orders.energy_ukwh)
+        assert (clearing.traded_ukwh * sign >= 0).all()
+        assert (clearing.outside_ukwh * sign >= 0).all()
+        assert (abs(filled) <= abs(orders.energy_ukwh)).all()
+        if mechanism_stage(name) == "ex_post":
+            assert (filled == orders.energy_ukwh).all()
+
+
+@every_mechanism
+def test_books_without_a_trade_are_quoted_inside_what_the_retailer_offers(name: str) -> None:
+    for orders, setting in markets(name):
+        clearing = load_mechanism(name)(orders, setting)
+        idle = ~clearing.traded_ukwh.any(axis=1)
+        assert idle[:3].all() or clearing.pool_ukwh is not None
+        with_retailer = setting.import_ucur_per_kwh is not None
+        quotes = clearing.price_ucur_per_kwh[idle]
+        if with_retailer:
+            assert (quotes >= 80_000 - 60_000).all()
+            assert (quotes <= 300_000 + 400_000).all()
+        else:
+            assert (quotes[1:] > 0).all()  # the first book is empty, and nobody stands beside it
+
+
+@every_that("limits")
+def test_nobody_pays_beyond_the_limit(name: str) -> None:
+    for orders, setting in markets(name):
+        clearing = load_mechanism(name)(orders, setting)
+        # A micro-unit of rounding an order.
+        assert (clearing.pay_ucur * KWH <= clearing.traded_ukwh * orders.limit_ucur_per_kwh + KWH).all()
+
+
+@every_that("no_deficit")
+def test_buyers_pay_at_least_what_sellers_get(name: str) -> None:
+    for seed in range(5):
+        orders, setting = random_market(seed=seed)
+        surplus = load_mechanism(name)(orders, setting).surplus_ucur
+        assert (surplus >= 0).all()
+        if "balanced" in mechanism_promises(name):
+            assert not surplus.any()
+
+
+@every_that("efficient")
+def test_no_other_allocation_is_worth_more(name: str) -> None:
+    orders, _ = random_market()
+    clearing = load_mechanism(name)(orders, Setting())
+    for env in range(orders.energy_ukwh.shape[0]):
+        book = Book(orders.energy_ukwh[env].tolist(), orders.limit_ucur_per_kwh[env].tolist(), orders.agent.tolist())
+        worth = int((clearing.traded_ukwh[env] * orders.limit_ucur_per_kwh[env]).sum())
+        assert worth == pytest.approx(lp_welfare(book, None), rel=1e-9)
+
+
+@every_that("truthful")
+@pytest.mark.parametrize("with_retailer", [False, True])
+@pytest.mark.parametrize("units", [1, 4])
+def test_no_other_limit_brings_an_agent_more(name: str, with_retailer: bool, units: int) -> None:
+    """Every agent of random books tries every limit of the grid, the others staying as they are."""
+    rng, n_orders, top = np.random.default_rng(5), 7, 12
+    for _ in range(60):
+        sign = rng.choice([-1, 1], n_orders)
+        energy = sign * rng.integers(1, units + 1, n_orders) * KWH
+        worth = rng.integers(0, top + 1, n_orders)
+        tried = np.array([(i, p) for i in range(n_orders) for p in range(top + 1)])
+        limits = np.repeat(worth[None], len(tried) + 1, axis=0)
+        limits[np.arange(len(tried)), tried[:, 0]] = tried[:, 1]
+        n_envs = len(limits)
+        orders = Orders(
+            np.repeat(energy[None], n_envs, axis=0), limits * 10_000, np.arange(n_orders), np.zeros(n_orders, np.int64),
+            np.repeat(rng.random((1, n_orders)), n_envs, axis=0),
+        )  # fmt: skip
+        setting = Setting(np.full(n_envs, 90_000), np.full(n_envs, 30_000)) if with_retailer else Setting()
+        gain = gain_cur(orders, worth * 10_000, load_mechanism(name)(orders, setting), setting)
+        best = gain[np.arange(len(tried)), tried[:, 0]]
+        assert (best <= gain[-1, tried[:, 0]] + 4 * KWH).all(), "4 micro-units of rounding"
+
+
+@every_that("monotone")
+def test_a_keener_limit_never_lowers_the_fill(name: str) -> None:
+    rng = np.random.default_rng(3)
+    for orders, setting in markets(name):
+        before = load_mechanism(name)(orders, setting)
+        for column in range(orders.energy_ukwh.shape[1]):
+            step = rng.integers(1, 12, orders.energy_ukwh.shape[0]) * 10_000
+            limit = orders.limit_ucur_per_kwh.copy()
+            limit[:, column] += step * np.sign(orders.energy_ukwh[:, column])
+            after = load_mechanism(name)(replace(orders, limit_ucur_per_kwh=limit), setting)
+            fills = [abs(c.traded_ukwh + c.outside_ukwh)[:, column] for c in (before, after)]
+            assert (fills[1] >= fills[0] - 1).all()
+
+
+@every_that("scales")
+def test_a_larger_book_trades_more_at_the_same_prices(name: str) -> None:
+    for orders, setting in markets(name):
+        by = 7
+        caps = {k: x * by for k, x in arrays_of(setting).items() if k.endswith("cap_ukwh")}
+        one = load_mechanism(name)(orders, setting)
+        two = load_mechanism(name)(replace(orders, energy_ukwh=orders.energy_ukwh * by), replace(setting, **caps))
+        assert abs(two.traded_ukwh - by * one.traded_ukwh).max() <= 2 * by
+        assert abs(two.price_ucur_per_kwh - one.price_ucur_per_kwh).max() <= 2
 
 
 @every_mechanism
 def test_moving_the_columns_moves_the_result(name: str) -> None:
-    orders, setting = random_market()
-    place = np.random.default_rng(1).permutation(orders.agent.shape[0])
-    assert orders.lottery is not None
-    moved = Orders(
-        orders.energy_ukwh[:, place],
-        orders.limit_ucur_per_kwh[:, place],
-        orders.agent[place],
-        orders.bus[place],
-        orders.lottery[:, place],
-    )
-    one, two = load_mechanism(name)(orders, setting), load_mechanism(name)(moved, setting)
-    for field in fields(Clearing):
-        first = getattr(one, field.name)
-        first = first[:, place] if field.name in PER_ORDER else first
-        assert first.tolist() == getattr(two, field.name).tolist(), field.name
+    for orders, setting in markets(name):
+        place = np.random.default_rng(1).permutation(orders.agent.shape[0])
+        assert orders.lottery is not None
+        moved = Orders(
+            orders.energy_ukwh[:, place],
+            orders.limit_ucur_per_kwh[:, place],
+            orders.agent[place],
+            orders.bus[place],
+            orders.lottery[:, place],
+        )
+        one, two = load_mechanism(name)(orders, setting), load_mechanism(name)(moved, setting)
+        for field, first in arrays_of(one).items():
+            if field == "carry":  # stands by agent
+                continue
+            first = first[:, place] if field in PER_ORDER else first
+            assert first.tolist() == getattr(two, field).tolist(), field
 
 
 @every_mechanism
 def test_a_row_of_the_batch_equals_the_row_alone(name: str) -> None:
-    orders, setting = random_market()
-    batch = load_mechanism(name)(orders, setting)
-    for env in range(orders.energy_ukwh.shape[0]):
-        here = slice(env, env + 1)
-        assert orders.lottery is not None
-        alone = load_mechanism(name)(
-            replace(
-                orders,
-                energy_ukwh=orders.energy_ukwh[here],
-                limit_ucur_per_kwh=orders.limit_ucur_per_kwh[here],
-                lottery=orders.lottery[here],
-            ),
-            Setting(*(getattr(setting, field.name)[here] for field in fields(Setting))),
-        )
-        for field in fields(Clearing):
-            assert getattr(batch, field.name)[here].tolist() == getattr(alone, field.name).tolist(), field.name
+    for orders, setting in markets(name):
+        batch = load_mechanism(name)(orders, setting)
+        for env in range(orders.energy_ukwh.shape[0]):
+            here = slice(env, env + 1)
+            alone = load_mechanism(name)(rows_of(orders, here), rows_of(setting, here))
+            for field, array in arrays_of(batch).items():
+                assert array[here].tolist() == getattr(alone, field).tolist(), field
 
 
 @every_mechanism
@@ -142,6 +268,21 @@ def test_the_same_book_clears_the_same_twice_and_is_left_alone(name: str) -> Non
     orders, setting = random_market()
     energy, limit = orders.energy_ukwh.copy(), orders.limit_ucur_per_kwh.copy()
     one, two = load_mechanism(name)(orders, setting), load_mechanism(name)(orders, setting)
-    assert all((getattr(one, field.name) == getattr(two, field.name)).all() for field in fields(Clearing))
+    assert all((array == getattr(two, field)).all() for field, array in arrays_of(one).items())
     assert (orders.energy_ukwh == energy).all()
     assert (orders.limit_ucur_per_kwh == limit).all()
+
+
+@every_mechanism
+def test_torch_gives_the_same_integers(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    for orders, setting in markets(name):
+        ours = load_mechanism(name)(orders, setting)
+        theirs = load_mechanism(name)(
+            Orders(**{k: torch.as_tensor(x) for k, x in arrays_of(orders).items()}),
+            Setting(**{k: torch.as_tensor(x) for k, x in arrays_of(setting).items()}),
+        )
+        for field, array in arrays_of(ours).items():
+            other = getattr(theirs, field)
+            assert other.dtype == torch.int64
+            assert array.tolist() == other.tolist(), field

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from gridbazaar.market.mechanisms.uniform_price import uniform_price
 from gridbazaar.market.orders import Clearing, Orders, Setting, Status
-from tests.market.books import as_orders, as_setting, books, books_with_retailers, clear_one, retailers, unit_book
+from tests.market.books import (
+    arrays_of,
+    as_orders,
+    as_setting,
+    books,
+    books_with_retailers,
+    clear_one,
+    retailers,
+    unit_book,
+)
 from tests.reference import Book, Outside, clear_by_hand, competitive_interval, lp_welfare
 
 KWH = 1_000_000
@@ -22,7 +31,7 @@ some = settings(max_examples=120, deadline=None)
 
 def row(clearing: Clearing, env: int = 0) -> dict[str, Any]:
     """One row of a clearing as plain integers."""
-    return {field.name: getattr(clearing, field.name)[env].tolist() for field in fields(Clearing)}
+    return {name: array[env].tolist() for name, array in arrays_of(clearing).items()}
 
 
 def filled_of(clearing: Clearing) -> list[int]:
@@ -221,15 +230,14 @@ def test_torch_gives_the_same_integers(rows: list[Book], data: st.DataObject) ->
     setting = as_setting(*(data.draw(retailers(b, data.draw(st.booleans()))) if with_retailer else None for b in rows))
 
     def to_torch(value: Orders | Setting) -> Any:
-        arrays = {field.name: getattr(value, field.name) for field in fields(value)}
-        return type(value)(**{name: None if x is None else torch.as_tensor(x) for name, x in arrays.items()})
+        return type(value)(**{name: torch.as_tensor(x) for name, x in arrays_of(value).items()})
 
     ours, theirs = uniform_price(orders, setting), uniform_price(to_torch(orders), to_torch(setting))
-    for field in fields(Clearing):
-        one, two = getattr(ours, field.name), getattr(theirs, field.name)
+    for name, one in arrays_of(ours).items():
+        two = getattr(theirs, name)
         assert one.dtype == np.int64
         assert two.dtype == torch.int64
-        assert one.tolist() == two.tolist(), field.name
+        assert one.tolist() == two.tolist(), name
 
 
 # Single cases.

@@ -1,0 +1,40 @@
+"""Who gets how much where there is too little for all. Whole micro-units, and what is shared is shared exactly.
+
+Every rule takes wishes [n_envs, n_orders] >= 0 with columns in the order of agents, and a volume [n_envs] that does
+not exceed their sum, and gives fills of the same shape that sum to the volume.
+"""
+
+from __future__ import annotations
+
+from gridbazaar.data.arrays import Array, muldiv, namespace
+
+
+def by_share(wish_ukwh: Array, volume_ukwh: Array) -> Array:
+    """Give each the same share of its wish; remainders fall by running sums, so by the order of agents."""
+    xp = namespace(wish_ukwh)
+    running = xp.cumsum(wish_ukwh, axis=1)
+    total = xp.maximum(running[:, -1:], 1)
+    return increments(muldiv(running, volume_ukwh[:, None] + 0 * running, total + 0 * running), axis=1)
+
+
+def by_lottery(wish_ukwh: Array, volume_ukwh: Array, lottery: Array) -> Array:
+    """Serve one after the other, the lowest number of ``lottery`` [n_envs, n_orders] first."""
+    return in_turn(wish_ukwh, volume_ukwh, namespace(wish_ukwh).stable_argsort(lottery, axis=1))
+
+
+def in_turn(wish_ukwh: Array, volume_ukwh: Array, order: Array) -> Array:
+    """Serve one after the other, in the order of columns [n_envs, n_orders]."""
+    xp = namespace(wish_ukwh)
+    end = xp.cumsum(xp.take_along_axis(wish_ukwh, order, axis=1), axis=1)
+    fill = increments(xp.minimum(end, volume_ukwh[:, None]), axis=1)
+    return xp.take_along_axis(fill, xp.argsort(order, axis=1), axis=1)
+
+
+def increments(running: Array, axis: int = 0) -> Array:
+    """Undo a running sum along the first or the second axis."""
+    parts = running + 0
+    if axis == 0:
+        parts[1:] -= running[:-1]
+    else:
+        parts[:, 1:] -= running[:, :-1]
+    return parts
