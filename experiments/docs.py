@@ -253,13 +253,13 @@ def village_png() -> bytes:
     """Draw the README's picture: prices, trade and import of the village's first test day under the engineered rule."""
     from gridbazaar.agents.policy import load_policy
     from gridbazaar.envs.core import Core
-    from gridbazaar.experiments import plots
+    from gridbazaar.experiments import drawing, plots
     from gridbazaar.experiments.day import day_of
     from gridbazaar.experiments.play import play
 
     core = Core("village")
     day = day_of(play(core, load_policy("opportunity_cost"), [0], split="test", keep=True))
-    return plots.png(plots.prices(day, core.scenario.currency))
+    return drawing.png(plots.prices(day, core.scenario.currency))
 
 
 def generated() -> dict[str, str]:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from string import Template
 from typing import TYPE_CHECKING
 
-from gridbazaar.experiments import plots
+from gridbazaar.experiments import drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,13 +24,13 @@ def section(title: str, *parts: str) -> str:
 
 def picture(key: str, figure: Figure, alt: str, sentence: str) -> str:
     """A figure with what to see in it; ``sentence`` is HTML, ``alt`` is text."""
-    text = plots.svg(figure, key)
+    text = drawing.svg(figure, key)
     sentence = re.sub(r"(?<=\d) (?=%|kWh?\b|pu\b)", "\N{NO-BREAK SPACE}", sentence)
     label = escape(alt, quote=True)
     if len(text) <= _LARGEST_SVG:
         image = text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
     else:
-        data = base64.b64encode(plots.png(figure)).decode("ascii")
+        data = base64.b64encode(drawing.png(figure)).decode("ascii")
         image = f'<img alt="{label}" src="data:image/png;base64,{data}">'
     return f'<figure id="{key}"><div class="wide">{image}</div><figcaption>{sentence}</figcaption></figure>'
 

@@ -1,21 +1,30 @@
-"""Pictures of a day, of an evaluation and of a training run: plain data in, matplotlib figures out.
-
-Colours are those of Okabe and Ito (2008), which colour-blind people can tell apart; a kind or a policy has the same one
-everywhere, and whatever has a colour is also labelled. Nothing global is changed: figures are made without pyplot.
-"""
+"""Pictures of a day, of an evaluation and of a training run: plain data in, matplotlib figures out."""
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.experiments.day import Day
+from gridbazaar.experiments.drawing import (
+    ALARM,
+    EXPORT,
+    GRID,
+    IMPORT,
+    INK,
+    KIND_COLOURS,
+    LEARNED,
+    LOCAL,
+    MUTED,
+    PAPER,
+    RULE,
+    new_figure,
+    policy_colour,
+    styled,
+)
 from gridbazaar.experiments.statistics import Interval
 
 if TYPE_CHECKING:
@@ -23,63 +32,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
-P = ParamSpec("P")
 
-INK, MUTED, GRID, PAPER = "#1b1f24", "#6b7280", "#dde1e6", "#fefefe"
-LOCAL, IMPORT, EXPORT, ALARM = "#7b5ea7", "#5b7fa6", "#a9bdd1", "#c1121f"
-LEARNED, RULE = "#d55e00", "#93a4b5"
-POLICY_COLOURS = {"idle": "#8a8f98", "optimum": INK, "opportunity_cost": "#0072b2"}
-KIND_COLOURS = {"prosumer": "#e69f00", "battery": "#009e73", "ev": "#56b4e9", "vpp": "#cc79a7"}
-DARK = {
-    INK: "#e8eaed", MUTED: "#a3abb5", GRID: "#363c44", PAPER: "#1c2127", LOCAL: "#a98fd6", IMPORT: "#7fa6d1",
-    EXPORT: "#4c6076", ALARM: "#ff6b6b", LEARNED: "#f07f2e", RULE: "#7d8c9b", "#8a8f98": "#8f959e",
-    "#0072b2": "#4aa3df", "#e69f00": "#f0b429", "#009e73": "#2bc495", "#56b4e9": "#6cc3f2", "#cc79a7": "#de93bd",
-}  # fmt: skip
-"""What each colour becomes on a dark page."""
-
-_WIDTH_IN = 9.0
 _NAMED_CARS = 16  # more have no name, and only those that come are shown
 _LEAST_SCORE = -90.0  # what scores lower is shown by an arrow and its number
-_STYLE = {
-    "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
-    "text.color": INK, "axes.labelcolor": INK, "xtick.color": MUTED, "ytick.color": MUTED,
-    "xtick.labelcolor": INK, "ytick.labelcolor": INK, "axes.edgecolor": MUTED, "grid.color": GRID,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.grid.axis": "y",
-    "axes.axisbelow": True, "axes.linewidth": 0.8, "grid.linewidth": 0.8, "font.size": 9.5,
-    "axes.titlesize": 10, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.labelsize": 9.5,
-    "legend.frameon": False, "legend.fontsize": 9, "lines.linewidth": 1.8, "patch.linewidth": 0.0,
-    "xtick.major.size": 3, "ytick.major.size": 0, "svg.fonttype": "none", "svg.hashsalt": "gridbazaar",
-    "figure.constrained_layout.h_pad": 0.06, "figure.constrained_layout.hspace": 0.04,
-}  # fmt: skip
-
-
-def policy_colour(name: str) -> str:
-    """Give a policy's colour: its own, that of rules, or that of all trained policies."""
-    from gridbazaar.agents.policy import list_policies
-
-    return POLICY_COLOURS.get(name, RULE if name in list_policies() and name != "trained" else LEARNED)
-
-
-def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draw in our style, whatever the reader's own settings are, and leave those alone."""
-
-    @wraps(draw)
-    def inside(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        from matplotlib import style
-
-        with style.context(["default", _STYLE]):
-            return draw(*args, **kwargs)
-
-    return inside
-
-
-def _figure(height_in: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(_WIDTH_IN, height_in), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def _clock(axes: Axes, day: Day) -> None:
@@ -101,10 +56,10 @@ def _caps(axes: Axes, day: Day) -> None:
             )  # fmt: skip
 
 
-@_styled
+@styled
 def prices(day: Day, currency: str) -> Figure:
     """Prices, local trade and the flow at the head of the feeder over a day."""
-    figure = _figure(6.6)
+    figure = new_figure(6.6)
     price, local, head = figure.subplots(3, 1, sharex=True, height_ratios=[3, 1.3, 1.9])
     edges = day.edges
     price.fill_between(
@@ -139,12 +94,12 @@ def _stair(x: Floats) -> Floats:
     return np.append(x, x[-1])
 
 
-@_styled
+@styled
 def storage(day: Day) -> Figure:
     """What is stored over a day by kind, and how full each car is while it is plugged in."""
     cars = day.kind_slices.get("ev", slice(0, 0))
     n_cars = cars.stop - cars.start
-    figure = _figure(3.0 + (0.7 + min(0.22 * n_cars, 3.0) if n_cars else 0))
+    figure = new_figure(3.0 + (0.7 + min(0.22 * n_cars, 3.0) if n_cars else 0))
     stationary = [k for k, s in day.kind_slices.items() if k != "ev" and day.capacity_kwh[s].any()]
     ratios = [3.0, 0.4 + min(0.22 * n_cars, 3.0)] if n_cars else [1.0]
     axes = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0]
@@ -195,10 +150,10 @@ def _cars(figure: Figure, axes: Axes, day: Day, cars: slice) -> None:
     bar.set_label("% full")
 
 
-@_styled
+@styled
 def voltages(day: Day) -> Figure:
     """Lowest, median and highest voltage of the feeder's buses over a day, against the band."""
-    figure = _figure(2.6)
+    figure = new_figure(2.6)
     axes = figure.subplots()
     volts, feeder = day.voltage_pu, day.feeder
     low, high = _stair(volts.min(1)), _stair(volts.max(1))
@@ -254,7 +209,7 @@ def tree_layout(parent: NDArray[np.int64]) -> tuple[Floats, Floats]:
     return x, y
 
 
-@_styled
+@styled
 def feeder_tree(day: Day) -> Figure:
     """The feeder as a tree in the worst interval: colour of a bus is its voltage, width of a branch its loading."""
     from matplotlib.collections import LineCollection
@@ -264,7 +219,7 @@ def feeder_tree(day: Day) -> Figure:
     feeder, step = day.feeder, day.worst_step
     x, y = tree_layout(feeder.parent)
     loading, volts = day.branch_loading[step], day.voltage_pu[step]
-    figure = _figure(float(np.clip(1.4 + 0.3 * (y.max() + 1), 2.2, 5.5)))
+    figure = new_figure(float(np.clip(1.4 + 0.3 * (y.max() + 1), 2.2, 5.5)))
     axes = figure.subplots()
     up = feeder.parent
     elbows = [[(x[p], y[p]), (x[p], y[b]), (x[b], y[b])] for b, p in enumerate(up)]
@@ -297,11 +252,11 @@ def feeder_tree(day: Day) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def scores(found: Mapping[str, Interval]) -> Figure:
     """Scores of policies as bars with their 95 % intervals, between idle (0) and the optimum (100)."""
     ordered = sorted(found.items(), key=lambda item: item[1].mean)
-    figure = _figure(0.75 + 0.34 * len(ordered))
+    figure = new_figure(0.75 + 0.34 * len(ordered))
     axes = figure.subplots()
     least = max(min(0.0, min(i.low for _, i in ordered)) - 4, _LEAST_SCORE)
     for row, (name, score) in enumerate(ordered):
@@ -327,11 +282,11 @@ def scores(found: Mapping[str, Interval]) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def savings_by_kind(saved: Mapping[str, Mapping[str, Interval]], currency: str) -> Figure:
     """What each kind saves against idle under each policy: a panel a kind, a row a policy."""
     kinds = list(next(iter(saved.values())))
-    figure = _figure(1.15 + 0.3 * len(saved))
+    figure = new_figure(1.15 + 0.3 * len(saved))
     panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
     for axes, kind in zip(panels, kinds, strict=True):
         for row, (name, by_kind) in enumerate(saved.items()):
@@ -352,13 +307,13 @@ def savings_by_kind(saved: Mapping[str, Mapping[str, Interval]], currency: str) 
     return figure
 
 
-@_styled
+@styled
 def savings_by_agent(saved: Mapping[str, Interval], kind_of: Mapping[str, str], currency: str) -> Figure:
     """What each agent saves against idle, from most to least."""
     from matplotlib.lines import Line2D
 
     ordered = sorted(saved.items(), key=lambda item: -item[1].mean)
-    figure = _figure(3.1)
+    figure = new_figure(3.1)
     axes = figure.subplots()
     for column, (name, found) in enumerate(ordered):
         colour = KIND_COLOURS.get(kind_of[name], INK)
@@ -382,10 +337,10 @@ def savings_by_agent(saved: Mapping[str, Interval], kind_of: Mapping[str, str], 
     return figure
 
 
-@_styled
+@styled
 def learning(curve: Sequence[Mapping[str, float]], rules: Mapping[str, float]) -> Figure:
     """Score on validation episodes over agent-steps and minutes, with the scores of the rules as lines."""
-    figure = _figure(3.7)
+    figure = new_figure(3.7)
     axes = figure.subplots()
     steps = np.array([p["steps"] for p in curve]) / 1e6
     minutes = np.array([p["seconds"] for p in curve]) / 60
@@ -444,10 +399,10 @@ def _bottom(group: Sequence[tuple[str, float]], gap: float) -> float:
     return float(np.mean([value for _, value in group])) - gap * (len(group) - 1) / 2
 
 
-@_styled
+@styled
 def net_power(days: Mapping[str, Day]) -> Figure:
     """Power at the head of the feeder under several policies on the same day, with the cap of the connection."""
-    figure = _figure(3.3)
+    figure = new_figure(3.3)
     axes = figure.subplots()
     for name, day in days.items():
         axes.stairs(
@@ -461,44 +416,3 @@ def net_power(days: Mapping[str, Day]) -> Figure:
     axes.set_ylabel("kW at the head, import above zero")
     axes.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2, handlelength=1.6)
     return figure
-
-
-def svg(figure: Figure, name: str = "picture") -> str:
-    """Give a figure as an SVG element for a page that defines the colours (``theme``) and the font.
-
-    Args:
-        figure: what to show.
-        name: distinguishes it from other pictures of the page: what its parts are called begins with it.
-    """
-    from matplotlib import style
-
-    out = io.StringIO()
-    with style.context(["default", _STYLE]):
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = out.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
-    text = re.sub(r' xmlns(:\w+)?="[^"]*"| version="1.1"|(?<=<g) id="[^"]*"', "", text)
-    text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*pt"', r"\1", text)
-    text = re.sub(r'(<svg[^>]*?) (?:width|height)="[^"]*pt"', r"\1", text)
-    text = re.sub(r"font: ([^;\"]*?px) [^;\"]*", r"font: \1 var(--font)", text)
-    text = re.sub(r'(?<= id=")|(?<=url\(#)|(?<=href="#)', f"{name}-", text)
-    for colour in DARK:
-        text = text.replace(colour, f"var({_variable(colour)})")
-    return text
-
-
-def png(figure: Figure) -> bytes:
-    """Give a figure as PNG on paper."""
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=200, facecolor=PAPER)
-    return out.getvalue()
-
-
-def theme(*, dark: bool) -> str:
-    """Give the CSS variables that colour the SVG elements."""
-    return "".join(f"{_variable(light)}:{night if dark else light};" for light, night in DARK.items())
-
-
-def _variable(colour: str) -> str:
-    return f"--c-{colour[1:]}"

@@ -17,7 +17,7 @@ import numpy as np
 
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.scenario import Scenario
-from gridbazaar.experiments import plots
+from gridbazaar.experiments import drawing, plots
 from gridbazaar.experiments.day import Day, day_of
 from gridbazaar.experiments.evaluate import Evaluation
 from gridbazaar.experiments.files import check_folder, versions, write_text
@@ -133,8 +133,8 @@ def render(
     return PAGE.substitute(
         title=escape(title),
         subtitle=escape(f"{scenario.name}: {scenario.title}" if scenario.title else scenario.name),
-        light=plots.theme(dark=False),
-        dark=plots.theme(dark=True),
+        light=drawing.theme(dark=False),
+        dark=drawing.theme(dark=True),
         body="\n".join(parts),
     )
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from gridbazaar.agents.policy import load_policy
 from gridbazaar.data.feeders import list_feeders, load_feeder
 from gridbazaar.envs.core import Core
-from gridbazaar.experiments import plots
+from gridbazaar.experiments import drawing, plots
 from gridbazaar.experiments.day import Day, day_of
 from gridbazaar.experiments.play import Played, play
 from gridbazaar.experiments.plots import tree_layout
@@ -47,12 +47,12 @@ def day(played: Played) -> Day:
 @pytest.fixture(scope="module", params=FIGURES)
 def picture(request: pytest.FixtureRequest, day: Day) -> tuple[str, str]:
     """Name and SVG text of each figure."""
-    return request.param, plots.svg(FIGURES[request.param](day), request.param)
+    return request.param, drawing.svg(FIGURES[request.param](day), request.param)
 
 
 def lines(figure: Figure) -> str:
     """All text of a figure."""
-    return " ".join(re.findall(r"<text[^>]*>([^<]*)<", plots.svg(figure)))
+    return " ".join(re.findall(r"<text[^>]*>([^<]*)<", drawing.svg(figure)))
 
 
 def test_a_day_holds_what_happened(played: Played, day: Day) -> None:
@@ -102,25 +102,25 @@ def test_every_colour_has_a_dark_one(picture: tuple[str, str]) -> None:
     name, text = picture
     left = set(re.findall(r"#[0-9a-f]{6}\b(?!\))", re.sub(r"<image.*?/>", "", text, flags=re.DOTALL)))
     assert not left or name == "feeder_tree"
-    defined = plots.theme(dark=True)
+    defined = drawing.theme(dark=True)
     assert all(f"{variable}:" in defined for variable in re.findall(r"var\((--c-[0-9a-f]+)\)", text))
 
 
 @pytest.mark.parametrize("name", ["storage", "learning"])
 def test_the_same_data_give_the_same_picture(name: str, day: Day) -> None:
-    assert plots.svg(FIGURES[name](day)) == plots.svg(FIGURES[name](day))
+    assert drawing.svg(FIGURES[name](day)) == drawing.svg(FIGURES[name](day))
 
 
 def test_drawing_changes_no_setting_and_heeds_none(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = plots.svg(plots.voltages(day))
+    plain = drawing.svg(plots.voltages(day))
     monkeypatch.setitem(rcParams, "xtick.labelsize", 30.0)
     before = dict(rcParams)
-    assert plots.svg(plots.voltages(day)) == plain
+    assert drawing.svg(plots.voltages(day)) == plain
     assert dict(rcParams) == before
 
 
 def test_a_png_has_the_width_of_a_page(day: Day) -> None:
-    data = plots.png(plots.voltages(day))
+    data = drawing.png(plots.voltages(day))
     assert data.startswith(b"\x89PNG")
     assert int.from_bytes(data[16:20], "big") >= 900
 
@@ -167,7 +167,7 @@ def test_a_day_without_cars_or_storage_is_drawn(day: Day) -> None:
     none = replace(day, capacity_kwh=np.zeros_like(day.capacity_kwh), kind_slices={"prosumer": slice(0, 6)})
     figure = plots.storage(none)
     assert len(figure.axes) == 1
-    assert "<path" in plots.svg(figure)
+    assert "<path" in drawing.svg(figure)
 
 
 def test_the_worst_bus_and_an_overload_stand_out(day: Day) -> None:
@@ -177,9 +177,9 @@ def test_the_worst_bus_and_an_overload_stand_out(day: Day) -> None:
     assert bad.worst_step == 40
     assert bad.margin_pu[40] == pytest.approx(0.9 - bad.feeder.v_min_pu)
     assert f"{bad.feeder.buses[2]} 0.900 pu" in lines(plots.feeder_tree(bad))
-    alarm = f"stroke: var(--c-{plots.ALARM[1:]})"
-    assert plots.svg(plots.feeder_tree(bad)).count(alarm) == 1
-    assert plots.svg(plots.feeder_tree(replace(bad, branch_loading=0 * loading))).count(alarm) == 0
+    alarm = f"stroke: var(--c-{drawing.ALARM[1:]})"
+    assert drawing.svg(plots.feeder_tree(bad)).count(alarm) == 1
+    assert drawing.svg(plots.feeder_tree(replace(bad, branch_loading=0 * loading))).count(alarm) == 0
 
 
 @pytest.mark.parametrize("name", list_feeders())
@@ -203,7 +203,7 @@ def test_labels_move_apart_and_stay_in_order() -> None:
 
 
 def test_kinds_and_roles_have_colours_of_their_own() -> None:
-    used = [*plots.KIND_COLOURS.values(), *plots.POLICY_COLOURS.values(), plots.LEARNED, plots.RULE]
+    used = [*drawing.KIND_COLOURS.values(), *drawing.POLICY_COLOURS.values(), drawing.LEARNED, drawing.RULE]
     assert len(set(used)) == len(used)
-    assert plots.policy_colour("runs/x") == plots.policy_colour("trained") == plots.LEARNED
-    assert plots.policy_colour("self_consumption") == plots.RULE
+    assert drawing.policy_colour("runs/x") == drawing.policy_colour("trained") == drawing.LEARNED
+    assert drawing.policy_colour("self_consumption") == drawing.RULE
