@@ -61,7 +61,7 @@ class Core:
         self._to_array = _converter(backend, device, dtype)
         self.world = make_world(self.scenario, self._to_array)
         self.mechanism = load_mechanism(self.scenario.mechanism, **self.scenario.mechanism_options)
-        self._clears_ahead = mechanism_stage(self.scenario.mechanism) == "ex_ante"
+        self.clears_ahead = mechanism_stage(self.scenario.mechanism) == "ex_ante"
         self._carry_width = carry_width(self.scenario.mechanism, 2 * self.world.n_agents)
         self.n_agents = self.world.n_agents
         self.n_steps = self.scenario.n_steps
@@ -117,7 +117,7 @@ class Core:
         plan, n_clipped = self._plan(action, state.views)
         setting = self._setting(state, rates)
         bids = bid(plan, setting, world.order_agent, world.order_bus, step_h, self._lottery(state))
-        clearing = self.mechanism(bids.orders, setting) if self._clears_ahead else None
+        clearing = self.mechanism(bids.orders, setting) if self.clears_ahead else None
 
         fill_kw = from_micro(flexible_fill_ukwh(bids, clearing)) / step_h
         wanted = self._meters(fill_kw, state, now)

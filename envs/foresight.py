@@ -16,7 +16,8 @@ def foresight(core: Core, state: State) -> Foresight:
     """Give what the rest of the episode holds, seen from its first interval; NumPy cores only.
 
     Homes bid their forecast as firm, so the forecast is what the market clears; where batteries follow the meter the
-    real load is what they can serve, so that is taken for homes that have one.
+    real load is what they can serve, so that is taken for homes that have one. A rule that prices metered energy sees
+    the real load of all.
     """
     world, episode = core.world, state.episode
     steps = episode.start[:, None] + np.arange(core.n_steps)
@@ -29,7 +30,7 @@ def foresight(core: Core, state: State) -> Foresight:
             now = steps[:, t]
             seen = kind.view(device, params, world.series, now, state.t)
             real = kind.meters(0.0 * seen.firm_kw, seen, device, params, world.series, now)
-            firm[:, columns, t] = np.where(follows, real.fixed_kw - real.pv_kw, seen.firm_kw)
+            firm[:, columns, t] = np.where(follows | (not core.clears_ahead), real.fixed_kw - real.pv_kw, seen.firm_kw)
     rates = world.rates
     local = (rates.local_network + rates.local_tax)[steps] / 1e6
     blocks = [

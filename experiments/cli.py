@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -51,6 +52,12 @@ main = typer.Typer(
 )  # fmt: skip
 data_app = typer.Typer(no_args_is_help=True, help="What data can be loaded, and whether yours can.")
 main.add_typer(data_app, name="data")
+
+
+class Measurable(StrEnum):
+    """What ``measure`` knows."""
+
+    mechanisms = "mechanisms"
 
 
 class Listed(StrEnum):
@@ -342,6 +349,42 @@ def bench(
         write_json(json, to_json(found, seed))
 
 
+@main.command(epilog=_epilog("measure mechanisms --names mcafee,vcg --sides 4,16"))
+def measure(
+    what: Annotated[Measurable, typer.Argument(help="What to measure.")],
+    names: Annotated[str | None, typer.Option(metavar="A,B,...", help="Mechanisms; none: all.")] = None,
+    sides: Annotated[str, typer.Option(metavar="N,...", help="Buyers, and as many sellers.")] = "4,8,16,64",
+    books: Annotated[int, typer.Option(min=1, help="Random books of each size.")] = 1000,
+    probes: Annotated[int, typer.Option(min=1, help="Traders who try every limit of a grid.")] = 300,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of books, lotteries and probes.")] = 0,
+    json: Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON.")] = None,
+    write: Annotated[
+        Path | None, typer.Option("--write", metavar="DOCS", help="Fill the page and pictures of the documentation.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Measure what each rule costs in efficiency, money and truthfulness, on random books of small markets."""
+    from gridbazaar.experiments.cards import measured, write_page
+    from gridbazaar.experiments.files import check_file, write_json
+    from gridbazaar.experiments.show import card_tables
+
+    if json is not None:
+        check_file(json, force=force)
+    with terminal.progress() as bar:
+        task = bar.add_task(f"measuring {what.value}", total=None)
+        found = measured(
+            None if names is None else _names(names), [_whole(n) for n in _names(sides)], n_books=books,
+            n_probes=probes, seed=seed, tick=lambda name: bar.update(task, description=name),
+        )  # fmt: skip
+    for shown in card_tables(found):
+        terminal.console().print(shown)
+    if json is not None:
+        write_json(json, asdict(found))
+    if write is not None:
+        for path in write_page(found, write):
+            typer.echo(f"written: {path}")
+
+
 @main.command("list", epilog=_epilog("list scenarios"))
 def list_(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None:
     """List what is found by name."""
@@ -373,6 +416,12 @@ def _names(text: str) -> list[str]:
     if not names:
         raise ValueError(f"expected names with commas between, got {text!r}")
     return names
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"expected whole numbers with commas between, got {text!r}")
+    return int(text)
 
 
 def _refuse_changes(config: TrainConfig, given: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 from gridbazaar.experiments.docs import about_kind, entries, scenario_toml, toml_value, unit_of
 
 if TYPE_CHECKING:
+    from gridbazaar.experiments.cards import Measured
     from gridbazaar.experiments.compare import Comparison
 
 _MANY_BRANCHES = 60
@@ -179,6 +180,30 @@ def cleared_tables(book: Any, result: Any) -> list[Table]:
     ]
     head = ("side", "bidder", ">kWh", ">limit per kWh", ">filled kWh", ">price per kWh")
     return [table("", ("", ""), facts), table("", head, rows)]
+
+
+def card_tables(found: Measured) -> list[Table]:
+    """Tables of measured mechanisms: those that clear orders, then those that price metered energy."""
+    from gridbazaar.experiments.measure import percent
+
+    clearing = [
+        (
+            c.mechanism, c.distribution, f"{c.n_side}", percent(c.welfare_share), percent(c.surplus_share),
+            percent(c.liars_share, 0), percent(c.lie_gain_share), percent(c.outside_share, 0),
+        )
+        for c in found.cards
+    ]  # fmt: skip
+    metered = [
+        (
+            c.mechanism, f"{c.n_side}", percent(c.traded_share), percent(c.sellers_share), percent(c.worse_share),
+            percent(c.surplus_share),
+        )
+        for c in found.community
+    ]  # fmt: skip
+    head = ("rule", "orders", ">a side", ">gain %", ">kept %", ">liars %", ">lie gains %", ">price outside %")
+    tables = [table(f"{found.n_books} books, {found.n_probes} probes, seed {found.seed}", head, clearing)]
+    other = ("community rule", ">a side", ">traded %", ">gain to sellers %", ">worse off %", ">kept %")
+    return (tables if clearing else []) + ([table("", other, metered)] if metered else [])
 
 
 def data_formats() -> Table:
