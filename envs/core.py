@@ -7,6 +7,7 @@ nothing in place.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from gridbazaar.agents.plan import Plan, View, join
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro
 from gridbazaar.envs.episode import OUTLOOK, draw_episode
+from gridbazaar.envs.island import Outage, Rationed, among_members, lost_load, outage_now, ration
 from gridbazaar.envs.reward import Outcome, potential_cur, reward
 from gridbazaar.envs.scenario import Scenario, load_scenario
 from gridbazaar.envs.state import Episode, State, Transition
@@ -114,22 +116,28 @@ class Core:
         now = episode.start + state.t
         rates = self._rates(episode, state.t)
 
-        plan, n_clipped = self._plan(action, state.views)
-        setting = self._setting(state, rates)
+        outage = self._outage(state)
+        plan, n_clipped = self._plan(action, state.views, outage)
+        setting = self._setting(state, rates, outage)
         bids = bid(plan, setting, world.order_agent, world.order_bus, step_h, self._lottery(state))
         clearing = self.mechanism(bids.orders, setting) if self.clears_ahead else None
 
         fill_kw = from_micro(flexible_fill_ukwh(bids, clearing)) / step_h
         wanted = self._meters(fill_kw, state, now)
-        flow = self._carry(wanted)
-        allowed = self._allow(wanted, flow)
+        rationed = None if outage is None else self._ration(wanted, outage, state, now)
+        live = wanted if rationed is None else rationed.meters
+        flow = self._carry(live)
+        allowed = self._allow(live, flow, outage)
         moved = self._move(allowed, state)
 
         firm_ukwh, flexible_ukwh = (xp.concat([getattr(m, n) for m in moved], axis=1) for n in _METERED)
-        curtailed_ukwh = self._curtailed_ukwh(wanted, allowed)
+        curtailed_ukwh = self._curtailed_ukwh(wanted, allowed, outage)
         if clearing is None:  # the rule prices what was metered: no schedule, so nothing to make good
             bids = metered(firm_ukwh, flexible_ukwh, setting, world.order_agent, world.order_bus)
             clearing, curtailed_ukwh = self.mechanism(bids.orders, setting), 0 * curtailed_ukwh
+        if rationed is not None:
+            flowed = metered(firm_ukwh, flexible_ukwh, setting, world.order_agent, world.order_bus)
+            bids, clearing = among_members(bids, flowed, clearing, setting, rationed, self.scenario.outage)
         delivery = Delivery(firm_ukwh + flexible_ukwh, curtailed_ukwh, to_micro(flow.loss_kw * step_h))
         bill = settle(bids.orders, clearing, setting, delivery, rates, self._terms(episode, state.t))
 
@@ -144,26 +152,38 @@ class Core:
         )
         wear_cur = released_kwh * view.wear_cur_per_kwh
         left_cur = self._stored_value_cur(after, episode) * ends[:, None]
+        shed_kwh, shed_cur = lost_load(rationed, self.scenario.outage, step_h, wear_cur)
         outcome = Outcome(
-            clearing, bill, rates, -bids.flexible_sign * bids.netted_ukwh, wear_cur, unserved_kwh, left_cur,
+            clearing, bill, rates, -bids.flexible_sign * bids.netted_ukwh, wear_cur, unserved_kwh, shed_cur, left_cur,
             self._potential_cur(view, state.mean_price_cur_per_kwh, episode, state.t),
             self._potential_cur(after, mean_price, episode, t) * ~ends[:, None],
         )  # fmt: skip
         rewards, parts = reward(outcome, self.scenario.reward, world.firm_is_chosen)
         transition = Transition(
             state.t, view, plan, bids.orders, setting, clearing, flow, bids.netted_ukwh, firm_ukwh, flexible_ukwh,
-            delivery.metered_ukwh, curtailed_ukwh, load_kwh, pv_kwh, unserved_kwh, loss_kwh, wear_cur, left_cur,
-            bill, rewards, parts, rates, world.carbon_kg_per_kwh[now], ends,
+            delivery.metered_ukwh, curtailed_ukwh, load_kwh, pv_kwh, unserved_kwh, shed_kwh, shed_cur, loss_kwh,
+            wear_cur, left_cur, bill, rewards, parts, rates, world.carbon_kg_per_kwh[now], ends,
         )  # fmt: skip
         return self._next(state, t, devices, views, after, mean_price, transition, n_clipped), transition
 
-    def _plan(self, action: Array, views: tuple[View, ...]) -> tuple[Plan, Array]:
+    def _outage(self, state: State) -> Outage | None:
+        """Say who is dark now; none where the scenario has no outages."""
+        if state.episode.outages is None:
+            return None
+        world = self.world
+        return outage_now(state.episode.outages, state.t, world.behind, world.meter_bus, world.agent_of_meter)
+
+    def _plan(self, action: Array, views: tuple[View, ...], outage: Outage | None) -> tuple[Plan, Array]:
         world, xp = self.world, namespace(views[0].firm_kw)
         self._check(action, xp)
         inside = xp.clip(action, -1.0, 1.0)
         n_clipped = xp.sum(xp.astype(inside != action, xp.int64), axis=(1, 2))
         blocks = [k.plan(inside[:, s], v) for k, s, v in zip(world.kinds, world.slices, views, strict=True)]
-        return Plan(*(xp.concat([getattr(b, f) for b in blocks], axis=1) for f in Plan.__slots__)), n_clipped
+        plan = Plan(*(xp.concat([getattr(b, f) for b in blocks], axis=1) for f in Plan.__slots__))
+        if outage is not None:  # who is dark places no order
+            is_live = outage.live_agent > 0
+            plan = replace(plan, firm_kw=plan.firm_kw * is_live, wish_kw=plan.wish_kw * is_live)
+        return plan, n_clipped
 
     def _check(self, action: Array, xp: Any) -> None:
         """Refuse actions of another shape; on NumPy also those that are no numbers (a device is not asked back)."""
@@ -192,13 +212,24 @@ class Core:
         bank = state.episode.lottery
         return None if bank is None else bank[namespace(bank).arange(self.n_envs, state.t), state.t]
 
-    def _setting(self, state: State, rates: Rates) -> Setting:
+    def _setting(self, state: State, rates: Rates, outage: Outage | None) -> Setting:
         upper = rates.energy + rates.network + rates.tax - rates.local_network - rates.local_tax
         scarcity = 0 * upper + self._scarcity_ucur
         step_h = self.scenario.step_h
         caps = (to_micro(state.episode.import_cap_kw * step_h), to_micro(state.episode.export_cap_kw * step_h))
         carry = state.carry if self._carry_width else None
-        return Setting(upper, rates.export, *caps, scarcity, scarcity, carry=carry)
+        setting = Setting(upper, rates.export, *caps, scarcity, scarcity, carry=carry)
+        if outage is None:
+            return setting
+        xp, island = namespace(upper), outage.is_island
+        return replace(
+            setting,
+            import_ucur_per_kwh=xp.where(island, round(self.scenario.outage.lost_load_cur_per_kwh * 1e6), upper),
+            export_ucur_per_kwh=xp.where(island, 0, rates.export),
+            import_scarcity_ucur_per_kwh=xp.where(island, 0, scarcity),
+            export_scarcity_ucur_per_kwh=xp.where(island, 0, scarcity),
+            is_island=island,
+        )
 
     def _meters(self, fill_kw: Array, state: State, now: Array) -> Meters:
         world, xp = self.world, namespace(fill_kw)
@@ -210,6 +241,15 @@ class Core:
         ]
         return Meters(*(xp.concat([getattr(b, f) for b in blocks], axis=1) for f in Meters.__slots__))
 
+    def _ration(self, wanted: Meters, outage: Outage, state: State, now: Array) -> Rationed:
+        def share_devices(kw: Array) -> Array:
+            return self._meters(kw, state, now).device_kw
+
+        def losses(meters: Meters) -> Array:
+            return self._carry(meters).loss_kw
+
+        return ration(wanted, outage, state.view, self.world, share_devices, losses)
+
     def _carry(self, wanted: Meters) -> Any:
         xp, at_bus = namespace(wanted.pv_kw), self.world.bus_of_meter
         injection_kw = wanted.pv_kw + xp.maximum(-wanted.device_kw, 0.0)
@@ -219,13 +259,17 @@ class Core:
             self._tan_phi * fixed_kw, constraint="curtail" if self.scenario.constraint == "curtail" else "none",
         )  # fmt: skip
 
-    def _allow(self, wanted: Meters, flow: Any) -> Meters:
+    def _allow(self, wanted: Meters, flow: Any, outage: Outage | None) -> Meters:
         if self.scenario.constraint == "none":
             return wanted
         xp, bus = namespace(wanted.pv_kw), self.world.meter_bus
         keep_injection, keep_draw = flow.keep_injection[:, bus], flow.keep_draw[:, bus]
         device_kw = wanted.device_kw * xp.where(wanted.device_kw > 0, keep_draw, keep_injection)
-        return Meters(wanted.fixed_kw, wanted.pv_kw * keep_injection, device_kw)
+        allowed = Meters(wanted.fixed_kw, wanted.pv_kw * keep_injection, device_kw)
+        if outage is None:
+            return allowed
+        rows = outage.is_island[:, None]  # an island is balanced as it is; what it overloads is only reported
+        return Meters(*(xp.where(rows, getattr(wanted, f), getattr(allowed, f)) for f in Meters.__slots__))
 
     def _move(self, allowed: Meters, state: State) -> list[Moved]:
         world = self.world
@@ -236,10 +280,13 @@ class Core:
             )
         ]
 
-    def _curtailed_ukwh(self, wanted: Meters, allowed: Meters) -> Array:
-        """Ordered curtailment by agent, [n_envs, n_agents]: injection withheld > 0, draw withheld < 0."""
+    def _curtailed_ukwh(self, wanted: Meters, allowed: Meters, outage: Outage | None) -> Array:
+        """Ordered curtailment by agent, [n_envs, n_agents]: injection withheld > 0, draw withheld < 0.
+
+        Dark devices of an agent that placed orders count as curtailed; who is dark altogether placed none.
+        """
         xp = namespace(wanted.pv_kw)
-        if self.scenario.constraint == "none":
+        if self.scenario.constraint == "none" and outage is None:
             return xp.zeros((wanted.pv_kw.shape[0], self.n_agents), self.world.order_agent)
         cut_kw = (wanted.pv_kw - allowed.pv_kw) + (allowed.device_kw - wanted.device_kw)
         cut_ukwh = to_micro(cut_kw * self.scenario.step_h)
@@ -248,7 +295,8 @@ class Core:
             n_kind = s.stop - s.start
             block = cut_ukwh[:, m].reshape(cut_ukwh.shape[0], n_kind, -1)
             blocks.append(xp.sum(block, axis=2))
-        return xp.concat(blocks, axis=1)
+        cut = xp.concat(blocks, axis=1)
+        return cut if outage is None else cut * (outage.live_agent > 0) * ~outage.is_island[:, None]
 
     def _terms(self, episode: Episode, t: Array) -> Terms:
         due = self._fixed_ucur * (t + 1) // self.n_steps - self._fixed_ucur * t // self.n_steps

@@ -12,11 +12,12 @@ from gridbazaar.agents.kind import Draw
 from gridbazaar.data.arrays import Array
 from gridbazaar.data.chance import between, episode_keys, integers, uniform
 from gridbazaar.envs.scenario import Scenario
-from gridbazaar.envs.state import Episode
+from gridbazaar.envs.state import Episode, Outages
 from gridbazaar.envs.world import World
 from gridbazaar.market.mechanisms import mechanism_draws
 
 _NOON_H = 12
+_YEAR_H = 8766.0
 
 BLOCKS_H = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Hours ahead over which prices and the community's net load are averaged."""
@@ -75,7 +76,37 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
         outlook=to_array(_outlook(prices, net_kw, size_kwh, end_value, scenario.step_h)),
         cheaper=to_array(_cheaper(prices)),
         lottery=to_array(_lottery(draw, scenario)) if mechanism_draws(scenario.mechanism) else None,
+        outages=_map(_outages(world, draw, params), to_array) if scenario.outage.happens else None,
     )
+
+
+def _outages(world: World, draw: Draw, params: list[Any]) -> Outages:
+    """Draw whether, when and how long the grid above is away, and the same for one branch of the feeder."""
+    config, n_steps, hours = world.scenario.outage, draw.n_steps, draw.n_steps * draw.step_h
+    unit = draw.unit("outage", 7)
+
+    def window(has: Array, when: Array, how_long: Array) -> tuple[Array, Array]:
+        begin = np.minimum((when * n_steps).astype(np.int64), n_steps - 1)
+        length = np.maximum(np.ceil(-config.mean_h * np.log1p(-how_long) / draw.step_h), 1).astype(np.int64)
+        return np.where(has, begin, n_steps), np.where(has, np.minimum(begin + length, n_steps), n_steps)
+
+    def chance(per_year: float) -> float:
+        return 1.0 - float(np.exp(-per_year * hours / _YEAR_H))
+
+    begin, end = window(
+        unit[:, 0] < (chance(config.per_year) if config.chance is None else config.chance), unit[:, 1], unit[:, 2]
+    )
+    line_begin, line_end = window(unit[:, 3] < chance(config.lines_per_year), unit[:, 4], unit[:, 5])
+    feeder = world.grid.feeder
+    first = 1 if feeder.has_transformer and feeder.n_buses > 1 else 0
+    line = first + integers(unit[:, 6], feeder.n_buses - first)
+    forming = [
+        np.asarray(p.capacity_kwh > 0).reshape(len(begin), -1).any(axis=1)
+        for config, p in zip(world.configs, params, strict=True)
+        if getattr(config, "grid_forming", False)
+    ]
+    can_island = np.any(forming, axis=0) if forming else np.zeros(len(begin), bool)
+    return Outages(begin, end, line, line_begin, line_end, can_island)
 
 
 def _lottery(draw: Draw, scenario: Scenario) -> Array:

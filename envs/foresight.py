@@ -17,11 +17,12 @@ def foresight(core: Core, state: State) -> Foresight:
 
     Homes bid their forecast as firm, so the forecast is what the market clears; where batteries follow the meter the
     real load is what they can serve, so that is taken for homes that have one. A rule that prices metered energy sees
-    the real load of all.
+    the real load of all, and so does an island.
     """
     world, episode = core.world, state.episode
     steps = episode.start[:, None] + np.arange(core.n_steps)
     firm = np.zeros((core.n_envs, core.n_agents, core.n_steps))
+    off = _is_off(core, state)
     for kind, columns, params, device in zip(world.kinds, world.slices, episode.params, state.devices, strict=True):
         if kind.outlook_kw(params, world.series, steps[:, 0]) is None:
             continue
@@ -30,18 +31,23 @@ def foresight(core: Core, state: State) -> Foresight:
             now = steps[:, t]
             seen = kind.view(device, params, world.series, now, state.t)
             real = kind.meters(0.0 * seen.firm_kw, seen, device, params, world.series, now)
-            firm[:, columns, t] = np.where(follows | (not core.clears_ahead), real.fixed_kw - real.pv_kw, seen.firm_kw)
+            is_real = follows | off[:, t, None] | (not core.clears_ahead)
+            firm[:, columns, t] = np.where(is_real, real.fixed_kw - real.pv_kw, seen.firm_kw)
     rates = world.rates
     local = (rates.local_network + rates.local_tax)[steps] / 1e6
     blocks = [
         _devices(core, kind, params, device)
         for kind, params, device in zip(world.kinds, episode.params, state.devices, strict=True)
     ]
+    upper_cur, export_cur = world.retail_cur_per_kwh[steps] - local, rates.export[steps] / 1e6
+    if off.any():  # an island pays with lost load and gives its surplus away
+        upper_cur = np.where(off, core.scenario.outage.lost_load_cur_per_kwh - local, upper_cur)
+        export_cur = np.where(off, 0.0, export_cur)
     fields = {name: np.concatenate([b[name] for b in blocks], axis=1) for name in blocks[0]}
     return Foresight(
         firm_kw=firm,
-        upper_cur_per_kwh=world.retail_cur_per_kwh[steps] - local,
-        export_cur_per_kwh=rates.export[steps] / 1e6,
+        upper_cur_per_kwh=upper_cur,
+        export_cur_per_kwh=export_cur,
         local_charge_cur_per_kwh=local,
         import_cap_kw=episode.import_cap_kw,
         export_cap_kw=episode.export_cap_kw,
@@ -49,6 +55,14 @@ def foresight(core: Core, state: State) -> Foresight:
         end_value_cur_per_kwh=episode.end_value_cur_per_kwh,
         **fields,
     )
+
+
+def _is_off(core: Core, state: State) -> Any:
+    """[n_envs, n_steps] bool, without the grid above."""
+    outages, t = state.episode.outages, np.arange(core.n_steps)
+    if outages is None:
+        return np.zeros((core.n_envs, core.n_steps), bool)
+    return (t >= outages.begin[:, None]) & (t < outages.end[:, None])
 
 
 def _devices(core: Core, kind: Kind, params: Any, device: Any) -> dict[str, Any]:

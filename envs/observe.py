@@ -60,6 +60,7 @@ COMMON = (
     Column("storage_filled", "1", 0, 1, "share of all stationary storage that is filled, as the operator publishes it"),
     Column("storage_size", "2 kWh/agent", 0, BOUND, "stationary storage of the community"),
     Column("cars_need", "2 kWh/agent", 0, BOUND, "energy that plugged cars still need, as the operator publishes it"),
+    Column("island", "1", 0, 1, "the community is cut off from the grid above"),
 )
 OWN = (
     Column("active", "1", 0, 1, "the agent has something to decide now"),
@@ -149,7 +150,16 @@ def _common(core: Core, state: State, xp: Any) -> list[Array]:
         stored / xp.maximum(size, 1e-9),
         size / (2.0 * core.n_agents),
         xp.sum(view.need_kwh, axis=1) / (2.0 * core.n_agents),
+        _is_off(state, xp),
     ]
+
+
+def _is_off(state: State, xp: Any) -> Array:
+    """[n_envs] 1.0 without the grid above."""
+    outages, zero = state.episode.outages, 0.0 * state.net_kw
+    if outages is None:
+        return zero
+    return zero + ((state.t >= outages.begin) & (state.t < outages.end))
 
 
 def _own(core: Core, state: State, xp: Any) -> list[Array]:

@@ -31,6 +31,7 @@ class Outcome:
     netted_ukwh: Array  # [n_envs, n_agents] int64, > 0 load that own storage served, < 0 own surplus that it took
     wear_cur: Array  # [n_envs, n_agents]
     unserved_kwh: Array  # [n_envs, n_agents]
+    shed_cur: Array  # [n_envs, n_agents] value of lost load
     stored_value_cur: Array  # [n_envs, n_agents]
     potential_before_cur: Array  # [n_envs, n_agents]
     potential_after_cur: Array  # [n_envs, n_agents], 0 after the last interval
@@ -50,7 +51,7 @@ def reward(outcome: Outcome, config: RewardConfig, firm_is_chosen: Array) -> tup
         [
             -own_cur,
             -outcome.wear_cur,
-            -config.unserved_cur_per_kwh * outcome.unserved_kwh,
+            -config.unserved_cur_per_kwh * outcome.unserved_kwh - outcome.shed_cur,
             outcome.stored_value_cur,
             config.shaping * (outcome.potential_after_cur - outcome.potential_before_cur),
         ],

@@ -63,6 +63,40 @@ class StorageConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class OutageConfig:
+    """Table ``[outage]``: how often the community is cut off, or a branch of its feeder fails, and what it costs."""
+
+    per_year: float = 0.0  # interruptions of the grid above that a customer has (SAIFI); one an episode at most
+    chance: float | None = None  # that an episode has one; none: as per_year says
+    mean_h: float = 1.5  # mean duration (CAIDI), exponential
+    lines_per_year: float = 0.0  # failures of a branch of the feeder, of all branches together
+    critical_share: float = 0.3  # of a home's load, served before the rest
+    lost_load_cur_per_kwh: float = 5.0  # value of lost load that is not critical; upper edge of an island's prices
+    critical_cur_per_kwh: float = 20.0  # value of lost critical load
+
+    def __post_init__(self) -> None:
+        for name in ("per_year", "lines_per_year"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"outage.{name}: expected 0 or more, got {getattr(self, name)}")
+        if self.chance is not None and not 0 <= self.chance <= 1:
+            raise ValueError(f"outage.chance: expected a number in [0, 1], got {self.chance}")
+        if self.mean_h <= 0:
+            raise ValueError(f"outage.mean_h: expected a positive number of hours, got {self.mean_h}")
+        if not 0 <= self.critical_share <= 1:
+            raise ValueError(f"outage.critical_share: expected a number in [0, 1], got {self.critical_share}")
+        if not 0 < self.lost_load_cur_per_kwh <= self.critical_cur_per_kwh:
+            raise ValueError(
+                "outage: expected 0 < lost_load_cur_per_kwh <= critical_cur_per_kwh, "
+                f"got {self.lost_load_cur_per_kwh}, {self.critical_cur_per_kwh}"
+            )
+
+    @property
+    def happens(self) -> bool:
+        """Whether there can be any outage."""
+        return bool(self.per_year or self.chance or self.lines_per_year)
+
+
+@dataclass(frozen=True, slots=True)
 class RewardConfig:
     """Table ``[reward]``: what agents are rewarded for."""
 
@@ -100,6 +134,7 @@ class Scenario:
     data: DataConfig = field(default_factory=DataConfig)
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
+    outage: OutageConfig = field(default_factory=OutageConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
     mechanism_options: Mapping[str, Any] = field(default_factory=dict)
     tariff_options: Mapping[str, Any] = field(default_factory=dict)

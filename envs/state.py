@@ -13,6 +13,18 @@ from gridbazaar.market.settlement import Bill, Rates
 
 
 @dataclass(frozen=True, slots=True)
+class Outages:
+    """When an episode is cut off, and which branch fails; steps since its beginning."""
+
+    begin: Array  # [n_envs] int64, first step without the grid above; n_steps without an outage
+    end: Array  # [n_envs] int64, first step with it again
+    line: Array  # [n_envs] int64, branch that fails
+    line_begin: Array  # [n_envs] int64; n_steps where none fails
+    line_end: Array  # [n_envs] int64
+    can_island: Array  # [n_envs] bool, there is a grid-forming unit
+
+
+@dataclass(frozen=True, slots=True)
 class Episode:
     """What a reset drew and what does not change until the next one. Indices into the bank, no copies of series."""
 
@@ -27,6 +39,7 @@ class Episode:
     outlook: Array  # [n_envs, n_steps + 1, n_outlook] what is known of the time ahead, see ``episode.OUTLOOK``
     cheaper: Array  # [n_envs, n_steps + 1, n_steps + 1] int16, intervals t .. u - 1 that are cheaper than interval t
     lottery: Array | None  # [n_envs, n_steps, n_agents] in [0, 1), where the mechanism draws
+    outages: Outages | None  # where the scenario has any
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +78,8 @@ class Transition:
     load_kwh: Array  # [n_envs, n_agents] served load of homes
     pv_kwh: Array  # [n_envs, n_agents] PV used or exported
     unserved_kwh: Array  # [n_envs, n_agents] what a car lacked at departure
+    shed_kwh: Array  # [n_envs, n_agents] must-serve draw that an outage left without supply
+    shed_cur: Array  # [n_envs, n_agents] its value of lost load, never in a bill
     loss_kwh: Array  # [n_envs, n_agents] inside devices
     wear_cur: Array  # [n_envs, n_agents] never in a bill
     stored_value_cur: Array  # [n_envs, n_agents] worth of what was left, only at the last step

@@ -47,6 +47,10 @@ class World:
     is_brp: Array  # [n_agents] bool
     connections: Array  # [n_agents] int64
     firm_is_chosen: Array  # [n_agents] bool
+    lends: Array  # [n_agents] bool, devices that help an island
+    agent_of_meter: Array  # [n_meters, n_agents] 1 where the meter is the agent's
+    is_only_meter: Array  # [n_meters] bool, whether its agent has no other
+    behind: Array  # [n_buses, n_buses] 1 where a bus lies behind a branch
     owner: Array  # [n_rented] agents that own what others have rented, for the meters with a rent
 
     @property
@@ -111,8 +115,21 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         order_agent=to_array(np.tile(np.arange(sum(counts)), 2)), order_bus=to_array(np.tile(places.agent_bus, 2)),
         is_brp=to_array(np.repeat([k.IS_BRP for k, _ in chosen], counts)), connections=to_array(connections),
         firm_is_chosen=to_array(np.repeat([k.FIRM_IS_CHOSEN for k, _ in chosen], counts)),
-        owner=to_array(places.owner),
+        lends=to_array(np.repeat([getattr(c, "backup", True) for _, c in chosen], counts)),
+        agent_of_meter=to_array(1.0 * (places.meter_agent[:, None] == np.arange(sum(counts)))),
+        is_only_meter=to_array(np.bincount(places.meter_agent)[places.meter_agent] == 1),
+        behind=to_array(_behind(feeder.parent)), owner=to_array(places.owner),
     )  # fmt: skip
+
+
+def _behind(parent: Any) -> Any:
+    """[n_buses, n_buses] 1 where bus (column) lies behind branch (row)."""
+    n = len(parent)
+    behind = np.eye(n)
+    for bus in range(n):  # parents come first
+        if parent[bus] >= 0:
+            behind[:, bus] += behind[:, parent[bus]]
+    return behind
 
 
 class _Places(NamedTuple):

@@ -36,6 +36,8 @@ COMMUNITY_FIGURES = {
     "curtailed_kwh": "injection withheld by the wires",
     "carbon_kg": "import less export at the head, at the average intensity",
     "unserved_kwh": "what cars lacked at departure",
+    "shed_kwh": "must-serve draw that an outage left without supply",
+    "shed_cur": "its value of lost load; in no bill",
 }
 
 
@@ -94,6 +96,8 @@ class Tally:
             "curtailed_kwh": np.maximum(happened.curtailed_ukwh, 0).sum(1) / MICRO,
             "carbon_kg": root_kwh * happened.carbon_kg_per_kwh,
             "unserved_kwh": happened.unserved_kwh.sum(1),
+            "shed_kwh": happened.shed_kwh.sum(1),
+            "shed_cur": happened.shed_cur.sum(1),
         }.items():
             self.sums[name] = self.sums.get(name, 0.0) + amount
         for name, amount, extreme in (
@@ -111,9 +115,9 @@ class Tally:
 
     @property
     def scored_cur(self) -> Floats:
-        """[n_envs] community cost without imbalance and standing charges, which no policy can change."""
+        """[n_envs] community cost with lost load, without imbalance and standing charges, which no policy changes."""
         kept: Floats = (self.cost_cur - self.imbalance_cur - self.fixed_cur).sum(1)
-        return kept
+        return kept + self.sums["shed_cur"]
 
     def figures(self) -> dict[str, Floats]:
         """All of ``COMMUNITY_FIGURES``, [n_envs] each."""

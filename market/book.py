@@ -184,5 +184,7 @@ def meet_retailer(orders: Orders, setting: Setting, traded_ukwh: Array) -> tuple
         reaches = reaches | ((left > 0) & (limit >= upper[:, None]))
     if lower is not None:
         reaches = reaches | ((left < 0) & (limit <= lower[:, None]))
+    if setting.is_island is not None:
+        reaches = reaches & ~setting.is_island[:, None]
     filled = uniform_price(Orders(left * reaches, limit, orders.agent, orders.bus), setting)
     return filled.traded_ukwh + filled.outside_ukwh, filled.rent_ucur_per_kwh, filled.over_cap_ukwh

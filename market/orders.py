@@ -39,6 +39,7 @@ class Setting:
     export_scarcity_ucur_per_kwh: Array | None = None  # [n_envs] int64, >= 0
     tick_ucur_per_kwh: Array | None = None  # [n_envs] int64, > 0; local prices are multiples of it
     carry: Array | None = None  # [n_envs, n_carry] int64, ``Clearing.carry`` of the last interval; none: the first one
+    is_island: Array | None = None  # [n_envs] bool, the retailer is out of reach; its prices then only bound the band
 
 
 class Status(IntEnum):
@@ -53,6 +54,7 @@ class Status(IntEnum):
     SELLERS_ONLY = 6
     EMPTY = 7
     REDUCED = 8  # the rule lets less trade than the orders allow
+    ISLAND = 9  # cut off: what flowed was settled among members
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ unpenalised, and the network operator makes it good. Positive money is paid by t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import energy_cost_ucur
@@ -116,7 +116,7 @@ def settle(
 
     Args:
         orders, clearing: the book and what became of it; columns are the agents' firm orders, then their flexible ones.
-        setting: for the scarcity price of what passed the cap.
+        setting: for the scarcity price of what passed the cap, and who is cut off: an island's losses are its sellers'.
         delivery: meter readings, ordered curtailment and losses.
         rates: the tariff in this interval.
         terms: connections, contracts and standing charges.
@@ -128,6 +128,8 @@ def settle(
     outside = clearing.outside_ukwh[:, both[0]] + clearing.outside_ukwh[:, both[1]]
     residual = delivery.metered_ukwh - traded - outside - delivery.curtailed_ukwh
 
+    if setting.is_island is not None:
+        delivery = replace(delivery, loss_ukwh=delivery.loss_ukwh * ~setting.is_island)
     post = _Postings(clearing.traded_ukwh, n_agents)
     pay = clearing.pay_ucur[:, both[0]] + clearing.pay_ucur[:, both[1]]
     post.from_agents("market", pay, "market_operator")
@@ -138,8 +140,9 @@ def settle(
     _network_operator(post, clearing, delivery, rates, n_agents)
     net = xp.sum(outside + residual, axis=1)
     if clearing.pool_ukwh is not None:
-        _pool(post, clearing.pool_ukwh, rates)
-        net = net + clearing.pool_ukwh
+        pool = clearing.pool_ukwh if setting.is_island is None else clearing.pool_ukwh * ~setting.is_island
+        _pool(post, pool, rates)
+        net = net + pool
     post.between("retail", "retailer", "wholesale", energy_cost_ucur(net, rates.spot))
     post.among_agents("share", terms.rent_ucur)
     post.from_agents("fixed", terms.fixed_ucur, "retailer")

@@ -28,6 +28,7 @@ class Config:
     eta_dis: float = 0.95
     loss_per_h: float = 0.0001
     wear_cur_per_kwh: float = 0.04  # per kWh released
+    grid_forming: bool = True  # keeps voltage and frequency where the grid above is away
 
     def __post_init__(self) -> None:
         if self.count < 0:

@@ -37,6 +37,7 @@ class Config:
     wear_cur_per_kwh: float = 0.05  # per kWh released
     taper_frac: float = 1.0  # state of charge above which charging tapers; 1 is never
     guarantee: bool = True  # the charger sees to it that the car has what it needs
+    backup: bool = True  # gives power to an island, above v2g_floor_frac
 
     def __post_init__(self) -> None:
         if self.count < 0:

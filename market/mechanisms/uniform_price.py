@@ -24,7 +24,7 @@ PROMISES = frozenset({"limits", "no_deficit", "efficient", "monotone", "scales"}
 SELL, OUTSIDE_BUY, OUTSIDE_SELL, BUY = 0, 1, 2, 3
 
 # Plain integers: NumPy takes microseconds to read an enum.
-EXACT, MARGINAL_BUYER, MARGINAL_SELLER, MARGINAL_OUTSIDE, NO_CROSS, BUYERS_ONLY, SELLERS_ONLY, EMPTY, _ = map(
+EXACT, MARGINAL_BUYER, MARGINAL_SELLER, MARGINAL_OUTSIDE, NO_CROSS, BUYERS_ONLY, SELLERS_ONLY, EMPTY, *_ = map(
     int, Status
 )
 
@@ -165,7 +165,10 @@ def _retailer(book: _Book, setting: Setting) -> _Retailer | None:
         if cap is not None:
             keys.append((key if scarcity is None else key - 4 * sign * scarcity)[:, None])
             energies.append(unlimited[:, None])
-    return _Retailer(upper, lower, wedge, is_open, xp.concat(keys, axis=1), xp.concat(energies, axis=1))
+    steps = xp.concat(energies, axis=1)
+    if setting.is_island is not None:
+        steps = steps * ~setting.is_island[:, None]
+    return _Retailer(upper, lower, wedge, is_open, xp.concat(keys, axis=1), steps)
 
 
 def _margin(book: _Book, retailer: _Retailer | None) -> _Margin:
