@@ -33,6 +33,9 @@ COMMUNITY_FIGURES = {
     "max_voltage_pu": "highest voltage",
     "violation_pu_min": "voltage outside the band, per unit times minutes, summed over buses",
     "max_loading": "largest loading of a branch",
+    "loading_p95": "95th percentile over the intervals of the largest loading of a branch",
+    "loss_share": "losses of the feeder over the energy that its agents draw",
+    "congestion_cur": "rent that users of the full connection paid, before it was rebated",
     "curtailed_kwh": "injection withheld by the wires",
     "carbon_kg": "import less export at the head, at the average intensity",
     "unserved_kwh": "what cars lacked at departure",
@@ -55,6 +58,7 @@ class Tally:
     left_cur: Floats = field(init=False)  # [n_envs, n_agents]
     reward: Floats = field(init=False)  # [n_envs, n_agents]
     sums: dict[str, Floats] = field(default_factory=dict)  # [n_envs] each
+    loadings: list[Floats] = field(default_factory=list)  # [n_envs] each, the largest of an interval
 
     def __post_init__(self) -> None:
         shape = (self.core.n_envs, self.core.n_agents)
@@ -82,6 +86,8 @@ class Tally:
             flow.voltage_pu - feeder.v_max_pu, 0
         )
         root_kwh = flow.root_kw * step_h
+        self.loadings.append(flow.branch_loading.max(1))
+        rent = (happened.clearing.outside_ukwh * happened.clearing.rent_ucur_per_kwh[:, None]).sum(1) / MICRO**2
         for name, amount in {
             "import_kwh": np.maximum(net_kwh, 0),
             "export_kwh": np.maximum(-net_kwh, 0),
@@ -92,6 +98,8 @@ class Tally:
             "traded_kwh": np.maximum(happened.clearing.traded_ukwh, 0).sum(1) / MICRO,
             "over_cap_kwh": happened.clearing.over_cap_ukwh / MICRO,
             "loss_kwh": flow.loss_kw * step_h,
+            "drawn_kwh": np.maximum(happened.metered_ukwh, 0).sum(1) / MICRO,
+            "congestion_cur": rent,
             "violation_pu_min": outside_band.sum(1) * step_h * 60,
             "curtailed_kwh": np.maximum(happened.curtailed_ukwh, 0).sum(1) / MICRO,
             "carbon_kg": root_kwh * happened.carbon_kg_per_kwh,
@@ -134,6 +142,8 @@ class Tally:
             "self_consumption": np.where(
                 s["pv_kwh"] > 0, 1 - np.minimum(s["export_kwh"], s["pv_kwh"]) / np.maximum(s["pv_kwh"], 1e-9), 1.0
             ),
+            "loading_p95": np.quantile(self.loadings, 0.95, axis=0),
+            "loss_share": s["loss_kwh"] / np.maximum(s["drawn_kwh"], 1e-9),
             "traded_share": s["traded_kwh"] / np.maximum(s["bought_kwh"], 1e-9),
         }
         return {name: made.get(name, s.get(name)) for name in COMMUNITY_FIGURES}  # type: ignore[misc]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -162,9 +163,9 @@ def by_hand(played: Played) -> dict[str, float]:
     core = played.tally.core
     feeder, step_h, agents = core.world.grid.feeder, core.scenario.step_h, range(core.n_agents)
     sums = dict.fromkeys(
-        [*COMMUNITY_FIGURES, "load", "charged", "pv", "bought", "traded"], 0.0
+        [*COMMUNITY_FIGURES, "load", "charged", "pv", "bought", "traded", "drawn"], 0.0
     )  # those that are no sums are replaced below
-    voltages, loadings, imports = [], [], [0.0]
+    voltages, loadings, imports, worst = [], [], [0.0], []
     for state, happened in zip(played.states, played.transitions, strict=True):
         if state is played.states[0]:
             sums["left_cur"] -= sum(
@@ -184,6 +185,9 @@ def by_hand(played: Played) -> dict[str, float]:
             sums["load"] += float(happened.load_kwh[0, a])
             sums["pv"] += float(happened.pv_kwh[0, a])
             sums["unserved_kwh"] += float(happened.unserved_kwh[0, a])
+            sums["shed_kwh"] += float(happened.shed_kwh[0, a])
+            sums["shed_cur"] += float(happened.shed_cur[0, a])
+            sums["drawn"] += max(metered[a], 0) / 1e6
             sums["curtailed_kwh"] += max(int(happened.curtailed_ukwh[0, a]), 0) / 1e6
             if core.agents[a].startswith("ev"):
                 sums["charged"] += max(metered[a], 0) / 1e6
@@ -194,6 +198,8 @@ def by_hand(played: Played) -> dict[str, float]:
             )
             sums["bought"] += max(traded + outside, 0) / 1e6
             sums["traded"] += max(traded, 0) / 1e6
+            sums["congestion_cur"] += outside * int(happened.clearing.rent_ucur_per_kwh[0]) / 1e12
+            sums["operator_cur"] -= int(happened.clearing.pay_ucur[0, order]) / 1e6
         sums["over_cap_kwh"] += int(happened.clearing.over_cap_ukwh[0]) / 1e6
         root_kw = float(happened.flow.root_kw[0])
         sums["loss_kwh"] += float(happened.flow.loss_kw[0]) * step_h
@@ -204,11 +210,14 @@ def by_hand(played: Played) -> dict[str, float]:
             outside_pu = max(feeder.v_min_pu - float(v), 0.0) + max(float(v) - feeder.v_max_pu, 0.0)
             sums["violation_pu_min"] += outside_pu * step_h * 60
         loadings += [float(x) for x in happened.flow.branch_loading[0]]
+        worst.append(max(float(x) for x in happened.flow.branch_loading[0]))
     return {name: sums[name] for name in COMMUNITY_FIGURES} | {
         "cost_cur": sums["bill_cur"] + sums["wear_cur"] - sums["left_cur"],
         "self_sufficiency": 1 - sums["import_kwh"] / (sums["load"] + sums["charged"]),
         "self_consumption": 1 - min(sums["export_kwh"], sums["pv"]) / sums["pv"],
         "traded_share": sums["traded"] / sums["bought"],
+        "loss_share": sums["loss_kwh"] / sums["drawn"],
+        "loading_p95": statistics.quantiles(worst, n=20, method="inclusive")[-1],
         "peak_import_kw": max(imports),
         "min_voltage_pu": min(voltages),
         "max_voltage_pu": max(voltages),
@@ -219,10 +228,27 @@ def by_hand(played: Played) -> dict[str, float]:
 WORLDS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a full connection": (
         {"connection.import_over_load": 0.7},
-        ("bill_cur", "wear_cur", "left_cur", "traded_share", "export_kwh", "over_cap_kwh", "loss_kwh", "carbon_kg"),
+        (
+            "bill_cur",
+            "wear_cur",
+            "left_cur",
+            "traded_share",
+            "export_kwh",
+            "over_cap_kwh",
+            "loss_kwh",
+            "carbon_kg",
+            "congestion_cur",
+            "loss_share",
+            "loading_p95",
+        ),
     ),
     "weak wires": ({"prosumer.load_scale": 60.0, "constraint": "none"}, ("violation_pu_min",)),
     "too much sun": ({"prosumer.pv_kwp": 80.0, "constraint": "curtail"}, ("curtailed_kwh",)),
+    "an outage": (
+        {"outage.chance": 1.0, "outage.mean_h": 6.0, "battery.grid_forming": False},
+        ("shed_kwh", "shed_cur"),
+    ),
+    "a rule that keeps money": ({"mechanism_options.price_rule": "dual", "battery.count": 3}, ("operator_cur",)),
     "cars without a guarantee": ({"ev.guarantee": False, "ev.count": 3}, ("unserved_kwh",)),
 }
 
