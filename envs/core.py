@@ -301,7 +301,8 @@ class Core:
     def _terms(self, episode: Episode, t: Array) -> Terms:
         due = self._fixed_ucur * (t + 1) // self.n_steps - self._fixed_ucur * t // self.n_steps
         connections = self.world.connections
-        return Terms(self.world.is_brp, connections, episode.rent_ucur, due[:, None] * connections[None, :])
+        due_ucur = due[:, None] * connections[None, :]
+        return Terms(self.world.is_brp, connections, episode.rent_ucur, due_ucur, self.scenario.connection.firm)
 
     def _stored_value_cur(self, view: View, episode: Episode) -> Array:
         """Worth of what is left in stationary storage; what a car carries away beyond its need is not counted."""

@@ -2,8 +2,9 @@
 
 ``metered = local trade + ordered curtailment + residual``. A local trade is paid at the local price, what the retailer
 filled at the tariff. The residual of a home or a car goes to its own tariff, that of a balance-responsible party to an
-imbalance price that is never better. Ordered curtailment is never imbalance: the position is cut, unpaid and
-unpenalised, and the network operator makes it good. Positive money is paid by the party in whose column it stands.
+imbalance price that is never better. Ordered curtailment is never imbalance. At a flexible connection the position is
+cut, unpaid and unpenalised; at a firm one its owner is paid as if it had delivered. Either way the network operator
+makes the energy good. Positive money is paid by the party in whose column it stands.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ class Terms:
     connections: Array  # [n_agents] int64, shares of the congestion rebate
     rent_ucur: Array  # [n_envs, n_agents] int64, contracts for this interval; each row sums to zero
     fixed_ucur: Array  # [n_envs, n_agents] int64, standing charge due in this interval
+    is_firm: bool = False  # connections are firm: withheld injection is paid for
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ def settle(
     _retail(post, outside, rates)
     _residual(post, residual, rates, terms)
     _congestion(post, outside, clearing, setting, terms)
-    _network_operator(post, clearing, delivery, rates, n_agents)
+    _network_operator(post, clearing, delivery, rates, terms)
     net = xp.sum(outside + residual, axis=1)
     if clearing.pool_ukwh is not None:
         pool = clearing.pool_ukwh if setting.is_island is None else clearing.pool_ukwh * ~setting.is_island
@@ -195,12 +197,13 @@ def _congestion(post: _Postings, outside: Array, clearing: Clearing, setting: Se
     post.from_agents("congestion", rent - rebate, "network_operator")
 
 
-def _network_operator(post: _Postings, clearing: Clearing, delivery: Delivery, rates: Rates, n_agents: int) -> None:
+def _network_operator(post: _Postings, clearing: Clearing, delivery: Delivery, rates: Rates, terms: Terms) -> None:
     """The operator buys losses and replaces what it curtailed, both at the root price."""
     xp = namespace(delivery.loss_ukwh)
     cut = delivery.curtailed_ukwh
     charges = xp.where(cut < 0, (rates.local_network + rates.local_tax)[:, None], 0)
-    price = clearing.price_ucur_per_kwh[:, :n_agents] + charges
-    post.from_agents("losses", energy_cost_ucur(cut, price), "network_operator")
+    price = clearing.price_ucur_per_kwh[:, : cut.shape[1]] + charges
+    unpaid = xp.minimum(cut, 0) if terms.is_firm else cut
+    post.from_agents("losses", energy_cost_ucur(unpaid, price), "network_operator")
     bought = delivery.loss_ukwh + xp.sum(cut, axis=1)
     post.between("losses", "network_operator", "wholesale", energy_cost_ucur(bought, rates.spot))

@@ -84,6 +84,17 @@ def test_what_the_operator_ordered_is_no_imbalance() -> None:
     np.testing.assert_array_equal(-found.line("losses")[:, wholesale], RATES.spot)
 
 
+def test_a_firm_connection_is_paid_for_what_was_withheld() -> None:
+    orders, delivery, terms = interval(1)
+    flexible, clearing = bill(orders, delivery, terms)
+    firm, _ = bill(orders, delivery, replace(terms, is_firm=True))
+    cut, price = delivery.curtailed_ukwh, clearing.price_ucur_per_kwh[:, :N_AGENTS]
+    more = flexible.line("losses")[:, :N_AGENTS] - firm.line("losses")[:, :N_AGENTS]
+    np.testing.assert_array_equal(more, np.maximum(cut, 0) * price // 1_000_000)
+    assert (more != 0).any()
+    assert (firm.ucur.sum(axis=2) == 0).all()
+
+
 def test_imbalance_is_never_better_than_the_tariff() -> None:
     orders, delivery, terms = interval(2)
     home, brp = replace(terms, is_brp=np.zeros(N_AGENTS, bool)), replace(terms, is_brp=np.ones(N_AGENTS, bool))
