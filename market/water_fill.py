@@ -20,21 +20,20 @@ def water_fill(wish_ukwh: Array, weight: Array, volume_ukwh: Array) -> Array:
     those after the last one share what is left. Remainders fall by running sums.
     """
     xp = namespace(wish_ukwh)
-    wish = wish_ukwh * (weight > 0)
-    volume = xp.minimum(volume_ukwh, xp.sum(wish, axis=1))[:, None]
-    full_at = xp.astype(wish, xp.float64) / xp.maximum(weight, 1)
+    volume = volume_ukwh[:, None]
+    full_at = xp.astype(wish_ukwh, xp.float64) / xp.maximum(weight, 1)
     order = xp.stable_argsort(xp.where(weight > 0, full_at, _ENDLESS), axis=1)
-    sorted_wish, sorted_weight = (xp.take_along_axis(x, order, axis=1) for x in (wish, weight))
+    sorted_wish, sorted_weight = (xp.take_along_axis(x, order, axis=1) for x in (wish_ukwh, weight))
     left = volume - xp.cumsum(sorted_wish, axis=1) + sorted_wish
     weight_left = xp.sum(weight, axis=1, keepdims=True) - xp.cumsum(sorted_weight, axis=1) + sorted_weight
     level = muldiv(sorted_weight, xp.maximum(left, 0), xp.maximum(weight_left, 1))
-    is_short = (left < 0) | (sorted_wish > level)
+    is_short = sorted_wish > level
     is_met = (
         xp.take_along_axis(xp.cumsum(xp.astype(is_short, xp.int64), axis=1), xp.argsort(order, axis=1), axis=1) == 0
     )
 
-    rest = volume - xp.sum(wish * is_met, axis=1, keepdims=True)
+    rest = volume - xp.sum(wish_ukwh * is_met, axis=1, keepdims=True)
     running = xp.cumsum(weight * ~is_met, axis=1)
     shared = increments(muldiv(running, rest + 0 * running, xp.maximum(running[:, -1:], 1) + 0 * running), axis=1)
     # Two wishes per weight that differ by less than a float can tell may stand in the wrong order: never beyond a wish.
-    return xp.where(is_met, wish, xp.minimum(shared, wish))
+    return xp.where(is_met, wish_ukwh, xp.minimum(shared, wish_ukwh))

@@ -15,7 +15,6 @@ import pytest
 
 from gridbazaar.market.mechanisms.collective_self_consumption import collective_self_consumption
 from gridbazaar.market.orders import Orders, Setting, Status
-from gridbazaar.market.water_fill import water_fill
 from tests.market.books import as_orders
 from tests.market.metered import KWH, F, R, bills_ucur, community, retailer
 
@@ -136,19 +135,6 @@ def test_whose_key_is_zero_gets_nothing() -> None:
     orders = as_orders(community([9], [5, 5]))
     clearing = collective_self_consumption(orders, retailer(), method="hybrid", keys=[0, 1, 0])
     assert shared_kwh(clearing) == [-5, 5, 0]
-
-
-def test_water_never_rises_above_a_wish_and_is_all_spent() -> None:
-    """Also where wishes per weight are too close for a float to tell them apart."""
-    rng = np.random.default_rng(7)
-    weight = rng.integers(0, 10**9, (2000, 6))
-    wish = weight * rng.integers(1, 5000, (2000, 1)) + rng.integers(-1, 2, (2000, 6)) * (weight > 0)
-    wish = np.maximum(wish, 0)
-    volume = (wish.sum(axis=1) * rng.random(2000)).astype(np.int64)
-    fill = water_fill(wish, weight, volume)
-    assert (fill >= 0).all()
-    assert (fill <= wish).all()
-    assert (fill.sum(axis=1) == np.minimum(volume, (wish * (weight > 0)).sum(axis=1))).all()
 
 
 @pytest.mark.parametrize("method", ["static", "dynamic", "hybrid"])
