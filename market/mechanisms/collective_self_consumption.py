@@ -41,8 +41,8 @@ def collective_self_consumption(
         method: ``dynamic`` shares in proportion to what each consumer draws in the interval; ``static`` gives a key's
             share of the generation, or what its owner draws if that is less, and exports what is left; ``hybrid``
             gives what is left to the other consumers, by their keys. Whose key is 0 gets nothing of it.
-        keys: for ``static`` and ``hybrid``, one an agent, by rising number, or one a column of ``orders``; numbers
-            >= 0 that sum to one. ``None``: equal ones for all agents.
+        keys: for ``static`` and ``hybrid``, one an agent, by rising number, or one a column of ``orders``, or one a
+            column that draws in some environment; numbers >= 0 that sum to one. ``None``: equal ones for all agents.
         price: of a shared kWh: 0 is the retailer's export price, 1 its import price; kept to a millionth.
 
     A key of an agent with several orders counts for their sum, and serves the first column first. Sellers share pro
@@ -115,18 +115,24 @@ def _weights(book: Book, keys: Sequence[float] | None) -> tuple[Array, Array]:
     n_agents = int(number[-1]) + 1
     if keys is None:
         return is_first, first
-    _check(keys, n_agents, n_orders)
+    draws = xp.any(book.buy_ukwh > 0, axis=0)[xp.argsort(book.column)]  # by column of the orders
+    n_draw = int(xp.sum(xp.astype(draws, xp.int64), axis=0))
+    _check(keys, n_agents, n_orders, n_draw)
+    if len(keys) not in (n_agents, n_orders):
+        given = iter(keys)
+        keys = [next(given) if draw else 0.0 for draw in draws.tolist()]
     weight = xp.asarray(np.array([round(key * _KEY_UNIT) for key in keys], dtype=np.int64), like=book.agent)
     if len(keys) == n_orders:
         return weight[book.column], column
     return weight[number] * is_first, first
 
 
-def _check(keys: Sequence[float], n_agents: int, n_orders: int) -> None:
+def _check(keys: Sequence[float], n_agents: int, n_orders: int, n_draw: int) -> None:
     where = "collective_self_consumption: keys"
-    if len(keys) not in (n_agents, n_orders):
+    if len(keys) not in (n_agents, n_orders, n_draw):
         raise ValueError(
-            f"{where}: expected one for each of the {n_agents} agents or the {n_orders} columns, got {len(keys)}"
+            f"{where}: expected one for each of the {n_agents} agents, the {n_orders} columns, or the {n_draw} of them "
+            f"that draw; got {len(keys)}"
         )
     faults = [f"keys[{i}] = {key!r}" for i, key in enumerate(keys) if not (key >= 0 and math.isfinite(key))]
     if faults:
