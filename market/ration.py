@@ -30,6 +30,34 @@ def in_turn(wish_ukwh: Array, volume_ukwh: Array, order: Array) -> Array:
     return xp.take_along_axis(fill, xp.argsort(order, axis=1), axis=1)
 
 
+def equally(wish_ukwh: Array, volume_ukwh: Array) -> Array:
+    """Cut every wish by the same amount; those with less drop out. Remainders fall by the order of agents.
+
+    With *m* wishes left, the cut of each is what they wish beyond the volume over *m*; *m* is the largest number for
+    which nobody left wishes less than that.
+    """
+    xp = namespace(wish_ukwh)
+    n_orders = wish_ukwh.shape[1]
+    largest_first = xp.take_along_axis(wish_ukwh, xp.argsort(-wish_ukwh, axis=1), axis=1)
+    rank = xp.arange(n_orders, like=wish_ukwh) + 1
+    above = xp.cumsum(largest_first, axis=1) - rank * largest_first  # what is left if this wish is cut to nothing
+    n_fit = xp.sum(xp.astype(above <= volume_ukwh[:, None], xp.int64), axis=1)[:, None]
+    smallest = xp.take_along_axis(largest_first, n_fit - 1, axis=1)
+    stays = xp.astype(wish_ukwh >= smallest, xp.int64)
+    excess = xp.sum(wish_ukwh * stays, axis=1, keepdims=True) - volume_ukwh[:, None]
+    each, rest = excess // n_fit, excess % n_fit
+    return (wish_ukwh - each) * stays - increments(xp.cumsum(stays, axis=1) * rest // n_fit, axis=1)
+
+
+def drawn(name: str, lottery: Array | None) -> Array:
+    """Give the lottery that the rule ``name`` draws from; ``ValueError`` where there is none."""
+    if lottery is None:
+        raise ValueError(
+            f"{name}: expected orders with a lottery [n_envs, n_orders], which the rule draws from; got None"
+        )
+    return lottery
+
+
 def increments(running: Array, axis: int = 0) -> Array:
     """Undo a running sum along the first or the second axis."""
     parts = running + 0
