@@ -11,8 +11,9 @@ from gridbazaar.market.nodal.problem import NodalProblem
 from gridbazaar.market.orders import Orders, Setting
 
 # At one price sellers come first, then the retailer's purchase, then its sale, then buyers, as in the uniform price: so
-# neighbours trade before the retailer does. The ranks stand behind the decimal point of prices in micro-units.
-OUTSIDE_BUY, OUTSIDE_SELL, BUY = 0.001, 0.002, 0.003
+# neighbours trade before the retailer does. Ranks are thousandths of a micro-unit.
+RANKS = 1000
+SELL, OUTSIDE_BUY, OUTSIDE_SELL, BUY = 0, 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,9 @@ def write_book(orders: Orders, setting: Setting, wires: Wires) -> NodalBook:
     elastic_kw = energy_kw * ~is_served
     endless = 4 * (xp.sum(xp.abs(elastic_kw), axis=1) + xp.sum(xp.abs(fixed_kw), axis=1)) + 1
 
-    limits = orders.limit_ucur_per_kwh + xp.where(energy_kw > 0, BUY, -wedge[:, None])
-    quantities, prices = [elastic_kw], [limits]
+    is_buy = energy_kw > 0
+    limit = orders.limit_ucur_per_kwh - xp.where(is_buy, 0, wedge[:, None])
+    quantities, prices = [elastic_kw], [RANKS * limit + xp.where(is_buy, BUY, SELL)]
     for price, cap_ukwh, scarcity, rank, sign in (
         (upper, setting.import_cap_ukwh, setting.import_scarcity_ucur_per_kwh, OUTSIDE_SELL, -1),
         (lower, setting.export_cap_ukwh, setting.export_scarcity_ucur_per_kwh, OUTSIDE_BUY, 1),
@@ -70,11 +72,11 @@ def write_book(orders: Orders, setting: Setting, wires: Wires) -> NodalBook:
         cap_kw = endless if cap_ukwh is None else xp.minimum(kw_of_ukwh(cap_ukwh, wires.step_h), endless)
         beyond = price if cap_ukwh is None or scarcity is None else price - sign * scarcity
         quantities += [sign * cap_kw[:, None], sign * endless[:, None]]
-        prices += [(price + rank)[:, None], (beyond + rank)[:, None]]
+        prices += [(RANKS * price + rank)[:, None], (RANKS * beyond + rank)[:, None]]
     root = xp.zeros((4,), orders.bus) + n_buses
     return NodalBook(
         quantity_kw=xp.concat(quantities, axis=1),
-        limit_ucur_per_kwh=xp.concat(prices, axis=1),
+        limit_ucur_per_kwh=xp.astype(xp.concat(prices, axis=1), xp.float64) / RANKS,
         bus=xp.concat((orders.bus, root), axis=0),
         fixed_kw=fixed_kw,
         import_ucur_per_kwh=upper,

@@ -97,7 +97,9 @@ def _dispatch(
     found = _round(book, wires, p_kw, overload_cur_per_kwh, exact)
     for done in range(1, rounds):
         p_kw = found.p_kw if done == 1 else 0.5 * (p_kw + found.p_kw)
+        by_highs = found.by_highs
         found = _round(book, wires, p_kw, overload_cur_per_kwh, exact)
+        found = replace(found, by_highs=found.by_highs | by_highs)
     solution = share_ties(found.problem, found.solution)
     return replace(found, solution=solution, p_kw=book.at_buses(solution.draw_kw))
 

@@ -129,9 +129,10 @@ class LinearGrid:
             flow = self.ac.solve(p_kw, q_kvar)
             solved = flow.converged[:, None]
             p, q = xp.where(solved, flow.branch_kw, p), xp.where(solved, flow.branch_kvar, q)
-            v = xp.maximum(xp.where(solved, flow.voltage_pu**2, v), FLOOR_PU**2)
+            v = xp.where(solved, flow.voltage_pu**2, v)
             loss_kw, lossy = xp.where(flow.converged, flow.loss_kw, 0.0), xp.astype(solved, xp.float64)
         v_parent = xp.where(c.has_parent > 0, v[:, c.parent], self.feeder.root_voltage_pu**2)
+        v_parent = xp.maximum(v_parent, FLOOR_PU**2)
         return _Point(p, q, v, v_parent, loss_kw, lossy)
 
     def _constants(self, like: Array) -> _Constants:

@@ -94,7 +94,7 @@ def _stairs(problem: NodalProblem) -> _Stairs:
         mark=xp.concat((-problem.limit, xp.zeros_like(balance), xp.zeros_like(problem.low_kw)), axis=1),
         length_kw=xp.concat((length, xp.zeros_like(balance), problem.high_kw - problem.low_kw), axis=1),
         floor_kw=xp.concat((xp.minimum(quantity, 0.0) @ by_bus, balance, problem.low_kw), axis=1),
-        most_mark=xp.where(activities == 0, ENDLESS, problem.overload),
+        most_mark=xp.where(activities == 0, ENDLESS, xp.zeros((n_limits + 1,), quantity) + problem.overload),
         tolerance_kw=TOLERANCE * (xp.sum(length * (problem.bus < n_columns - 1), axis=1) + xp.abs(balance[:, 0])),
         variable=xp.concat((bus, n_columns + activities), axis=0),
         by_bus=by_bus,
@@ -164,7 +164,7 @@ def _step(stairs: _Stairs, state: _State, excess: Array, worst: Array) -> None:
     state.beyond[at, activity] *= leaving < n_columns
 
     pivot_row = state.tableau[at, worst]
-    sign = xp.where(up, 1.0, -1.0)
+    sign = 2 * xp.astype(up, xp.float64) - 1
     rate = xp.zeros_like(state.mark)
     rate[at[:, None], state.other] = -sign[:, None] * pivot_row
     rate[at, leaving] = sign
@@ -180,7 +180,7 @@ def _step(stairs: _Stairs, state: _State, excess: Array, worst: Array) -> None:
     state.is_full[at, tread] &= is_beyond
     column = xp.minimum(entering, n_columns - 1)
     state.tread[at, column] = xp.where(is_order, stop, state.tread[at, column])
-    side = xp.where(rate[at, entering] > 0, 1.0, -1.0)
+    side = 2 * xp.astype(rate[at, entering] > 0, xp.float64) - 1
     state.beyond[at, activity] = xp.where(is_beyond, side, state.beyond[at, activity])
     _exchange(state, at, worst, entering, pivot_row)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -179,9 +180,13 @@ def test_a_row_that_nobody_trades_in_has_prices() -> None:
         ({"orders": a_book((1, 0.1, 0), (1, 0.1, 2), (1, 0.1, -1))}, r"a bus from 0 to 1 .*columns 1, 2"),
     ],
 )
-def test_what_would_give_wrong_prices_is_refused(change: dict[str, object], message: str) -> None:
+def test_what_would_give_wrong_prices_is_refused(change: dict[str, Any], message: str) -> None:
     orders = ((1.0, 0.1, 0), (1.0, 0.1, 1), (1.0, 0.1, 1))
     grid = LinearGrid(small_feeder([10, 3]))
-    given = {"orders": a_book(*orders), "setting": TARIFF, "wires": lossless_wires(grid, *orders)} | change
+    given: dict[str, Any] = {
+        "orders": a_book(*orders),
+        "setting": TARIFF,
+        "wires": lossless_wires(grid, *orders),
+    } | change
     with pytest.raises(ValueError, match=message):
-        clear_nodal(**given)  # type: ignore[arg-type]
+        clear_nodal(**given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from gridbazaar.data.feeders import Feeder, load_feeder
 from gridbazaar.market.nodal.book import Wires
 from gridbazaar.market.nodal.clearing import NodalClearing, clear_nodal
 from gridbazaar.market.nodal.linear import LinearGrid
+from gridbazaar.market.nodal.rows import pick_rows
 from gridbazaar.market.orders import Orders, Setting
 
 KWH = 1_000_000
@@ -25,15 +26,11 @@ class Market(NamedTuple):
 
     def row(self, i: int) -> Market:
         """The row alone, as a batch of one."""
-        here, orders, setting, wires = slice(i, i + 1), self.orders, self.setting, self.wires
+        here = slice(i, i + 1)
         return Market(
-            replace(orders, energy_ukwh=orders.energy_ukwh[here], limit_ucur_per_kwh=orders.limit_ucur_per_kwh[here]),
-            replace(
-                setting,
-                import_ucur_per_kwh=setting.import_ucur_per_kwh[here],
-                export_ucur_per_kwh=setting.export_ucur_per_kwh[here],
-            ),
-            replace(wires, fixed_kw=wires.fixed_kw[here], q_kvar=wires.q_kvar[here]),
+            pick_rows(self.orders, here, "agent", "bus"),
+            pick_rows(self.setting, here),
+            pick_rows(self.wires, here, "grid", "step_h", "is_inelastic"),
         )
 
 
@@ -76,9 +73,9 @@ def random_markets(
     return Market(orders, Setting(np.full(n, 300_000), np.full(n, 80_000)), wires)
 
 
-def clear(market: Market, **options: object) -> NodalClearing:
+def clear(market: Market, **options: Any) -> NodalClearing:
     """Clear with the defaults but for the options."""
-    return clear_nodal(*market, **options)  # type: ignore[arg-type]
+    return clear_nodal(market.orders, market.setting, market.wires, **options)
 
 
 def small_feeder(rating_kva: list[float], parent: list[int] | None = None, ohm: float = 1e-9) -> Feeder:
