@@ -98,3 +98,17 @@ def test_a_row_that_collapses_is_linearised_without_losses() -> None:
 def test_a_tightening_that_leaves_nothing_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         LinearGrid(load_feeder("village"), **options)
+
+
+def test_the_tightening_is_kept_free_at_both_ends() -> None:
+    feeder = load_feeder("village")
+    p_kw, q_kvar = loading("village", 1.0)
+    bare = LinearGrid(feeder, tightening_pu=0, tightening_frac=0).around(p_kw, q_kvar)
+    tight = LinearGrid(feeder, tightening_pu=1e-3, tightening_frac=0.01).around(p_kw, q_kvar)
+    n, width = feeder.n_buses, bare.high - bare.low
+    less = ((tight.low - bare.low) / width)[0], ((bare.high - tight.high) / width)[0]
+    band = feeder.v_max_pu**2 - feeder.v_min_pu**2
+    assert less[0][n:] == pytest.approx((2e-3 * feeder.v_min_pu + 1e-6) / band, rel=1e-6)
+    assert less[1][n:] == pytest.approx((2e-3 * feeder.v_max_pu - 1e-6) / band, rel=1e-6)
+    assert less[0][:n] == pytest.approx(0.005, rel=0.05)
+    assert less[1][:n] == pytest.approx(0.005, rel=0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import fields, replace
 from typing import Any, NamedTuple
@@ -38,8 +39,8 @@ class Village(NamedTuple):
 @pytest.fixture(scope="module")
 def villages() -> list[Village]:
     """Lines bind in the first and third, voltages in the second and fourth."""
-    kinds = [("village", 0.6, 2.0, 96), ("village", 1.0, 3.0, 96), ("ieee33", 0.4, 1.0, 96), ("ieee33", 1.0, 1.7, 96)]
-    markets = [random_markets(name, n, 7, ratings=ratings, level=level) for name, ratings, level, n in kinds]
+    kinds = [("village", 0.5, 2.0), ("village", 1.0, 3.0), ("ieee33", 0.3, 1.0), ("ieee33", 1.0, 2.3)]
+    markets = [random_markets(name, 66, 7, ratings=ratings, level=level) for name, ratings, level in kinds]
     return [Village(market, clear(market), clear(market, exact=True)) for market in markets]
 
 
@@ -62,7 +63,7 @@ def test_two_hundred_constrained_villages_clear_as_with_highs(villages: list[Vil
         int((binds(v.exact.prices.congestion_cur_per_kwh) | binds(v.exact.prices.voltage_cur_per_kwh)).sum())
         for v in villages
     )
-    assert n >= 200, (lines, voltages)
+    assert n >= 200, (n, lines, voltages)
     assert lines >= 80, lines
     assert voltages >= 50, voltages
     for village in villages:
@@ -124,27 +125,23 @@ def test_the_dispatch_keeps_the_limits_in_the_ac_flow(villages: list[Village]) -
     for market, cleared, _ in villages:
         prices, check, limit = cleared.prices, cleared.check, market.orders.limit_ucur_per_kwh.max() / KWH
         is_kept = prices.price_cur_per_kwh.max(axis=1) < 1.5 * limit
-        assert is_kept.sum() > 48
+        assert is_kept.sum() > 30
         assert check.converged.all()
         assert check.overload_frac[is_kept].max() < 5e-3
         assert check.outside_band_pu[is_kept].max() < 5e-4
 
 
-def at_rest_is_feasible(market: Market, cleared: NodalClearing) -> Bools:
-    """[n] whether the wires carry nothing but the reactive draws without passing a limit."""
-    nothing = np.zeros_like(market.wires.q_kvar)
-    result: Bools = LinearGrid(market.wires.grid.feeder).allows(nothing, market.wires.q_kvar)
-    return result
-
-
 def test_revenue_is_adequate_where_no_injection_is_feasible(villages: list[Village]) -> None:
+    """What the wires bring in covers all but the losses that are there without any trade: iron, reactive draws."""
     for market, cleared, _ in villages:
-        prices = cleared.prices
-        assert at_rest_is_feasible(market, cleared).all()
-        assert (prices.line_rent_cur + prices.voltage_rent_cur > -1e-4).all()
-        # Losses grow with the square: in the dispatch that the linearisation belongs to they cost half their margin.
-        assert (prices.loss_surplus_cur > -0.02 * np.abs(prices.energy_cur_per_kwh) * market.wires.step_h).all()
+        prices, wires = cleared.prices, market.wires
+        nothing = np.zeros_like(wires.q_kvar)
+        assert wires.grid.allows(nothing, wires.q_kvar).all()
+        assert (prices.line_rent_cur + prices.voltage_rent_cur > -1e-9).all()
+        at_rest_cur = wires.grid.ac.solve(nothing, wires.q_kvar).loss_kw * prices.energy_cur_per_kwh * wires.step_h
+        assert (prices.loss_surplus_cur >= -1.05 * at_rest_cur).all()
         assert (cleared.clearing.surplus_ucur >= 0).all()
+        assert (prices.line_rent_cur + prices.voltage_rent_cur).max() > 1
 
 
 def test_without_losses_a_row_that_no_wire_forbids_has_the_uniform_price() -> None:
@@ -233,7 +230,7 @@ def test_the_rebate_is_a_lump_sum_per_connection() -> None:
 
 def test_a_row_of_the_batch_equals_the_row_alone(villages: list[Village]) -> None:
     market, cleared, _ = villages[1]
-    for i in range(0, 96, 12):
+    for i in range(0, 66, 12):
         alone = clear(market.row(i))
         for field in fields(Clearing):
             assert getattr(alone.clearing, field.name)[0].tolist() == getattr(cleared.clearing, field.name)[i].tolist()
@@ -289,17 +286,29 @@ def test_another_order_of_the_buses_changes_nothing(villages: list[Village]) -> 
     assert np.abs(moved.clearing.price_ucur_per_kwh - cleared.clearing.price_ucur_per_kwh).max() <= 1
 
 
-def test_rows_that_the_batched_solver_gives_up_go_to_highs_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("hasty_calls", [(0,), (2,), (0, 1, 2)])
+def test_rows_that_the_batched_solver_gives_up_go_to_highs_and_say_so(
+    hasty_calls: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In whichever round it was."""
     market = random_markets("village", 24, 1, ratings=0.6, level=2)
-    whole = clear(market)
+    whole, calls = clear(market), itertools.count()
 
-    def hasty(problem: NodalProblem) -> NodalSolution:
-        return solve_by_simplex(problem, max_steps=1)
+    def sometimes_hasty(problem: NodalProblem) -> NodalSolution:
+        return solve_by_simplex(problem, max_steps=1 if next(calls) in hasty_calls else 200)
 
-    monkeypatch.setattr(clearing_module, "solve_by_simplex", hasty)
+    monkeypatch.setattr(clearing_module, "solve_by_simplex", sometimes_hasty)
     helped = clear(market)
     assert 0 < helped.prices.by_highs.sum() < 24
     assert helped.prices.price_cur_per_kwh == pytest.approx(whole.prices.price_cur_per_kwh, abs=1e-6)
+
+
+def test_prices_settle_within_a_few_rounds() -> None:
+    """Large orders at the margin of their own losses do not jump to and fro."""
+    market = random_markets("ieee33", 32, 0, ratings=0.5)
+    four, five = (clear(market, rounds=rounds).prices.price_cur_per_kwh for rounds in (4, 5))
+    assert np.abs(four - five).max() < 4e-3
+    assert np.abs(four - five).mean() < 5e-5
 
 
 def test_torch_clears_the_same() -> None:

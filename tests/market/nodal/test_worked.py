@@ -155,6 +155,14 @@ def test_an_exact_fit_still_gives_prices_that_support_the_dispatch() -> None:
     assert 300_000 <= cleared.clearing.price_ucur_per_kwh[0, 0] <= 500_000
 
 
+def test_who_just_reaches_the_tariff_meets_the_retailer() -> None:
+    cleared = clear([10, 3], (1, 0.30, 0), (4, 0.50, 1), (-1, 0.30, 0))
+    assert filled_kwh(cleared) == [1, 3, -1]
+    sunny = clear([10, 3], (-1, 0.08, 0), (-4, 0.0, 1))
+    assert filled_kwh(sunny) == [-1, -3]
+    assert sunny.clearing.price_ucur_per_kwh.tolist() == [[80_000, 0]]
+
+
 def test_in_an_empty_band_everybody_meets_the_retailer() -> None:
     """Export pays more than import costs: no local trade, and the line is still priced."""
     setting = Setting(np.array([100_000]), np.array([150_000]))
