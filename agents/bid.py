@@ -20,8 +20,9 @@ class Bids:
 
 
 def bid(
-    plan: Plan, setting: Setting, order_agent: Array, order_bus: Array, step_h: float, lottery: Array | None = None
-) -> Bids:
+    plan: Plan, setting: Setting, order_agent: Array, order_bus: Array, step_h: float, lottery: Array | None = None,
+    beyond_ucur_per_kwh: int = 0,
+) -> Bids:  # fmt: skip
     """Place a firm and a flexible order for each agent.
 
     Args:
@@ -30,6 +31,7 @@ def bid(
         order_agent, order_bus: [2 n_agents] owner and bus of each column, firm orders first.
         step_h: length of the interval.
         lottery: [n_envs, n_agents] banked numbers, for mechanisms that draw.
+        beyond_ucur_per_kwh: added to the limits of those who take any price, where buses may be dearer than the root.
 
     An agent nets its own devices first: surplus that its battery wants, or load that its battery wants to serve, never
     comes to market. The firm order is willing to pay (take) any price of the band. Eagerness *e* of the flexible one
@@ -46,6 +48,9 @@ def bid(
         lean > 0.5, high + above * (2 * lean - 1), xp.where(lean < -0.5, low + below * (2 * lean + 1), inside)
     )
     flexible_limit = xp.astype(xp.rint(limit), xp.int64)
+    if beyond_ucur_per_kwh:
+        any_price = xp.astype(lean >= 1, xp.int64) - xp.astype(lean <= -1, xp.int64)
+        flexible_limit = flexible_limit + beyond_ucur_per_kwh * any_price
     return _net(firm_ukwh, flexible_ukwh, flexible_limit, setting, order_agent, order_bus, lottery)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.agents.bid import bid, flexible_fill_ukwh, metered
+from gridbazaar.agents.bid import Bids, bid, flexible_fill_ukwh, metered
 from gridbazaar.agents.kind import Meters, Moved
 from gridbazaar.agents.plan import Plan, View, join
 from gridbazaar.data.arrays import Array, namespace
@@ -25,7 +25,9 @@ from gridbazaar.envs.scenario import Scenario, load_scenario
 from gridbazaar.envs.state import Episode, State, Transition
 from gridbazaar.envs.world import make_world
 from gridbazaar.market.mechanisms import carry_width, load_mechanism, mechanism_stage
-from gridbazaar.market.orders import Setting
+from gridbazaar.market.nodal.book import Wires
+from gridbazaar.market.nodal.linear import LinearGrid
+from gridbazaar.market.orders import Clearing, Setting
 from gridbazaar.market.settlement import Delivery, Rates, Terms, settle
 from gridbazaar.market.tariffs import load_tariff
 
@@ -70,6 +72,7 @@ class Core:
         fixed = load_tariff(self.scenario.tariff, **self.scenario.tariff_options).fixed_cur_per_day
         self._fixed_ucur = round(fixed * 1e6 * self.scenario.hours / 24)
         self._tan_phi = (1 / self.scenario.power_factor**2 - 1) ** 0.5
+        self._linear_grid = LinearGrid(self.world.grid.feeder) if self.scenario.constraint == "nodal" else None
         self._scarcity_ucur = round(self.scenario.connection.scarcity_cur_per_kwh * 1e6)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -118,12 +121,13 @@ class Core:
 
         outage = self._outage(state)
         plan, n_clipped = self._plan(action, state.views, outage)
-        setting = self._setting(state, rates, outage)
-        bids = bid(plan, setting, world.order_agent, world.order_bus, step_h, self._lottery(state))
+        setting = self._setting(state, plan, rates, outage)
+        beyond = 0 if setting.wires is None else _BEYOND_UCUR_PER_KWH
+        bids = bid(plan, setting, world.order_agent, world.order_bus, step_h, self._lottery(state), beyond)
         clearing = self.mechanism(bids.orders, setting) if self.clears_ahead else None
 
         fill_kw = from_micro(flexible_fill_ukwh(bids, clearing)) / step_h
-        wanted = self._meters(fill_kw, state, now)
+        wanted = self._unsold(self._meters(fill_kw, state, now), bids, clearing)
         rationed = None if outage is None else self._ration(wanted, outage, state, now)
         live = wanted if rationed is None else rationed.meters
         flow = self._carry(live)
@@ -212,13 +216,13 @@ class Core:
         bank = state.episode.lottery
         return None if bank is None else bank[namespace(bank).arange(self.n_envs, state.t), state.t]
 
-    def _setting(self, state: State, rates: Rates, outage: Outage | None) -> Setting:
+    def _setting(self, state: State, plan: Plan, rates: Rates, outage: Outage | None) -> Setting:
         upper = rates.energy + rates.network + rates.tax - rates.local_network - rates.local_tax
         scarcity = 0 * upper + self._scarcity_ucur
         step_h = self.scenario.step_h
         caps = (to_micro(state.episode.import_cap_kw * step_h), to_micro(state.episode.export_cap_kw * step_h))
         carry = state.carry if self._carry_width else None
-        setting = Setting(upper, rates.export, *caps, scarcity, scarcity, carry=carry)
+        setting = Setting(upper, rates.export, *caps, scarcity, scarcity, carry=carry, wires=self._wires(plan))
         if outage is None:
             return setting
         xp, island = namespace(upper), outage.is_island
@@ -230,6 +234,28 @@ class Core:
             export_scarcity_ucur_per_kwh=xp.where(island, 0, scarcity),
             is_island=island,
         )
+
+    def _wires(self, plan: Plan) -> Wires | None:
+        """The feeder between the orders, where it is priced; loads draw the reactive power that is expected of them."""
+        if self._linear_grid is None:
+            return None
+        world, xp, n = self.world, namespace(plan.firm_kw), self.n_agents
+        buses = xp.arange(world.grid.n_buses, like=world.order_bus)
+        at_bus = xp.astype(world.order_bus[:n, None] == buses[None, :], plan.firm_kw.dtype)
+        loads_kw = xp.where(world.firm_is_chosen, 0.0, xp.maximum(plan.firm_kw, 0.0))
+        q_kvar = self._tan_phi * xp.matmul(loads_kw, at_bus)
+        is_firm = xp.arange(2 * n, like=world.order_bus) < n
+        return Wires(self._linear_grid, self.scenario.step_h, xp.zeros_like(q_kvar), q_kvar, is_firm)
+
+    def _unsold(self, wanted: Meters, bids: Bids, clearing: Clearing | None) -> Meters:
+        """Where the wires have a price, PV that found no buyer is not fed in."""
+        if clearing is None or self._linear_grid is None:
+            return wanted
+        xp, n = namespace(wanted.pv_kw), self.n_agents
+        left_ukwh = (bids.orders.energy_ukwh - clearing.traded_ukwh - clearing.outside_ukwh)[:, :n]
+        unsold_kw = from_micro(xp.maximum(-left_ukwh, 0)) / self.scenario.step_h
+        pv_kw = xp.maximum(wanted.pv_kw - xp.matmul(unsold_kw, self.world.agent_of_meter.T), 0.0)
+        return replace(wanted, pv_kw=pv_kw)
 
     def _meters(self, fill_kw: Array, state: State, now: Array) -> Meters:
         world, xp = self.world, namespace(fill_kw)
@@ -256,7 +282,7 @@ class Core:
         fixed_kw = xp.matmul(wanted.fixed_kw, at_bus)
         return self.world.grid.carry(
             fixed_kw, xp.matmul(injection_kw, at_bus), xp.matmul(xp.maximum(wanted.device_kw, 0.0), at_bus),
-            self._tan_phi * fixed_kw, constraint="curtail" if self.scenario.constraint == "curtail" else "none",
+            self._tan_phi * fixed_kw, constraint="none" if self.scenario.constraint == "none" else "curtail",
         )  # fmt: skip
 
     def _allow(self, wanted: Meters, flow: Any, outage: Outage | None) -> Meters:
@@ -353,6 +379,7 @@ class Core:
         )
 
 
+_BEYOND_UCUR_PER_KWH = 10_000_000  # dearer than any bus, so that who takes any price is served there
 _METERED = ("firm_ukwh", "flexible_ukwh")
 _FLOWS = ("load_kwh", "pv_kwh", "loss_kwh", "released_kwh", "unserved_kwh")
 

@@ -129,7 +129,7 @@ class Scenario:
     mechanism: str = "uniform_price"
     tariff: str = "spot"
     feeder: str = "village"
-    constraint: str = "none"  # none: report only; curtail: after clearing
+    constraint: str = "none"  # none: report only; curtail: after clearing; nodal: priced in it, the rest curtailed
     power_factor: float = 0.97  # of load, lagging
     forecast: str = "past"  # past, perfect
     data: DataConfig = field(default_factory=DataConfig)
@@ -146,8 +146,13 @@ class Scenario:
             raise ValueError(f"step_min: expected 5, 15, 30 or 60, got {self.step_min}")
         if not 0 < self.hours <= 24 or abs(self.hours * 60 / self.step_min - self.n_steps) > 1e-6:
             raise ValueError(f"hours: expected up to 24 in whole steps of {self.step_min} min, got {self.hours}")
-        if self.constraint not in ("none", "curtail"):
-            raise ValueError(f"constraint: expected none or curtail, got {self.constraint!r}")
+        if self.constraint not in ("none", "curtail", "nodal"):
+            raise ValueError(f"constraint: expected none, curtail or nodal, got {self.constraint!r}")
+        if self.constraint == "nodal" and (self.mechanism != "nodal" or self.outage.happens):
+            raise ValueError(
+                f"constraint nodal: expected mechanism nodal and no outages, got {self.mechanism!r}"
+                f"{' with outages' if self.outage.happens else ''}; prices per bus are that mechanism's"
+            )
         if self.forecast not in ("past", "perfect"):
             raise ValueError(f"forecast: expected past or perfect, got {self.forecast!r}")
         if not 0.5 <= self.power_factor <= 1:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from gridbazaar.data.arrays import Array
+
+if TYPE_CHECKING:
+    from gridbazaar.market.nodal.accounts import NodalPrices
+    from gridbazaar.market.nodal.book import Wires
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ class Setting:
     export_scarcity_ucur_per_kwh: Array | None = None  # [n_envs] int64, >= 0
     tick_ucur_per_kwh: Array | None = None  # [n_envs] int64, > 0; local prices are multiples of it
     carry: Array | None = None  # [n_envs, n_carry] int64, ``Clearing.carry`` of the last interval; none: the first one
+    wires: Wires | None = None  # the feeder between the orders, for rules that price it
     is_island: Array | None = None  # [n_envs] bool, the retailer is out of reach; its prices then only bound the band
 
 
@@ -79,3 +85,4 @@ class Clearing:
     status: Array  # [n_envs] int64, a ``Status``
     pool_ukwh: Array | None = None  # [n_envs] int64, sold from the market's own stock, if it has one
     carry: Array | None = None  # [n_envs, n_carry] int64, what the mechanism wants back in its next ``Setting``
+    nodal: NodalPrices | None = None  # what prices per bus are made of, where the rule has any

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import energy_cost_ucur
+from gridbazaar.market.nodal.settling import deviation_prices, rebate_per_connection
 from gridbazaar.market.orders import Clearing, Orders, Setting
 
 LINES = (
@@ -138,6 +139,8 @@ def settle(
     _use_of_network(post, xp.maximum(traded, 0), rates.local_network, rates.local_tax)
     _retail(post, outside, rates)
     _residual(post, residual, rates, terms)
+    if setting.wires is not None:
+        _nodal(post, residual, clearing, setting, delivery, rates, terms)
     _congestion(post, outside, clearing, setting, terms)
     _network_operator(post, clearing, delivery, rates, terms)
     net = xp.sum(outside + residual, axis=1)
@@ -195,6 +198,32 @@ def _congestion(post: _Postings, outside: Array, clearing: Clearing, setting: Se
     # Cut to whole micro-units; what is left over stays with the operator, so that no order of agents matters.
     rebate = given * terms.connections[None, :] // xp.maximum(xp.sum(terms.connections), 1)
     post.from_agents("congestion", rent - rebate, "network_operator")
+
+
+def _nodal(
+    post: _Postings, residual: Array, clearing: Clearing, setting: Setting, delivery: Delivery, rates: Rates,
+    terms: Terms,
+) -> None:  # fmt: skip
+    """With a price for each bus, give back what the wires brought in, and let no deviation gain by where it is.
+
+    The losses, and what passed the cap of the connection, are bought with it; the rest is a lump sum per connection. A
+    deviation costs at least what the bus says, so that nobody oversells behind a full branch.
+    """
+    xp, upper, lower = namespace(residual), setting.import_ucur_per_kwh, setting.export_ucur_per_kwh
+    assert upper is not None
+    assert lower is not None
+    cost = energy_cost_ucur(delivery.loss_ukwh, rates.spot)
+    if setting.import_scarcity_ucur_per_kwh is not None:
+        cost = cost + energy_cost_ucur(clearing.over_cap_ukwh, setting.import_scarcity_ucur_per_kwh)
+    rebate = rebate_per_connection(clearing.surplus_ucur, cost, terms.connections)
+    post.from_agents("congestion", -rebate, "market_operator")
+    left = xp.maximum(clearing.surplus_ucur - xp.sum(rebate, axis=1), 0)
+    post.between("congestion", "market_operator", "network_operator", left)
+
+    at_bus = clearing.price_ucur_per_kwh[:, : residual.shape[1]]
+    worse = deviation_prices(at_bus, upper, lower)
+    extra = xp.where(residual > 0, worse.short - upper[:, None], lower[:, None] - worse.long)
+    post.from_agents("imbalance", energy_cost_ucur(xp.abs(residual), extra), "network_operator")
 
 
 def _network_operator(post: _Postings, clearing: Clearing, delivery: Delivery, rates: Rates, terms: Terms) -> None:

@@ -77,7 +77,8 @@ def clear_nodal(
     rows = xp.zeros_like(p_kw[:, 0]) == 0 if wires.grid.losses else ~wires.grid.allows(p_kw, wires.q_kvar)
     if bool(xp.any(rows, axis=0)):
         some = pick_rows(orders, rows, "agent", "bus")
-        retailer, here = pick_rows(setting, rows), pick_rows(wires, rows, "grid", "step_h", "is_inelastic")
+        retailer = pick_rows(replace(setting, wires=None), rows)
+        here = pick_rows(wires, rows, "grid", "step_h", "is_inelastic")
         book = pick_rows(book, rows, "bus")
         found = _dispatch(book, here, p_kw[rows], rounds, overload_cur_per_kwh, exact)
         p_kw[rows] = found.p_kw

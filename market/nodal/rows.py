@@ -21,6 +21,8 @@ def put_rows(batch: Batch, rows: Array, part: Batch) -> Batch:
     values = {}
     for name in _names(batch):
         whole = getattr(batch, name)
+        if whole is None:
+            continue
         values[name] = namespace(whole).concat((whole,), axis=0)  # a copy in either library
         values[name][rows] = getattr(part, name)
     return type(batch)(**values)

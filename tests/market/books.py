@@ -40,13 +40,14 @@ def as_setting(*rows: Outside | None) -> Setting:
         [row.import_scarcity for row in present],
         [row.export_scarcity for row in present],
     ]
-    return Setting(*(np.array(column, dtype=np.int64) for column in columns))
+    arrays: list[Any] = [np.array(column, dtype=np.int64) for column in columns]
+    return Setting(*arrays)
 
 
 def arrays_of(value: Clearing | Orders | Setting) -> dict[str, Any]:
     """The fields that hold an array, by name."""
     named = {field.name: getattr(value, field.name) for field in fields(value)}
-    return {name: array for name, array in named.items() if array is not None}
+    return {name: array for name, array in named.items() if hasattr(array, "dtype")}
 
 
 def clear_one(book: Book, outside: Outside | None = None, **options: Any) -> Clearing:

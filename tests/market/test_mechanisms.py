@@ -46,8 +46,8 @@ def random_market(n_envs: int = 40, n_orders: int = 14, seed: int = 0) -> tuple[
         bus=np.zeros(n_orders, dtype=np.int64),
         lottery=rng.random((n_envs, n_orders)),
     )
-    columns = (300_000, 80_000, 5 * KWH, 5 * KWH, 400_000, 60_000)
-    return orders, Setting(*(np.full(n_envs, value) for value in columns))
+    columns: list[Any] = [np.full(n_envs, x) for x in (300_000, 80_000, 5 * KWH, 5 * KWH, 400_000, 60_000)]
+    return orders, Setting(*columns)
 
 
 def markets(name: str) -> list[tuple[Orders, Setting]]:

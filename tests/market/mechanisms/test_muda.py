@@ -111,7 +111,8 @@ def test_without_a_retailer_an_empty_half_leaves_everybody_without_a_price() -> 
 
 @pytest.mark.parametrize(("upper", "lower", "price"), [(8, 2, 5), (8, None, 8), (None, 2, 2)])
 def test_an_empty_half_lends_the_middle_of_the_retailers_band(upper: int | None, lower: int | None, price: int) -> None:
-    setting = Setting(*(None if edge is None else np.array([edge * KWH]) for edge in (upper, lower)))
+    edges = [None if edge is None else np.array([edge * KWH]) for edge in (upper, lower)]
+    setting = Setting(edges[0], edges[1])
     clearing = clear_halves(units(9, 8), units(1, 2), first=set(), setting=setting)
     assert kwh(clearing) == [1, 1, -1, -1]
     assert prices(clearing) == [price] * 4

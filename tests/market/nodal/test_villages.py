@@ -21,6 +21,7 @@ from gridbazaar.market.nodal.problem import NodalProblem, NodalSolution
 from gridbazaar.market.nodal.settling import deviation_prices, rebate_per_connection
 from gridbazaar.market.nodal.simplex import solve_by_simplex
 from gridbazaar.market.orders import Clearing
+from tests.market.books import arrays_of
 from tests.market.nodal.villages import KWH, Market, clear, random_markets
 
 Floats = NDArray[np.float64]
@@ -99,8 +100,8 @@ def test_energy_balances_and_the_surplus_is_declared(villages: list[Village]) ->
         assert (filled == energy)[:, market.wires.is_inelastic & (energy > 0).all(axis=0)].all()
         root_kwh = filled.sum(axis=1) / KWH + cleared.prices.loss_kwh
         assert root_kwh == pytest.approx(cleared.prices.root_kwh, abs=1e-4)
-        for field in fields(Clearing):
-            assert getattr(clearing, field.name).dtype == np.int64, field.name
+        for field in arrays_of(clearing):
+            assert getattr(clearing, field).dtype == np.int64, field
 
 
 def test_nobody_pays_more_than_the_limit_and_who_could_gain_is_filled(villages: list[Village]) -> None:
@@ -150,9 +151,9 @@ def test_without_losses_a_row_that_no_wire_forbids_has_the_uniform_price() -> No
     bound = binds(cleared.prices.congestion_cur_per_kwh) | binds(cleared.prices.voltage_cur_per_kwh)
     assert 16 < bound.sum() < 56
     plain = uniform_price(market.orders, market.setting, k=0.3)
-    for field in fields(Clearing):
-        ours, theirs = (getattr(clearing, field.name)[~bound] for clearing in (cleared.clearing, plain))
-        assert ours.tolist() == theirs.tolist(), field.name
+    for field in arrays_of(cleared.clearing):
+        ours, theirs = (getattr(clearing, field)[~bound] for clearing in (cleared.clearing, plain))
+        assert ours.tolist() == theirs.tolist(), field
 
 
 def test_without_losses_and_limits_the_solver_finds_the_uniform_price() -> None:
@@ -232,8 +233,8 @@ def test_a_row_of_the_batch_equals_the_row_alone(villages: list[Village]) -> Non
     market, cleared, _ = villages[1]
     for i in range(0, 66, 12):
         alone = clear(market.row(i))
-        for field in fields(Clearing):
-            assert getattr(alone.clearing, field.name)[0].tolist() == getattr(cleared.clearing, field.name)[i].tolist()
+        for field in arrays_of(cleared.clearing):
+            assert getattr(alone.clearing, field)[0].tolist() == getattr(cleared.clearing, field)[i].tolist()
 
 
 def test_moving_the_columns_moves_the_result(villages: list[Village]) -> None:
@@ -250,10 +251,10 @@ def test_moving_the_columns_moves_the_result(villages: list[Village]) -> None:
     wires = replace(market.wires, is_inelastic=market.wires.is_inelastic[place])
     first = clear(market._replace(orders=replace(orders, agent=np.arange(80))))
     second = clear_nodal(moved, market.setting, wires)
-    for field in fields(Clearing):
-        expected = getattr(first.clearing, field.name)
-        expected = expected[:, place] if field.name in PER_ORDER else expected
-        assert np.abs(getattr(second.clearing, field.name) - expected).max() <= 80, field.name
+    for field in arrays_of(first.clearing):
+        expected = getattr(first.clearing, field)
+        expected = expected[:, place] if field in PER_ORDER else expected
+        assert np.abs(getattr(second.clearing, field) - expected).max() <= 80, field
     assert np.abs(second.clearing.price_ucur_per_kwh - first.clearing.price_ucur_per_kwh[:, place]).max() <= 1
 
 
@@ -316,13 +317,13 @@ def test_torch_clears_the_same() -> None:
     market = random_markets("village", 12, 4, ratings=0.6, level=2)
 
     def moved(batch: Any) -> Any:
-        values = {field.name: getattr(batch, field.name) for field in fields(batch)}
+        values = {field: getattr(batch, field) for field in fields(batch)}
         return replace(batch, **{k: torch.as_tensor(x) for k, x in values.items() if isinstance(x, np.ndarray)})
 
     there = clear(Market(*(moved(batch) for batch in market)))
     here = clear(market)
     for field in fields(NodalPrices):
-        assert getattr(there.prices, field.name).numpy() == pytest.approx(getattr(here.prices, field.name), abs=1e-9)
+        assert getattr(there.prices, field).numpy() == pytest.approx(getattr(here.prices, field), abs=1e-9)
     assert np.abs(there.clearing.price_ucur_per_kwh.numpy() - here.clearing.price_ucur_per_kwh).max() <= 1
     filled = (there.clearing.traded_ukwh + there.clearing.outside_ukwh).numpy()
     assert np.abs(filled - filled_of(here.clearing)).max() <= 1
