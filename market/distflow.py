@@ -163,13 +163,14 @@ def build(feeder: Feeder, dtype: str) -> Model:
     r, x = (ohm / (1000 * feeder.base_kv**2) for ohm in (feeder.r_ohm, feeder.x_ohm))
     is_parent = (feeder.parent[:, None] == np.arange(m)).astype(float)  # [bus, its parent]
     at_root = (feeder.parent < 0) * feeder.root_voltage_pu**2
-    iron = np.zeros((m, m))
+    iron, magnet = np.zeros((m, m)), np.zeros((m, m))
     iron[0, 0] = 0.5 * feeder.no_load_loss_kw  # half of the shunt; the other half stands at the root
+    magnet[0, 0] = 0.5 * feeder.no_load_kvar
     nothing = np.zeros((m, m))
     balance = np.block(
         [
             [identity - is_parent.T, nothing, -iron],  # P_j - sum of P behind - iron * v_j = p_j + r l_j
-            [nothing, identity - is_parent.T, nothing],
+            [nothing, identity - is_parent.T, -magnet],
             [2 * np.diag(r), 2 * np.diag(x), identity - is_parent],  # v_j - v_parent + 2 (r P + x Q) = |z|^2 l_j
         ]
     )
