@@ -93,7 +93,7 @@ class Grid:
             at_head = distflow.at_head(model, None if head is None else head[rows])
             p, q = rows_last(rows, p_kw, q_kvar)
             parts.append(_solve(at_head, p, q, tolerance))
-        return PowerFlow(*join(parts))
+        return self.pack(parts)
 
     def carry(
         self,
@@ -156,6 +156,48 @@ class Grid:
             self._models[key] = Model(*(moved(getattr(self._numpy_model, name), like) for name in Model.__slots__))
         return self._models[key]
 
+    def at_rest(self, model: Model, head: Array | None, like: Array) -> Array:
+        """Give the state without any draw [3 * n_buses + 1, n], for the rows of an array [..., n]."""
+        rest = distflow.at_head(model, head).state_at_rest
+        return namespace(like).broadcast_to(rest, (rest.shape[0], like.shape[-1]))
+
+    def begin(self, model: Model, p_kw: Array, q_kvar: Array, at_rest: Array) -> State:
+        """Give the state and the squared currents without losses."""
+        base = self._base(model, p_kw, q_kvar, at_rest)
+        return base, distflow.current_of(model, base)
+
+    def step(self, model: Model, p_kw: Array, q_kvar: Array, at_rest: Array, state: State) -> tuple[State, Array]:
+        """Do one iteration; give the new state and its largest move [n] in pu."""
+        now = distflow.iterate(model, self._base(model, p_kw, q_kvar, at_rest), state[0], state[1], 1)
+        return (now.state, now.current), distflow.change(now)
+
+    def magnitude(self, state: State) -> Array:
+        """Give voltages in pu, [n_buses, n], not below the floor."""
+        return distflow.voltage_pu(state[0])
+
+    def finish(
+        self, model: Model, p_kw: Array, q_kvar: Array, at_rest: Array, state: State, residual_pu: Array, settled: Array
+    ) -> tuple[Array, ...]:
+        """Give the fields of a PowerFlow, buses first."""
+        at_head = distflow.at_head(model, namespace(p_kw).sqrt(at_rest[-1]))
+        return _fields(at_head, p_kw, state, residual_pu, settled)
+
+    def pack(self, parts: list[tuple[Array, ...]]) -> PowerFlow:
+        """Lay the fields of the chunks one after another, rows first."""
+        return PowerFlow(*join(parts))
+
+    def sensitivity(self) -> tuple[Array, Array]:
+        """Give by how many pu a kW and a kvar drawn at a bus lower each bus at no load, each [n_buses, n_buses]."""
+        v, model = slice(2 * self.n_buses, 3 * self.n_buses), self._numpy_model
+        return -0.5 * model.state_of_p[v], -0.5 * model.state_of_q[v]
+
+    @staticmethod
+    def _base(model: Model, p_kw: Array, q_kvar: Array, at_rest: Array) -> Array:
+        base = model.state_of_p @ p_kw
+        base += model.state_of_q @ q_kvar
+        base += at_rest
+        return base
+
 
 def tolerance_of(tolerance_pu: float, dtype: str) -> float:
     """Give the tolerance that numbers of this type can meet."""
@@ -191,10 +233,17 @@ def _solve(model: Model, p_kw: Array, q_kvar: Array, tolerance: float) -> tuple[
     (state, current), residual_pu, is_settled = settle(
         advance, (base,), start, first=FIRST_ITERATIONS, most=MOST_ITERATIONS, tolerance=tolerance
     )
-    m = model.n_buses
-    now = distflow.Solution(state, current, state)
-    voltage_pu, loading, loss_kw, root_kw, is_sound = distflow.read(model, now, p_kw)
-    return voltage_pu, loading, state[:m], state[m : 2 * m], loss_kw, root_kw, residual_pu, is_settled & is_sound
+    return _fields(model, p_kw, (state, current), residual_pu, is_settled)
+
+
+def _fields(model: Model, p_kw: Array, state: State, residual_pu: Array, settled: Array) -> tuple[Array, ...]:
+    """Give the fields of a PowerFlow, buses first."""
+    (now, current), m = state, model.n_buses
+    reading = distflow.read(model, distflow.Solution(now, current, now), p_kw)
+    return (
+        reading.voltage_pu, reading.branch_loading, now[:m], now[m : 2 * m], reading.loss_kw, reading.root_kw,
+        residual_pu, settled & reading.is_sound,
+    )  # fmt: skip
 
 
 __all__ = ["FLOOR_PU", "Constraint", "Flow", "Grid", "PowerFlow"]
