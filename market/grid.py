@@ -87,13 +87,15 @@ class Grid:
         """
         p_kw, q_kvar = self.prepare(p_kw), self.prepare(q_kvar)
         head = prepare_head(head_voltage_pu, p_kw)
-        model, tolerance = self.model(p_kw), tolerance_of(tolerance_pu, self.dtype)
-        parts = []
-        for rows in chunks(p_kw, SETTLE_ROWS):
-            at_head = distflow.at_head(model, None if head is None else head[rows])
-            p, q = rows_last(rows, p_kw, q_kvar)
-            parts.append(_solve(at_head, p, q, tolerance))
-        return self.pack(parts)
+        model = self.model(p_kw)
+        fields = settle(
+            _Solve(model),
+            (self._case(model, head, rows, p_kw, q_kvar) for rows in chunks(p_kw, SETTLE_ROWS)),
+            first=FIRST_ITERATIONS,
+            most=MOST_ITERATIONS,
+            tolerance=tolerance_of(tolerance_pu, self.dtype),
+        )
+        return PowerFlow(*fields)
 
     def carry(
         self,
@@ -137,6 +139,14 @@ class Grid:
         model = distflow.at_head(self.model(p_kw), prepare_head(head_voltage_pu, p_kw))
         state = distflow.linear_state(model, turned(p_kw), distflow.rest(model, turned(q_kvar)))
         return turned(distflow.voltage_pu(state))
+
+    def _case(self, model: Model, head: Array | None, rows: slice, p_kw: Array, q_kvar: Array) -> State:
+        """Give the state that draws alone would leave, the draws, and the voltages of the root where they vary."""
+        p, q = rows_last(rows, p_kw, q_kvar)
+        if head is None:
+            return distflow.linear_state(model, p, distflow.rest(model, q)), p
+        at_head = distflow.at_head(model, head[rows])
+        return distflow.linear_state(model, p, distflow.rest(at_head, q)), p, head[rows]
 
     def prepare(self, x: Array) -> Array:
         """Check the shape [n, n_buses] and bring the array to the grid's type."""
@@ -182,9 +192,9 @@ class Grid:
         at_head = distflow.at_head(model, namespace(p_kw).sqrt(at_rest[-1]))
         return _fields(at_head, p_kw, state, residual_pu, settled)
 
-    def pack(self, parts: list[tuple[Array, ...]]) -> PowerFlow:
-        """Lay the fields of the chunks one after another, rows first."""
-        return PowerFlow(*join(parts))
+    def pack(self, fields: list[Array]) -> PowerFlow:
+        """Give the flow of fields that ``finish`` gave, rows first."""
+        return PowerFlow(*fields)
 
     def sensitivity(self) -> tuple[Array, Array]:
         """Give by how many pu a kW and a kvar drawn at a bus lower each bus at no load, each [n_buses, n_buses]."""
@@ -221,19 +231,23 @@ def prepare_head(head_voltage_pu: Array | None, like: Array) -> Array | None:
     return head
 
 
-def _solve(model: Model, p_kw: Array, q_kvar: Array, tolerance: float) -> tuple[Array, ...]:
-    """Give the fields of a PowerFlow, buses first."""
-    base = distflow.linear_state(model, p_kw, distflow.rest(model, q_kvar))
+@dataclass(frozen=True, slots=True)
+class _Solve:
+    """The iteration of a solve: the state without losses is given, so that a step is one product of matrices."""
 
-    def advance(given: State, state: State, n_iterations: int) -> tuple[State, Array]:
-        now = distflow.iterate(model, given[0], state[0], state[1], n_iterations)
+    feeder: Model
+
+    def begin(self, given: State) -> State:
+        return given[0], distflow.current_of(self.feeder, given[0])
+
+    def advance(self, given: State, state: State, n_iterations: int) -> tuple[State, Array]:
+        now = distflow.iterate(self.feeder, given[0], state[0], state[1], n_iterations)
         return (now.state, now.current), distflow.change(now)
 
-    start = (base, distflow.current_of(model, base))
-    (state, current), residual_pu, is_settled = settle(
-        advance, (base,), start, first=FIRST_ITERATIONS, most=MOST_ITERATIONS, tolerance=tolerance
-    )
-    return _fields(model, p_kw, (state, current), residual_pu, is_settled)
+    def finish(self, given: State, state: State, change: Array, settled: Array) -> tuple[Array, ...]:
+        _, p_kw, *head = given
+        model = distflow.at_head(self.feeder, head[0] if head else None)
+        return _fields(model, p_kw, state, change, settled)
 
 
 def _fields(model: Model, p_kw: Array, state: State, residual_pu: Array, settled: Array) -> tuple[Array, ...]:

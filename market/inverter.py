@@ -15,7 +15,7 @@ import numpy as np
 
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.feeders import Feeder
-from gridbazaar.market.fixed_point import SETTLE_ROWS, State, chunks, join, rows_last, settle
+from gridbazaar.market.fixed_point import SETTLE_ROWS, State, chunks, rows_last, settle
 from gridbazaar.market.grid import PowerFlow, prepare_head, tolerance_of
 from gridbazaar.market.three_phase import ThreePhaseFlow
 
@@ -129,7 +129,7 @@ class Wires(Protocol):
     def finish(
         self, model: Any, p_kw: Array, q_kvar: Array, at_rest: Array, state: State, residual_pu: Array, settled: Array
     ) -> tuple[Array, ...]: ...
-    def pack(self, parts: list[tuple[Array, ...]]) -> PowerFlow | ThreePhaseFlow: ...
+    def pack(self, fields: list[Array]) -> PowerFlow | ThreePhaseFlow: ...
     def sensitivity(self) -> tuple[Array, Array]: ...
 
 
@@ -168,50 +168,63 @@ class InverterGrid:
         given = [grid.prepare(x) for x in (p_kw, q_kvar, available_kw)]
         head = prepare_head(head_voltage_pu, given[0])
         rating = namespace(given[0]).asarray(self._rating, given[0])
-        flows, powers = [], []
-        for rows in chunks(given[0], SETTLE_ROWS):
-            p, q, available = rows_last(rows, *given)
-            at_head = None if head is None else head[rows]
-            fields, injection, q_in = self._solve(p, q, available, rating, at_head, tolerance)
-            flows.append(fields)
-            powers.append((injection, available - injection, -q_in))
-        injection_kw, curtailed_kw, q_inverters = (x.reshape(shape) for x in join(powers))
-        return Answer(injection_kw, curtailed_kw, q_inverters, grid.pack(flows))
+        iteration = _Answering(grid, grid.model(given[0]), self.inverters, rating, self.damping)
+        fields = settle(
+            iteration,
+            (iteration.case(head, rows, given) for rows in chunks(given[0], SETTLE_ROWS)),
+            first=FIRST_ITERATIONS,
+            most=MOST_ITERATIONS,
+            tolerance=tolerance_of(tolerance, grid.dtype),
+        )
+        injection_kw, curtailed_kw, q_inverters = (x.reshape(shape) for x in fields[:3])
+        return Answer(injection_kw, curtailed_kw, q_inverters, grid.pack(fields[3:]))
 
-    def _solve(
-        self, p_kw: Array, q_kvar: Array, available: Array, rating: Array, head: Array | None, tolerance: float
-    ) -> tuple[tuple[Array, ...], Array, Array]:
-        """Give the fields of the flow, and what the inverters inject in kW and kvar, buses first."""
-        grid, xp, g = self.grid, namespace(p_kw), self.damping
-        model = grid.model(p_kw)
-        at_rest = grid.at_rest(model, head, p_kw)
-        per_rating = 1 / xp.maximum(rating, 1e-9)
 
-        def advance(given: State, state: State, n_iterations: int) -> tuple[State, Array]:
-            p, q, offered, rest = given
-            injection, q_in, wires, change = state[0], state[1], state[2:], None
-            for _ in range(n_iterations):
-                want_kw, want_kvar = self._wanted(grid.magnitude(wires), offered, rating)
-                gap = xp.maximum(xp.abs(want_kw - injection), xp.abs(want_kvar - q_in)) * per_rating
-                injection = injection + g * (want_kw - injection)
-                q_in = q_in + g * (want_kvar - q_in)
-                wires, moved_by = grid.step(model, p - injection, q - q_in, rest, wires)
-                change = xp.maximum(moved_by, xp.max(gap, axis=0))
-            return (injection, q_in, *wires), change
+@dataclass(frozen=True, slots=True)
+class _Answering:
+    """The iteration of inverters and wires: given are loads, what the sun offers, and the wires at rest."""
 
-        first_kw, first_kvar = xp.minimum(available, rating), xp.zeros_like(p_kw)
-        wires = grid.begin(model, p_kw - first_kw, q_kvar, at_rest)
-        state, residual, settled = settle(
-            advance, (p_kw, q_kvar, available, at_rest), (first_kw, first_kvar, *wires), first=FIRST_ITERATIONS,
-            most=MOST_ITERATIONS, tolerance=tolerance_of(tolerance, grid.dtype),
-        )  # fmt: skip
-        injection, q_in = state[:2]
-        fields = grid.finish(model, p_kw - injection, q_kvar - q_in, at_rest, state[2:], residual, settled)
-        return fields, injection, q_in
+    grid: Wires
+    feeder: Any  # the grid's model
+    inverters: Inverters
+    rating: Array  # [nodes, 1]
+    damping: float
 
-    def _wanted(self, voltage_pu: Array, available: Array, rating: Array) -> tuple[Array, Array]:
+    def case(self, head: Array | None, rows: slice, given: list[Array]) -> State:
+        p_kw, q_kvar, available = rows_last(rows, *given)
+        at_rest = self.grid.at_rest(self.feeder, None if head is None else head[rows], p_kw)
+        return p_kw, q_kvar, available, at_rest
+
+    def begin(self, given: State) -> State:
+        p_kw, q_kvar, available, at_rest = given
+        xp = namespace(p_kw)
+        injection, q_in = xp.minimum(available, self.rating), xp.zeros_like(p_kw)
+        return injection, q_in, *self.grid.begin(self.feeder, p_kw - injection, q_kvar, at_rest)
+
+    def advance(self, given: State, state: State, n_iterations: int) -> tuple[State, Array]:
+        p_kw, q_kvar, available, at_rest = given
+        xp, g = namespace(p_kw), self.damping
+        injection, q_in, wires, change = state[0], state[1], state[2:], None
+        per_rating = 1 / xp.maximum(self.rating, 1e-9)
+        for _ in range(n_iterations):
+            kw, kvar = self._wanted(self.grid.magnitude(wires), available)
+            gap = xp.maximum(xp.abs(kw - injection), xp.abs(kvar - q_in)) * per_rating
+            injection = injection + g * (kw - injection)
+            q_in = q_in + g * (kvar - q_in)
+            wires, moved_by = self.grid.step(self.feeder, p_kw - injection, q_kvar - q_in, at_rest, wires)
+            change = xp.maximum(moved_by, xp.max(gap, axis=0))
+        return (injection, q_in, *wires), change
+
+    def finish(self, given: State, state: State, change: Array, settled: Array) -> tuple[Array, ...]:
+        p_kw, q_kvar, available, at_rest = given
+        injection, q_in, *wires = state
+        p_kw, q_kvar = p_kw - injection, q_kvar - q_in
+        fields = self.grid.finish(self.feeder, p_kw, q_kvar, at_rest, tuple(wires), change, settled)
+        return injection, available - injection, -q_in, *fields
+
+    def _wanted(self, voltage_pu: Array, available: Array) -> tuple[Array, Array]:
         """Give what the curves ask for at these voltages, in kW and kvar injected, within the rating."""
-        xp, response = namespace(voltage_pu), self.inverters.response
+        xp, response, rating = namespace(voltage_pu), self.inverters.response, self.rating
         kw = xp.minimum(available, rating * response.volt_watt.at(voltage_pu))
         kvar = rating * response.volt_var.at(voltage_pu)
         if self.inverters.priority == "var":

@@ -11,7 +11,7 @@ Inside, a node is a bus and a phase, [n_buses * 3, n] with phases innermost; pow
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.feeders import Feeder
 from gridbazaar.market.distflow import FLOOR_PU
-from gridbazaar.market.fixed_point import SETTLE_ROWS, State, chunks, join, moved, rows_last, settle
+from gridbazaar.market.fixed_point import SETTLE_ROWS, State, chunks, moved, rows_last, settle
 from gridbazaar.market.grid import MOST_ITERATIONS, SOLVE_TOLERANCE_PU, Grid, prepare_head, tolerance_of
 
 FIRST_ITERATIONS = 4
@@ -110,24 +110,15 @@ class ThreePhaseGrid:
         """
         p_kw, q_kvar = self.prepare(p_kw), self.prepare(q_kvar)
         head = prepare_head(head_voltage_pu, p_kw)
-        model, tolerance = self.model(p_kw), tolerance_of(tolerance_pu, self.dtype)
-
-        def advance(given: State, state: State, n_iterations: int) -> tuple[State, Array]:
-            change = None
-            for _ in range(n_iterations):
-                state, change = self.step(model, given[0], given[1], given[2], state)
-            return state, change
-
-        parts = []
-        for rows in chunks(p_kw, SETTLE_ROWS):
-            p, q = rows_last(rows, p_kw, q_kvar)
-            root = self.at_rest(model, None if head is None else head[rows], p)
-            state, residual_pu, is_settled = settle(
-                advance, (p, q, root), self.begin(model, p, q, root), first=FIRST_ITERATIONS, most=MOST_ITERATIONS,
-                tolerance=tolerance,
-            )  # fmt: skip
-            parts.append(self.finish(model, p, q, root, state, residual_pu, is_settled))
-        return self.pack(parts)
+        model = self.model(p_kw)
+        fields = settle(
+            _Solve(self, model),
+            (self._case(model, head, rows, p_kw, q_kvar) for rows in chunks(p_kw, SETTLE_ROWS)),
+            first=FIRST_ITERATIONS,
+            most=MOST_ITERATIONS,
+            tolerance=tolerance_of(tolerance_pu, self.dtype),
+        )
+        return self.pack(fields)
 
     def base_load(self) -> tuple[Array, Array]:
         """Give the feeder's own load in kW and kvar, each [1, n_buses, 3], on the phases that its homes have."""
@@ -137,6 +128,10 @@ class ThreePhaseGrid:
             connections.place(self.feeder.p_kw[None], self.n_buses),
             connections.place(self.feeder.q_kvar[None], self.n_buses),
         )
+
+    def _case(self, model: Model, head: Array | None, rows: slice, p_kw: Array, q_kvar: Array) -> State:
+        p, q = rows_last(rows, p_kw, q_kvar)
+        return p, q, self.at_rest(model, None if head is None else head[rows], p)
 
     def prepare(self, x: Array) -> Array:
         """Check the shape [n, n_buses, 3], bring the array to the grid's type and lay it out as [n, n_buses * 3]."""
@@ -202,15 +197,17 @@ class ThreePhaseGrid:
             _nodes(vi * ir - vr * ii), loss_kw, root_kw, residual_pu, settled & is_sound,
         )  # fmt: skip
 
-    def pack(self, parts: list[tuple[Array, ...]]) -> ThreePhaseFlow:
-        """Lay the fields of the chunks one after another, rows first."""
-        flow = ThreePhaseFlow(*join(parts))
+    def pack(self, fields: list[Array]) -> ThreePhaseFlow:
+        """Give the flow of fields that ``finish`` gave, rows first."""
+        flow = ThreePhaseFlow(*fields)
         n = flow.loss_kw.shape[0]
-        return ThreePhaseFlow(
-            flow.voltage_pu.reshape(n, *self.shape), flow.unbalance, flow.branch_loading.reshape(n, *self.shape),
-            flow.branch_kw.reshape(n, *self.shape), flow.branch_kvar.reshape(n, *self.shape), flow.loss_kw,
-            flow.root_kw, flow.residual_pu, flow.converged,
-        )  # fmt: skip
+        return replace(
+            flow,
+            voltage_pu=flow.voltage_pu.reshape(n, *self.shape),
+            branch_loading=flow.branch_loading.reshape(n, *self.shape),
+            branch_kw=flow.branch_kw.reshape(n, *self.shape),
+            branch_kvar=flow.branch_kvar.reshape(n, *self.shape),
+        )
 
     def sensitivity(self) -> tuple[Array, Array]:
         """Give by how many pu a kW and a kvar drawn at a node lower each node at no load, each [nodes, nodes]."""
@@ -222,6 +219,26 @@ class ThreePhaseGrid:
         impedance = np.kron(paths[0], np.eye(N_PHASES)) + np.kron(paths[1], np.ones((N_PHASES, N_PHASES)))
         seen = turn.conj()[:, None] * impedance * turn[None]
         return np.real(seen), np.imag(seen)
+
+
+@dataclass(frozen=True, slots=True)
+class _Solve:
+    """The iteration of a solve; given are draws in kW and kvar, and the voltages of the root."""
+
+    grid: ThreePhaseGrid
+    feeder: Model
+
+    def begin(self, given: State) -> State:
+        return self.grid.begin(self.feeder, given[0], given[1], given[2])
+
+    def advance(self, given: State, state: State, n_iterations: int) -> tuple[State, Array]:
+        change = None
+        for _ in range(n_iterations):
+            state, change = self.grid.step(self.feeder, given[0], given[1], given[2], state)
+        return state, change
+
+    def finish(self, given: State, state: State, change: Array, settled: Array) -> tuple[Array, ...]:
+        return self.grid.finish(self.feeder, given[0], given[1], given[2], state, change, settled)
 
 
 def make_grid(feeder: Feeder, *, dtype: Any = np.float64) -> Grid | ThreePhaseGrid:
