@@ -77,7 +77,7 @@ VDE_AR_N_4105 = Response(
     Curve(((0.93, 0.436), (0.97, 0.0), (1.03, 0.0), (1.07, -0.436))),
     Curve(((1.10, 1.0), (1.12, 0.0))),
 )
-"""VDE-AR-N 4105:2018, Q(U) with cos phi 0.90. It has no P(U); the one here is Austria's (TOR Erzeuger, type A)."""
+"""VDE-AR-N 4105:2018, Q(U) with cos phi 0.90. It has no P(U); the one here is ours, after Austria's TOR Erzeuger."""
 EN_50549 = VDE_AR_N_4105
 """EN 50549-1 leaves the values to the network operator; without others, those of VDE-AR-N 4105."""
 RESPONSES = {
