@@ -156,8 +156,8 @@ def join(parts: Sequence[tuple[Array, ...]]) -> list[Array]:
 
 
 def _joined(of_chunks: tuple[Array, ...]) -> Array:
-    first, xp = of_chunks[0], namespace(of_chunks[0])
-    if xp.name != "numpy":  # one chunk
+    first = of_chunks[0]
+    if len(of_chunks) == 1:
         return turned(first) if first.ndim == 2 else first
     n_rows = sum(part.shape[-1] for part in of_chunks)
     whole, end = np.empty((n_rows, *first.shape[:-1]), first.dtype), 0

@@ -3,6 +3,8 @@
 The answer and the power flow are iterated together. The answer is damped, since steep curves on a weak feeder swing:
 with the loop gain *rho* (the largest eigenvalue of sensitivities times slopes, all inverters on their slope), a step
 of ``g`` settles if ``g < 2 / (1 + rho)``; taken is ``min(0.5, 0.9 * 2 / (1 + rho))``, once per feeder and inverters.
+A row that swings all the same takes smaller steps: with watt priority a full inverter's room for reactive power
+has no bounded slope.
 """
 
 from __future__ import annotations
@@ -24,6 +26,10 @@ Priority = Literal["var", "watt"]
 FIRST_ITERATIONS = 8
 MOST_ITERATIONS = 400
 TOLERANCE = 1e-6
+_CALM = 0.98  # a row whose distance does not shrink to this share of it swings, and takes shorter steps for a while
+_LESS, _MORE = 0.8, 1.05
+_LEAST_STEP = 0.03
+_NO_SWING = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,27 +205,31 @@ class _Answering:
         p_kw, q_kvar, available, at_rest = given
         xp = namespace(p_kw)
         injection, q_in = xp.minimum(available, self.rating), xp.zeros_like(p_kw)
-        return injection, q_in, *self.grid.begin(self.feeder, p_kw - injection, q_kvar, at_rest)
+        step, swing = xp.zeros_like(p_kw[0]) + self.damping, xp.zeros_like(p_kw[0]) + _NO_SWING
+        return injection, q_in, step, swing, *self.grid.begin(self.feeder, p_kw - injection, q_kvar, at_rest)
 
     def advance(self, given: State, state: State, n_iterations: int) -> tuple[State, Array]:
         p_kw, q_kvar, available, at_rest = given
-        xp, g = namespace(p_kw), self.damping
-        injection, q_in, wires, change = state[0], state[1], state[2:], None
+        xp, change = namespace(p_kw), None
+        (injection, q_in, step, swing), wires = state[:4], state[4:]
         per_rating = 1 / xp.maximum(self.rating, 1e-9)
         for _ in range(n_iterations):
             kw, kvar = self._wanted(self.grid.magnitude(wires), available)
-            gap = xp.maximum(xp.abs(kw - injection), xp.abs(kvar - q_in)) * per_rating
-            injection = injection + g * (kw - injection)
-            q_in = q_in + g * (kvar - q_in)
+            gap = xp.max(xp.maximum(xp.abs(kw - injection), xp.abs(kvar - q_in)) * per_rating, axis=0)
+            shorter, longer = xp.maximum(_LESS * step, _LEAST_STEP), xp.minimum(_MORE * step, self.damping)
+            step = xp.where(gap > _CALM * swing, shorter, longer)
+            swing = gap
+            injection = injection + step * (kw - injection)
+            q_in = q_in + step * (kvar - q_in)
             wires, moved_by = self.grid.step(self.feeder, p_kw - injection, q_kvar - q_in, at_rest, wires)
-            change = xp.maximum(moved_by, xp.max(gap, axis=0))
-        return (injection, q_in, *wires), change
+            change = xp.maximum(moved_by, gap)
+        return (injection, q_in, step, swing, *wires), change
 
     def finish(self, given: State, state: State, change: Array, settled: Array) -> tuple[Array, ...]:
         p_kw, q_kvar, available, at_rest = given
-        injection, q_in, *wires = state
+        injection, q_in = state[:2]
         p_kw, q_kvar = p_kw - injection, q_kvar - q_in
-        fields = self.grid.finish(self.feeder, p_kw, q_kvar, at_rest, tuple(wires), change, settled)
+        fields = self.grid.finish(self.feeder, p_kw, q_kvar, at_rest, state[4:], change, settled)
         return injection, available - injection, -q_in, *fields
 
     def _wanted(self, voltage_pu: Array, available: Array) -> tuple[Array, Array]:
