@@ -223,8 +223,9 @@ def prepare_head(head_voltage_pu: Array | None, like: Array) -> Array | None:
     if tuple(head.shape) != (like.shape[0],):
         raise ValueError(f"head_voltage_pu: expected an array [{like.shape[0]}], one a row, came {tuple(head.shape)}")
     low, high = _HEAD_PU
-    wrong = [row for row, pu in enumerate(head.tolist()) if not low <= pu <= high]
-    if wrong:
+    is_likely = (head >= low) & (head <= high)
+    if not bool(xp.all(is_likely, axis=0)):
+        wrong = [row for row, good in enumerate(is_likely.tolist()) if not good]
         listed = ", ".join(map(str, wrong[:20])) + (", ..." if len(wrong) > 20 else "")
         raise ValueError(f"head_voltage_pu: expected {low} to {high} pu, came others in rows {listed}; give pu of the "
                          "root's rated voltage")  # fmt: skip
