@@ -488,5 +488,5 @@ def test_wrong_shapes_and_names_are_refused() -> None:
         Grid(grid.feeder, n_iterations=1)
     with pytest.raises(ValueError, match=r"head_voltage_pu: expected an array \[3\].*came \(2,\)"):
         grid.solve(right, right, head_voltage_pu=np.ones(2))
-    with pytest.raises(ValueError, match=r"expected 0.7 to 1.3 pu, came others in rows 0, 2"):
-        grid.solve(right, right, head_voltage_pu=np.array([230.0, 1.0, np.nan]))
+    with pytest.raises(ValueError, match=r"expected 0.7 to 1.3 pu, came others in rows 0, 1, 2"):
+        grid.solve(right, right, head_voltage_pu=np.array([230.0, 0.4, np.nan]))
