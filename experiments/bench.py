@@ -17,12 +17,16 @@ from typing import Any
 
 import numpy as np
 
+from gridbazaar.data.feeders import load_feeder
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import feature_columns, observe
 from gridbazaar.envs.scenario import Scenario, load_scenario
 from gridbazaar.experiments.files import versions
+from gridbazaar.market.grid import Grid
+from gridbazaar.market.three_phase import ThreePhaseGrid
 
 SCENARIO = "village"
+FLOW_FEEDERS = ("ieee33", "kerber_village")
 FIFTY_AGENTS = {"prosumer.count": 26, "battery.count": 8, "ev.count": 12, "vpp.count": 4}
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -47,10 +51,11 @@ class Effort:
     steps: tuple[int, ...] = (96, 48, 8)  # of each repetition, by number of environments
     repetitions: int = 7
     reset_envs: int = 1024
+    flow_rows: int = 1024
     train_rollouts: int = 6
 
 
-QUICK = Effort(n_envs=(1, 16), steps=(16, 8), repetitions=3, reset_envs=16, train_rollouts=2)
+QUICK = Effort(n_envs=(1, 16), steps=(16, 8), repetitions=3, reset_envs=16, flow_rows=64, train_rollouts=2)
 
 
 def bench(
@@ -76,6 +81,8 @@ def bench(
         found += _core(scenario, n_envs, n_steps, effort.repetitions, seed)
     tell(f"reset of {effort.reset_envs} environments")
     found.append(_reset(scenario, effort, seed))
+    tell(f"power flow of {effort.flow_rows} rows")
+    found += _flows(effort, seed)
     tell("PettingZoo view")
     found.append(_pettingzoo(scenario, effort, seed))
     if training and versions()["stable-baselines3"] != "not installed":
@@ -145,6 +152,38 @@ def _reset(scenario: Scenario, effort: Effort, seed: int) -> Speed:
         core.reset(seed + i * effort.reset_envs)
         took_s.append(time.perf_counter() - start_s)
     return _speed(f"reset, {effort.reset_envs} x {core.n_agents} agents", "s", took_s)
+
+
+def _flows(effort: Effort, seed: int) -> list[Speed]:
+    """AC power flows per second as shipped: loads from half to one and a half of the base load, some of them as PV."""
+    rng, n, found = np.random.default_rng(seed), effort.flow_rows, []
+    for name in FLOW_FEEDERS:
+        feeder = load_feeder(name)
+        noise = rng.uniform(0.5, 1.5, (n, feeder.n_buses)) * rng.choice((-1.0, 1.0, 1.0), (n, 1))
+        phases: tuple[Any, ...] = ()
+        balanced = (noise * feeder.p_kw, noise * feeder.q_kvar)
+        if feeder.phases == 3:
+            p_kw, q_kvar = ThreePhaseGrid(feeder).base_load()
+            phases = (noise[:, :, None] * p_kw, noise[:, :, None] * q_kvar)
+        for dtype in (np.float64, np.float32):
+            of_type = np.dtype(dtype).name
+            label = f"power flow, {feeder.n_buses + 1} buses, batch of {n}, {of_type}"
+            found.append(_speed(label, "flows/s", _flow_rates(Grid(feeder, dtype=dtype), balanced, effort)))
+            if phases:
+                rates = _flow_rates(ThreePhaseGrid(feeder, dtype=dtype), phases, effort)
+                found.append(_speed(f"three-phase {label}", "flows/s", rates))
+    return found
+
+
+def _flow_rates(grid: Grid | ThreePhaseGrid, loads: tuple[Any, ...], effort: Effort) -> list[float]:
+    p_kw, q_kvar = (x.astype(grid.dtype) for x in loads)
+    grid.solve(p_kw, q_kvar)
+    rates = []
+    for _ in range(effort.repetitions):
+        start_s = time.perf_counter()
+        grid.solve(p_kw, q_kvar)
+        rates.append(len(p_kw) / (time.perf_counter() - start_s))
+    return rates
 
 
 def _pettingzoo(scenario: Scenario, effort: Effort, seed: int) -> Speed:

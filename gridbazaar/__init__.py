@@ -24,7 +24,12 @@ _PUBLIC = {
     "single_agent_env": "gridbazaar.envs.gymnasium_env",
     "clear": "gridbazaar.market.clear",
     "load_feeder": "gridbazaar.data.feeders",
+    "load_feeder_from_pandapower": "gridbazaar.data.feeders",
     "Grid": "gridbazaar.market.grid",
+    "ThreePhaseGrid": "gridbazaar.market.three_phase",
+    "make_grid": "gridbazaar.market.three_phase",
+    "Inverters": "gridbazaar.market.inverter",
+    "InverterGrid": "gridbazaar.market.inverter",
     "load_bank": "gridbazaar.data.loaders",
     "evaluate": "gridbazaar.experiments.evaluate",
 }
@@ -33,6 +38,7 @@ __all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
     from gridbazaar.data.feeders import load_feeder as load_feeder
+    from gridbazaar.data.feeders import load_feeder_from_pandapower as load_feeder_from_pandapower
     from gridbazaar.data.loaders import load_bank as load_bank
     from gridbazaar.envs.core import Core as Core
     from gridbazaar.envs.gymnasium_env import single_agent_env as single_agent_env
@@ -44,6 +50,10 @@ if TYPE_CHECKING:
     from gridbazaar.experiments.evaluate import evaluate as evaluate
     from gridbazaar.market.clear import clear as clear
     from gridbazaar.market.grid import Grid as Grid
+    from gridbazaar.market.inverter import InverterGrid as InverterGrid
+    from gridbazaar.market.inverter import Inverters as Inverters
+    from gridbazaar.market.three_phase import ThreePhaseGrid as ThreePhaseGrid
+    from gridbazaar.market.three_phase import make_grid as make_grid
 
 
 def __getattr__(name: str) -> Any:

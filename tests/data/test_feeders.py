@@ -51,8 +51,60 @@ def test_the_listing_finds_every_folder_with_a_feeder() -> None:
 
 
 def test_sizes_are_as_documented() -> None:
-    sizes = {name: load_feeder(name).n_buses for name in ("street", "village", "ieee33", "district")}
-    assert sizes == {"street": 7, "village": 30, "ieee33": 32, "district": 111}
+    sizes = {name: load_feeder(name).n_buses for name in list_feeders()}
+    expected = {"street": 7, "village": 30, "cigre_lv": 18, "ieee33": 32, "district": 111, "kerber_village": 115}
+    assert sizes.items() >= expected.items()
+
+
+def test_the_kerber_village_has_single_phase_homes() -> None:
+    feeder = load_feeder("kerber_village")
+    assert feeder.phases == 3
+    assert feeder.phase is not None
+    on_phase_kw = [float(feeder.p_kw[feeder.phase == phase].sum()) for phase in range(4)]
+    assert on_phase_kw == pytest.approx([76.0, 86.4, 67.2, 64.8])
+
+
+def test_zero_sequence_and_phases_are_read(tmp_path: Path) -> None:
+    header, first, second, _ = GOOD.split("\n")
+    lines = f"{header},r0_ohm_per_km,x0_ohm_per_km,phase\n{first},0.8,0.32,\n{second},2.4,0.32,B\n"
+    feeder = load_feeder(write(tmp_path / "own", lines, TOML + "phases = 3\n"))
+    assert feeder.phases == 3
+    assert feeder.r0_ohm is not None
+    assert feeder.x0_ohm is not None
+    assert feeder.phase is not None
+    np.testing.assert_allclose(feeder.r0_ohm, [0.08, 0.12])
+    np.testing.assert_allclose(feeder.x0_ohm, [0.032, 0.016])
+    assert feeder.phase.tolist() == [0, 2]
+    assert load_feeder(write(tmp_path / "own")).r0_ohm is None
+
+
+def test_faulty_zero_sequence_phases_and_self_loops_are_refused(tmp_path: Path) -> None:
+    assert "where feeder.toml says phases = 3" in refusal(tmp_path / "own", toml=TOML + "phases = 3\n")
+    assert "expected 1 (balanced) or 3 for 'phases', came 2" in refusal(tmp_path / "own", toml=TOML + "phases = 2\n")
+    header, first, second, _ = GOOD.split("\n")
+    lines = f"{header},r0_ohm_per_km,phase\n{first},0,a\n{second},1,ab\nb,b,1,1,1,1,0,0,1,\n"
+    message = refusal(tmp_path / "own", lines)
+    for expected in (
+        "row 1: expected the columns r0_ohm_per_km, x0_ohm_per_km together",
+        "row 2: expected r0_ohm_per_km > 0, came 0",
+        "row 3: expected one of abc, a, b, c for phase, came 'ab'",
+        "row 4: expected two buses, came a line from 'b' to itself",
+    ):
+        assert expected in message
+
+
+def test_a_load_at_the_busbar_stands_with_the_transformer(tmp_path: Path) -> None:
+    toml = TOML + (
+        '[transformer]\nto_bus = "LV"\nrating_kva = 250\nshort_circuit_percent = 4.0\nload_loss_kw = 2.5\n'
+        "no_load_loss_kw = 0.3\nno_load_current_percent = 0.2\np_kw = 20\nq_kvar = -5\n"
+    )
+    feeder = load_feeder(write(tmp_path / "own", GOOD.replace("R,a", "LV,a"), toml))
+    assert feeder.p_kw.tolist() == [20, 3, 2]
+    assert feeder.q_kvar.tolist() == [-5, 1, 0.5]
+    assert feeder.no_load_kvar == pytest.approx(0.4)
+    assert "expected a finite number for 'p_kw'" in refusal(
+        tmp_path / "own", GOOD.replace("R,a", "LV,a"), toml.replace("p_kw = 20", "p_kw = inf")
+    )
 
 
 def test_numbers_are_converted_to_ohm_and_kva(tmp_path: Path) -> None:
@@ -150,7 +202,7 @@ def test_faulty_settings_are_refused(tmp_path: Path, old: str, new: str, expecte
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="expected one of district, ieee33, street, village"):
+    with pytest.raises(ValueError, match="expected one of cigre_lv, district, ieee33, kerber_village, street, village"):
         load_feeder("vilage")
 
 

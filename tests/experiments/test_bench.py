@@ -22,7 +22,7 @@ def test_every_speed_is_a_median_of_repetitions() -> None:
     found = bench(QUICK, training=False, tell=told.append)
     names = [(s.name, s.unit) for s in found]
     assert len(names) == len(set(names))
-    assert len(told) == 5
+    assert len(told) == 6
     for speed in found:
         assert 0 < speed.low <= speed.value <= speed.high, speed
         assert speed.repetitions == QUICK.repetitions, speed
@@ -30,12 +30,15 @@ def test_every_speed_is_a_median_of_repetitions() -> None:
     for n_envs in QUICK.n_envs:
         name = f"step, {n_envs} x 50 agents"
         assert by_name[name, "agent-steps/s"] == pytest.approx(50 * by_name[name, "env-steps/s"])
+    for name in ("power flow, 33 buses", "power flow, 116 buses", "three-phase power flow, 116 buses"):
+        assert by_name[f"{name}, batch of {QUICK.flow_rows}, float64", "flows/s"] > 0
+        assert by_name[f"{name}, batch of {QUICK.flow_rows}, float32", "flows/s"] > 0
     assert by_name["import gridbazaar", "s"] < 5
 
 
 def test_all_is_measured_by_default() -> None:
     assert Effort().n_envs == (1, 64, 1024)
-    assert Effort().reset_envs == 1024
+    assert Effort().reset_envs == Effort().flow_rows == 1024
     assert Effort().repetitions >= 5
 
 

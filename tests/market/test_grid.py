@@ -15,15 +15,20 @@ from numpy.typing import NDArray
 
 from gridbazaar.data.feeders import Feeder, list_feeders, load_feeder
 from gridbazaar.market.grid import FLOOR_PU, Flow, Grid
+from tests.market.second_solver import balanced
 
 Floats = NDArray[np.float64]
 GOLDEN = Path(__file__).parents[1] / "golden" / "feeders"
 every_feeder = pytest.mark.parametrize("name", list_feeders())
 
 
-def golden_cases() -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    golden = [tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(GOLDEN.glob("*.toml"))]
-    return [(feeder, case) for feeder in golden for case in feeder["case"]]
+def golden(name: str) -> dict[str, Any]:
+    return tomllib.loads((GOLDEN / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def golden_cases(kind: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    every = [golden(path.stem) for path in sorted(GOLDEN.glob("*.toml"))]
+    return [(feeder, case) for feeder in every for case in feeder.get(kind, [])]
 
 
 def scale_kw(feeder: Feeder) -> float:
@@ -37,6 +42,20 @@ def random_loading(feeder: Feeder, n: int, seed: int) -> tuple[Floats, Floats]:
     level = rng.uniform(-0.6, 0.9, (n, 1))
     p_kw = scale_kw(feeder) * level * rng.lognormal(-0.1, 0.4, (n, feeder.n_buses))
     return p_kw, np.abs(p_kw) * rng.uniform(-0.1, 0.4, (n, feeder.n_buses))
+
+
+def wide_loading(feeder: Feeder, n: int, seed: int) -> tuple[Floats, Floats]:
+    """Net draws [n, n_buses] up to the edge of collapse and far into over-voltage, each bus its own.
+
+    One end of the range is where a flat load brings the lowest voltage to about 0.8 pu, the other twice that as PV.
+    """
+    rng, grid = np.random.default_rng(seed), Grid(feeder)
+    level = np.linspace(0.1, 40, 400)[:, None]
+    flat = grid.solve(level * feeder.p_kw, level * feeder.q_kvar)
+    heavy = float(level[flat.converged & (flat.voltage_pu.min(axis=1) > 0.80)].max())
+    level = heavy * np.where(rng.random((n, 1)) < 0.5, rng.uniform(0.05, 1.1, (n, 1)), rng.uniform(-2.0, 0.3, (n, 1)))
+    noise = rng.lognormal(-0.08, 0.4, (n, feeder.n_buses))
+    return level * noise * feeder.p_kw, np.abs(level) * noise * feeder.q_kvar * rng.uniform(-0.3, 1.2, (n, 1))
 
 
 def random_wishes(feeder: Feeder, n: int, seed: int) -> tuple[Floats, Floats, Floats, Floats]:
@@ -73,7 +92,11 @@ def assert_same_flow(a: Flow, b: Flow, tolerance: float) -> None:
 # Physics
 
 
-@pytest.mark.parametrize(("golden", "case"), golden_cases())
+def test_every_feeder_has_a_reference_solution() -> None:
+    assert {path.stem for path in GOLDEN.glob("*.toml")} == set(list_feeders())
+
+
+@pytest.mark.parametrize(("golden", "case"), golden_cases("case"))
 def test_published_figures_are_reproduced(golden: dict[str, Any], case: dict[str, Any]) -> None:
     feeder = load_feeder(golden["feeder"])
     assert feeder.p_kw.sum() == pytest.approx(golden["load_kw"])
@@ -84,79 +107,97 @@ def test_published_figures_are_reproduced(golden: dict[str, Any], case: dict[str
     assert flow.loss_kw[0] == pytest.approx(case["loss_kw"], abs=golden["tolerance_kw"])
     assert flow.voltage_pu.min() == pytest.approx(case["lowest_pu"], abs=golden["tolerance_pu"])
     assert feeder.buses[int(flow.voltage_pu[0].argmin())] == case["lowest_bus"]
+    if "highest_pu" in case:
+        assert flow.voltage_pu.max() == pytest.approx(case["highest_pu"], abs=golden["tolerance_pu"])
     if "loss_kvar" in case:
         into_root_kvar = flow.branch_kvar[0, feeder.parent < 0].sum()
         loss_kvar = into_root_kvar - scale * feeder.q_kvar.sum()
         assert loss_kvar == pytest.approx(case["loss_kvar"], abs=golden["tolerance_kw"])
 
 
-def newton_raphson(feeder: Feeder, p_kw: Floats, q_kvar: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """voltage_pu, loading [n, n_buses], loss_kw, root_kw [n] of the same feeder in power-grid-model."""
-    pgm = pytest.importorskip("power_grid_model", reason="power-grid-model is the second solver")
-    m, volt = feeder.n_buses, feeder.base_kv * 1000
-    root, high = m, 20_000.0
-    array = pgm.initialize_array
-    node = array("input", "node", m + 1)
-    node["id"], node["u_rated"] = np.arange(m + 1), volt
-    lines = [j for j in range(m) if not (feeder.has_transformer and j == 0)]
-    line = array("input", "line", len(lines))
-    line["id"] = 1000 + np.array(lines)
-    line["from_node"] = [root if feeder.parent[j] < 0 else feeder.parent[j] for j in lines]
-    line["to_node"], line["from_status"], line["to_status"] = lines, 1, 1
-    line["r1"], line["x1"], line["c1"], line["tan1"] = feeder.r_ohm[lines], feeder.x_ohm[lines], 0.0, 0.0
-    line["i_n"] = feeder.rating_kva[lines] * 1000 / (np.sqrt(3) * volt)
-    source = array("input", "source", 1)
-    source["id"], source["node"], source["status"] = 5000, root, 1
-    source["u_ref"], source["sk"] = feeder.root_voltage_pu, 1e20
-    load = array("input", "sym_load", m)
-    load["id"], load["node"], load["status"], load["type"] = 6000 + np.arange(m), np.arange(m), 1, 0
-    load["p_specified"], load["q_specified"] = 0.0, 0.0
-    given = {"node": node, "line": line, "source": source, "sym_load": load}
-    if feeder.has_transformer:
-        node["u_rated"][root] = high
-        rating_va, base_ohm = feeder.rating_kva[0] * 1000, volt**2 / (feeder.rating_kva[0] * 1000)
-        transformer = array("input", "transformer", 1)
-        values = {
-            "id": 4000, "from_node": root, "to_node": 0, "from_status": 1, "to_status": 1, "u1": high, "u2": volt,
-            "sn": rating_va, "uk": np.hypot(feeder.r_ohm[0], feeder.x_ohm[0]) / base_ohm,
-            "pk": feeder.r_ohm[0] / base_ohm * rating_va, "p0": feeder.no_load_loss_kw * 1000,
-            "i0": feeder.no_load_loss_kw * 1000 / rating_va, "winding_from": 2, "winding_to": 1, "clock": 11,
-            "tap_side": 0, "tap_pos": 0, "tap_min": 0, "tap_max": 0, "tap_nom": 0, "tap_size": 0.0,
-        }  # fmt: skip
-        for key, value in values.items():
-            transformer[key] = value
-        given["transformer"] = transformer
-    update = array("update", "sym_load", (len(p_kw), m))
-    update["id"] = 6000 + np.arange(m)
-    update["p_specified"], update["q_specified"] = p_kw * 1000, q_kvar * 1000
-    model = pgm.PowerGridModel(given)
-    out = model.calculate_power_flow(
-        update_data={"sym_load": update}, error_tolerance=1e-12, calculation_method="newton_raphson"
-    )
-    loading = np.zeros_like(p_kw)
-    loading[:, lines] = out["line"]["loading"]
-    loss_w = out["line"]["p_from"].sum(axis=1) + out["line"]["p_to"].sum(axis=1)
-    if feeder.has_transformer:
-        loading[:, 0] = np.hypot(out["transformer"]["p_from"], out["transformer"]["q_from"])[:, 0] / rating_va
-        loss_w = loss_w + (out["transformer"]["p_from"] + out["transformer"]["p_to"])[:, 0]
-    return out["node"]["u_pu"][:, :m], loading, loss_w / 1000, out["source"]["p"][:, 0] / 1000
+@pytest.mark.parametrize("case", golden("ieee33")["reconfigured"])
+def test_reconfigured_feeders_have_the_published_losses(case: dict[str, Any], tmp_path: Path) -> None:
+    """Some lines opened, ties closed: written as a feeder of one's own, from the root outwards."""
+    feeder, ties = load_feeder("ieee33"), golden("ieee33")["tie"]
+    names = ("1", *feeder.buses)
+    ends = [(names[feeder.parent[j] + 1], bus, feeder.r_ohm[j], feeder.x_ohm[j]) for j, bus in enumerate(feeder.buses)]
+    ends += [(tie["from_bus"], tie["to_bus"], tie["r_ohm"], tie["x_ohm"]) for tie in ties]
+    waiting = [end for number, end in enumerate(ends, 1) if number not in case["open"]]
+    reached, rows = {"1"}, []
+    while waiting:
+        near, far, r, x = line = next(end for end in waiting if (end[0] in reached) != (end[1] in reached))
+        waiting.remove(line)
+        near, far = (near, far) if near in reached else (far, near)
+        reached.add(far)
+        bus = feeder.buses.index(far)
+        rows.append(f"{near},{far},1000,{r},{x},300,{feeder.p_kw[bus]},{feeder.q_kvar[bus]}")
+    header = "from_bus,to_bus,length_m,r_ohm_per_km,x_ohm_per_km,rating_a,p_kw,q_kvar"
+    (tmp_path / "lines.csv").write_text("\n".join((header, *rows)) + "\n", encoding="utf-8")
+    settings = 'source = "test"\nbase_kv = 12.66\nroot_bus = "1"\nv_min_pu = 0.9\nv_max_pu = 1.1\n'
+    (tmp_path / "feeder.toml").write_text(settings, encoding="utf-8")
+    own = load_feeder(tmp_path)
+    flow = Grid(own).solve(own.p_kw[None], own.q_kvar[None])
+    assert flow.loss_kw[0] == pytest.approx(case["loss_kw"], abs=1e-3)
+    assert flow.voltage_pu.min() == pytest.approx(case["lowest_pu"], abs=1e-5)
+    assert own.buses[int(flow.voltage_pu[0].argmin())] == case["lowest_bus"]
 
 
 @every_feeder
-def test_voltages_and_losses_agree_with_newton_raphson(name: str) -> None:
+def test_a_thousand_loadings_agree_with_newton_raphson(name: str) -> None:
+    """As shipped: within 1e-6 pu and 0.1 % of the losses, and no row that has a solution is given up."""
     feeder = load_feeder(name)
-    p_kw, q_kvar = random_loading(feeder, 200, seed=1)
-    voltage_pu, loading, loss_kw, root_kw = newton_raphson(feeder, p_kw, q_kvar)
-    flow = Grid(feeder).solve(p_kw, q_kvar)
+    p_kw, q_kvar = wide_loading(feeder, 1000, seed=1)
+    head_pu = np.random.default_rng(1).uniform(0.96, 1.04, 1000)
+    expected = balanced(feeder, p_kw, q_kvar, head_pu)
+    flow = Grid(feeder).solve(p_kw, q_kvar, head_voltage_pu=head_pu)
+    good = expected.has_solution
     assert np.abs(p_kw).sum(axis=1).min() > 0
-    assert voltage_pu.min() < 0.97
-    assert voltage_pu.max() > 1.01
-    assert flow.converged.all()
-    np.testing.assert_allclose(flow.voltage_pu, voltage_pu, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(flow.loss_kw, loss_kw, rtol=0, atol=1e-3)
-    np.testing.assert_allclose(flow.root_kw, root_kw, rtol=0, atol=1e-3)
-    iron = feeder.no_load_loss_kw / feeder.rating_kva[0]  # left out of the transformer's loading
-    np.testing.assert_allclose(flow.branch_loading, loading, rtol=0, atol=1e-6 + iron)
+    assert expected.voltage_pu[good].min() < 0.90
+    assert expected.voltage_pu[good].max() > 1.08
+    assert good.mean() > 0.95
+    assert (flow.converged == good).all()
+    np.testing.assert_allclose(flow.voltage_pu[good], expected.voltage_pu[good], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(flow.loss_kw[good], expected.loss_kw[good], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(flow.root_kw[good], expected.root_kw[good], rtol=1e-5, atol=1e-2)
+    assert flow.residual_pu[good].max() < 1e-7
+    assert (flow.residual_pu >= 0).all()
+    iron = np.hypot(feeder.no_load_loss_kw, feeder.no_load_kvar) / feeder.rating_kva[0]  # not in our loading
+    np.testing.assert_allclose(flow.branch_loading[good], expected.loading[good], rtol=1e-5, atol=1e-6 + 1.1 * iron)
+
+
+def test_the_head_voltage_of_a_row_is_that_of_a_feeder_with_it() -> None:
+    feeder = load_feeder("village")
+    wishes = random_wishes(feeder, 30, seed=13)
+    head_pu = np.random.default_rng(13).uniform(0.94, 1.06, 30)
+    grid = Grid(feeder)
+    for constraint in ("none", "curtail"):
+        flow = grid.carry(*wishes, constraint=constraint, head_voltage_pu=head_pu)
+        for row, pu in enumerate(head_pu):
+            alone = Grid(dataclasses.replace(feeder, root_voltage_pu=pu))
+            own = alone.carry(*(x[row : row + 1] for x in wishes), constraint=constraint)
+            mine = Flow(*(getattr(flow, field.name)[row : row + 1] for field in dataclasses.fields(Flow)))
+            assert_same_flow(mine, own, 1e-9)
+    assert (
+        (flow.branch_loading[:, 0] > 0.95) & (flow.keep_injection.min(axis=1) < 1)
+    ).any()  # at the transformer's limit
+    estimated = grid.linear_voltage_pu(wishes[0], wishes[3], head_voltage_pu=head_pu)
+    nothing = np.zeros_like(wishes[0])
+    unloaded = grid.linear_voltage_pu(nothing, nothing, head_voltage_pu=head_pu)
+    np.testing.assert_allclose(unloaded, np.broadcast_to(head_pu[:, None], unloaded.shape), atol=1e-4)
+    assert (estimated < unloaded).all()
+
+
+def test_a_tighter_tolerance_comes_nearer() -> None:
+    feeder = load_feeder("cigre_lv")
+    p_kw, q_kvar = 1.2 * feeder.p_kw[None], 1.2 * feeder.q_kvar[None]
+    exact = balanced(feeder, p_kw, q_kvar).voltage_pu
+    assert exact.min() < 0.9
+    error = [
+        np.abs(Grid(feeder).solve(p_kw, q_kvar, tolerance_pu=tolerance).voltage_pu - exact).max()
+        for tolerance in (1e-4, 1e-7, 1e-10)
+    ]
+    assert error[0] > error[1] > error[2]
+    assert error[2] < 1e-10
 
 
 @every_feeder
@@ -186,7 +227,7 @@ def test_linear_voltage_is_close_in_the_normal_regime_and_never_too_low(name: st
 def test_the_root_supplies_the_draws_and_the_losses(name: str) -> None:
     feeder = load_feeder(name)
     p_kw, q_kvar = random_loading(feeder, 100, seed=4)
-    flow = Grid(feeder).solve(p_kw, q_kvar)
+    flow = Grid(feeder).solve(p_kw, q_kvar, tolerance_pu=1e-10)
     np.testing.assert_allclose(flow.root_kw, p_kw.sum(axis=1) + flow.loss_kw, rtol=0, atol=1e-9)
     half_of_iron_kw = 0.5 * feeder.no_load_loss_kw * feeder.root_voltage_pu**2  # stands before branch 0
     into_branches_kw = flow.branch_kw[:, feeder.parent < 0].sum(axis=1) + half_of_iron_kw
@@ -208,7 +249,7 @@ def test_one_line_has_the_voltage_of_the_quadratic_equation() -> None:
     p, q, r, x = 40.0, 10.0, 0.16 / 160, 0.08 / 160  # kW, kvar, pu of 1 kVA
     half = 0.5 - (r * p + x * q)
     v = half + np.sqrt(half**2 - (r**2 + x**2) * (p**2 + q**2))
-    flow = Grid(feeder).solve(np.array([[p]]), np.array([[q]]))
+    flow = Grid(feeder).solve(np.array([[p]]), np.array([[q]]), tolerance_pu=1e-10)
     assert flow.voltage_pu[0, 0] == pytest.approx(np.sqrt(v), abs=1e-8)
     assert flow.loss_kw[0] == pytest.approx(r * (p**2 + q**2) / v, abs=1e-5)
     assert flow.branch_loading[0, 0] == pytest.approx(np.sqrt((p**2 + q**2) / v) / 50, abs=1e-7)
@@ -356,7 +397,7 @@ def test_curtailment_takes_no_more_than_the_limit_asks_for(name: str) -> None:
             np.minimum(feeder.v_max_pu - flow.voltage_pu.max(axis=1), flow.voltage_pu.min(axis=1) - feeder.v_min_pu),
         )
         assert cut.sum() > 5
-        assert room[cut].max() < 0.03  # at twice the rating; exact would be 0
+        assert room[cut].max() < 0.05  # at twice the rating; exact would be 0
 
 
 @every_feeder
@@ -421,9 +462,9 @@ def test_lines_that_share_no_branch_do_not_share_a_voltage_limit() -> None:
     assert flow.voltage_pu.max() == pytest.approx(1.05, abs=1e-4)
     assert flow.keep_injection[0, 0] == 1
     assert flow.keep_injection[0, 1] == flow.keep_injection[0, 2] < 0.9
-    voltage_pu, _, loss_kw, _ = newton_raphson(feeder, -flow.keep_injection * injection, nothing)
-    np.testing.assert_allclose(flow.voltage_pu, voltage_pu, atol=1e-5)
-    np.testing.assert_allclose(flow.loss_kw, loss_kw, atol=1e-2)
+    expected = balanced(feeder, -flow.keep_injection * injection, nothing)
+    np.testing.assert_allclose(flow.voltage_pu, expected.voltage_pu, atol=1e-5)
+    np.testing.assert_allclose(flow.loss_kw, expected.loss_kw, atol=1e-2)
 
 
 def test_an_empty_batch_gives_an_empty_flow() -> None:
@@ -445,3 +486,7 @@ def test_wrong_shapes_and_names_are_refused() -> None:
         grid.carry(right, right, right, right, constraint="cut")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="n_iterations: expected 2 or more"):
         Grid(grid.feeder, n_iterations=1)
+    with pytest.raises(ValueError, match=r"head_voltage_pu: expected an array \[3\].*came \(2,\)"):
+        grid.solve(right, right, head_voltage_pu=np.ones(2))
+    with pytest.raises(ValueError, match=r"expected 0.7 to 1.3 pu, came others in rows 0, 1, 2"):
+        grid.solve(right, right, head_voltage_pu=np.array([230.0, 0.4, np.nan]))
