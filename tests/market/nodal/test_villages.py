@@ -317,13 +317,14 @@ def test_torch_clears_the_same() -> None:
     market = random_markets("village", 12, 4, ratings=0.6, level=2)
 
     def moved(batch: Any) -> Any:
-        values = {field: getattr(batch, field) for field in fields(batch)}
+        values = {field.name: getattr(batch, field.name) for field in fields(batch)}
         return replace(batch, **{k: torch.as_tensor(x) for k, x in values.items() if isinstance(x, np.ndarray)})
 
     there = clear(Market(*(moved(batch) for batch in market)))
     here = clear(market)
     for field in fields(NodalPrices):
-        assert getattr(there.prices, field).numpy() == pytest.approx(getattr(here.prices, field), abs=1e-9)
+        ours = getattr(here.prices, field.name)
+        assert getattr(there.prices, field.name).numpy() == pytest.approx(ours, abs=1e-9)
     assert np.abs(there.clearing.price_ucur_per_kwh.numpy() - here.clearing.price_ucur_per_kwh).max() <= 1
     filled = (there.clearing.traded_ukwh + there.clearing.outside_ukwh).numpy()
     assert np.abs(filled - filled_of(here.clearing)).max() <= 1
