@@ -33,25 +33,25 @@ def canonical(value: Any) -> bytes:
     return body
 
 
-def parse(body: bytes) -> Entry:
+def parse(body: bytes, *, most_bytes: int = MOST_BYTES, deepest: int = DEEPEST) -> Entry:
     """Read one entry; bytes that differ in anything from the canonical ones of what they say are refused.
 
     So are duplicate keys, spaces, escapes without need and keys out of order: none survives being written again.
     """
-    if len(body) > MOST_BYTES:
-        raise CanonicalError(f"body has {len(body)} bytes, expected at most {MOST_BYTES}")
+    if len(body) > most_bytes:
+        raise CanonicalError(f"body has {len(body)} bytes, expected at most {most_bytes}")
     try:
         value = _DECODER.decode(body.decode("utf-8"))
     except RecursionError:
-        raise CanonicalError(f"body is nested deeper than {DEEPEST}") from None
+        raise CanonicalError(f"body is nested deeper than {deepest}") from None
     except UnicodeDecodeError as error:
         raise CanonicalError(f"body is not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
         raise CanonicalError(f"body is not JSON at byte {error.pos}: {error.msg}") from None
     if type(value) is not dict:
         raise CanonicalError(f"body is a JSON {type(value).__name__}, expected an object")
-    if body.count(b"{") + body.count(b"[") > DEEPEST:
-        _check(value, "body", DEEPEST)
+    if body.count(b"{") + body.count(b"[") > deepest:
+        _check(value, "body", deepest)
     if _write(value) != body:
         raise CanonicalError("body is not canonical: a key is double or out of order, or a space or escape is needless")
     return value
