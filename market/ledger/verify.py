@@ -7,7 +7,8 @@ kept elsewhere (``trusted``) shows that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +20,7 @@ from gridbazaar.market.ledger.note import Checkpoint, NoteError, NoteKey
 from gridbazaar.market.ledger.store import Contents, Record, Stamp, reading
 
 _LONGEST_TXID = 200
+_LONGEST_LINE = 1000
 
 
 class Replay(Protocol):
@@ -70,7 +72,8 @@ class Finding:
     def __str__(self) -> str:
         named = [("entry", self.entry), ("transaction", self.txid), ("interval", self.interval)]
         where = ", ".join(f"{name} {value}" for name, value in named if value is not None)
-        return f"{where}: {self.what}" if where else self.what
+        line = f"{where}: {self.what}" if where else self.what
+        return "".join(c if c.isprintable() else "\ufffd" for c in line[:_LONGEST_LINE])  # no codes for the terminal
 
 
 @dataclass(slots=True)
@@ -109,9 +112,21 @@ def examine(
 ) -> Report:
     """Check a file as ``verify`` does, by the project's rules or others, and give the whole report."""
     kept = [Checkpoint.open(note, public_key, origin) for note in trusted]
-    source = reading_export if is_export(Path(path)) else reading
-    with source(Path(path)) as contents:
+    with opened(Path(path)) as contents:
         return check(contents, public_key, origin, kept, by=by or rules())
+
+
+def opened(path: Path) -> AbstractContextManager[Contents]:
+    """Give the contents of a ledger file or of an export of one, nothing checked."""
+    return reading_export(path) if is_export(path) else reading(path)
+
+
+def entries_of(contents: Contents) -> Iterator[tuple[int, Entry]]:
+    """Give the entries that can be read, each with its interval; withheld ones are left out."""
+    for record in contents.records:
+        if record.body is not None:
+            with suppress(CanonicalError):
+                yield record.interval, parse(record.body)
 
 
 def check(

@@ -115,7 +115,7 @@ def test_an_interval_without_entries_is_refused(ledger: Ledger) -> None:
         (pay("x", "ann", "bob", 2**53), "amount is 9007199254740992, expected less than 2"),
         (pay("x", "ann", "bob", 2**63), "amount is 9223372036854775808"),
         (pay("x", "ann", "bob", 10**9), "payer 'ann' has less than 1000000000"),
-        (pay("t-0-2", "ann", "bob", 1), "txid 't-0-2' is that of entry 3"),
+        (pay("t-1-1", "ann", "bob", 1), "txid 't-1-1' is that of entry 2"),
         (pay("", "ann", "bob", 1), "txid is '', expected 1 to 200"),
         (pay("a\nb", "ann", "bob", 1), "printable"),
         (pay("x" * 201, "ann", "bob", 1), "expected 1 to 200"),
@@ -128,9 +128,7 @@ def test_one_bad_entry_voids_the_batch_and_is_named(ledger: Ledger, path: Path, 
     ledger.commit(0, batch(0))
     before, balances = rows(path, "SELECT * FROM entry"), dict(ledger._books.balances)
     bad = [*batch(1)[:3], entry, *batch(1)[3:]]
-    if "t-0-2" in why:
-        bad = [*batch(0)[:4], entry]
-    with pytest.raises(LedgerError, match=r"(?s)interval 1: nothing was written.*entry [34].*" + why):
+    with pytest.raises(LedgerError, match=r"(?s)interval 1: nothing was written.*entry 3.*" + why):
         ledger.commit(1, bad)
     assert rows(path, "SELECT * FROM entry") == before
     assert {k: v for k, v in ledger._books.balances.items() if v} == {k: v for k, v in balances.items() if v}

@@ -46,6 +46,7 @@ def test_the_published_note_is_signed_by_its_key() -> None:
 def test_a_changed_text_is_signed_by_nobody() -> None:
     assert not Note.parse(PETERS.replace("answer", "matter")).is_signed_by(PETER)
     assert not Note.parse(PETERS.replace("x08go/ZJ", "x08go/ZK")).is_signed_by(PETER)
+    assert not Note.parse(PETERS.replace("— PeterNeumann", "— Somebody")).is_signed_by(PETER)
 
 
 def test_a_checkpoint_is_written_as_four_lines_and_read_again() -> None:

@@ -15,8 +15,10 @@ import pytest
 from gridbazaar.market.ledger.canonical import Entry, canonical, parse
 from gridbazaar.market.ledger.keys import Signer
 from gridbazaar.market.ledger.log import Ledger
-from gridbazaar.market.ledger.merkle import leaf_hash
-from gridbazaar.market.ledger.store import UnreadableError
+from gridbazaar.market.ledger.merkle import Tree, leaf_hash
+from gridbazaar.market.ledger.note import Checkpoint
+from gridbazaar.market.ledger.store import Contents, Record, Stamp, UnreadableError
+from gridbazaar.market.ledger.verify import check
 from tests.market.ledger.fakes import OPERATOR, ORIGIN, RULES, CashBooks, batch, edit, found, open_ledger, pay
 
 INTERVALS, PER_INTERVAL = 6, 5
@@ -223,6 +225,11 @@ def test_14_an_interval_renamed_everywhere_is_not_the_signed_one(path: Path) -> 
     assert found(path) == ["interval 9: the checkpoint filed for 30 entries is signed for 30 entries and interval 5"]
 
 
+def test_14_a_checkpoint_filed_for_another_size_is_named(path: Path) -> None:
+    edit(path, "UPDATE checkpoint SET size = 14 WHERE interval = 2")
+    assert "interval 2: the checkpoint filed for 14 entries is signed for 15 entries and interval 2" in found(path)
+
+
 def test_14_a_changed_leaf_column_is_told_from_a_changed_body(path: Path) -> None:
     edit(path, ("UPDATE entry SET leaf = ? WHERE seq = 12", (bytes(32),)))
     assert found(path) == [
@@ -359,6 +366,19 @@ def test_an_entry_said_twice_is_found_even_if_its_operator_signed_it(
         edit(path, "UPDATE entry SET txid = 'hidden' WHERE seq = 12")
         ledger.commit(6, [pay("t-2-1", "bank", "bob", 3)])
     assert "entry 30, transaction t-2-1, interval 6: the transaction stands in the log twice" in found(path)
+
+
+def test_70_an_interval_that_goes_back_is_found_even_if_its_operator_signed_it() -> None:
+    bodies, tree, stamps, records = [canonical(pay(f"t{i}", "bank", "ann", 5)) for i in range(3)], Tree(), [], []
+    for seq, (body, interval) in enumerate(zip(bodies, (3, 2, 2), strict=True)):
+        tree.append(leaf_hash(body))
+        stamps.append(Stamp(seq + 1, interval, Checkpoint(ORIGIN, seq + 1, tree.root(), interval).signed(OPERATOR)))
+        records.append(Record(seq, f"t{seq}".encode(), interval, body, leaf_hash(body)))
+    report = check(Contents(iter(records), stamps, None), OPERATOR.public_key, ORIGIN, by=RULES)
+    assert [str(f) for f in report.findings] == [
+        "interval 2: the interval follows interval 3",
+        "interval 2: the interval follows interval 2",
+    ]
 
 
 def test_what_is_no_ledger_is_unreadable(tmp_path: Path) -> None:
