@@ -10,6 +10,7 @@ import typer
 import typer.core
 
 from gridbazaar.experiments import terminal
+from gridbazaar.experiments.ledger_cli import ledger_app
 
 if TYPE_CHECKING:
     from gridbazaar.experiments.train import TrainConfig
@@ -51,6 +52,7 @@ main = typer.Typer(
 )  # fmt: skip
 data_app = typer.Typer(no_args_is_help=True, help="What data can be loaded, and whether yours can.")
 main.add_typer(data_app, name="data")
+main.add_typer(ledger_app, name="ledger")
 
 
 class Listed(StrEnum):
