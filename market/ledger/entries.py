@@ -143,6 +143,7 @@ KINDS: Mapping[str, Mapping[str, Field]] = {
         "interval": NATURAL, "time_s": NATURAL, "book": HASH, "void": _list(_row(NAME, NAME)),
         "mechanism": NAME, "options": _map(TEXT),  # values as JSON
         "setting": _map(_STATED), "unstated": _list(NAME),  # what the mechanism knew and no integer says
+        "orders": _or_null(_list(_ORDER)),  # of a rule that prices metered energy; null: the revealed ones
         "agents": _list(NAME, least=1), "bus": _list(NATURAL), "lottery": _or_null(_list(NATURAL)),  # in 2**-53
         "fills": _list(_row(NATURAL, INTEGER, INTEGER, INTEGER)),  # column, traded and outside ukwh, pay ucur
         "price_ucur_per_kwh": _list(INTEGER, least=1),  # one for all orders, or one each
@@ -185,7 +186,9 @@ KINDS: Mapping[str, Mapping[str, Field]] = {
     "correct": {"interval": NATURAL, "refers": TEXT, "reason": TEXT, "ucur": _PARTIES},
 }  # fmt: skip
 
-_CHECKS = {kind: tuple((name, *field) for name, field in fields.items()) for kind, fields in KINDS.items()}
+_CHECKS = {
+    kind: tuple((name, field.holds, field.expected) for name, field in fields.items()) for kind, fields in KINDS.items()
+}
 _KEYS = {kind: frozenset({"kind", "txid", *fields}) for kind, fields in KINDS.items()}
 
 

@@ -45,10 +45,10 @@ def _gate(holdings: Holdings, interval: int, entry: Entry) -> None:
         raise Refused(f"interval is {interval}, which has a gate already")
     last = holdings.known.clock_s.get(_END, 0)
     times = [entry[name] for name in ("commit_until_s", "reveal_until_s", "start_s", "end_s")]
-    if times[0] < last or not times[0] < times[1] <= times[2] < times[3]:
+    if times[2] < last or not times[0] < times[1] <= times[2] < times[3]:
         raise Refused(
-            f"commit_until_s, reveal_until_s, start_s, end_s are {times}, expected them to rise from {last}, "
-            "the end of the last interval; the clock does not go back"
+            f"commit_until_s, reveal_until_s, start_s, end_s are {times}, expected them to rise and start_s to be at "
+            f"least {last}, where the last delivery ended; the clock does not go back"
         )
     floor, cap = entry["floor_ucur_per_kwh"], entry["cap_ucur_per_kwh"]
     if floor > cap:
@@ -68,8 +68,8 @@ def _trade(holdings: Holdings, interval: int, entry: Entry) -> None:
         band = f"{gate['floor_ucur_per_kwh']} to {gate['cap_ucur_per_kwh']}"
         raise Refused(f"price_ucur_per_kwh is {price}, expected {band}, the floor and the cap of the interval")
     pay, energy = entry["pay_ucur"], entry["energy_ukwh"]
-    # One unit of money for the cut, and half a unit of the price for its own.
-    if abs(pay * MICRO - energy * price) > MICRO + energy // 2:
+    # Two cuts to whole units of money, and one of the price; exact amounts are compared with the clearing.
+    if abs(pay * MICRO - energy * price) > 2 * MICRO + energy:
         due = energy * price // MICRO
         raise Refused(f"pay_ucur is {pay}, expected about {due}: {energy} micro-kWh at {price}")
     if entry["time_s"] < gate["reveal_until_s"]:

@@ -119,12 +119,14 @@ def _clear(holdings: Holdings, interval: int, entry: Entry) -> None:
 def _check_result(holdings: Holdings, entry: Entry, gate: Entry) -> None:
     agents, prices, fills = entry["agents"], entry["price_ucur_per_kwh"], entry["fills"]
     missing = [account for account in holdings.open.reveals if account not in set(agents)]
+    _check_metered(holdings, entry)
     if missing or len(set(agents)) < len(agents) or len(entry["bus"]) != len(agents):
         raise Refused(f"agents are {len(agents)} with {len(entry['bus'])} buses, expected each bidder once: {missing}")
     columns = [row[0] for row in fills]
-    slots = max([len(r["orders"]) for r in holdings.open.reveals.values()], default=0)
-    if columns != sorted(set(columns)) or (columns and columns[-1] >= slots * len(agents)):
-        raise Refused(f"fills name the columns {str(columns)[:80]}, expected rising ones below {slots * len(agents)}")
+    n_orders = len(agents) * max([len(r["orders"]) for r in holdings.open.reveals.values()], default=0)
+    n_orders = n_orders if entry["orders"] is None else len(entry["orders"])
+    if columns != sorted(set(columns)) or (columns and columns[-1] >= n_orders):
+        raise Refused(f"fills name the columns {str(columns)[:80]}, expected rising ones below {n_orders}")
     traded = sum(row[1] for row in fills)
     if traded != entry["pool_ukwh"]:
         raise Refused(f"pool_ukwh is {entry['pool_ukwh']}, expected {traded}, bought less sold")
@@ -139,6 +141,24 @@ def _check_result(holdings: Holdings, entry: Entry, gate: Entry) -> None:
     beyond = [p for p in prices if not floor <= p <= cap] if bought else []
     if beyond:
         raise Refused(f"price_ucur_per_kwh is {beyond[0]}, expected {floor} to {cap}, the floor and the cap")
+
+
+def _check_metered(holdings: Holdings, entry: Entry) -> None:
+    """A rule that prices metered energy takes what the meters say for its orders; nobody bids."""
+    orders, agents = entry["orders"], entry["agents"]
+    if orders is None:
+        return
+    if holdings.open.commits or len(orders) % len(agents):
+        raise Refused(f"orders are {len(orders)} of {len(agents)} agents, expected as many of each, and no sealed bids")
+    _guard_product(holdings, orders)
+    metered = dict.fromkeys(agents, 0)
+    for name, energy in holdings.open.metered.items():
+        account = holdings.known.meters[name].account
+        metered[account] = metered.get(account, 0) + energy
+    for i, agent in enumerate(agents):
+        ordered = sum(order[0] for order in orders[i :: len(agents)])
+        if ordered != metered[agent]:
+            raise Refused(f"orders of {agent!r} sum to {ordered}, expected {metered[agent]}, what its meters say")
 
 
 def _slash(holdings: Holdings, interval: int, entry: Entry) -> None:

@@ -66,7 +66,7 @@ def pairwise(traded_ukwh: Integers, pay_ucur: Integers, agent: Integers, price_u
     else:
         pay = _split(paid, np.cumsum(bought), buyer, ends)
         receive = _split(received, np.cumsum(sold), seller, ends)
-        price = np.array([round(int(p) * MICRO / int(q)) for p, q in zip(paid[buyer], bought[buyer], strict=True)])
+        price = _prices(paid, bought, np.where(buys == POOL, 0, price_ucur_per_kwh[buys]))[buyer]
     columns = (sells[seller], buys[buyer], energy, price, pay, receive)
     return [Pair(*map(int, row)) for row in zip(*columns, strict=True)]
 
@@ -86,6 +86,17 @@ def _split(money: Integers, ends_of_orders: Integers, order: Integers, ends: Int
     running = np.array([int(total) * int(done) // int(whole) for total, done, whole in rows], np.int64)
     before = np.concatenate([[0], running[:-1]])
     return running - np.where(np.diff(order, prepend=-1) == 0, before, 0)
+
+
+def _prices(money: Integers, energy: Integers, shown: Integers) -> Integers:
+    """[n_orders] the price shown where it explains the payment, else what a kWh costs the order, rounded."""
+    return np.array(
+        [
+            price if abs(paid * MICRO - whole * price) <= MICRO + whole else (2 * paid * MICRO + whole) // (2 * whole)
+            for paid, whole, price in zip(money.tolist(), energy.tolist(), shown.tolist(), strict=True)
+        ],
+        np.int64,
+    )
 
 
 def account_payments(entries: Sequence[Entry]) -> dict[str, int]:
