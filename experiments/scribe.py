@@ -148,7 +148,8 @@ class Scribe:
         scenario, (_, reveal_until, _, end) = self._core.scenario, self._times(interval)
         metered = None if sealed else [order for slot in zip(*bids, strict=True) for order in slot]
         return {
-            "kind": "clear", "txid": f"{interval}/clear", "interval": interval, "time_s": reveal_until if sealed else end,
+            "kind": "clear", "txid": f"{interval}/clear", "interval": interval,
+            "time_s": reveal_until if sealed else end,
             "book": book_hash([entry["hash"] for entry in sealed if entry["kind"] == "commit"]), "void": [],
             "mechanism": scenario.mechanism,
             "options": {name: json.dumps(value) for name, value in scenario.mechanism_options.items()},
