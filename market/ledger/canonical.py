@@ -7,6 +7,7 @@ ledger counts in micro-units, and a float that is printed in two ways would be t
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NoReturn, TypeAlias
 
 Entry: TypeAlias = dict[str, Any]
@@ -18,6 +19,7 @@ LARGEST = 2**53 - 1
 DEEPEST = 16
 MOST_BYTES = 65_536
 _DIGITS = len(str(LARGEST)) + 1  # with a sign
+_MAY_BE_LARGE = re.compile(rb"[0-9]{16}").search
 
 
 class CanonicalError(ValueError):
@@ -41,7 +43,11 @@ def parse(body: bytes, *, most_bytes: int = MOST_BYTES, deepest: int = DEEPEST) 
     if len(body) > most_bytes:
         raise CanonicalError(f"body has {len(body)} bytes, expected at most {most_bytes}")
     try:
-        value = _DECODER.decode(body.decode("utf-8"))
+        decoder = _WARY_DECODER if _MAY_BE_LARGE(body) else _DECODER
+        text = body.decode("utf-8")
+        value, end = decoder.raw_decode(text)
+        if end < len(text):
+            raise json.JSONDecodeError("more than one value", text, end)
     except RecursionError:
         raise CanonicalError(f"body is nested deeper than {deepest}") from None
     except UnicodeDecodeError as error:
@@ -117,4 +123,5 @@ _ENCODER = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
 )
 _UNSORTED = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False)
-_DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_refuse_fraction, parse_constant=_refuse_fraction)
+_DECODER = json.JSONDecoder(parse_float=_refuse_fraction, parse_constant=_refuse_fraction)
+_WARY_DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_refuse_fraction, parse_constant=_refuse_fraction)

@@ -91,6 +91,13 @@ def test_2_a_changed_payment_with_its_hash_shows_in_the_root_of_its_interval(pat
     assert lines[1] == "3 later checkpoints do not fit either, as their roots hold all entries before"
 
 
+def test_2_a_changed_payment_that_nobody_could_make_is_named_by_the_books(path: Path) -> None:
+    put(path, 12, entry_at(path, 12) | {"amount": 10**9}, rehash=True)
+    lines = found(path)
+    assert lines[0] == "entry 12, transaction t-2-1, interval 2: refused: payer 'ann' has less than 1000000000"
+    assert lines[1] == "interval 2: entries 10 to 14 do not have the signed root"
+
+
 def test_3_another_payee_shows_in_the_root(path: Path) -> None:
     put(path, 12, entry_at(path, 12) | {"payee": "eva"}, rehash=True)
     lines = found(path)
