@@ -25,27 +25,27 @@ class Books:
     """Balances by replay; ``begin`` marks a point that ``rollback`` goes back to."""
 
     def __init__(self) -> None:
-        self._tables = Holdings()
-        self.balances = self._tables.balances  # (account, asset) -> amount, without zeros
+        self._holdings = Holdings()
+        self.balances = self._holdings.balances  # (account, asset) -> amount, without zeros
 
     def begin(self) -> None:
         """Mark the point that ``rollback`` goes back to."""
-        self._tables.forget()
+        self._holdings.forget()
 
     def rollback(self) -> None:
         """Undo all since ``begin``."""
-        self._tables.unwind(0)
+        self._holdings.unwind(0)
 
     @property
     def changed(self) -> set[tuple[str, str]]:
         """Accounts and assets posted to since ``begin``."""
-        return self._tables.changed()
+        return self._holdings.changed()
 
     def apply(self, interval: int, entry: Entry) -> None:
         """Take an entry, or raise ``Refused`` and leave everything as it was."""
         if (wrong := fault(entry)) is not None:
             raise Refused(wrong)
-        holdings = self._tables
+        holdings = self._holdings
         if entry.get("interval", interval) != interval:
             raise Refused(f"interval is {entry['interval']}, expected {interval}, the one that is open")
         txid, txids = entry["txid"], holdings.known.txids
@@ -64,5 +64,5 @@ class Books:
 
     def close(self, interval: int) -> None:
         """End an interval: its energy is gone and its sealed bids are settled, or ``Refused`` says what is not."""
-        rules.check_end(self._tables, interval)
-        self._tables.end_interval()
+        rules.check_end(self._holdings, interval)
+        self._holdings.end_interval()
