@@ -75,6 +75,7 @@ def test_every_entry_is_proved_and_no_other(n: int, data: st.DataObject) -> None
     assert check_inclusion(leaves[index], other, n, proof, root) == (other == index)
     assert not check_inclusion(leaves[index], index, n, [*proof, root], root)
     assert not check_inclusion(leaves[index], n, n, proof, root)
+    assert not check_inclusion(leaves[index], index, 2 * n, proof, root), "the tree is said to be larger"
     assert not check_inclusion(leaves[index], -1, n, proof, root)
     if proof:
         assert not check_inclusion(leaves[index], index, n, proof[:-1], root)
@@ -92,6 +93,7 @@ def test_growth_is_proved_and_rewriting_is_not(a: int, b: int, data: st.DataObje
     assert not check_consistency(old, root_of(rewritten[:old]), new, root, proof)
     assert not check_consistency(old, old_root, new, root_of(rewritten), consistency_proof(rewritten, old))
     assert not check_consistency(new + 1, root, new, root, proof)
+    assert not check_consistency(old, old_root, 2 * new, root, proof), "the tree is said to be larger"
     assert not check_consistency(0, root_of([]), new, root, proof)
     assert not check_consistency(old, old_root, new, root, [*proof, root])
     if proof:
