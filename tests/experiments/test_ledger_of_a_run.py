@@ -7,6 +7,8 @@ import json
 import shlex
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +20,8 @@ from gridbazaar.experiments.cli import main
 from gridbazaar.market.ledger.canonical import Entry, canonical, parse
 from gridbazaar.market.ledger.merkle import leaf_hash
 from tests.market.ledger.fakes import edit
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class Run(NamedTuple):
@@ -121,3 +125,57 @@ def test_a_household_reads_its_bill(run: Run) -> None:
     error = call("ledger", "statement", run.path, "nobody", code=2).stderr
     assert "nobody" in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_a_step_without_a_ledger_runs_no_ledger_code() -> None:
+    """Not even imported: what is not loaded cannot run."""
+    probe = (
+        "import sys\nimport gridbazaar as gb\nenv = gb.parallel_env('street')\nenv.reset(seed=1)\n"
+        "env.step({agent: env.action_space(agent).sample() for agent in env.agents})\n"
+        "print([name for name in sys.modules if 'ledger' in name or name in ('sqlite3', 'cryptography')])"
+    )
+    found = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.strip() == "[]"
+
+
+WEEK = """
+import sys
+from pathlib import Path
+from gridbazaar.agents.policy import load_policy
+from gridbazaar.envs.core import Core
+from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.experiments.audit import audit
+core, policy = Core(load_scenario("village"), n_envs=1), load_policy("self_consumption")
+audited = audit(core, policy, "self_consumption", range(7), sys.argv[1], tick=lambda: print(flush=True))
+print(audited.did, audited.origin)
+"""
+
+
+def writing(path: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WEEK, str(path)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def n_intervals(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as db:
+        return int(db.execute("SELECT count(*) FROM checkpoint").fetchone()[0])
+
+
+@pytest.mark.slow
+def test_a_week_that_is_killed_loses_at_most_the_open_interval_and_goes_on(tmp_path: Path) -> None:
+    path, ticks = tmp_path / "week.db", 0
+    with writing(path) as writer:
+        assert writer.stdout is not None
+        while ticks < 300 and writer.stdout.readline():
+            ticks += 1
+        writer.kill()
+        ticks += len(writer.stdout.readlines())
+    assert n_intervals(path) - ticks in (0, 1)
+    with writing(path) as writer:
+        assert writer.stdout is not None
+        did, origin = writer.stdout.read().split()
+    assert writer.returncode == 0
+    assert n_intervals(path) == 7 * 96
+    said = call("ledger", "verify", path, "--key", did, "--origin", origin).stdout
+    assert said.startswith("sound: ")
