@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from gridbazaar.market.ledger import certificates, meters, rules, sealed
 from gridbazaar.market.ledger.canonical import Entry
-from gridbazaar.market.ledger.entries import Refused, fault
+from gridbazaar.market.ledger.entries import BUILT_IN, Refused, fault
 from gridbazaar.market.ledger.holdings import Holdings
 from gridbazaar.market.ledger.postings import Posting, postings
 
@@ -48,6 +48,8 @@ class Books:
         holdings = self._holdings
         if entry.get("interval", interval) != interval:
             raise Refused(f"interval is {entry['interval']}, expected {interval}, the one that is open")
+        if entry.get("account") in BUILT_IN:
+            raise Refused(f"account is {entry['account']!r}, which acts by what others do alone")
         txid, txids = entry["txid"], holdings.known.txids
         if txid in txids:
             raise Refused(f"txid is {txid!r}, that of an entry in interval {txids[txid]}; expected a new one")

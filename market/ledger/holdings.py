@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gridbazaar.market.ledger.canonical import LARGEST, Entry
-from gridbazaar.market.ledger.entries import BUILT_IN, ISSUED_BY, RETIRED, Refused, asset_class
+from gridbazaar.market.ledger.entries import BUILT_IN, ISSUED_BY, Refused, asset_class
 from gridbazaar.market.ledger.postings import Posting
 
 
@@ -118,7 +118,7 @@ class Holdings:
             new = old + delta
             if not -LARGEST <= new <= LARGEST:
                 raise Refused(f"{account!r} would hold {new} of {asset!r}, expected less than 2**53 in size")
-            if delta < 0 and (new < 0 or account == RETIRED):
+            if new < 0 and delta < 0:
                 self._check_giver(account, asset, old, -delta)
             if new:
                 balances[key] = new
@@ -135,8 +135,6 @@ class Holdings:
             self.put(self.open.tokens, asset, interval)
 
     def _check_giver(self, account: str, asset: str, held: int, amount: int) -> None:
-        if account == RETIRED:
-            raise Refused(f"account is {RETIRED!r}; what was retired stays there")
         kind = asset_class(asset)
         if ISSUED_BY[kind] == account:
             if kind == "right" and held < 0:

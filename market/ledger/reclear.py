@@ -12,11 +12,12 @@ from dataclasses import fields
 from typing import Any
 
 from gridbazaar.market.ledger.canonical import LARGEST, Entry
-from gridbazaar.market.ledger.entries import OPERATOR, fault
+from gridbazaar.market.ledger.entries import KINDS, OPERATOR, fault
 from gridbazaar.market.ledger.postings import postings
 from gridbazaar.market.ledger.trades import account_payments
 
 _LOTTERY = 2**53  # a float64 in [0, 1) drawn by NumPy is a whole number of these
+_MOST_ORDERS = 1_000_000  # a forged entry must not fill the memory
 _BY_ENV = (
     "low_ucur_per_kwh", "high_ucur_per_kwh", "rent_ucur_per_kwh", "over_cap_ukwh", "surplus_ucur", "status",
 )  # fmt: skip
@@ -24,9 +25,10 @@ _BY_ENV = (
 
 def reclear(interval: int, entries: Sequence[Entry]) -> list[str]:
     """Say what of an interval's auction cannot be reproduced; nothing if all of it can, or there was none."""
-    entries = [entry for entry in entries if fault(entry) is None]
-    found = totals(interval, entries)
+    entries = _sound(entries, "clear", "reveal", "trade", "bill")
+    found = []
     for clear in _of(entries, "clear"):
+        found += _trades_against(clear, entries)
         if clear["unstated"]:
             found.append(f"the auction cannot be run again: the file does not state {', '.join(clear['unstated'])}")
             continue
@@ -43,7 +45,7 @@ def totals(interval: int, entries: Sequence[Entry]) -> list[str]:
     Every entry must sum to zero for each asset, and trades with the market's line of the bills must exchange and pay
     what the ``clear`` entry says of each account.
     """
-    entries = [entry for entry in entries if fault(entry) is None]
+    entries = _sound(entries, *KINDS)
     found = []
     for entry in entries:
         sums: dict[str, int] = {}
@@ -67,6 +69,8 @@ def run_again(clear: Entry, reveals: Iterable[Entry]) -> Any:
         void = {account for account, _ in clear["void"]}
         bids = {reveal["account"]: reveal["orders"] for reveal in reveals if reveal["account"] not in void}
         n_slots = max(map(len, bids.values()), default=1)
+        if n_slots * len(agents) > _MOST_ORDERS:
+            raise ValueError(f"the book has {n_slots * len(agents)} orders, expected at most {_MOST_ORDERS}")
         empty: list[list[int]] = []
         padded = [[*bids.get(agent, empty), *[[0, 0]] * n_slots][:n_slots] for agent in agents]
         orders = [bid[slot] for slot in range(n_slots) for bid in padded]
@@ -155,6 +159,11 @@ def _trades_against(clear: Entry, entries: Sequence[Entry]) -> list[str]:
             if had.get(account, 0) != due.get(account, 0):
                 found.append(f"{account!r} {what} {had.get(account, 0)}, but was cleared for {due.get(account, 0)}")
     return found
+
+
+def _sound(entries: Iterable[Entry], *kinds: str) -> list[Entry]:
+    """Pick the entries of some kinds that have no fault; the others are a finding of the books."""
+    return [entry for entry in entries if entry.get("kind") in kinds and fault(entry) is None]
 
 
 def _of(entries: Sequence[Entry], kind: str) -> list[Entry]:

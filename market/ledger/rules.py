@@ -32,7 +32,7 @@ def _account(holdings: Holdings, interval: int, entry: Entry) -> None:
 
 def _credit(holdings: Holdings, interval: int, entry: Entry) -> None:
     name, limit = entry["account"], entry["limit_ucur"]
-    if name not in holdings.known.credit or name in BUILT_IN:
+    if name not in holdings.known.keys:
         raise Refused(f"account is {name!r}, expected one that was opened")
     if holdings.held(name, "cash") < -limit:
         raise Refused(f"limit_ucur is {limit}, expected at least the {-holdings.held(name, 'cash')} that {name!r} owes")
@@ -61,6 +61,9 @@ def _trade(holdings: Holdings, interval: int, entry: Entry) -> None:
     seller, buyer, price = entry["seller"], entry["buyer"], entry["price_ucur_per_kwh"]
     if seller == buyer:
         raise Refused(f"buyer is {buyer!r}, the seller itself")
+    for name, account in (("seller", seller), ("buyer", buyer)):
+        if account in BUILT_IN:
+            raise Refused(f"{name} is {account!r}, which does not trade")
     gate = holdings.open.gate.get("gate")
     if gate is None:
         raise Refused(f"interval is {interval}, which has no gate; nothing is traded in it")
@@ -87,6 +90,8 @@ def _supply(holdings: Holdings, interval: int, entry: Entry) -> None:
 
 def _zero_sum(holdings: Holdings, interval: int, entry: Entry) -> None:
     amounts = entry["ucur"]
+    if not BUILT_IN.isdisjoint(amounts):
+        raise Refused(f"ucur names {', '.join(sorted(BUILT_IN & amounts.keys()))}, which pay nothing")
     if not amounts or sum(amounts.values()):
         raise Refused(f"ucur sums to {sum(amounts.values())} over {len(amounts)} parties, expected 0 over some")
 

@@ -181,6 +181,20 @@ def test_issuers_send_nothing_by_transfer() -> None:
     refuses(books(), 1, transfer(1, "bank", "ann", "cash", 10), "sender is 'bank'")
 
 
+@pytest.mark.parametrize(
+    ("entry", "match"),
+    [
+        (trade(1, "grid", "bob", KWH), "seller is 'grid', which does not trade"),
+        (trade(1, "ann", "retired", KWH), "buyer is 'retired', which does not trade"),
+        (bill(1, "retail", bank=-5, ann=5), "ucur names bank, which pay nothing"),
+        (market.retire(1, "registry", "rec/ann/1", 5), "account is 'registry', which acts by what others do alone"),
+        (money("stake", 1, "bank", 5), "account is 'bank', which acts by what others do alone"),
+    ],
+)
+def test_nobody_makes_money_energy_or_certificates_in_an_issuers_name(entry: Entry, match: str) -> None:
+    refuses(books(), 1, entry, match)
+
+
 def test_credit_is_not_cut_below_what_is_owed() -> None:
     entry: Entry = {"kind": "credit", "txid": "less", "account": "ann", "limit_ucur": 10}
     refuses(books(), 1, entry, "limit_ucur is 10, expected at least the 1000000 that 'ann' owes")
@@ -233,7 +247,7 @@ def test_assets_are_declared_once_and_before_use() -> None:
     play(made, 0, asset, fund)
     refuses(made, 0, asset | {"txid": "d"}, "units never change")
     refuses(made, 0, account | {"txid": "d"}, "account is 'ann', which was opened before")
-    refuses(made, 0, account | {"txid": "d", "account": "bank"}, "account is 'bank', which was opened before")
+    refuses(made, 0, account | {"txid": "d", "account": "bank"}, "account is 'bank', which acts by what")
 
 
 def test_balances_stay_below_2_to_the_53() -> None:

@@ -95,7 +95,7 @@ def test_the_same_certificate_is_not_retired_twice() -> None:
 def test_what_was_retired_does_not_move_again() -> None:
     made = play(generated(), 1, mint(1, "ann", MADE), retire(1, "ann", "rec/ann/1", MADE))
     refuses(made, 1, transfer(1, "retired", "ann", "rec/ann/1", 1), "sender is 'retired'")
-    refuses(made, 1, retire(1, "retired", "rec/ann/1", 1, n=1), "account is 'retired'; what was retired stays there")
+    refuses(made, 1, retire(1, "retired", "rec/ann/1", 1, n=1), "account is 'retired', which acts by what")
 
 
 def test_a_certificate_can_be_sold_and_retired_by_its_buyer() -> None:

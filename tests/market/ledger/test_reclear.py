@@ -164,6 +164,13 @@ def test_a_forged_clearing_is_a_finding_and_no_traceback(changes: Entry) -> None
     reclear(1, entries)
 
 
+def test_a_forged_book_does_not_fill_the_memory() -> None:
+    entries = interval()
+    of(entries, "clear")[0].update(agents=[f"a{i}" for i in range(5000)], bus=[0] * 5000)
+    of(entries, "reveal")[0]["orders"] = [[0, 0]] * 8000
+    assert any("the book has 40000000 orders" in what for what in reclear(1, entries))
+
+
 def test_totals_still_hold_where_readings_and_reveals_are_withheld() -> None:
     entries = [entry for entry in interval() if entry["kind"] not in ("reading", "reveal")]
     assert totals(1, entries) == []
