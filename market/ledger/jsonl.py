@@ -41,7 +41,7 @@ def write_export(contents: Contents, out: TextIO, withhold: Collection[str] = ()
             stamp = next(stamps, None)
         n_entries += 1
         entry = None if record.body is None else _entry(record, record.body)
-        if entry is None or entry.get("kind") in withhold:
+        if entry is None or str(entry.get("kind")) in withhold:
             n_withheld += 1
             n_unsalted += entry is not None and "salt" not in entry
             out.write(_line({"interval": record.interval, "leaf": record.leaf.hex(), "seq": record.seq}))

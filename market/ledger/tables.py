@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from gridbazaar.market.ledger.canonical import CanonicalError, parse
+from gridbazaar.market.ledger.entries import fault
 from gridbazaar.market.ledger.store import Contents, UnreadableError
 from gridbazaar.market.ledger.trades import record as trade_record
 
@@ -28,11 +29,13 @@ def table_rows(contents: Contents, withhold: Collection[str] = ()) -> Iterator[d
             entry = parse(body)
         except CanonicalError as error:
             raise UnreadableError(f"entry {record.seq}: {error}; see gridbazaar ledger verify") from None
-        if entry.get("kind") in withhold:
+        kind = str(entry.get("kind"))
+        if kind in withhold:
             continue
-        row: dict[str, str | int] = {"entry": record.seq, "interval": record.interval, "kind": str(entry.get("kind"))}
-        row["transaction_id"] = str(entry.get("txid"))
-        if entry.get("kind") == "trade":
+        if kind == "trade" and (wrong := fault(entry)) is not None:
+            raise UnreadableError(f"entry {record.seq}: {wrong}; see gridbazaar ledger verify")
+        row: dict[str, str | int] = {"kind": kind, "transaction_id": str(entry.get("txid"))}
+        if kind == "trade":
             row |= trade_record(entry)
         row |= {"entry": record.seq, "interval": record.interval, "body": body.decode()}
         yield row

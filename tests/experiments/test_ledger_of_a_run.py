@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -125,6 +126,31 @@ def test_a_household_reads_its_bill(run: Run) -> None:
     error = call("ledger", "statement", run.path, "nobody", code=2).stderr
     assert "nobody" in error
     assert len(error.strip().splitlines()) == 1
+
+
+JUNK: list[Any] = [None, True, -1, 2**53 - 1, "", "x", [], [[]], {"a": 1}, [["a", 1]]]
+
+
+def test_no_field_of_no_kind_makes_a_command_fall(run: Run, tmp_path: Path) -> None:
+    """Whatever stands in an entry: a finding, or one line and exit code 2."""
+    rng = np.random.default_rng(19)
+    whole = run.path.read_bytes()
+    for _ in range(12):
+        run.path.write_bytes(whole)
+        kind = str(rng.choice(["reading", "trade", "clear", "reveal", "commit", "bill", "mint", "gate", "meter"]))
+        seq, entry = entries(run.path, kind)[0]
+        changed = {name: value for name, value in entry.items() if name not in ("kind", "txid")}
+        name, value = str(rng.choice(sorted(changed))), JUNK[int(rng.integers(len(JUNK)))]
+        if entry[name] == value:
+            continue
+        replace(run.path, seq, entry | {name: value})
+        assert call("ledger", "verify", run.path, *run.who, code=1).stdout.strip()
+        for command in (
+            ("statement", run.path, "prosumer_0"),
+            ("export", run.path, "--csv", tmp_path / "t", "--force"),
+        ):
+            found = CliRunner().invoke(main, ["ledger", *map(str, command)])
+            assert found.exit_code in (0, 2), (kind, name, value, found.exception)
 
 
 def test_a_step_without_a_ledger_runs_no_ledger_code() -> None:
