@@ -46,6 +46,8 @@ class Scribe:
         self.operator = Signer(derive(secret, "operator"))
         self._core, self._secret = core, secret
         self._agents = core.agents
+        # Nobody bids under such a rule, and what members agreed to pay has no band.
+        self._is_metered = mechanism_stage(core.scenario.mechanism) == "ex_post"
         self._step_s = core.scenario.step_min * 60
         self._bus = np.asarray(core.world.order_bus[: core.n_agents]).tolist()
         self._meters = {agent: Signer(derive(secret, "meter", agent)) for agent in core.agents}
@@ -55,9 +57,8 @@ class Scribe:
         self, interval: int, happened: Transition, env: int = 0, *, is_first: bool = False, is_last: bool = False
     ) -> list[Entry]:
         """Give the entries of one interval of one environment; the first one opens accounts, the last frees stakes."""
-        is_metered = mechanism_stage(self._core.scenario.mechanism) == "ex_post"
         bids = _bids(happened.orders, len(self._agents), env)
-        sealed = [] if is_metered else self._sealed(interval, bids)
+        sealed = [] if self._is_metered else self._sealed(interval, bids)
         clear = self._clear(interval, happened, env, sealed, bids)
         readings = self._readings(interval, happened, env)
         delivered = self._delivered(interval, happened, env)
@@ -66,7 +67,7 @@ class Scribe:
             self._gate(interval, happened, env),
             self._tariff(interval, happened, env),
             *sealed,
-            *([*readings, clear] if is_metered else [clear, *readings]),
+            *([*readings, clear] if self._is_metered else [clear, *readings]),
             *delivered,
             *self._bills(interval, happened, env, account_payments(delivered)),
             *self._mints(interval, readings),
@@ -113,7 +114,7 @@ class Scribe:
 
     def _gate(self, interval: int, happened: Transition, env: int) -> Entry:
         commit, reveal, start, end = self._times(interval)
-        floor, cap = _band(happened.setting, env)
+        floor, cap = (-LARGEST, LARGEST) if self._is_metered else _band(happened.setting, env)
         return {
             "kind": "gate", "txid": f"{interval}/gate", "interval": interval,
             "commit_until_s": commit, "reveal_until_s": reveal, "start_s": start, "end_s": end,

@@ -221,6 +221,31 @@ def test_the_clock_does_not_go_back(changes: dict[str, int]) -> None:
     refuses(made, 2, market.gate(2) | changes, "the clock does not go back")
 
 
+def test_a_floor_above_the_cap_is_refused() -> None:
+    made = books()
+    made.close(1)
+    refuses(made, 2, market.gate(2) | {"floor_ucur_per_kwh": 400_001}, "floor_ucur_per_kwh is 400001, expected at most")
+
+
+def test_nobody_trades_before_bids_are_open() -> None:
+    made = play(books(), 1, reading(1, "ann", -KWH))
+    refuses(made, 1, trade(1, "ann", "bob", 1000, time_s=1749), "time_s is 1749, expected at least 1750, when bids")
+
+
+def test_the_grid_supplies_only_the_owner_of_a_meter() -> None:
+    refuses(books(), 1, supply(1, "ann", 5) | {"account": "bob"}, "meter is 'ann', expected one of 'bob'")
+    refuses(books(), 1, supply(1, "ann", 5) | {"meter": "dan"}, "meter is 'dan', expected one of 'ann'")
+
+
+def test_nobody_transfers_to_themselves() -> None:
+    refuses(books(), 1, transfer(1, "ann", "ann", "cash", 5), "receiver is 'ann', the sender itself")
+
+
+def test_credit_is_for_accounts_that_were_opened() -> None:
+    entry: Entry = {"kind": "credit", "txid": "c", "account": "eve", "limit_ucur": 10}
+    refuses(books(), 1, entry, "account is 'eve', expected one that was opened")
+
+
 def test_an_interval_has_one_gate() -> None:
     refuses(books(), 1, market.gate(1) | {"txid": "again"}, "has a gate already")
 
@@ -257,14 +282,14 @@ def test_balances_stay_below_2_to_the_53() -> None:
 
 
 def test_replay_is_fast() -> None:
-    """60,000 entries a second on an idle core; a busy one gets a factor of four."""
+    """More than 60,000 entries a CPU-second on an idle core; a shared one gets a factor of four."""
     made = play(books(), 1, supply(1, "ann", 10_000 * KWH))
     entries: list[dict[str, Any]] = [trade(1, "ann", "bob", 1000, n=n) for n in range(5000)]
     quickest_s = 1.0
     for _ in range(3):
         made.begin()
-        start_s = time.perf_counter()
+        start_s = time.process_time()
         play(made, 1, *entries)
-        quickest_s = min(quickest_s, time.perf_counter() - start_s)
+        quickest_s = min(quickest_s, time.process_time() - start_s)
         made.rollback()
     assert len(entries) / quickest_s > 15_000

@@ -85,6 +85,10 @@ def test_a_reveal_without_a_commitment_is_refused() -> None:
     refuses(books(), 1, reveal(1, "ann", SELL), "account is 'ann', which has not committed to a bid")
 
 
+def test_a_commitment_of_an_unknown_account_is_refused() -> None:
+    refuses(books(), 1, commit(1, "eve", SELL), "account is 'eve', expected one that was opened")
+
+
 def test_a_second_commitment_is_refused() -> None:
     made = play(books(), 1, commit(1, "ann", SELL))
     refuses(made, 1, commit(1, "ann", BUY, n=1), "account is 'ann', which has committed to a bid already")
@@ -208,6 +212,10 @@ def test_a_rule_that_prices_metered_energy_takes_what_the_meters_say() -> None:
     made = play(books(), 1, *(market.reading(1, home, KWH) for home in market.HOMES))
     orders = [[KWH, 0]] * 3
     refuses(made, 1, cleared(orders=[[KWH, 0], [5, 0], [KWH, 0]]), "orders of 'bob' sum to 5, expected 1000000")
+    refuses(made, 1, cleared(orders=[[KWH, 0]] * 4), "orders are 4 of 3 agents, expected as many of each")
+    refuses(
+        play(books(), 1, commit(1, "ann", SELL)), 1, cleared(void=[("ann", "no_reveal")], orders=orders), "no sealed"
+    )
     play(made, 1, cleared(orders=orders))
 
 
