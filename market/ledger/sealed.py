@@ -80,6 +80,8 @@ def _reveal(holdings: Holdings, interval: int, entry: Entry) -> None:
         raise Refused(f"account is {account!r}, which has not committed to a bid")
     if account in holdings.open.reveals or holdings.open.clear:
         raise Refused(f"account is {account!r}; its bid is revealed already, or the market is cleared")
+    if (account, NO_REVEAL) in holdings.open.slashed:
+        raise Refused(f"account is {account!r}, which has lost its stake for not revealing")
     if not gate["commit_until_s"] < entry["time_s"] <= gate["reveal_until_s"]:
         after, until = gate["commit_until_s"], gate["reveal_until_s"]
         raise Refused(f"time_s is {entry['time_s']}, expected after {after} and at most {until}")

@@ -121,6 +121,11 @@ def test_a_slash_takes_the_own_stake_once_and_no_more() -> None:
     refuses(made, 1, slash | {"txid": "more"}, "was slashed for no_reveal already")
 
 
+def test_nobody_reveals_after_losing_the_stake() -> None:
+    made = play(books(), 1, commit(1, "bob", BUY), money("slash", 1, "bob", STAKE, reason="no_reveal"))
+    refuses(made, 1, reveal(1, "bob", BUY), "account is 'bob', which has lost its stake for not revealing")
+
+
 def test_a_stake_that_is_not_there_cannot_be_pledged() -> None:
     refuses(
         books(), 1, commit(1, "ann", SELL, stake_ucur=STAKE + 1), "stake_ucur is 1000001, expected at most the 1000000"
