@@ -51,6 +51,12 @@ def test_a_carbon_credit_counts_milligrams_by_the_stated_factor() -> None:
     refuses(generated(), 1, mint(1, "ann", MADE, "co2", amount=1_200_001), "amount is 1200001, expected 1200000")
 
 
+def test_a_certificate_needs_its_asset() -> None:
+    made = play(Books(), 0, *(entry for entry in market.opening() if entry["txid"] != "asset/rec"))
+    play(made, 1, market.gate(1), reading(1, "ann", 0, MADE))
+    refuses(made, 1, mint(1, "ann", MADE), "certificate is 'rec', expected an asset that was declared")
+
+
 def test_there_is_no_certificate_without_a_reading() -> None:
     refuses(
         books(), 1, mint(1, "ann", MADE), "reading is '1/reading/ann', expected the txid of a reading with generation"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,6 +72,16 @@ def test_the_entries_of_these_tests_have_no_fault() -> None:
 
 def test_a_huge_integer_is_said_in_bits() -> None:
     assert "of 100001 bits" in str(fault(TRADE | {"energy_ukwh": 2**100_000}))
+
+
+def test_the_page_on_entries_names_every_kind_with_its_fields() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "ledger_entries.md").read_text(encoding="utf-8")
+    rows = {
+        cells[1].strip(" `"): re.findall(r"`(\w+)`", cells[2])
+        for cells in (line.split("|") for line in page.splitlines())
+        if len(cells) == 5
+    }
+    assert {kind: rows.get(kind) for kind in KINDS} == {kind: list(fields) for kind, fields in KINDS.items()}
 
 
 json_values = st.recursive(

@@ -81,6 +81,11 @@ def test_a_committee_has_three_members_who_must_agree() -> None:
     refuses(books(), 1, COMMITTEE | {"members": twins}, "k is 3 of 1 members")
 
 
+def test_a_committee_is_formed_once_and_first() -> None:
+    refuses(books(), 1, oracle(100, 105, 102), "committee is 'spot', expected one that was formed")
+    refuses(formed(), 1, COMMITTEE | {"txid": "twice"}, "committee is 'spot', which was formed before")
+
+
 def test_a_committee_reads_for_a_silent_meter() -> None:
     made = play(formed(), 1, oracle(-KWH, -KWH, 10 * KWH, subject="reading/ann", account="ann"))
     assert made.balances["ann", "kwh/ann/1"] == KWH
