@@ -51,6 +51,7 @@ def test_a_stake_is_no_cost_until_it_is_lost() -> None:
     assert day("cat").total_ucur == 0
     lost = day("cat", market.commit(1, "cat", (1, 1)), money("slash", 1, "cat", STAKE, reason="no_reveal"))
     assert [(line.title, line.amount_ucur) for line in lost.lines] == [("Stakes lost", STAKE)]
+    assert lost.moves == []
     assert lost.escrow_ucur == 0
     assert lost.balance_ucur == -STAKE
 
