@@ -31,6 +31,7 @@ from gridbazaar.market.ledger.keys import public_key_of
 from gridbazaar.market.ledger.log import Ledger
 from gridbazaar.market.ledger.statement import statement
 from gridbazaar.market.ledger.verify import examine
+from gridbazaar.market.mechanisms import list_mechanisms
 from gridbazaar.market.settlement import LINES, SYSTEM_PARTIES
 
 POLICY = "self_consumption"
@@ -195,6 +196,15 @@ def test_stakes_are_staked_once_and_given_back_at_the_end(core: Core, run: Audit
     kinds = [entry["kind"] for _, entry in rows(run.path)]
     assert kinds.count("stake") == kinds.count("release") == core.n_agents
     assert STAKE_UCUR > 0
+
+
+@pytest.mark.parametrize("mechanism", list_mechanisms())
+def test_every_mechanism_can_be_audited(mechanism: str, tmp_path: Path) -> None:
+    made = Core(load_scenario("street", hours=2.0, mechanism=mechanism), 1)
+    ledger = audited(made, tmp_path / "ledger.db")
+    assert findings(ledger) == []
+    bills, held = owed(made, transitions(made)), cash(ledger.path)
+    assert {party: -held.get(party, 0) for party in bills} == bills
 
 
 def test_an_audit_plays_one_environment() -> None:
