@@ -113,7 +113,11 @@ SALT, HASH, SIGNATURE = _hex(16), _hex(32), _hex(64)
 _PARTIES = _map(INTEGER)
 _ORDER = _row(INTEGER, INTEGER)
 _INTEGERS = _list(INTEGER)
-_STATED = Field(lambda x: x is None or _is_integer(x) or _INTEGERS.holds(x), "an integer, a list of integers, or null")
+_TRUTH = Field(lambda x: type(x) is bool, "true or false")
+_STATED = Field(
+    lambda x: x is None or any(f.holds(x) for f in (INTEGER, _INTEGERS, _TRUTH, _list(_TRUTH))),
+    "an integer, true or false, a list of one of them, or null",
+)
 
 KINDS: Mapping[str, Mapping[str, Field]] = {
     # Who and what there is.

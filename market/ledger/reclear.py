@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
+
 from gridbazaar.market.ledger.canonical import LARGEST, Entry
 from gridbazaar.market.ledger.entries import KINDS, OPERATOR, fault
 from gridbazaar.market.ledger.postings import postings
@@ -59,8 +61,6 @@ def totals(interval: int, entries: Sequence[Entry]) -> list[str]:
 
 def run_again(clear: Entry, reveals: Iterable[Entry]) -> Any:
     """Give the ``Clearing`` (a batch of one) of the revealed orders."""
-    import numpy as np
-
     from gridbazaar.market.mechanisms import load_mechanism
     from gridbazaar.market.orders import Orders, Setting
 
@@ -84,7 +84,7 @@ def run_again(clear: Entry, reveals: Iterable[Entry]) -> Any:
         bus=np.tile(np.array(clear["bus"], np.int64), n_slots),
         lottery=lottery,
     )
-    known = {name: None if value is None else np.array([value], np.int64) for name, value in clear["setting"].items()}
+    known = {name: None if value is None else np.array([value]) for name, value in clear["setting"].items()}
     options = {name: json.loads(text) for name, text in clear["options"].items()}
     return load_mechanism(clear["mechanism"], **options)(book, Setting(**known))
 
@@ -115,11 +115,16 @@ def setting_of(setting: Any, env: int) -> Entry:
         value = getattr(setting, name)
         if value is None:
             stated[name] = None
-        elif value.dtype.kind == "i" and value.ndim in (1, 2) and abs(value[env]).max() <= LARGEST:
+        elif _is_stated(value) and np.abs(value[env] * 1).max(initial=0) <= LARGEST:
             stated[name] = value[env].tolist()
         else:
             unstated.append(name)
     return {"setting": stated, "unstated": unstated}
+
+
+def _is_stated(value: Any) -> bool:
+    """Say whether a value of a setting is [n_envs] or [n_envs, n] of integers or truth values."""
+    return getattr(getattr(value, "dtype", None), "kind", "") in ("i", "b") and value.ndim in (1, 2)
 
 
 def lottery_of(orders: Any, env: int) -> list[int] | None:

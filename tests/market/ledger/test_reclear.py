@@ -200,6 +200,8 @@ class _Odd:
 def test_settings_to_come_are_stated_or_named() -> None:
     odd = _Odd(np.array([3, 4]), np.array([[1, 2], [3, 4]]), np.array([0.5, 0.5]))
     assert setting_of(odd, 1) == {"setting": {"tick": 4, "table": [3, 4]}, "unstated": ["grid"]}
+    apart = _Odd(np.array([True, False]), None, object())
+    assert setting_of(apart, 1) == {"setting": {"tick": False, "table": None}, "unstated": ["grid"]}
     far = _Odd(np.array([2**60]), None, None)
     assert setting_of(far, 0) == {"setting": {"table": None, "grid": None}, "unstated": ["tick"]}
 
