@@ -11,8 +11,10 @@ import typer
 import typer.core
 
 from gridbazaar.experiments import terminal
+from gridbazaar.experiments.ledger_cli import ledger_app
 
 if TYPE_CHECKING:
+    from gridbazaar.experiments.evaluate import Evaluation
     from gridbazaar.experiments.train import TrainConfig
 
 CHECK_FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -52,6 +54,7 @@ main = typer.Typer(
 )  # fmt: skip
 data_app = typer.Typer(no_args_is_help=True, help="What data can be loaded, and whether yours can.")
 main.add_typer(data_app, name="data")
+main.add_typer(ledger_app, name="ledger")
 
 
 class Measurable(StrEnum):
@@ -205,6 +208,9 @@ def evaluate(
     csv: Annotated[Path | None, typer.Option("--csv", help="Write one row a policy and episode.")] = None,
     check: Annotated[Path | None, typer.Option("--check", help="Compare with a record; code 1 if it differs.")] = None,
     record: Annotated[Path | None, typer.Option("--record", help="Write a record for --check.")] = None,
+    ledger: Annotated[
+        Path | None, typer.Option("--ledger", help="Play episode 0 of the first policy named once more, into a ledger.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Let policies play the same held-out episodes, between idle (score 0) and the optimum (100)."""
@@ -213,7 +219,7 @@ def evaluate(
     from gridbazaar.experiments.evaluate import golden_of, read_golden
     from gridbazaar.experiments.files import check_file, write_json, write_text
 
-    for path in (json, csv, record):
+    for path in (json, csv, record, ledger):
         if path is not None:
             check_file(path, force=force)
     if check is not None:
@@ -230,6 +236,8 @@ def evaluate(
         write_text(csv, found.to_frame().to_csv(index=False))
     if record is not None:
         write_json(record, golden_of(found))
+    if ledger is not None:
+        _audit(found, _names(policies)[0], ledger)
     if check is not None:
         _report_differences(differences(found, check), check)
 
@@ -429,6 +437,18 @@ def _refuse_changes(config: TrainConfig, given: dict[str, Any]) -> None:
     changed = [f"{n} was {getattr(config, n)}, not {v}" for n, v in given.items() if getattr(config, n) != v]
     if changed:
         raise ValueError(f"--resume goes on as the run began: {'; '.join(changed)}; leave it out, or start a new run")
+
+
+def _audit(found: Evaluation, policy: str, path: Path) -> None:
+    """Write the ledger of the first policy's first episode, and say what a checker must know."""
+    from gridbazaar.experiments.audit import audit_evaluated
+
+    with terminal.progress() as bar:
+        task = bar.add_task("ledger", total=found.scenario.n_steps)
+        audited = audit_evaluated(found, policy, path, tick=lambda: bar.advance(task))
+    typer.echo(f"{path}: {audited.policy}, episode {audited.seeds[0]}\nkey: {audited.did}\norigin: {audited.origin}")
+    typer.echo(f"last checkpoint, to be kept where the operator cannot change it:\n\n{audited.checkpoint}")
+    typer.echo(f"check it: gridbazaar ledger verify {path} --key {audited.did} --origin {audited.origin}")
 
 
 def _report_differences(found: list[Any], golden: Path) -> None:

@@ -144,7 +144,7 @@ def evaluate(
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(s) for s in seeds)
     if not numbers:
         raise ValueError("seeds: expected at least one")
-    loaded = {name: load_policy(source) for name, source in _labelled(["idle", *policies]).items()}
+    loaded = {name: load_policy(source) for name, source in labelled(["idle", *policies]).items()}
     names = list(loaded)
     batches = [numbers[i : i + _BATCH] for i in range(0, len(numbers), _BATCH)]
     parts: dict[str, list[Any]] = {name: [] for name in names}
@@ -190,7 +190,7 @@ def evaluate(
     return Evaluation(chosen, split, numbers, bound_cur, tuple(results))
 
 
-def _labelled(policies: Sequence[str]) -> dict[str, str]:
+def labelled(policies: Sequence[str]) -> dict[str, str]:
     """Name each policy: ``label=folder`` gives a run a label, everything else is its own."""
     named: dict[str, str] = {}
     for text in policies:

@@ -34,6 +34,7 @@ def play(
     split: str = "test",
     keep: bool = False,
     ahead: Foresight | None = None,
+    record: Callable[[Transition], None] | None = None,
     tick: Callable[[], None] | None = None,
 ) -> Played:
     """Play one episode a seed, all at once.
@@ -45,6 +46,7 @@ def play(
         split: train, validation or test.
         keep: also keep every transition.
         ahead: the foresight of these episodes, if it is at hand; else made where the policy needs it.
+        record: called with every transition, as it happens.
         tick: called after every interval, for progress.
     """
     state = core.reset(np.asarray(seeds, np.int64), split=split)
@@ -62,6 +64,8 @@ def play(
         tally.add(happened)
         if keep:
             transitions.append(happened)
+        if record is not None:
+            record(happened)
         if tick is not None:
             tick()
     return Played(tally, tuple(transitions), tuple(states))
