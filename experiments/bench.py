@@ -1,4 +1,4 @@
-"""Speed: what a step, a reset, an observation and a training step cost on this machine."""
+"""Speed: what a step, a reset, an observation, a clearing and a training step cost on this machine."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import feature_columns, observe
 from gridbazaar.envs.scenario import Scenario, load_scenario
 from gridbazaar.experiments.files import versions
+from gridbazaar.market.mechanisms.uniform_price import uniform_price
+from gridbazaar.market.orders import Orders, Setting
 
 SCENARIO = "village"
 FIFTY_AGENTS = {"prosumer.count": 26, "battery.count": 8, "ev.count": 12, "vpp.count": 4}
+BOOK_SIDES = (16, 500)  # orders on each side of a book
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -48,9 +51,10 @@ class Effort:
     repetitions: int = 7
     reset_envs: int = 1024
     train_rollouts: int = 6
+    books: tuple[int, ...] = (4096, 256)  # cleared at once, by size as in ``BOOK_SIDES``
 
 
-QUICK = Effort(n_envs=(1, 16), steps=(16, 8), repetitions=3, reset_envs=16, train_rollouts=2)
+QUICK = Effort(n_envs=(1, 16), steps=(16, 8), repetitions=3, reset_envs=16, train_rollouts=2, books=(256, 8))
 
 
 def bench(
@@ -76,6 +80,9 @@ def bench(
         found += _core(scenario, n_envs, n_steps, effort.repetitions, seed)
     tell(f"reset of {effort.reset_envs} environments")
     found.append(_reset(scenario, effort, seed))
+    for n_books, side in zip(effort.books, BOOK_SIDES, strict=True):
+        tell(f"clearing, {side} x {side} orders")
+        found.append(_clearing(n_books, side, effort.repetitions, seed))
     tell("PettingZoo view")
     found.append(_pettingzoo(scenario, effort, seed))
     if training and versions()["stable-baselines3"] != "not installed":
@@ -145,6 +152,23 @@ def _reset(scenario: Scenario, effort: Effort, seed: int) -> Speed:
         core.reset(seed + i * effort.reset_envs)
         took_s.append(time.perf_counter() - start_s)
     return _speed(f"reset, {effort.reset_envs} x {core.n_agents} agents", "s", took_s)
+
+
+def _clearing(n_books: int, side: int, repetitions: int, seed: int) -> Speed:
+    """Order books per second through the default mechanism, without a retailer."""
+    rng = np.random.default_rng(seed)
+    orders = Orders(
+        energy_ukwh=rng.integers(1, 5_000_000, (n_books, 2 * side)) * np.where(np.arange(2 * side) < side, 1, -1),
+        limit_ucur_per_kwh=rng.integers(50_000, 350_000, (n_books, 2 * side)),
+        agent=np.arange(2 * side),
+        bus=np.zeros(2 * side, dtype=np.int64),
+    )
+    rates = []
+    for _ in range(repetitions + 1):
+        start_s = time.perf_counter()
+        uniform_price(orders, Setting())
+        rates.append(n_books / (time.perf_counter() - start_s))
+    return _speed(f"uniform_price, {side} x {side} orders, {n_books} at once", "books/s", rates[1:])
 
 
 def _pettingzoo(scenario: Scenario, effort: Effort, seed: int) -> Speed:

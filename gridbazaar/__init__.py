@@ -23,6 +23,7 @@ _PUBLIC = {
     "vector_env": "gridbazaar.envs.gymnasium_env",
     "single_agent_env": "gridbazaar.envs.gymnasium_env",
     "clear": "gridbazaar.market.clear",
+    "Block": "gridbazaar.market.blocks",
     "load_feeder": "gridbazaar.data.feeders",
     "Grid": "gridbazaar.market.grid",
     "load_bank": "gridbazaar.data.loaders",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from gridbazaar.envs.scenario import load_scenario as load_scenario
     from gridbazaar.envs.vec_env import vec_env as vec_env
     from gridbazaar.experiments.evaluate import evaluate as evaluate
+    from gridbazaar.market.blocks import Block as Block
     from gridbazaar.market.clear import clear as clear
     from gridbazaar.market.grid import Grid as Grid
 
