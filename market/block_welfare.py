@@ -90,66 +90,104 @@ def accept(levels: Levels, blocks: Blocks, price_range: tuple[int, int], k: floa
         ruled_out.append(is_in)
 
 
+class _Columns(NamedTuple):
+    """Where the variables of the program stand."""
+
+    fill: Array  # [n_levels]
+    gain: Array  # [n_levels] per kWh
+    share: Array  # [n_blocks]
+    is_in: Array  # [n_blocks] 0 or 1
+    block_gain: Array  # [n_blocks]
+    price: Array  # [n_intervals]
+
+
+class _Row(NamedTuple):
+    """One constraint: columns, their coefficients, and the range of the sum."""
+
+    column: Any
+    value: Any
+    low: float
+    high: float
+
+
 def _decide(program: _Program, ruled_out: list[Array]) -> Array:
     """[n_blocks] bool, which blocks are in: the mixed-integer program."""
     from scipy.optimize import Bounds, LinearConstraint, milp
     from scipy.sparse import coo_array
 
-    levels, blocks = program.levels, program.blocks
     n_levels, n_blocks, n_intervals = program.n
     if n_blocks == 0:
         return np.zeros(0, dtype=bool)
-    size, limit = levels.energy_ukwh / program.kwh, levels.limit_ucur_per_kwh / program.cur
-    legs, ask = blocks.energy_ukwh / program.kwh, blocks.limit_ucur_per_kwh / program.cur
-    lowest, highest = (price / program.cur for price in program.price_range)
-    fill, gain = np.arange(n_levels), n_levels + np.arange(n_levels)
-    share, is_in, block_gain = (2 * n_levels + i * n_blocks + np.arange(n_blocks) for i in range(3))
-    price = 2 * n_levels + 3 * n_blocks + np.arange(n_intervals)
-    n = 2 * n_levels + 3 * n_blocks + n_intervals
-    worth = levels.sign * limit
-    block_worth = ask * legs.sum(axis=1)
-    most = np.maximum(legs * (ask[:, None] - lowest), legs * (ask[:, None] - highest)).sum(axis=1)
-    most = np.maximum(most, 0)
-
-    rows: list[tuple[Any, Any, float, float]] = []  # columns, coefficients, lowest and highest value
-    for t in range(n_intervals):
-        here = levels.interval == t
-        rows.append((np.r_[fill[here], share], np.r_[levels.sign[here], legs[:, t]], 0, 0))
-    for i in range(n_levels):
-        rows.append(([gain[i], price[levels.interval[i]]], [1, levels.sign[i]], worth[i], np.inf))
-    for c in range(n_blocks):
-        rows.append(([share[c], is_in[c]], [1, -1], -np.inf, 0))
-        rows.append(([share[c], is_in[c]], [1, -blocks.min_share[c]], 0, np.inf))
-        columns, values = np.r_[block_gain[c], price, is_in[c]], np.r_[1, legs[c], -most[c]]
-        rows.append((columns, values, block_worth[c] - most[c], np.inf))
-    counted = np.where(levels.is_endless, 0, size)
-    columns, values = np.r_[fill, share, gain, block_gain], np.r_[worth, block_worth, -counted, -np.ones(n_blocks)]
-    rows.append((columns, values, 0, np.inf))
-    rows += [(is_in, np.where(out, 1, -1), -np.inf, out.sum() - 1) for out in ruled_out]
-
-    lower, upper = np.zeros(n), np.full(n, np.inf)
-    upper[fill] = np.where(levels.is_endless, np.inf, size)
-    upper[gain] = np.where(levels.is_endless, 0, np.inf)
-    upper[share] = upper[is_in] = 1
-    lower[price], upper[price] = lowest, highest
-    cost = np.zeros(n)
-    cost[fill], cost[share] = -worth, -block_worth
-    integrality = np.zeros(n)
-    integrality[is_in] = 1
-    at = np.concatenate([np.full(len(row[0]), i) for i, row in enumerate(rows)])
-    table = (np.concatenate([row[1] for row in rows]), (at, np.concatenate([row[0] for row in rows])))
+    sizes = (n_levels, n_levels, n_blocks, n_blocks, n_blocks, n_intervals)
+    columns = _Columns(*np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1]))
+    rows = _rows(program, columns, ruled_out)
+    at = np.concatenate([np.full(len(row.column), i) for i, row in enumerate(rows)])
+    table = (np.concatenate([row.value for row in rows]), (at, np.concatenate([row.column for row in rows])))
+    lower, upper = _bounds(program, columns)
+    low, high = _ranges(rows)
     found = milp(
-        1000 * cost,  # a gap of 1e-6 ends the search, so count in small money
-        integrality=integrality,
+        _costs(program, columns),
+        integrality=np.isin(np.arange(sum(sizes)), columns.is_in),
         bounds=Bounds(lower, upper),
-        constraints=LinearConstraint(
-            coo_array(table, shape=(len(rows), n)).tocsc(), [row[2] for row in rows], [row[3] for row in rows]
-        ),
+        constraints=LinearConstraint(coo_array(table, shape=(len(rows), sum(sizes))).tocsc(), low, high),
         options={"mip_rel_gap": 0},
     )
     assert found.x is not None, found.message  # without any block there are always prices
-    chosen: Array = found.x[is_in] > 0.5
+    chosen: Array = found.x[columns.is_in] > 0.5
     return chosen
+
+
+def _rows(program: _Program, columns: _Columns, ruled_out: list[Array]) -> list[_Row]:
+    """Write the constraints, with ``most`` as large as the gain of a block that is out can be."""
+    levels, blocks = program.levels, program.blocks
+    size, worth = levels.energy_ukwh / program.kwh, levels.sign * levels.limit_ucur_per_kwh / program.cur
+    legs, ask = blocks.energy_ukwh / program.kwh, blocks.limit_ucur_per_kwh / program.cur
+    lowest, highest = (price / program.cur for price in program.price_range)
+    block_worth = ask * legs.sum(axis=1)
+    most = np.maximum(legs * (ask[:, None] - lowest), legs * (ask[:, None] - highest)).sum(axis=1)
+    most = np.maximum(most, 0)
+    fill, gain, share, is_in, block_gain, price = columns
+
+    rows = []
+    for t in range(len(price)):  # energy balances
+        here = levels.interval == t
+        rows.append(_Row(np.r_[fill[here], share], np.r_[levels.sign[here], legs[:, t]], 0, 0))
+    for i, t in enumerate(levels.interval):  # an order of one interval gains what price and limit leave it
+        rows.append(_Row([gain[i], price[t]], [1, levels.sign[i]], worth[i], np.inf))
+    for c, least in enumerate(blocks.min_share):  # shares, and gains of the blocks that are in
+        rows.append(_Row([share[c], is_in[c]], [1, -1], -np.inf, 0))
+        rows.append(_Row([share[c], is_in[c]], [1, -least], 0, np.inf))
+        rows.append(
+            _Row(np.r_[block_gain[c], price, is_in[c]], np.r_[1, legs[c], -most[c]], block_worth[c] - most[c], np.inf)
+        )
+    counted = np.where(levels.is_endless, 0, size)  # welfare is at least the sum of gains, so equal to it
+    values = np.r_[worth, block_worth, -counted, -np.ones(len(most))]
+    rows.append(_Row(np.r_[fill, share, gain, block_gain], values, 0, np.inf))
+    return rows + [_Row(is_in, np.where(out, 1, -1), -np.inf, out.sum() - 1) for out in ruled_out]
+
+
+def _ranges(rows: list[_Row]) -> tuple[Array, Array]:
+    return np.array([row.low for row in rows]), np.array([row.high for row in rows])
+
+
+def _bounds(program: _Program, columns: _Columns) -> tuple[Array, Array]:
+    """Give the range of every variable; the retailer, whose energy has no end, gains nothing."""
+    is_endless, size = program.levels.is_endless, program.levels.energy_ukwh / program.kwh
+    n = columns.price[-1] + 1
+    lower, upper = np.zeros(n), np.full(n, np.inf)
+    upper[columns.fill], upper[columns.gain] = np.where(is_endless, np.inf, size), np.where(is_endless, 0, np.inf)
+    upper[columns.share] = upper[columns.is_in] = 1
+    lower[columns.price], upper[columns.price] = (price / program.cur for price in program.price_range)
+    return lower, upper
+
+
+def _costs(program: _Program, columns: _Columns) -> Array:
+    """Welfare to be made small, in small money: HiGHS ends its search within a gap of 1e-6."""
+    levels, blocks = program.levels, program.blocks
+    cost = np.zeros(columns.price[-1] + 1)
+    cost[columns.fill] = -levels.sign * levels.limit_ucur_per_kwh / program.cur
+    cost[columns.share] = -blocks.limit_ucur_per_kwh / program.cur * blocks.energy_ukwh.sum(axis=1) / program.kwh
+    return 1000 * cost
 
 
 def _shares(program: _Program, is_in: Array) -> Array:
