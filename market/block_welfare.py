@@ -82,11 +82,12 @@ def accept(levels: Levels, blocks: Blocks, price_range: tuple[int, int], k: floa
     while True:
         is_in = _decide(program, ruled_out)
         share = _shares(program, is_in)
-        energy = np.rint(share[:, None] * blocks.energy_ukwh).astype(np.int64)
-        low, high = _box(program, share, energy)
-        price = _prices(program, is_in, share, low, high, k)
-        if price is not None:
-            return Accepted(share, energy, price, low, high)
+        if share is not None:
+            energy = np.rint(share[:, None] * blocks.energy_ukwh).astype(np.int64)
+            low, high = _box(program, share, energy)
+            price = _prices(program, is_in, share, low, high, k)
+            if price is not None:
+                return Accepted(share, energy, price, low, high)
         ruled_out.append(is_in)
 
 
@@ -190,8 +191,8 @@ def _costs(program: _Program, columns: _Columns) -> Array:
     return 1000 * cost
 
 
-def _shares(program: _Program, is_in: Array) -> Array:
-    """[n_blocks] the best shares of the blocks that are in, each at least its minimum."""
+def _shares(program: _Program, is_in: Array) -> Array | None:
+    """[n_blocks] the best shares of the blocks that are in, each at least its minimum; ``None`` if there are none."""
     from scipy.optimize import linprog
 
     levels, blocks = program.levels, program.blocks
@@ -213,7 +214,8 @@ def _shares(program: _Program, is_in: Array) -> Array:
         bounds=np.column_stack([np.r_[np.zeros(n_levels), is_in * blocks.min_share], np.r_[size, is_in * 1.0]]),
         method="highs",
     )
-    assert found.status == 0, found.message
+    if found.status != 0:
+        return None
     share = found.x[n_levels:]
     kept: Array = np.where(share > 1 - _NEGLIGIBLE, 1.0, np.where(is_in, np.maximum(share, blocks.min_share), 0.0))
     return kept
@@ -242,6 +244,8 @@ def _cut(levels: Levels, here: Array, net_ukwh: int, blur_ukwh: int, price_range
     energy = np.where(levels.is_endless, endless, levels.energy_ukwh)[here].tolist()
     sign, limit = levels.sign[here].tolist(), levels.limit_ucur_per_kwh[here].tolist()
     target = net_ukwh + sum(e for e, s in zip(energy, sign, strict=True) if s > 0)
+    if not -blur_ukwh <= target <= sum(energy) + blur_ukwh:
+        return highest + 1, lowest  # the blocks take more than there is
     low, high, running = lowest, highest, 0
     for price, size in sorted(zip(limit, energy, strict=True)):
         if running < target - blur_ukwh:

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 import gridbazaar
+import gridbazaar.market.block_welfare as block_welfare_module
+import gridbazaar.market.blocks as blocks_module
+from gridbazaar.market.block_welfare import Accepted
 from gridbazaar.market.blocks import Block
 from gridbazaar.market.clear import clear
 from gridbazaar.market.result import BlockResult
@@ -92,6 +95,42 @@ def test_blocks_in_another_order_give_the_same() -> None:
     one, two = clear("uniform_price", buys, blocks=blocks), clear("uniform_price", buys, blocks=blocks[::-1])
     assert one.intervals == two.intervals
     assert (one.shares, one.block_pays) == (two.shares[::-1], two.block_pays[::-1])
+
+
+def test_of_blocks_that_are_alike_the_same_one_is_accepted_wherever_it_stands() -> None:
+    blocks = [Block([-10], 10, bidder=name) for name in ("bob", "ann", "cy")]
+    accepted = []
+    for turn in range(3):
+        turned = blocks[turn:] + blocks[:turn]
+        result = clear("uniform_price", [(10, 50)], blocks=turned)
+        accepted += [block.bidder for block, share in zip(turned, result.shares, strict=True) if share]
+    assert len(accepted) == 3
+    assert len(set(accepted)) == 1
+
+
+@pytest.mark.parametrize("wrong", [(True, True), (False, True)])
+def test_an_answer_that_no_prices_suit_is_ruled_out(wrong: tuple[bool, bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    """HiGHS has tolerances; should it accept a block that would lose, or more than there is, it must answer again."""
+    decide, answers = block_welfare_module._decide, [np.array(wrong)]
+
+    def first_wrong(program: Any, ruled_out: list[Any]) -> Any:
+        return answers.pop() if answers else decide(program, ruled_out)
+
+    buys, blocks = [(10, 100), (4, 11)], [Block([-9], 9), Block([-12], 12)]
+    expected = clear("uniform_price", buys, blocks=blocks)
+    monkeypatch.setattr(block_welfare_module, "_decide", first_wrong)
+    assert clear("uniform_price", buys, blocks=blocks[::-1]).shares == expected.shares[::-1] == (0, 1)
+    assert not answers
+
+
+def test_rounding_fills_nobody_at_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A leg that is a micro-kWh too large goes to nobody whose limit is below the price."""
+    prices = (np.array([50_000_000]), np.array([5_000_000]), np.array([50_000_000]))
+    found = Accepted(np.array([0.5]), np.array([[-1_000_001]]), *prices)
+    monkeypatch.setattr(blocks_module, "accept", lambda *given: found)
+    result = clear("uniform_price", [(1, 50), (1, 5)], blocks=[Block([-2.000002], 50, 0.5)])
+    assert result.intervals[0].buy_fills == (1, 0)
+    assert result.block_pays == (-50,)
 
 
 def test_the_block_is_a_public_name() -> None:
