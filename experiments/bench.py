@@ -51,7 +51,7 @@ class Effort:
     repetitions: int = 7
     reset_envs: int = 1024
     train_rollouts: int = 6
-    books: tuple[int, ...] = (4096, 256)  # cleared at once, by size as in ``BOOK_SIDES``
+    books: tuple[int, ...] = (4096, 128)  # cleared at once, by size as in ``BOOK_SIDES``
 
 
 QUICK = Effort(n_envs=(1, 16), steps=(16, 8), repetitions=3, reset_envs=16, train_rollouts=2, books=(256, 8))
