@@ -1,4 +1,4 @@
-"""Speed: what a step, a reset, an observation and a training step cost on this machine."""
+"""Speed: what a step, a reset, an observation, a clearing and a training step cost on this machine."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ from gridbazaar.envs.observe import feature_columns, observe
 from gridbazaar.envs.scenario import Scenario, load_scenario
 from gridbazaar.experiments.files import versions
 from gridbazaar.market.grid import Grid
+from gridbazaar.market.mechanisms.uniform_price import uniform_price
+from gridbazaar.market.orders import Orders, Setting
 from gridbazaar.market.three_phase import ThreePhaseGrid
 
 SCENARIO = "village"
 FLOW_FEEDERS = ("ieee33", "kerber_village")
 FIFTY_AGENTS = {"prosumer.count": 26, "battery.count": 8, "ev.count": 12, "vpp.count": 4}
+BOOK_SIDES = (16, 500)  # orders on each side of a book
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -53,9 +56,12 @@ class Effort:
     reset_envs: int = 1024
     flow_rows: int = 1024
     train_rollouts: int = 6
+    books: tuple[int, ...] = (4096, 128)  # cleared at once, by size as in ``BOOK_SIDES``
 
 
-QUICK = Effort(n_envs=(1, 16), steps=(16, 8), repetitions=3, reset_envs=16, flow_rows=64, train_rollouts=2)
+QUICK = Effort(
+    n_envs=(1, 16), steps=(16, 8), repetitions=3, reset_envs=16, flow_rows=64, train_rollouts=2, books=(256, 8)
+)
 
 
 def bench(
@@ -83,6 +89,9 @@ def bench(
     found.append(_reset(scenario, effort, seed))
     tell(f"power flow of {effort.flow_rows} rows")
     found += _flows(effort, seed)
+    for n_books, side in zip(effort.books, BOOK_SIDES, strict=True):
+        tell(f"clearing, {side} x {side} orders")
+        found.append(_clearing(n_books, side, effort.repetitions, seed))
     tell("PettingZoo view")
     found.append(_pettingzoo(scenario, effort, seed))
     if training and versions()["stable-baselines3"] != "not installed":
@@ -184,6 +193,23 @@ def _flow_rates(grid: Grid | ThreePhaseGrid, loads: tuple[Any, ...], effort: Eff
         grid.solve(p_kw, q_kvar)
         rates.append(len(p_kw) / (time.perf_counter() - start_s))
     return rates
+
+
+def _clearing(n_books: int, side: int, repetitions: int, seed: int) -> Speed:
+    """Order books per second through the default mechanism, without a retailer."""
+    rng = np.random.default_rng(seed)
+    orders = Orders(
+        energy_ukwh=rng.integers(1, 5_000_000, (n_books, 2 * side)) * np.where(np.arange(2 * side) < side, 1, -1),
+        limit_ucur_per_kwh=rng.integers(50_000, 350_000, (n_books, 2 * side)),
+        agent=np.arange(2 * side),
+        bus=np.zeros(2 * side, dtype=np.int64),
+    )
+    rates = []
+    for _ in range(repetitions + 1):
+        start_s = time.perf_counter()
+        uniform_price(orders, Setting())
+        rates.append(n_books / (time.perf_counter() - start_s))
+    return _speed(f"uniform_price, {side} x {side} orders, {n_books} at once", "books/s", rates[1:])
 
 
 def _pettingzoo(scenario: Scenario, effort: Effort, seed: int) -> Speed:

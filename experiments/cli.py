@@ -277,10 +277,16 @@ def compare(
 @main.command(epilog=_epilog("clear uniform_price book.csv --set k=0.5, where book.csv has the columns side,kwh,price"))
 def clear(
     mechanism: Annotated[str, typer.Argument(help="A name from 'gridbazaar list mechanisms'.")],
-    book: Annotated[Path, typer.Argument(help="CSV file with the columns side,kwh,price[,bidder].")],
+    book: Annotated[Path, typer.Argument(help="CSV file with the columns side,kwh,price[,bidder][,arrival].")],
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the mechanism; repeatable.")
     ] = None,
+    import_price: Annotated[float | None, typer.Option(help="What the retailer takes per kWh.")] = None,
+    export_price: Annotated[float | None, typer.Option(help="What the retailer gives per kWh.")] = None,
+    tick: Annotated[float | None, typer.Option(help="Prices are multiples of it.")] = None,
+    price_cap: Annotated[float | None, typer.Option(help="The highest limit allowed.")] = None,
+    price_floor: Annotated[float | None, typer.Option(help="The lowest limit allowed.")] = None,
+    self_trade: Annotated[str, typer.Option(help="net or allow: a bidder's own crossing buys and sells.")] = "net",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the lottery, where the mechanism draws one.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -289,11 +295,15 @@ def clear(
     from gridbazaar.experiments.files import to_json
     from gridbazaar.experiments.show import cleared_tables
     from gridbazaar.market.clear import clear as clear_book
-    from gridbazaar.market.clear import read_book
+    from gridbazaar.market.read_book import read_book
 
     orders = read_book(book)
     options = dict(parse_setting(text) for text in settings or [])
-    result = clear_book(mechanism, orders.buys, orders.sells, seed=seed, **options)
+    result = clear_book(
+        mechanism, orders.buys, orders.sells, seed=seed, import_price=import_price, export_price=export_price,
+        tick=tick, price_cap=price_cap, price_floor=price_floor, self_trade=self_trade, arrival=orders.arrival,
+        **options,
+    )  # fmt: skip
     if json:
         typer.echo(to_json(result))
         return

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gridbazaar.experiments.docs import about_kind, entries, scenario_toml, toml_value, unit_of
+from gridbazaar.market.result import Result, as_text
 
 if TYPE_CHECKING:
     from gridbazaar.experiments.cards import Measured
@@ -160,25 +161,34 @@ def _show_kind(name: str, console: Console) -> None:
     console.print(table(f"\n[{name}] in a scenario", ("field", "type", "default", "unit", "meaning"), fields))
 
 
-def cleared_tables(book: Any, result: Any) -> list[Table]:
+def cleared_tables(book: Any, result: Result) -> list[Table]:
     """Tables of a cleared order book: the outcome, then a row an order."""
     facts = [
         ("status", result.status),
         ("traded", f"{result.quantity:g} kWh"),
-        ("price", f"{result.price:g} per kWh"),
-        ("competitive interval", f"{result.price_low:g} to {result.price_high:g} per kWh"),
+        ("price", f"{as_text(result.price)} per kWh"),
+        ("competitive interval", f"{as_text(result.price_low)} to {as_text(result.price_high)} per kWh"),
         ("kept by the market operator", f"{result.surplus:g}"),
     ]
+    if result.netted:
+        facts.append(("settled by bidders with themselves", f"{result.netted:g} kWh"))
+    if result.pool is not None:
+        facts.append(("sold from the market's own stock", f"{result.pool:g} kWh"))
     sides = (
-        ("buy", book.buys, result.buy_fills, result.buy_prices),
-        ("sell", book.sells, result.sell_fills, result.sell_prices),
+        ("buy", book.buys, result.buy_fills, result.buy_outside, result.buy_prices),
+        ("sell", book.sells, result.sell_fills, result.sell_outside, result.sell_prices),
     )
+    with_retailer = any(result.buy_outside + result.sell_outside)
     rows = [
-        (side, "".join(order[2:]), *(f"{x:g}" for x in (*order[:2], fill)), f"{price:g}" if fill else "")
-        for side, orders, fills, prices in sides
-        for order, fill, price in zip(orders, fills, prices, strict=True)
-    ]
-    head = ("side", "bidder", ">kWh", ">limit per kWh", ">filled kWh", ">price per kWh")
+        (
+            side, "".join(order[2:]), *(f"{x:g}" for x in (*order[:2], fill)), *([f"{out:g}"] if with_retailer else []),
+            as_text(price) if fill else "",
+        )
+        for side, orders, fills, outside, prices in sides
+        for order, fill, out, price in zip(orders, fills, outside, prices, strict=True)
+    ]  # fmt: skip
+    extra = [">by the retailer"] if with_retailer else []
+    head = ("side", "bidder", ">kWh", ">limit per kWh", ">filled kWh", *extra, ">price per kWh")
     return [table("", ("", ""), facts), table("", head, rows)]
 
 

@@ -2,211 +2,183 @@
 
 from __future__ import annotations
 
-import csv
-import math
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, overload
 
 import numpy as np
 
-from gridbazaar.data.units import MICRO, from_micro, to_micro
-from gridbazaar.market.mechanisms import load_mechanism
-from gridbazaar.market.orders import Orders, Setting, Status
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-LARGEST = 2**62  # of energy times price in micro-units, so that no product overflows
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a book cleared at, in the caller's units and order."""
-
-    quantity: float  # kWh traded
-    price: float  # per kWh; a quote where nothing traded
-    price_low: float  # the competitive interval
-    price_high: float
-    surplus: float  # money in minus money out, kept (or lost) by whoever runs the market
-    status: str  # a ``Status`` in lower case
-    buy_fills: tuple[float, ...]  # kWh, one per buy order
-    sell_fills: tuple[float, ...]
-    buy_prices: tuple[float, ...]  # per kWh; a quote where the order was not filled
-    sell_prices: tuple[float, ...]
-
-    def __repr__(self) -> str:
-        fills = "  ".join(
-            f"{side} {' '.join(f'{fill:g}' for fill in fills) or '-'}"
-            for side, fills in (("buys", self.buy_fills), ("sells", self.sell_fills))
-        )
-        return (
-            f"Result({self.status}: {self.quantity:g} kWh at {self.price:g}, interval "
-            f"[{self.price_low:g}, {self.price_high:g}], surplus {self.surplus:g}; filled: {fills})"
-        )
-
-    def to_frame(self) -> pd.DataFrame:
-        """Give one row an order: side, filled_kwh, price_cur_per_kwh; buys first."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            {
-                "side": ["buy"] * len(self.buy_fills) + ["sell"] * len(self.sell_fills),
-                "filled_kwh": [*self.buy_fills, *self.sell_fills],
-                "price_cur_per_kwh": [*self.buy_prices, *self.sell_prices],
-            }
-        )
+from gridbazaar.data.arrays import Array
+from gridbazaar.market.blocks import Block, block_faults, clear_blocks, count_intervals, interval_faults, intervals_of
+from gridbazaar.market.fees import Fees, fee_faults, no_fees, read_fees
+from gridbazaar.market.mechanisms import Mechanism, load_mechanism, mechanism_draws, mechanism_stage
+from gridbazaar.market.order_list import (
+    OrderList,
+    Terms,
+    check_size,
+    number_fault,
+    order_faults,
+    order_list,
+    read_terms,
+)
+from gridbazaar.market.orders import Orders
+from gridbazaar.market.result import BlockResult, Result, result_of
+from gridbazaar.market.self_trade import SELF_TRADE, net_own, netted_ukwh
 
 
-class Book(NamedTuple):
-    """Two lists of orders, each ``(kwh, price)`` or ``(kwh, price, bidder)``."""
-
-    buys: list[tuple[Any, ...]]
-    sells: list[tuple[Any, ...]]
-
-
+@overload
+def clear(
+    mechanism: str, buys: Sequence[Any] = (), sells: Sequence[Any] = (), *, blocks: None = None, **options: Any
+) -> Result: ...
+@overload
+def clear(
+    mechanism: str, buys: Sequence[Any] = (), sells: Sequence[Any] = (), *, blocks: Sequence[Block], **options: Any
+) -> BlockResult: ...
 def clear(
     mechanism: str,
-    buys: Sequence[Sequence[Any]] = (),
-    sells: Sequence[Sequence[Any]] = (),
+    buys: Sequence[Any] = (),
+    sells: Sequence[Any] = (),
     *,
     seed: int = 0,
+    import_price: float | None = None,
+    export_price: float | None = None,
+    tick: float | None = None,
+    price_cap: float | None = None,
+    price_floor: float | None = None,
+    self_trade: str = "net",
+    fees: Mapping[str, float] | None = None,
+    paths: Mapping[Any, str] | None = None,
+    arrival: tuple[Sequence[float], Sequence[float]] | None = None,
+    blocks: Sequence[Block] | None = None,
     **options: Any,
-) -> Result:
+) -> Result | BlockResult:
     """Clear one order book: ``clear("uniform_price", buys=[(1.0, 0.30)], sells=[(2.0, 0.10)])``.
 
     Args:
         mechanism: a name of ``list_mechanisms()``.
         buys: (kwh, price) or (kwh, price, bidder); the price is the most the buyer pays per kWh.
         sells: the same; the price is the least the seller takes.
-        seed: of the lottery, for mechanisms that draw.
+        seed: of the lottery, for mechanisms that draw; every bidder draws one number.
+        import_price, export_price: what the retailer takes and gives per kWh, as prices of the common market. An
+            order that reaches them gets from the retailer what neighbours leave; without them there is no retailer.
+        tick: limits must be multiples of it, and the mechanism puts its price on one where it can.
+        price_cap, price_floor: limits beyond them are refused; quotes stay between them.
+        self_trade: "net" lets a bidder settle its own crossing buys and sells before the market, best bid against
+            lowest ask; "allow" leaves them in the book.
+        fees, paths: network fees per kWh by level, and each bidder's way from the root; see ``market/fees.py``.
+        arrival: for mechanisms that take orders one after the other, when each came: (times of the buys, times of the
+            sells). Equal times, and all of them by default, are drawn.
+        blocks: orders over several intervals, or with a minimum acceptance; only for ``uniform_price``. Then ``buys``
+            and ``sells`` are a list for each interval. See ``market/blocks.py``.
         options: of the mechanism.
 
     Quantities and prices are kept to a millionth. Orders with the same bidder belong together; without a bidder every
-    order stands for itself.
+    order stands for itself. The order of the rows plays no part. Raises ``ValueError`` that names every faulty row.
     """
-    function = load_mechanism(mechanism, **options)
-    sides = [("buys", buys), ("sells", sells)]
+    terms, faults = read_terms(import_price, export_price, tick, price_cap, price_floor)
+    function = _mechanism(mechanism, options, terms, faults)
+    if self_trade not in SELF_TRADE:
+        faults.append(f"self_trade is {self_trade!r}, expected one of {', '.join(SELF_TRADE)}")
+    if blocks is not None:
+        left_out = {"tick": tick, "fees": fees, "paths": paths, "arrival": arrival}
+        faults += [f"{name}: not together with blocks" for name, value in left_out.items() if value is not None]
+        if mechanism != "uniform_price":
+            faults.append(f"blocks: only uniform_price clears them, not {mechanism!r}")
+        elif options.get("price_rule", "ce_k") != "ce_k":
+            faults.append(f"blocks: price_rule is {options['price_rule']!r}; with blocks there is only ce_k")
+        elif not 0 <= options.get("k", 0.5) <= 1:
+            faults.append(f"blocks: expected 0 <= k <= 1, got {options['k']!r}")
+        faults += block_faults(blocks, terms) or interval_faults(buys, sells, blocks, terms)
+        _refuse(faults)
+        n_intervals = count_intervals(buys, sells, blocks)
+        lists = zip(*(intervals_of(side, n_intervals) for side in (buys, sells)), strict=True)
+        books = [order_list(*both) for both in lists]
+        left = [net_own(book) if self_trade == "net" else book.energy_ukwh for book in books]
+        return clear_blocks(books, left, blocks, terms, k=options.get("k", 0.5))
+
+    sides = {"buys": buys, "sells": sells}
+    wrong = [fault for name, entries in sides.items() for fault in order_faults(name, entries, terms)]
+    if fees is not None or paths is not None:
+        whose = [
+            (f"{name}[{i}]", entry[2] if len(entry) == 3 else None)
+            for name, entries in sides.items()
+            for i, entry in enumerate(entries)
+            if not wrong
+        ]
+        wrong += fee_faults(fees, paths, whose)
+    if arrival is not None:
+        wrong += _arrival_faults(arrival, len(buys), len(sells), mechanism)
+    _refuse(faults + wrong)
+
+    book = order_list(buys, sells)
+    owed = no_fees(len(book.bidders)) if fees is None or paths is None else read_fees(fees, paths, book)
+    left_ukwh = net_own(book) if self_trade == "net" else book.energy_ukwh
+    clearing = function(_orders(book, left_ukwh, owed, terms, draw_lottery(book, seed, arrival)), terms.setting())
+    return result_of(book, clearing, terms, owed, netted_ukwh(book, left_ukwh))
+
+
+def _mechanism(name: str, options: dict[str, Any], terms: Terms, faults: list[str]) -> Mechanism:
+    """Load the mechanism; what is wrong with it joins the other faults."""
+    try:
+        function = load_mechanism(name, **options)
+    except ValueError as error:
+        faults.append(str(error))
+        return lambda orders, setting: None  # type: ignore[return-value]
+    if mechanism_stage(name) == "ex_post" and None in (terms.import_ucur_per_kwh, terms.export_ucur_per_kwh):
+        faults.append(
+            f"mechanism {name!r} prices metered energy between the retailer's two prices; pass import_price= and "
+            "export_price="
+        )
+    return function
+
+
+def _arrival_faults(arrival: Any, n_buys: int, n_sells: int, mechanism: str) -> list[str]:
+    try:
+        times = [list(side) for side in arrival]
+    except TypeError:
+        times = []
+    if isinstance(arrival, str) or [len(side) for side in times] != [n_buys, n_sells]:
+        return [f"arrival: expected (times of the {n_buys} buys, times of the {n_sells} sells), got {arrival!r}"]
     faults = [
-        f"{name}[{i}] = {entry!r}: {fault}"
-        for name, entries in sides
-        for i, entry in enumerate(entries)
-        if (fault := _fault(entry))
+        fault
+        for name, side in zip(("buys", "sells"), times, strict=True)
+        for i, time in enumerate(side)
+        if (fault := number_fault(f"arrival of {name}[{i}]", time))
     ]
+    if not faults and not mechanism_draws(mechanism):
+        faults.append(f"arrival: {mechanism!r} takes all orders at once; leave it out")
+    return faults
+
+
+def _refuse(faults: list[str]) -> None:
+    if len(faults) == 1:
+        raise ValueError(f"clear: {faults[0]}")
     if faults:
         raise ValueError(
-            "clear: expected (kwh, price) or (kwh, price, bidder) with finite numbers and kwh >= 0\n  "
-            + "\n  ".join(faults)
+            "clear: expected orders (kwh, price) or (kwh, price, bidder) with finite numbers and kwh >= 0, and options "
+            "as documented\n  " + "\n  ".join(faults)
         )
-    clearing = function(_orders([*buys], [*sells], seed), Setting())
-
-    n_buys, n = len(buys), len(buys) + len(sells)
-    fills = np.abs(from_micro(clearing.traded_ukwh[0, :n])).tolist()
-    prices = from_micro(clearing.price_ucur_per_kwh[0]).tolist()
-    return Result(
-        quantity=sum(clearing.traded_ukwh[0, :n_buys].tolist()) / MICRO,
-        price=prices[0],
-        price_low=int(clearing.low_ucur_per_kwh[0]) / MICRO,
-        price_high=int(clearing.high_ucur_per_kwh[0]) / MICRO,
-        surplus=int(clearing.surplus_ucur[0]) / MICRO,
-        status=Status(int(clearing.status[0])).name.lower(),
-        buy_fills=tuple(fills[:n_buys]),
-        sell_fills=tuple(fills[n_buys:]),
-        buy_prices=tuple(prices[:n_buys]),
-        sell_prices=tuple(prices[n_buys:n]),
-    )
 
 
-def read_book(csv_path: str | Path) -> Book:
-    """Read orders from a CSV file with the columns side (buy or sell), kwh, price and, if wanted, bidder."""
-    with open(csv_path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, skipinitialspace=True)
-        columns = [name.strip().lower() for name in reader.fieldnames or []]
-        missing = [name for name in ("side", "kwh", "price") if name not in columns]
-        unknown = [name for name in columns if name not in ("side", "kwh", "price", "bidder")]
-        if missing or unknown:
-            raise ValueError(
-                f"expected the columns side,kwh,price[,bidder], got {','.join(columns) or 'an empty file'} ({csv_path})"
-            )
-        reader.fieldnames = columns
-        rows = [(reader.line_num, row) for row in reader]
-
-    book, faults = Book([], []), []
-    for line, row in rows:
-        side, entry = (row["side"] or "").strip().lower(), _entry(row)
-        fault = "has more cells than the header" if None in row else _fault(entry)
-        if side not in ("buy", "sell"):
-            fault = f"side is {row['side']!r}, expected buy or sell"
-        if fault:
-            faults.append(f"line {line}: {fault}")
-        else:
-            (book.buys if side == "buy" else book.sells).append(entry)
-    if faults:
-        raise ValueError(
-            f"expected side buy or sell, kwh >= 0 and a finite price ({csv_path})\n  " + "\n  ".join(faults)
-        )
-    return book
-
-
-def _entry(row: dict[str, Any]) -> tuple[Any, ...]:
-    """Turn one line of a CSV file into an order; what is no number stays text, to be reported."""
-    bidder = (row.get("bidder") or "").strip()
-    numbers = []
-    for name in ("kwh", "price"):
-        try:
-            numbers.append(float(row[name]))
-        except (TypeError, ValueError):
-            numbers.append(row[name])
-    return (*numbers, bidder) if bidder else tuple(numbers)
-
-
-def _fault(entry: Any) -> str | None:
-    """Say what is wrong with an order, or None."""
-    if isinstance(entry, str | bytes) or not hasattr(entry, "__len__") or not hasattr(entry, "__getitem__"):
-        return "is no tuple"
-    if len(entry) not in (2, 3):
-        return f"has {len(entry)} parts"
-    if isinstance(entry, dict):
-        return "is no tuple"
-    for name, value in zip(("kwh", "price"), entry, strict=False):
-        is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-        if not is_number:
-            return f"{name} is {value!r}, no number"
-        if not math.isfinite(value):
-            return f"{name} is {value}"
-    if entry[0] < 0:
-        return "kwh is negative; a sale belongs into sells with a positive quantity"
-    if len(entry) == 3 and not isinstance(entry[2], Hashable):
-        return f"bidder {entry[2]!r} is no name or number"
-    return None
-
-
-def _orders(buys: list[Sequence[Any]], sells: list[Sequence[Any]], seed: int) -> Orders:
-    """Make a batch of one; a book without orders gets one of no energy."""
-    entries = [*buys, *sells] or [(0.0, 0.0)]
-    kwh = np.array([float(entry[0]) for entry in entries])
-    price = np.array([float(entry[1]) for entry in entries])
-    if max(kwh.sum() * MICRO, 1) * max(np.abs(price).max() * MICRO, 1) > LARGEST:
-        raise ValueError(
-            f"clear: {kwh.sum():g} kWh at up to {np.abs(price).max():g} per kWh is too much to count in millionths; "
-            "use larger units, such as MWh and price per MWh"
-        )
-    sign = np.array([1] * len(buys) + [-1] * (len(entries) - len(buys)))
+def _orders(book: OrderList, energy_ukwh: Array, fees: Fees, terms: Terms, lottery: Array) -> Orders:
+    """Make a batch of one, with limits as the common market sees them; an empty book gets an order of no energy."""
+    limit = book.limit_ucur_per_kwh - np.sign(book.energy_ukwh) * fees.of_order
+    outside = [p for p in (terms.import_ucur_per_kwh, terms.export_ucur_per_kwh) if p is not None]
+    check_size(book.energy_ukwh, limit, np.array(outside, dtype=np.int64))
+    none = int(len(book.bidders) == 0)
     return Orders(
-        energy_ukwh=(to_micro(kwh) * sign)[None],
-        limit_ucur_per_kwh=to_micro(price)[None],
-        agent=_agents(entries),
-        bus=np.zeros(len(entries), dtype=np.int64),
-        lottery=np.random.default_rng(seed).random((1, len(entries))),
+        energy_ukwh=np.pad(energy_ukwh, (0, none))[None],
+        limit_ucur_per_kwh=np.pad(limit, (0, none))[None],
+        agent=np.pad(book.agent, (0, none)),
+        bus=np.zeros(len(limit) + none, dtype=np.int64),
+        lottery=np.pad(lottery, (0, none))[None],
     )
 
 
-def _agents(entries: list[Sequence[Any]]) -> Any:
-    """[n_orders] number bidders by name, so that the order of the book moves no remainder; the nameless come last."""
-    bidders = [entry[2] if len(entry) == 3 else None for entry in entries]
-    names = sorted({bidder for bidder in bidders if bidder is not None}, key=lambda name: (str(type(name)), str(name)))
-    number = {name: i for i, name in enumerate(names)}
-    return np.array(
-        [len(names) + i if bidder is None else number[bidder] for i, bidder in enumerate(bidders)], dtype=np.int64
-    )
+def draw_lottery(book: OrderList, seed: int, arrival: tuple[Sequence[float], Sequence[float]] | None) -> Array:
+    """[n_orders] a number in [0, 1) a bidder, drawn; or a rank an order where it is said when each came."""
+    drawn = np.random.default_rng(seed).random(int(book.agent.max(initial=-1)) + 1)[book.agent]
+    if arrival is None:
+        return drawn
+    times = np.array([*arrival[0], *arrival[1]], dtype=float)[book.place]
+    rank = np.argsort(np.lexsort((drawn, times)))
+    return rank / max(len(rank), 1)

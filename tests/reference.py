@@ -226,3 +226,49 @@ def _price_by_hand(
     if sells:
         return int(max(min(min(sells) - 1, roof), floor)), Status.SELLERS_ONLY
     return (outside.upper + outside.lower) // 2 if outside else 0, Status.EMPTY
+
+
+@dataclass(frozen=True)
+class Unit:
+    """An order of a book with blocks, in any units: kWh of each interval (> 0 buys), limit, least share."""
+
+    kwh: list[float]
+    limit: float
+    min_share: float = 0.0  # > 0: a block
+
+
+def block_welfare(orders: list[Unit], price_range: tuple[float, float]) -> float:
+    """Give the most welfare with prices under which no accepted block loses, by trying every set of blocks.
+
+    For each set, one linear program finds the best fills and another the smallest sum of gains under any prices; where
+    the two agree, those prices suit everybody (linear programming duality).
+    """
+    blocks = [i for i, order in enumerate(orders) if order.min_share > 0]
+    best = -np.inf
+    for code in range(2 ** len(blocks)):
+        is_out = {block for bit, block in enumerate(blocks) if not code >> bit & 1}
+        inside = [order for i, order in enumerate(orders) if i not in is_out]
+        legs = np.array([order.kwh for order in inside])
+        worth = np.array([order.limit * sum(order.kwh) for order in inside])
+        if not inside:
+            best = max(best, 0.0)
+            continue
+        n, n_intervals = legs.shape
+        fills = linprog(
+            -worth, A_eq=legs.T, b_eq=np.zeros(n_intervals), bounds=[(o.min_share, 1) for o in inside], method="highs"
+        )
+        if fills.status != 0:
+            continue
+        gains = linprog(
+            np.r_[np.ones(n), np.zeros(n_intervals)],
+            A_ub=-np.hstack([np.eye(n), legs]),
+            b_ub=-worth,
+            bounds=[(0, None)] * n + [price_range] * n_intervals,
+            method="highs",
+        )
+        assert gains.status == 0, gains.message
+        assert fills.fun is not None
+        assert gains.fun is not None
+        if gains.fun <= -fills.fun + 1e-9:
+            best = max(best, -float(fills.fun))
+    return best

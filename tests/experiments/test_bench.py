@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gridbazaar.envs.scenario import load_scenario
-from gridbazaar.experiments.bench import FIFTY_AGENTS, QUICK, SCENARIO, Effort, bench, machine
+from gridbazaar.experiments.bench import BOOK_SIDES, FIFTY_AGENTS, QUICK, SCENARIO, Effort, bench, machine
 from gridbazaar.experiments.cli import main
 
 
@@ -22,7 +22,7 @@ def test_every_speed_is_a_median_of_repetitions() -> None:
     found = bench(QUICK, training=False, tell=told.append)
     names = [(s.name, s.unit) for s in found]
     assert len(names) == len(set(names))
-    assert len(told) == 6
+    assert len(told) == 8
     for speed in found:
         assert 0 < speed.low <= speed.value <= speed.high, speed
         assert speed.repetitions == QUICK.repetitions, speed
@@ -33,12 +33,15 @@ def test_every_speed_is_a_median_of_repetitions() -> None:
     for name in ("power flow, 33 buses", "power flow, 116 buses", "three-phase power flow, 116 buses"):
         assert by_name[f"{name}, batch of {QUICK.flow_rows}, float64", "flows/s"] > 0
         assert by_name[f"{name}, batch of {QUICK.flow_rows}, float32", "flows/s"] > 0
+    for n_books, side in zip(QUICK.books, BOOK_SIDES, strict=True):
+        assert by_name[f"uniform_price, {side} x {side} orders, {n_books} at once", "books/s"] > 10
     assert by_name["import gridbazaar", "s"] < 5
 
 
 def test_all_is_measured_by_default() -> None:
     assert Effort().n_envs == (1, 64, 1024)
     assert Effort().reset_envs == Effort().flow_rows == 1024
+    assert Effort().books[0] == 4096
     assert Effort().repetitions >= 5
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from gridbazaar.envs.scenario import list_scenarios, load_scenario
 from gridbazaar.experiments.cli import main
 from gridbazaar.experiments.evaluate import evaluate
 from gridbazaar.market.mechanisms import list_mechanisms
+from gridbazaar.market.result import Result
 from gridbazaar.market.tariffs import list_tariffs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,6 +166,37 @@ def test_an_option_of_the_mechanism_moves_the_price(tmp_path: Path) -> None:
         json.loads(call("clear", "uniform_price", path, "--set", f"k={k}", "--json").stdout)["price"] for k in (0, 1)
     ]
     assert prices == pytest.approx([0.1, 0.3])
+
+
+def test_a_book_is_cleared_beside_a_retailer(book: Path) -> None:
+    prices = ("--import-price", 0.3, "--export-price", 0.1)
+    text = call("clear", "mid_market_rate", book, *prices).stdout
+    assert "by the retailer" in text
+    result = json.loads(call("clear", "mid_market_rate", book, *prices, "--json").stdout)
+    assert result["sell_fills"] == [2.0]
+    assert result["sell_outside"] == [1.0]
+    assert result["sell_prices"] == [0.15]
+    assert set(result) == {field.name for field in fields(Result)}
+    assert "import_price" in refused("clear", "mid_market_rate", book)
+
+
+def test_terms_of_a_book_reach_the_clearing(tmp_path: Path) -> None:
+    path = tmp_path / "book.csv"
+    path.write_text("side,kwh,price,bidder\nbuy,1,0.30,ann\nsell,1,0.15,ann\n")
+    assert json.loads(call("clear", "uniform_price", path, "--json").stdout)["netted"] == 1.0
+    allowed = call("clear", "uniform_price", path, "--self-trade", "allow", "--tick", 0.05, "--json").stdout
+    assert json.loads(allowed)["price"] == 0.2
+    assert "buys[0]" in refused("clear", "uniform_price", path, "--price-cap", 0.2)
+    assert "sells[0]" in refused("clear", "uniform_price", path, "--price-floor", 0.2)
+    path.write_text("side,kwh,price,arrival\nbuy,1,0.30,1\n")
+    assert "arrival" in refused("clear", "uniform_price", path)
+
+
+def test_a_book_without_energy_has_no_price(tmp_path: Path) -> None:
+    path = tmp_path / "book.csv"
+    path.write_text("side,kwh,price\n")
+    assert "none per kWh" in call("clear", "uniform_price", path).stdout
+    assert json.loads(call("clear", "uniform_price", path, "--json").stdout)["price"] is None
 
 
 def test_faults_of_a_book_are_said(book: Path, tmp_path: Path) -> None:
