@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.units import energy_cost_ucur
+from gridbazaar.data.units import MICRO, energy_cost_ucur
 from gridbazaar.market.mechanisms.uniform_price import uniform_price
 from gridbazaar.market.orders import Clearing, Orders, Setting, Status
 from gridbazaar.market.ration import by_share, increments
@@ -129,6 +129,27 @@ def at_prices(buy_ukwh: Array, sell_ukwh: Array, buyer_price: Array, seller_pric
     owed = energy_cost_ucur(xp.cumsum(buy_ukwh, axis=1), buyer_price[:, None])
     owed = owed - energy_cost_ucur(xp.cumsum(sell_ukwh, axis=1), seller_price[:, None])
     shown = xp.where(sell_ukwh > 0, seller_price[:, None], buyer_price[:, None])
+    return Trade(buy_ukwh, sell_ukwh, increments(owed, axis=1), shown)
+
+
+def at_own_prices(buy_ukwh: Array, sell_ukwh: Array, worth: Array) -> Trade:
+    """Let each order pay what its own trades cost.
+
+    Args:
+        buy_ukwh, sell_ukwh: [n_envs, n_orders] energy that trades.
+        worth: [n_envs, n_orders] energy times price of these trades, without the sign, in micro-kWh times
+            micro-currency per kWh; in each row buyers' and sellers' sum to the same.
+
+    Both sides round by running sums, so they owe the same to the micro-unit. The price shown is what an order pays on
+    average; what everybody pays on average for an order that does not trade.
+    """
+    xp = namespace(worth)
+    bought, sold = worth * (buy_ukwh > 0), worth * (sell_ukwh > 0)
+    owed = xp.cumsum(bought, axis=1) // MICRO - xp.cumsum(sold, axis=1) // MICRO
+    volume = xp.maximum(xp.sum(buy_ukwh, axis=1, keepdims=True), 1)
+    mean = xp.sum(bought, axis=1, keepdims=True) // volume
+    energy = buy_ukwh + sell_ukwh
+    shown = xp.where(energy > 0, worth // xp.maximum(energy, 1), mean)
     return Trade(buy_ukwh, sell_ukwh, increments(owed, axis=1), shown)
 
 

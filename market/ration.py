@@ -17,6 +17,12 @@ def by_share(wish_ukwh: Array, volume_ukwh: Array) -> Array:
     return increments(muldiv(running, volume_ukwh[:, None] + 0 * running, total + 0 * running), axis=1)
 
 
+def at_margin(wish_ukwh: Array, ahead: Array, volume_ukwh: Array) -> Array:
+    """Fill who is ahead of the margin (``ahead`` [n_envs, n_orders] > 0); who stands on it (0) shares what is left."""
+    whole = wish_ukwh * (ahead > 0)
+    return whole + by_share(wish_ukwh * (ahead == 0), volume_ukwh - namespace(whole).sum(whole, axis=1))
+
+
 def by_lottery(wish_ukwh: Array, volume_ukwh: Array, lottery: Array) -> Array:
     """Serve one after the other, the lowest number of ``lottery`` [n_envs, n_orders] first."""
     return in_turn(wish_ukwh, volume_ukwh, namespace(wish_ukwh).stable_argsort(lottery, axis=1))
@@ -28,6 +34,15 @@ def in_turn(wish_ukwh: Array, volume_ukwh: Array, order: Array) -> Array:
     end = xp.cumsum(xp.take_along_axis(wish_ukwh, order, axis=1), axis=1)
     fill = increments(xp.minimum(end, volume_ukwh[:, None]), axis=1)
     return xp.take_along_axis(fill, xp.argsort(order, axis=1), axis=1)
+
+
+def drawn(name: str, lottery: Array | None) -> Array:
+    """Give the lottery that the rule ``name`` draws from; ``ValueError`` where there is none."""
+    if lottery is None:
+        raise ValueError(
+            f"{name}: expected orders with a lottery [n_envs, n_orders], which the rule draws from; got None"
+        )
+    return lottery
 
 
 def increments(running: Array, axis: int = 0) -> Array:
