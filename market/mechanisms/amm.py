@@ -32,7 +32,7 @@ _MARGINAL_OUTSIDE = int(Status.MARGINAL_OUTSIDE)
 
 
 def amm(
-    orders: Orders, setting: Setting, *, pool_kwh: float = 10.0, price_cur_per_kwh: float | None = None,
+    orders: Orders, setting: Setting, *, pool_kwh: float = 1.0, price_cur_per_kwh: float | None = None,
     fee: float = 0.0,
 ) -> Clearing:  # fmt: skip
     """Trade the whole batch at one price, its net with a constant-product pool.
@@ -40,6 +40,9 @@ def amm(
     The price is where net demand meets what the pool sells at it. Orders whose limit is better than it are filled,
     those that have it as limit share pro rata what is left. ``pool_ukwh`` is what the pool sold; what it earns is the
     surplus.
+
+    The pool's energy comes through the connection: it trades no more than the caps allow, and takes their room before
+    the retailer does.
 
     ``pool_kwh`` is the energy in the pool, ``price_cur_per_kwh`` what a first kWh costs: a number, else the middle of
     the retailer's band, else (without a retailer) the price of the default auction. It is cut to the retailer's band,
@@ -56,7 +59,8 @@ def amm(
     book = open_book(orders, setting)
     start = _start_price(orders, setting, price_cur_per_kwh)
     total = xp.sum(book.buy_ukwh + book.sell_ukwh, axis=1)
-    pool = Pool(round(pool_kwh * MICRO), start, MICRO - round(fee * MICRO))
+    caps = (setting.import_cap_ukwh, setting.export_cap_ukwh)
+    pool = Pool(round(pool_kwh * MICRO), start, MICRO - round(fee * MICRO), *caps)
     price, net = _meet(book, pool, total)
 
     ahead = book.limit_ucur_per_kwh - price[:, None]
@@ -80,6 +84,8 @@ class Pool(NamedTuple):
     energy_ukwh: int
     price_ucur_per_kwh: Array  # [n_envs] int64, money over energy: the price of the first kWh without a fee
     keep: int  # 1 - fee in millionths
+    import_cap_ukwh: Array | None = None  # [n_envs] int64, the most that it sells
+    export_cap_ukwh: Array | None = None  # [n_envs] int64, the most that it buys
 
     def sells(self, price: Array, most: Array) -> Array:
         """Give what the pool sells at a price (< 0 buys), rounded down, so that it trades no unit too cheaply.
@@ -98,6 +104,10 @@ class Pool(NamedTuple):
         bought = energy * MICRO // keep + _floor_of_minus(stock, start + 0 * bounded, bounded)
         net = xp.maximum(for_sale, 0) + xp.minimum(bought, 0)
         net = xp.where(price > 0, net, -most[:, None])
+        if self.import_cap_ukwh is not None:
+            net = xp.minimum(net, self.import_cap_ukwh[:, None])
+        if self.export_cap_ukwh is not None:
+            net = xp.maximum(net, -self.export_cap_ukwh[:, None])
         return xp.where(start > 0, net, 0)
 
     def price_of(self, net: Array) -> Array:

@@ -75,15 +75,15 @@ def test_an_order_whose_limit_is_the_price_is_filled_in_part() -> None:
     assert selling.status[0] == Status.MARGINAL_SELLER
 
 
-def prices_by_hand(book: Book, x: Fraction, start: int, keep: Fraction) -> tuple[Fraction, Fraction]:
+def prices_by_hand(book: Book, x: Fraction, start: int, keep: Fraction, cap: int = 10**30) -> tuple[Fraction, Fraction]:
     """Give the price nearest to the start at which everybody agrees, and what the pool sells, by trying all."""
     orders = list(zip(book.energy, book.limit, strict=True))
 
     def sells(p: Fraction) -> Fraction:
         if p <= 0:
-            return Fraction(-(10**30))
+            return Fraction(-cap)
         for_sale, bought = x - x * start / (p * keep), x / keep - x * start / p
-        return for_sale if for_sale > 0 else min(bought, Fraction(0))
+        return min(for_sale, Fraction(cap)) if for_sale > 0 else max(min(bought, Fraction(0)), Fraction(-cap))
 
     tried = {Fraction(p) for _, p in orders} | {Fraction(start)}
     cuts = sorted({p for _, p in orders})
@@ -129,6 +129,39 @@ def test_random_batches_meet_the_pool_where_all_agree(pool_kwh: float, start: fl
                     assert fill == 0
             shown = clearing.price_ucur_per_kwh[row, 0]
             assert abs(clearing.surplus_ucur[row] - shown * clearing.pool_ukwh[row] / KWH) <= 1
+
+
+@pytest.mark.parametrize("cap", [0, 700_000, 4 * KWH])
+def test_the_pool_trades_no_more_than_the_connection_carries(cap: int) -> None:
+    rng = np.random.default_rng(cap)
+    energy, limit = rng.integers(-4, 5, (100, 5)) * 333_337, rng.integers(-1, 8, (100, 5)) * 10_000
+    rows = [Book(e, p, [3, 1, 4, 0, 2]) for e, p in zip(energy.tolist(), limit.tolist(), strict=True)]
+    setting = as_setting(*[Outside(10**9, -(10**9), import_cap=cap, export_cap=cap) for _ in rows])
+    clearing = amm(as_orders(*rows), setting, pool_kwh=5.0, price_cur_per_kwh=0.035)
+    assert clearing.pool_ukwh is not None
+    assert not clearing.outside_ukwh.any()
+    for row, book in enumerate(rows):
+        price, net = prices_by_hand(book, Fraction(5 * KWH), 35_000, Fraction(1), cap)
+        assert abs(clearing.price_ucur_per_kwh[row, 0] - price) < 1
+        assert abs(clearing.pool_ukwh[row] - net) < 1
+
+
+def test_what_the_pool_sells_takes_room_on_the_connection() -> None:
+    """Of 8 kWh the pool sells 10 - 2 / .30 = 3.33; of a cap of 5 that leaves 1.67 for the retailer."""
+    orders = as_orders(unit_book([(8, 9.0)], []))
+    setting = as_setting(Outside(300_000, 100_000, import_cap=5 * KWH, import_scarcity=400_000))
+    clearing = amm(orders, setting, pool_kwh=10.0)
+    assert clearing.traded_ukwh[0, 0] == 3_333_333
+    assert clearing.outside_ukwh[0, 0] == 4_666_667
+    assert clearing.over_cap_ukwh[0] == 3 * KWH
+    assert clearing.rent_ucur_per_kwh[0] == 400_000
+    full = amm(orders, as_setting(Outside(300_000, 100_000, import_cap=2 * KWH)), pool_kwh=10.0)
+    assert full.traded_ukwh[0, 0] == 2 * KWH
+    assert full.over_cap_ukwh[0] == 6 * KWH
+    sale, room = as_orders(unit_book([], [(8, -9.0)])), as_setting(Outside(300_000, 100_000, export_cap=5 * KWH))
+    selling = amm(sale, room, pool_kwh=10.0)
+    assert selling.traded_ukwh[0, 0] == -5 * KWH  # all of the room
+    assert selling.over_cap_ukwh[0] == 3 * KWH
 
 
 def test_tied_orders_share_pro_rata() -> None:
@@ -220,6 +253,10 @@ def test_extreme_books_stay_exact() -> None:
             assert clearing.pool_ukwh is not None
             assert abs(clearing.pool_ukwh[0] - net) < 1
             assert abs(clearing.price_ucur_per_kwh[0, 0] - price) < 1
+    with np.errstate(invalid="raise"):
+        cheap = amm(as_orders(Book([-5, 0], [1, 0], [0, 1])), pool_kwh=1e6, price_cur_per_kwh=1e3)
+    assert cheap.traded_ukwh[0].tolist() == [-5, 0]
+    assert cheap.price_ucur_per_kwh[0, 0] == 10**9 - 1  # the last micro-unit is rounded away
     dear = Book([3, -1], [10**12, 10**12], [0, 1])
     clearing = amm(as_orders(dear), pool_kwh=1.0, price_cur_per_kwh=1000.0)
     assert clearing.traded_ukwh[0].tolist() == [3, 0]
