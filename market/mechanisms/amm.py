@@ -47,7 +47,7 @@ def amm(
     ``pool_kwh`` is the energy in the pool, ``price_cur_per_kwh`` what a first kWh costs: a number, else the middle of
     the retailer's band, else (without a retailer) the price of the default auction. It is cut to the retailer's band,
     and so is every limit; the price never leaves the band. ``fee`` is kept from what a trader brings, money or energy:
-    buyers pay ``1 / (1 - fee)`` times the price of the curve, the pool's energy for sale counts ``1 - fee`` times.
+    buyers pay ``1 / (1 - fee)`` times the price of the curve, sellers' energy counts ``1 - fee`` times.
     Between the two prices of the first kWh the pool rests and orders meet each other, at the start price or as near as
     their limits allow. Where the start price is not positive there is no pool, only the batch.
 

@@ -198,6 +198,14 @@ def test_the_price_stays_inside_the_retailers_band() -> None:
     assert above.price_ucur_per_kwh[0, 0] == 300_000
 
 
+def test_a_retailer_that_only_sells_bounds_the_price_from_above() -> None:
+    orders = as_orders(unit_book([(2, 0.9)], [(1, -0.1)]))
+    clearing = amm(orders, Setting(import_ucur_per_kwh=np.array([300_000])), pool_kwh=1.0, price_cur_per_kwh=0.5)
+    assert clearing.price_ucur_per_kwh[0].tolist() == [300_000] * 2
+    assert clearing.traded_ukwh[0].tolist() == [KWH, -KWH]
+    assert clearing.outside_ukwh[0].tolist() == [KWH, 0]
+
+
 @pytest.mark.parametrize("lower", [300_000, 400_000])
 def test_neighbours_do_not_trade_where_the_band_is_empty(lower: int) -> None:
     clearing = amm(as_orders(unit_book([(1, 0.9)], [(1, 0.0)])), as_setting(Outside(300_000, lower)))

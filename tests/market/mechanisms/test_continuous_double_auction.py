@@ -105,6 +105,13 @@ def test_trades_stay_inside_the_band_and_the_retailer_fills_what_rests() -> None
     assert clearing.outside_ukwh[0].tolist() == [KWH, 0, 0, 0]
 
 
+def test_a_retailer_that_only_sells_bounds_the_bids_alone() -> None:
+    orders, setting = as_orders(unit_book([(2, 0.9)], [(1, -0.1)])), Setting(import_ucur_per_kwh=np.array([300_000]))
+    assert play(orders, setting, [0, 1]).pay_ucur[0].tolist() == [300_000, -300_000]
+    assert play(orders, setting, [1, 0]).pay_ucur[0].tolist() == [-100_000, 100_000]
+    assert play(orders, setting, [1, 0]).outside_ukwh[0].tolist() == [KWH, 0]
+
+
 @pytest.mark.parametrize("lower", [300_000, 400_000])
 def test_neighbours_do_not_trade_where_the_band_is_empty(lower: int) -> None:
     clearing = play(as_orders(unit_book([(1, 0.9)], [(1, 0.0)])), as_setting(Outside(300_000, lower)), [0, 1])

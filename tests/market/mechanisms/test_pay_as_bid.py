@@ -133,6 +133,12 @@ def test_nobody_pays_more_than_the_retailer_would_charge(outside: Outside) -> No
         assert not clearing.pay_ucur.any()
 
 
+def test_a_retailer_that_only_sells_bounds_the_bids_alone() -> None:
+    orders = as_orders(unit_book([(1, 0.9)], [(1, -0.1)]))
+    clearing = pay_as_bid(orders, Setting(import_ucur_per_kwh=np.array([300_000])))
+    assert paid_cur(clearing) == [0.1, -0.1]
+
+
 def test_a_full_connection_raises_what_bids_and_asks_count() -> None:
     """Import of 1 kWh at most, then .40 more: 3 kWh are wanted at .90, and an ask of .60 is worth taking."""
     book = unit_book([(3, 0.9)], [(1, 0.6), (0.5, 0.0)])

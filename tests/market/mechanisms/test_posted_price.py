@@ -189,6 +189,13 @@ def test_neighbours_do_not_trade_where_the_band_is_empty(options: dict[str, Any]
         assert clearing.outside_ukwh[0].tolist() == [KWH, -KWH]
 
 
+def test_a_retailer_that_only_sells_posts_no_middle_but_bounds_the_drawn_price() -> None:
+    orders = as_orders(unit_book([(1, 0.9), (1, 0.4)], [(1, 0.1)]))
+    clearing = post(drawn_first(orders, [0, 1, 2]), Setting(import_ucur_per_kwh=np.array([300_000])))
+    assert clearing.pay_ucur[0].tolist() == [0, 300_000, -300_000]
+    assert clearing.outside_ukwh[0].tolist() == [KWH, 0, 0]
+
+
 def test_a_price_outside_the_band_is_agreed_to_by_nobody() -> None:
     clearing = post(
         as_orders(unit_book([(1, 0.9)], [(1, 0.0)])), as_setting(Outside(300_000, 100_000)), price_cur_per_kwh=0.4
