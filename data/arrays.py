@@ -41,6 +41,7 @@ class _NumpyNamespace:
     any = staticmethod(np.logical_or.reduce)
     all = staticmethod(np.logical_and.reduce)
     cumsum = staticmethod(np.cumsum)
+    cummax = staticmethod(np.maximum.accumulate)
     argsort = staticmethod(np.argsort)
     concat = staticmethod(np.concatenate)
     stack = staticmethod(np.stack)
@@ -138,6 +139,9 @@ class _TorchNamespace:
 
     def cumsum(self, x: Any, axis: int) -> Any:
         return self._torch.cumsum(x, dim=axis)
+
+    def cummax(self, x: Any, axis: int) -> Any:
+        return self._torch.cummax(x, dim=axis).values
 
     def argsort(self, x: Any, axis: int = -1) -> Any:
         return self._torch.argsort(x, dim=axis)

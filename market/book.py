@@ -6,11 +6,11 @@ tariff then goes to the retailer. So each file of ``market/mechanisms`` holds it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.units import energy_cost_ucur
+from gridbazaar.data.units import MICRO, energy_cost_ucur
 from gridbazaar.market.mechanisms.uniform_price import uniform_price
 from gridbazaar.market.orders import Clearing, Orders, Setting, Status
 from gridbazaar.market.ration import by_share, increments
@@ -132,6 +132,27 @@ def at_prices(buy_ukwh: Array, sell_ukwh: Array, buyer_price: Array, seller_pric
     return Trade(buy_ukwh, sell_ukwh, increments(owed, axis=1), shown)
 
 
+def at_own_prices(buy_ukwh: Array, sell_ukwh: Array, worth: Array) -> Trade:
+    """Let each order pay what its own trades cost.
+
+    Args:
+        buy_ukwh, sell_ukwh: [n_envs, n_orders] energy that trades.
+        worth: [n_envs, n_orders] energy times price of these trades, without the sign, in micro-kWh times
+            micro-currency per kWh; in each row buyers' and sellers' sum to the same.
+
+    One running sum rounds both sides, so they owe the same to the micro-unit. The price shown is what an order pays on
+    average; what everybody pays on average for an order that does not trade.
+    """
+    xp = namespace(worth)
+    bought = worth * (buy_ukwh > 0)
+    owed = xp.cumsum(bought - worth * (sell_ukwh > 0), axis=1) // MICRO
+    volume = xp.maximum(xp.sum(buy_ukwh, axis=1, keepdims=True), 1)
+    mean = xp.sum(bought, axis=1, keepdims=True) // volume
+    energy = buy_ukwh + sell_ukwh
+    shown = xp.where(energy > 0, worth // xp.maximum(energy, 1), mean)
+    return Trade(buy_ukwh, sell_ukwh, increments(owed, axis=1), shown)
+
+
 def close_book(orders: Orders, setting: Setting, book: Book, trade: Trade) -> Clearing:
     """Send to the retailer what neighbours left of orders that reach the tariff, and put all together.
 
@@ -146,7 +167,7 @@ def close_book(orders: Orders, setting: Setting, book: Book, trade: Trade) -> Cl
     xp = namespace(orders.energy_ukwh)
     back = xp.argsort(book.column)
     traded = (trade.buy_ukwh - trade.sell_ukwh)[:, back]
-    outside, rent, over_cap = meet_retailer(orders, setting, traded)
+    outside, rent, over_cap = meet_retailer(orders, _beside_pool(setting, trade.pool_ukwh), traded)
     best = uniform_price(orders, setting)
     volume = xp.sum(trade.buy_ukwh, axis=1)
     is_reduced = volume < xp.sum(xp.maximum(best.traded_ukwh, 0), axis=1)
@@ -164,6 +185,18 @@ def close_book(orders: Orders, setting: Setting, book: Book, trade: Trade) -> Cl
         surplus_ucur=xp.sum(trade.pay_ucur, axis=1),
         status=xp.where(is_reduced, _REDUCED, best.status),
         pool_ukwh=trade.pool_ukwh,
+    )
+
+
+def _beside_pool(setting: Setting, pool_ukwh: Array | None) -> Setting:
+    """Give the setting with the room on the connection that the energy of the market's own stock leaves."""
+    if pool_ukwh is None:
+        return setting
+    import_cap, export_cap = setting.import_cap_ukwh, setting.export_cap_ukwh
+    return replace(
+        setting,
+        import_cap_ukwh=None if import_cap is None else import_cap - pool_ukwh,
+        export_cap_ukwh=None if export_cap is None else export_cap + pool_ukwh,
     )
 
 

@@ -17,6 +17,12 @@ def by_share(wish_ukwh: Array, volume_ukwh: Array) -> Array:
     return increments(muldiv(running, volume_ukwh[:, None] + 0 * running, total + 0 * running), axis=1)
 
 
+def at_margin(wish_ukwh: Array, ahead: Array, volume_ukwh: Array) -> Array:
+    """Fill who is ahead of the margin (``ahead`` [n_envs, n_orders] > 0); who stands on it (0) shares what is left."""
+    whole = wish_ukwh * (ahead > 0)
+    return whole + by_share(wish_ukwh * (ahead == 0), volume_ukwh - namespace(whole).sum(whole, axis=1))
+
+
 def by_lottery(wish_ukwh: Array, volume_ukwh: Array, lottery: Array) -> Array:
     """Serve one after the other, the lowest number of ``lottery`` [n_envs, n_orders] first."""
     return in_turn(wish_ukwh, volume_ukwh, namespace(wish_ukwh).stable_argsort(lottery, axis=1))
