@@ -33,10 +33,10 @@ demo: $(VENV)/.stamp-train ## Train a policy briefly, evaluate it, write a repor
 	$(BIN)/gridbazaar demo $(if $(DATA),--data "$(DATA)")
 
 test: $(VENV)/.stamp-dev ## Run the unit tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 slow: $(VENV)/.stamp-dev ## Run the slow tests
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(BIN)/python -m pytest -n auto -m slow $(ARGS)
 
 lint: $(VENV)/.stamp-dev ## Check style and formatting
 	$(BIN)/ruff check .

@@ -27,7 +27,7 @@ from gridbazaar.envs.world import make_world
 from gridbazaar.market.mechanisms import carry_width, load_mechanism, mechanism_stage
 from gridbazaar.market.nodal.book import Wires
 from gridbazaar.market.nodal.linear import LinearGrid
-from gridbazaar.market.orders import Clearing, Setting
+from gridbazaar.market.orders import Clearing, Setting, mean_price_ucur_per_kwh
 from gridbazaar.market.settlement import Delivery, Rates, Terms, settle
 from gridbazaar.market.tariffs import load_tariff
 
@@ -371,7 +371,7 @@ class Core:
             views=views,
             view=view,
             mean_price_cur_per_kwh=mean_price,
-            price_ucur_per_kwh=happened.clearing.price_ucur_per_kwh[:, 0],
+            price_ucur_per_kwh=mean_price_ucur_per_kwh(happened.clearing),
             traded_frac=from_micro(xp.sum(xp.maximum(happened.clearing.traded_ukwh, 0), axis=1)) / from_micro(bought),
             net_kw=from_micro(net_ukwh) / step_h,
             n_clipped=state.n_clipped + n_clipped,

@@ -19,7 +19,7 @@ from gridbazaar.data.units import MICRO, energy_cost_ucur
 from gridbazaar.envs.scenario import OutageConfig
 from gridbazaar.envs.state import Outages
 from gridbazaar.envs.world import World
-from gridbazaar.market.orders import Clearing, Orders, Setting, Status
+from gridbazaar.market.orders import Clearing, Orders, Setting, Status, mean_price_ucur_per_kwh
 from gridbazaar.market.ration import by_share, increments
 
 _NOTICED_KW = 1e-6
@@ -125,7 +125,7 @@ def price_ucur(clearing: Clearing, rationed: Rationed, config: OutageConfig) -> 
     found = rationed.balance
     xp = namespace(found.shed_kw)
     ordinary, critical = (round(v * MICRO) for v in (config.lost_load_cur_per_kwh, config.critical_cur_per_kwh))
-    price = xp.minimum(xp.maximum(clearing.price_ucur_per_kwh[:, 0], 0), ordinary)
+    price = xp.minimum(xp.maximum(mean_price_ucur_per_kwh(clearing), 0), ordinary)
     for amount_kw, value in (
         (rationed.pv_kw - found.pv_kw, 0),
         (found.shed_kw, ordinary),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gridbazaar.data.feeders import Feeder
 from gridbazaar.data.units import MICRO
 from gridbazaar.experiments.play import Played
+from gridbazaar.market.orders import mean_price_ucur_per_kwh
 
 Floats = NDArray[np.float64]
 
@@ -85,7 +86,7 @@ def day_of(played: Played, env: int = 0) -> Day:
         retail_cur_per_kwh=rate(lambda tr: tr.rates.energy + tr.rates.network + tr.rates.tax),
         upper_cur_per_kwh=rate(lambda tr: tr.setting.import_ucur_per_kwh),
         feed_in_cur_per_kwh=rate(lambda tr: tr.setting.export_ucur_per_kwh),
-        local_cur_per_kwh=rate(lambda tr: tr.clearing.price_ucur_per_kwh[:, 0]),
+        local_cur_per_kwh=rate(lambda tr: mean_price_ucur_per_kwh(tr.clearing)),
         traded_kwh=rate(lambda tr: np.maximum(tr.clearing.traded_ukwh, 0).sum(1)),
         root_kw=over(lambda tr: tr.flow.root_kw),
         import_cap_kw=float(first.import_cap_kw[env]),

@@ -49,11 +49,12 @@ def one_book() -> Figure:
     figure = new_figure(0.5 + 1.75 * n_rows)
     panels = figure.subplots(n_rows, _COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
     orders, setting = example()
-    for axes, name in zip(panels, names, strict=False):
+    for i, (axes, name) in enumerate(zip(panels, names, strict=False)):
+        axes.tick_params(labelbottom=i + _COLUMNS >= len(names))
         _panel(axes, orders, load_mechanism(name)(orders, setting))
         axes.set_title(name.replace("_", " "), fontsize=8.5)
         if mechanism_stage(name) == "ex_post":
-            axes.annotate("prices what was metered", (0.03, 0.05), xycoords="axes fraction", fontsize=7, color=MUTED)
+            axes.annotate("prices what was metered", (0.03, 0.17), xycoords="axes fraction", fontsize=7, color=MUTED)
     for axes in panels[len(names) :]:
         axes.set_visible(False)
     figure.supxlabel("kWh", fontsize=9)

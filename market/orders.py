@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from gridbazaar.data.arrays import Array
+from gridbazaar.data.arrays import Array, namespace
 
 if TYPE_CHECKING:
     from gridbazaar.market.nodal.accounts import NodalPrices
@@ -54,7 +54,7 @@ class Status(IntEnum):
     EXACT = 0  # demand and supply meet between two whole orders; the price lies in an interval
     MARGINAL_BUYER = 1  # a buyer is filled in part and sets the price
     MARGINAL_SELLER = 2  # a seller is filled in part and sets the price
-    MARGINAL_OUTSIDE = 3  # the retailer, or the scarcity behind a full connection, sets the price
+    MARGINAL_OUTSIDE = 3  # the retailer, a pool, or the scarcity behind a full connection sets the price
     NO_CROSS = 4  # buyers and sellers, but no price suits both
     BUYERS_ONLY = 5
     SELLERS_ONLY = 6
@@ -86,3 +86,12 @@ class Clearing:
     pool_ukwh: Array | None = None  # [n_envs] int64, sold from the market's own stock, if it has one
     carry: Array | None = None  # [n_envs, n_carry] int64, what the mechanism wants back in its next ``Setting``
     nodal: NodalPrices | None = None  # what prices per bus are made of, where the rule has any
+
+
+def mean_price_ucur_per_kwh(clearing: Clearing) -> Array:
+    """[n_envs] the price shown to buyers, weighted by what they bought locally; without a trade the first quote."""
+    xp = namespace(clearing.traded_ukwh)
+    bought = xp.maximum(clearing.traded_ukwh, 0)
+    total = xp.sum(bought, axis=1)
+    mean = xp.sum(bought * clearing.price_ucur_per_kwh, axis=1) // xp.maximum(total, 1)
+    return xp.where(total > 0, mean, clearing.price_ucur_per_kwh[:, 0])

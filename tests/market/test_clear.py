@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from gridbazaar.market.clear import clear, draw_lottery
-from gridbazaar.market.mechanisms import list_mechanisms
 from gridbazaar.market.order_list import order_list
 from gridbazaar.market.read_book import read_book
 
@@ -141,11 +140,6 @@ def test_a_retailer_quotes_an_empty_book() -> None:
     assert clear("uniform_price", import_price=0.3).price == 0.3
 
 
-def skip_without(mechanism: str) -> None:
-    if mechanism not in list_mechanisms():
-        pytest.skip(f"no mechanism {mechanism}")
-
-
 T4, T10, T11 = (
     (unit(4, 3, 2, 1), unit(1, 2, 3)),
     (unit(100, 90, 80, 70, 60), unit(80, 85, 95, 100, 110)),
@@ -168,7 +162,6 @@ T4, T10, T11 = (
 def test_worked_cases_of_the_truthful_auctions(
     mechanism: str, book: Any, quantity: float, buyers_pay: float, sellers_get: float, surplus: float
 ) -> None:
-    skip_without(mechanism)
     result = clear(mechanism, *book)
     assert (result.quantity, result.price, result.surplus) == (quantity, buyers_pay, surplus)
     for fills, prices, price in (
@@ -180,7 +173,6 @@ def test_worked_cases_of_the_truthful_auctions(
 
 def test_orders_that_arrive_in_turn_trade_at_the_resting_price() -> None:
     """T32: 5 at .18 and 2 at .20, then 3 at .15; asks of 1 and 3 are left."""
-    skip_without("continuous_double_auction")
     buys, sells = [(7, 0.22), (3, 0.15)], [(5, 0.20), (5, 0.18), (4, 0.15)]
     result = clear("continuous_double_auction", buys, sells, arrival=([3, 5], [1, 2, 4]))
     assert (result.buy_fills, result.sell_fills) == ((7, 3), (2, 5, 3))
