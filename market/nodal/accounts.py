@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gridbazaar.data.arrays import Array, muldiv, namespace
+from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO, energy_cost_ucur
 from gridbazaar.market.nodal.book import NodalBook, Wires, ukwh_of_kw
 from gridbazaar.market.nodal.linear import Linearised
 from gridbazaar.market.nodal.problem import NodalProblem, NodalSolution
 from gridbazaar.market.orders import Clearing, Orders, Setting
+from gridbazaar.market.ration import by_share
 
 HAIR_UCUR = 1e-4  # by which rounding may put a price beside the order that sets it
 
@@ -154,10 +155,7 @@ def _neighbours_first(filled: Array, agent: Array) -> Array:
     bought, sold = xp.sum(xp.maximum(filled, 0), axis=1), xp.sum(xp.maximum(-filled, 0), axis=1)
     side = xp.where(bought > sold, 1, -1)[:, None]
     longer = xp.maximum(filled * side, 0)
-    most, least = xp.maximum(xp.maximum(bought, sold), 1)[:, None], xp.minimum(bought, sold)[:, None]
-    running = muldiv(xp.cumsum(longer[:, by_agent], axis=1), least, most)
-    shared = running + 0
-    shared[:, 1:] -= running[:, :-1]
+    shared = by_share(longer[:, by_agent], xp.minimum(bought, sold))
     return filled + side * (shared[:, xp.argsort(by_agent)] - longer)
 
 
