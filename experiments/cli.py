@@ -295,7 +295,7 @@ def clear(
     from gridbazaar.experiments.files import to_json
     from gridbazaar.experiments.show import cleared_tables
     from gridbazaar.market.clear import clear as clear_book
-    from gridbazaar.market.read_book import read_book
+    from gridbazaar.market.clear.csv_book import read_book
 
     orders = read_book(book)
     options = dict(parse_setting(text) for text in settings or [])

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gridbazaar.experiments.docs import about_kind, entries, scenario_toml, toml_value, unit_of
-from gridbazaar.market.result import Result, as_text
+from gridbazaar.market.clear.result import Result, as_text
 
 if TYPE_CHECKING:
     from gridbazaar.experiments.cards import Measured

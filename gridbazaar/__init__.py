@@ -23,7 +23,7 @@ _PUBLIC = {
     "vector_env": "gridbazaar.envs.gymnasium_env",
     "single_agent_env": "gridbazaar.envs.gymnasium_env",
     "clear": "gridbazaar.market.clear",
-    "Block": "gridbazaar.market.blocks",
+    "Block": "gridbazaar.market.clear.blocks",
     "load_feeder": "gridbazaar.data.feeders",
     "load_feeder_from_pandapower": "gridbazaar.data.feeders",
     "Grid": "gridbazaar.market.grid",
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from gridbazaar.envs.scenario import load_scenario as load_scenario
     from gridbazaar.envs.vec_env import vec_env as vec_env
     from gridbazaar.experiments.evaluate import evaluate as evaluate
-    from gridbazaar.market.blocks import Block as Block
     from gridbazaar.market.clear import clear as clear
+    from gridbazaar.market.clear.blocks import Block as Block
     from gridbazaar.market.grid import Grid as Grid
     from gridbazaar.market.inverter import InverterGrid as InverterGrid
     from gridbazaar.market.inverter import Inverters as Inverters

@@ -22,8 +22,8 @@ from gridbazaar.data.feeders import list_feeders
 from gridbazaar.envs.scenario import list_scenarios, load_scenario
 from gridbazaar.experiments.cli import main
 from gridbazaar.experiments.evaluate import evaluate
+from gridbazaar.market.clear.result import Result
 from gridbazaar.market.mechanisms import list_mechanisms
-from gridbazaar.market.result import Result
 from gridbazaar.market.tariffs import list_tariffs
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import gridbazaar
-import gridbazaar.market.block_welfare as block_welfare_module
-import gridbazaar.market.blocks as blocks_module
-from gridbazaar.market.block_welfare import Accepted
-from gridbazaar.market.blocks import Block
+import gridbazaar.market.clear.block_welfare as block_welfare_module
+import gridbazaar.market.clear.blocks as blocks_module
 from gridbazaar.market.clear import clear
-from gridbazaar.market.result import BlockResult
+from gridbazaar.market.clear.block_welfare import Accepted
+from gridbazaar.market.clear.blocks import Block
+from gridbazaar.market.clear.result import BlockResult
 from tests.reference import Unit, block_welfare
 
 ROUNDING = 3e-6

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from gridbazaar.market.clear import clear, draw_lottery
-from gridbazaar.market.order_list import order_list
-from gridbazaar.market.read_book import read_book
+from gridbazaar.market.clear.csv_book import read_book
+from gridbazaar.market.clear.order_list import order_list
 
 
 def unit(*prices: float) -> list[tuple[float, float]]:

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbazaar.market.clear import clear
-from gridbazaar.market.order_list import order_list
-from gridbazaar.market.self_trade import net_own
+from gridbazaar.market.clear.order_list import order_list
+from gridbazaar.market.clear.self_trade import net_own
 
 Order = tuple[float, float, str]
 

@@ -8,10 +8,17 @@ from typing import Any, overload
 import numpy as np
 
 from gridbazaar.data.arrays import Array
-from gridbazaar.market.blocks import Block, block_faults, clear_blocks, count_intervals, interval_faults, intervals_of
-from gridbazaar.market.fees import Fees, fee_faults, no_fees, read_fees
-from gridbazaar.market.mechanisms import Mechanism, load_mechanism, mechanism_draws, mechanism_stage
-from gridbazaar.market.order_list import (
+from gridbazaar.market.clear.blocks import (
+    Block,
+    block_faults,
+    clear_blocks,
+    count_intervals,
+    interval_faults,
+    intervals_of,
+)
+from gridbazaar.market.clear.csv_book import Book, read_book
+from gridbazaar.market.clear.fees import Fees, fee_faults, no_fees, read_fees
+from gridbazaar.market.clear.order_list import (
     OrderList,
     Terms,
     check_size,
@@ -20,9 +27,12 @@ from gridbazaar.market.order_list import (
     order_list,
     read_terms,
 )
+from gridbazaar.market.clear.result import BlockResult, Result, result_of
+from gridbazaar.market.clear.self_trade import SELF_TRADE, net_own, netted_ukwh
+from gridbazaar.market.mechanisms import Mechanism, load_mechanism, mechanism_draws, mechanism_stage
 from gridbazaar.market.orders import Orders
-from gridbazaar.market.result import BlockResult, Result, result_of
-from gridbazaar.market.self_trade import SELF_TRADE, net_own, netted_ukwh
+
+__all__ = ["Block", "BlockResult", "Book", "Result", "clear", "read_book"]
 
 
 @overload
@@ -64,11 +74,11 @@ def clear(
         price_cap, price_floor: limits beyond them are refused; quotes stay between them.
         self_trade: "net" lets a bidder settle its own crossing buys and sells before the market, best bid against
             lowest ask; "allow" leaves them in the book.
-        fees, paths: network fees per kWh by level, and each bidder's way from the root; see ``market/fees.py``.
+        fees, paths: network fees per kWh by level, and each bidder's way from the root; see ``fees.py``.
         arrival: for mechanisms that take orders one after the other, when each came: (times of the buys, times of the
             sells). Equal times, and all of them by default, are drawn.
         blocks: orders over several intervals, or with a minimum acceptance; only for ``uniform_price``. Then ``buys``
-            and ``sells`` are a list for each interval. See ``market/blocks.py``.
+            and ``sells`` are a list for each interval. See ``blocks.py``.
         options: of the mechanism.
 
     Quantities and prices are kept to a millionth. Orders with the same bidder belong together; without a bidder every

@@ -17,7 +17,7 @@ import numpy as np
 
 from gridbazaar.data.arrays import Array
 from gridbazaar.data.units import MICRO
-from gridbazaar.market.order_list import OrderList, number_fault
+from gridbazaar.market.clear.order_list import OrderList, number_fault
 
 
 class Fees(NamedTuple):

@@ -18,13 +18,13 @@ import numpy as np
 
 from gridbazaar.data.arrays import Array
 from gridbazaar.data.units import MICRO, energy_cost_ucur, to_micro
-from gridbazaar.market.block_welfare import Accepted, Blocks, Levels, accept
-from gridbazaar.market.fees import no_fees
+from gridbazaar.market.clear.block_welfare import Accepted, Blocks, Levels, accept
+from gridbazaar.market.clear.fees import no_fees
+from gridbazaar.market.clear.order_list import OrderList, Terms, check_size, limit_fault, number_fault, order_faults
+from gridbazaar.market.clear.result import BlockResult, result_of
+from gridbazaar.market.clear.self_trade import netted_ukwh
 from gridbazaar.market.mechanisms.uniform_price import uniform_price
-from gridbazaar.market.order_list import OrderList, Terms, check_size, limit_fault, number_fault, order_faults
 from gridbazaar.market.orders import Clearing, Orders, Status
-from gridbazaar.market.result import BlockResult, result_of
-from gridbazaar.market.self_trade import netted_ukwh
 
 
 @dataclass(frozen=True, slots=True)

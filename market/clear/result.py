@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gridbazaar.data.units import MICRO
-from gridbazaar.market.fees import Fees
-from gridbazaar.market.order_list import OrderList, Terms
+from gridbazaar.market.clear.fees import Fees
+from gridbazaar.market.clear.order_list import OrderList, Terms
 from gridbazaar.market.orders import Clearing, Status
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gridbazaar.market.order_list import number_fault, order_fault
+from gridbazaar.market.clear.order_list import number_fault, order_fault
 
 COLUMNS = ("side", "kwh", "price", "bidder", "arrival")
 REQUIRED = COLUMNS[:3]

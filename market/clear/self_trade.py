@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gridbazaar.data.arrays import Array
-from gridbazaar.market.order_list import OrderList
+from gridbazaar.market.clear.order_list import OrderList
 
 SELF_TRADE = ("net", "allow")
 
