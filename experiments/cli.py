@@ -68,6 +68,7 @@ class Listed(StrEnum):
 
     scenarios = "scenarios"
     mechanisms = "mechanisms"
+    tenders = "tenders"
     tariffs = "tariffs"
     policies = "policies"
     kinds = "kinds"

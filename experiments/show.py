@@ -35,7 +35,7 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> 
 
 
 def list_things(what: str) -> Table:
-    """List all scenarios, mechanisms, tariffs, policies, kinds or feeders with a line about each."""
+    """List all scenarios, mechanisms, tenders, tariffs, policies, kinds or feeders with a line about each."""
     names, about = _found(what)
     return table("", ("name", "what it is"), ((name, about(name)) for name in names))
 
@@ -60,6 +60,10 @@ def _found(what: str) -> tuple[list[str], Callable[[str], str]]:
         from gridbazaar.market.mechanisms import list_mechanisms, load_mechanism
 
         return list_mechanisms(), lambda name: _first_line(load_mechanism(name).func)  # type: ignore[attr-defined]
+    if what == "tenders":
+        from gridbazaar.market.flexibility import list_tenders, load_tender
+
+        return list_tenders(), lambda name: _first_line(load_tender(name).func)  # type: ignore[attr-defined]
     if what == "tariffs":
         from gridbazaar.market.tariffs import list_tariffs, load_tariff
 

@@ -9,14 +9,10 @@ the words of ``PROMISE``; tests hold every mechanism to its word. Two more are o
 
 from __future__ import annotations
 
-import difflib
-import inspect
 from collections.abc import Callable
-from functools import partial
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import Any, TypeAlias
 
+from gridbazaar.market.named import module_of, names_in, with_options
 from gridbazaar.market.orders import Clearing, Orders, Setting
 
 Mechanism: TypeAlias = Callable[[Orders, Setting], Clearing]
@@ -35,22 +31,12 @@ PROMISE = {
 
 def list_mechanisms() -> list[str]:
     """Name every mechanism, in alphabetical order."""
-    return sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
+    return names_in(__path__)
 
 
 def load_mechanism(name: str, **options: Any) -> Mechanism:
     """Give the mechanism ``name`` with its options set, ready to be called with orders and a setting."""
-    function = getattr(_module(name), name)
-    parameters = inspect.signature(function).parameters.values()
-    allowed = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
-    unknown = [option for option in options if option not in allowed]
-    if unknown:
-        raise ValueError(
-            f"mechanism {name!r}: unknown option {', '.join(map(repr, unknown))}; "
-            f"expected one of: {', '.join(allowed) or 'none, it has no options'}"
-        )
-    mechanism: Mechanism = partial(function, **options)
-    return mechanism
+    return with_options("mechanism", _module(name), options)
 
 
 def mechanism_stage(name: str) -> str:
@@ -78,9 +64,4 @@ def carry_width(name: str, n_orders: int) -> int:
 
 
 def _module(name: str) -> Any:
-    known = list_mechanisms()
-    if name not in known:
-        near = difflib.get_close_matches(str(name), known, n=3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise ValueError(f"unknown mechanism {name!r}{hint} Expected one of: {', '.join(known)}")
-    return import_module(f"{__name__}.{name}")
+    return module_of("mechanism", name, __name__, list_mechanisms())
