@@ -153,7 +153,7 @@ def _settle_among_members(clearing: Clearing, metered: Orders, is_island: Array,
     back = xp.argsort(column)
     energy = metered.energy_ukwh[:, column]
     drawn, given = xp.maximum(energy, 0), xp.maximum(-energy, 0)
-    owed = increments(energy_cost_ucur(xp.cumsum(drawn, axis=1), price[:, None]), axis=1)
+    owed = increments(energy_cost_ucur(xp.cumsum(drawn, axis=1), price[:, None]))
     owed = owed * (xp.sum(given, axis=1) > 0)[:, None]
     pay = (owed - by_share(given, xp.sum(owed, axis=1)))[:, back]
     rows = is_island[:, None]

@@ -129,7 +129,7 @@ def at_prices(buy_ukwh: Array, sell_ukwh: Array, buyer_price: Array, seller_pric
     owed = energy_cost_ucur(xp.cumsum(buy_ukwh, axis=1), buyer_price[:, None])
     owed = owed - energy_cost_ucur(xp.cumsum(sell_ukwh, axis=1), seller_price[:, None])
     shown = xp.where(sell_ukwh > 0, seller_price[:, None], buyer_price[:, None])
-    return Trade(buy_ukwh, sell_ukwh, increments(owed, axis=1), shown)
+    return Trade(buy_ukwh, sell_ukwh, increments(owed), shown)
 
 
 def at_own_prices(buy_ukwh: Array, sell_ukwh: Array, worth: Array) -> Trade:
@@ -150,7 +150,7 @@ def at_own_prices(buy_ukwh: Array, sell_ukwh: Array, worth: Array) -> Trade:
     mean = xp.sum(bought, axis=1, keepdims=True) // volume
     energy = buy_ukwh + sell_ukwh
     shown = xp.where(energy > 0, worth // xp.maximum(energy, 1), mean)
-    return Trade(buy_ukwh, sell_ukwh, increments(owed, axis=1), shown)
+    return Trade(buy_ukwh, sell_ukwh, increments(owed), shown)
 
 
 def close_book(orders: Orders, setting: Setting, book: Book, trade: Trade) -> Clearing:

@@ -14,7 +14,7 @@ def by_share(wish_ukwh: Array, volume_ukwh: Array) -> Array:
     xp = namespace(wish_ukwh)
     running = xp.cumsum(wish_ukwh, axis=1)
     total = xp.maximum(running[:, -1:], 1)
-    return increments(muldiv(running, volume_ukwh[:, None] + 0 * running, total + 0 * running), axis=1)
+    return increments(muldiv(running, volume_ukwh[:, None], total))
 
 
 def at_margin(wish_ukwh: Array, ahead: Array, volume_ukwh: Array) -> Array:
@@ -32,7 +32,7 @@ def in_turn(wish_ukwh: Array, volume_ukwh: Array, order: Array) -> Array:
     """Serve one after the other, in the order of columns [n_envs, n_orders]."""
     xp = namespace(wish_ukwh)
     end = xp.cumsum(xp.take_along_axis(wish_ukwh, order, axis=1), axis=1)
-    fill = increments(xp.minimum(end, volume_ukwh[:, None]), axis=1)
+    fill = increments(xp.minimum(end, volume_ukwh[:, None]))
     return xp.take_along_axis(fill, xp.argsort(order, axis=1), axis=1)
 
 
@@ -52,7 +52,7 @@ def equally(wish_ukwh: Array, volume_ukwh: Array) -> Array:
     stays = xp.astype(wish_ukwh >= smallest, xp.int64)
     excess = xp.sum(wish_ukwh * stays, axis=1, keepdims=True) - volume_ukwh[:, None]
     each, rest = excess // n_fit, excess % n_fit
-    return (wish_ukwh - each) * stays - increments(xp.cumsum(stays, axis=1) * rest // n_fit, axis=1)
+    return (wish_ukwh - each) * stays - increments(xp.cumsum(stays, axis=1) * rest // n_fit)
 
 
 def drawn(name: str, lottery: Array | None) -> Array:
@@ -64,11 +64,8 @@ def drawn(name: str, lottery: Array | None) -> Array:
     return lottery
 
 
-def increments(running: Array, axis: int = 0) -> Array:
-    """Undo a running sum along the first or the second axis."""
+def increments(running: Array) -> Array:
+    """Undo a running sum along the second axis."""
     parts = running + 0
-    if axis == 0:
-        parts[1:] -= running[:-1]
-    else:
-        parts[:, 1:] -= running[:, :-1]
+    parts[:, 1:] -= running[:, :-1]
     return parts

@@ -34,6 +34,6 @@ def water_fill(wish_ukwh: Array, weight: Array, volume_ukwh: Array) -> Array:
 
     rest = volume - xp.sum(wish_ukwh * is_met, axis=1, keepdims=True)
     running = xp.cumsum(weight * ~is_met, axis=1)
-    shared = increments(muldiv(running, rest + 0 * running, xp.maximum(running[:, -1:], 1) + 0 * running), axis=1)
+    shared = increments(muldiv(running, rest, xp.maximum(running[:, -1:], 1)))
     # Two wishes per weight that differ by less than a float can tell may stand in the wrong order: never beyond a wish.
     return xp.where(is_met, wish_ukwh, xp.minimum(shared, wish_ukwh))

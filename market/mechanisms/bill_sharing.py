@@ -100,8 +100,8 @@ def _add(sums: _Sums, energy: Array, traded: Array, setting: Setting) -> _Sums:
     return _Sums(
         sums.drawn_ukwh + xp.maximum(energy, 0),
         sums.fed_ukwh + xp.maximum(-energy, 0),
-        sums.cost_ucur + increments(cost, axis=1),
-        sums.income_ucur + increments(income, axis=1),
+        sums.cost_ucur + increments(cost),
+        sums.income_ucur + increments(income),
     )
 
 

@@ -70,7 +70,7 @@ def _dynamic(book: Book, weight: Array, owner: Array) -> Array:
 def _static(book: Book, weight: Array, owner: Array) -> Array:
     xp = namespace(weight)
     running = xp.cumsum(weight, axis=0)[None, :] + 0 * book.buy_ukwh
-    shares = increments(muldiv(running, _supply(book)[:, None] + 0 * running, running[:, -1:] + 0 * running), axis=1)
+    shares = increments(muldiv(running, _supply(book)[:, None], running[:, -1:]))
     return _to_orders(book, owner, xp.minimum(shares, _of_owner(book.buy_ukwh, owner)))
 
 

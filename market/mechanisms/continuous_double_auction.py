@@ -78,7 +78,7 @@ def _play(queue: _Queue) -> tuple[Array, Array]:
         now = slice(i, i + 1)
         own_sign, energy = queue.sign[:, now], queue.energy_ukwh[:, now]
         suits = (own_sign * (queue.limit[:, now] - limit) >= 0) & (sign != own_sign) & (agent != queue.agent[:, now])
-        fill = increments(xp.minimum(xp.cumsum(resting * suits, axis=1), energy), axis=1)
+        fill = increments(xp.minimum(xp.cumsum(resting * suits, axis=1), energy))
         worth = fill * limit
         passive, passive_worth = passive + fill, passive_worth + worth
         taken.append(xp.sum(fill, axis=1))

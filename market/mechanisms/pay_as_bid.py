@@ -80,7 +80,7 @@ def _worth(book: Book, buy: Array, sell: Array, share: int, pairing: str, tick: 
 
     ends = xp.concat([bids.end, asks.end], axis=1)
     order = xp.argsort(ends, axis=1)
-    length = increments(xp.take_along_axis(ends, order, axis=1), axis=1)
+    length = increments(xp.take_along_axis(ends, order, axis=1))
     is_bid = xp.astype(order < limit.shape[1], xp.int64)
     bid = bids.price_after(xp.cumsum(is_bid, axis=1) - is_bid)
     ask = asks.price_after(xp.cumsum(1 - is_bid, axis=1) - 1 + is_bid)
@@ -119,7 +119,7 @@ class _Curve:
         """
         xp = namespace(paid)
         first, last = self._levels()
-        start, paid_before = self.end - self.energy, paid - increments(paid, axis=1)
+        start, paid_before = self.end - self.energy, paid - increments(paid)
         begin, paid_begin = (xp.take_along_axis(x, first, axis=1) for x in (start, paid_before))
         length = xp.maximum(xp.take_along_axis(self.end, last, axis=1) - begin, 1)
         level_paid = xp.take_along_axis(paid, last, axis=1) - paid_begin

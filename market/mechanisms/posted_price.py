@@ -98,7 +98,7 @@ def _cheapest_first(book: Book, lottery: Array | None) -> Trade:
         agreed = left * (limit >= ask[:, i : i + 1])
         running = xp.cumsum(agreed, axis=1)
         volume = xp.minimum(running[:, -1], stock[:, i])
-        fill = by_share(agreed, volume) if lottery is None else increments(xp.minimum(running, volume[:, None]), axis=1)
+        fill = by_share(agreed, volume) if lottery is None else increments(xp.minimum(running, volume[:, None]))
         left, worth = left - fill, worth + fill * ask[:, i : i + 1]
         sold.append(volume)
     bought, worth = (xp.take_along_axis(x, xp.argsort(queue, axis=1), axis=1) for x in (wish - left, worth))

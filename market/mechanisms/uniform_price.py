@@ -59,12 +59,11 @@ def uniform_price(orders: Orders, setting: Setting, *, k: float = 0.5, price_rul
     retailer = _retailer(book, setting)
     margin = _margin(book, retailer)
 
-    # From here on arrays are [n_orders, n_envs] and ordered by agent, for the running sums.
-    n_orders = orders.agent.shape[0]
-    by_agent = xp.argsort(orders.agent * n_orders + xp.arange(n_orders, like=orders.agent))
-    filled = _fill(book.energy_ukwh.T[by_agent], margin.key.T[by_agent], margin)
-    net = xp.sum(filled, axis=0)
-    bought = xp.sum(xp.maximum(filled, 0), axis=0)
+    # From here on columns are ordered by agent, for the running sums.
+    by_agent = _by_agent(orders.agent)
+    filled = _fill(_columns(book.energy_ukwh, by_agent), _columns(margin.key, by_agent), margin)
+    net = xp.sum(filled, axis=1)
+    bought = xp.sum(xp.maximum(filled, 0), axis=1)
     traded = filled if retailer is None else _neighbours_first(filled, bought, bought - net, retailer.is_open)
 
     is_filled = bought + bought > net
@@ -75,25 +74,25 @@ def uniform_price(orders: Orders, setting: Setting, *, k: float = 0.5, price_rul
         buyer_price, seller_price = _by_rule(RULES[price_rule], book, retailer, margin, k)
         buyer_price, seller_price = (xp.where(is_filled, p, price) for p in (buyer_price, seller_price))
     traded_buy = xp.maximum(traded, 0)
-    owed = energy_cost_ucur(xp.cumsum(traded_buy, axis=0), buyer_price)
-    owed -= energy_cost_ucur(xp.cumsum(traded_buy - traded, axis=0), seller_price)
+    owed = energy_cost_ucur(xp.cumsum(traded_buy, axis=1), buyer_price[:, None])
+    owed -= energy_cost_ucur(xp.cumsum(traded_buy - traded, axis=1), seller_price[:, None])
 
-    back = xp.argsort(by_agent)
+    back = None if by_agent is None else xp.argsort(by_agent)
     zero = xp.zeros_like(price)
     wedge = zero if retailer is None else retailer.wedge
     shown = xp.broadcast_to((buyer_price + wedge // 2)[:, None], orders.energy_ukwh.shape)
     if seller_price is not buyer_price:
         shown = xp.where(orders.energy_ukwh < 0, (seller_price + wedge // 2)[:, None], shown)
     return Clearing(
-        traded_ukwh=_rows(traded[back]),
-        outside_ukwh=_rows((filled - traded)[back]),
-        pay_ucur=_rows(increments(owed)[back]),
+        traded_ukwh=_columns(traded, back),
+        outside_ukwh=_columns(filled - traded, back),
+        pay_ucur=_columns(increments(owed), back),
         price_ucur_per_kwh=shown,
         low_ucur_per_kwh=margin.low,
         high_ucur_per_kwh=margin.high + wedge,
         rent_ucur_per_kwh=zero if retailer is None else _rent(price, retailer),
         over_cap_ukwh=zero if retailer is None else _over_cap(net, setting),
-        surplus_ucur=owed[-1] if price_rule == "dual" else zero,
+        surplus_ucur=owed[:, -1] + 0 if price_rule == "dual" else zero,
         status=status,
     )
 
@@ -218,33 +217,44 @@ def _joint_list(book: _Book, retailer: _Retailer | None) -> tuple[Array, Array, 
 def _fill(energy: Array, key: Array, margin: _Margin) -> Array:
     """Fill what lies on the right side of the cut, and share what is left among the orders that it cuts in two.
 
-    Takes and gives [n_orders, n_envs], signed.
+    Takes and gives [n_envs, n_orders], signed.
     """
     xp = namespace(energy)
-    is_buy = energy > 0
-    whole = energy * ((is_buy & (key > margin.low_key)) | (~is_buy & (key < margin.high_key)))
-    missing = xp.abs(xp.sum(whole, axis=0) + margin.outside_ukwh)
-    running = xp.cumsum(xp.abs(energy * (key == margin.low_key)), axis=0)
-    shared = increments(muldiv(running, missing, xp.maximum(running[-1], 1)))
-    shared *= xp.where(margin.low_key & 3 == BUY, 1, -1)
+    is_buy, low_key, high_key = energy > 0, margin.low_key[:, None], margin.high_key[:, None]
+    whole = energy * ((is_buy & (key > low_key)) | (~is_buy & (key < high_key)))
+    missing = xp.abs(xp.sum(whole, axis=1) + margin.outside_ukwh)
+    running = xp.cumsum(xp.abs(energy * (key == low_key)), axis=1)
+    shared = increments(muldiv(running, missing[:, None], xp.maximum(running[:, -1:], 1)))
+    shared *= xp.where(low_key & 3 == BUY, 1, -1)
     return whole + shared
 
 
 def _neighbours_first(filled: Array, bought: Array, sold: Array, is_open: Array) -> Array:
     """Give what neighbours trade: all of the shorter side, and a share of every filled order of the longer one.
 
-    Takes and gives [n_orders, n_envs], signed; ``bought`` and ``sold`` are the sums [n_envs] of each side.
+    Takes and gives [n_envs, n_orders], signed; ``bought`` and ``sold`` are the sums [n_envs] of each side.
     """
     xp = namespace(filled)
-    side = xp.where(bought > sold, 1, -1)
+    side = xp.where(bought > sold, 1, -1)[:, None]
     longer = xp.maximum(filled * side, 0)
-    shared = increments(
-        muldiv(xp.cumsum(longer, axis=0), xp.minimum(bought, sold), xp.maximum(xp.maximum(bought, sold), 1))
-    )
+    shorter_ukwh, longer_ukwh = xp.minimum(bought, sold)[:, None], xp.maximum(bought, sold)[:, None]
+    shared = increments(muldiv(xp.cumsum(longer, axis=1), shorter_ukwh, xp.maximum(longer_ukwh, 1)))
     shared -= longer
     shared *= side
     shared += filled
-    return shared * is_open
+    return shared * is_open[:, None]
+
+
+def _by_agent(agent: Array) -> Array | None:
+    """[n_orders] the columns in the order of agents, then of columns; None where they stand so already."""
+    xp, n_orders = namespace(agent), agent.shape[0]
+    if xp.name == "numpy" and (agent[1:] > agent[:-1]).all():
+        return None
+    return xp.argsort(agent * n_orders + xp.arange(n_orders, like=agent))
+
+
+def _columns(rows: Array, order: Array | None) -> Array:
+    return rows if order is None else rows[:, order]
 
 
 def _status(book: _Book, margin: _Margin, is_filled: Array) -> Array:
@@ -310,8 +320,3 @@ def _over_cap(net_ukwh: Array, setting: Setting) -> Array:
     if setting.export_cap_ukwh is not None:
         over = over + xp.maximum(-net_ukwh - setting.export_cap_ukwh, 0)
     return over
-
-
-def _rows(columns: Array) -> Array:
-    """Give [n_orders, n_envs] as contiguous [n_envs, n_orders]."""
-    return columns.T.reshape(-1).reshape(columns.shape[1], columns.shape[0])
