@@ -188,6 +188,11 @@ def namespace(x: Array) -> Any:
     raise TypeError(f"expected a NumPy array or a torch tensor, got {type(x).__name__}")
 
 
+def host(x: Array) -> Array:
+    """Give an array as one of NumPy."""
+    return x if isinstance(x, np.ndarray) else x.cpu().numpy()
+
+
 def muldiv(a: Array, b: Array, c: Array) -> Array:
     """Give ``floor(a * b / c)`` of int64 arrays without overflow in the product.
 

@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 from gridbazaar.agents.bid import Bids, bid, flexible_fill_ukwh, metered
 from gridbazaar.agents.kind import Meters, Moved
 from gridbazaar.agents.plan import Plan, View, join
-from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.arrays import Array, host, namespace
 from gridbazaar.data.units import from_micro, to_micro
 from gridbazaar.envs.episode import OUTLOOK, draw_episode
 from gridbazaar.envs.island import Outage, Rationed, among_members, lost_load, outage_now, ration
 from gridbazaar.envs.reward import Outcome, potential_cur, reward
 from gridbazaar.envs.scenario import Scenario, load_scenario
 from gridbazaar.envs.state import Episode, State, Transition
-from gridbazaar.envs.world import make_world
+from gridbazaar.envs.world import World, make_world
+from gridbazaar.market.inverter import RESPONSES, InverterGrid, Inverters, Priority
 from gridbazaar.market.mechanisms import carry_width, load_mechanism, mechanism_stage
 from gridbazaar.market.nodal.book import Wires
 from gridbazaar.market.nodal.linear import LinearGrid
@@ -73,6 +74,7 @@ class Core:
         self._fixed_ucur = round(fixed * 1e6 * self.scenario.hours / 24)
         self._tan_phi = (1 / self.scenario.power_factor**2 - 1) ** 0.5
         self._linear_grid = LinearGrid(self.world.grid.feeder) if self.scenario.constraint == "nodal" else None
+        self._inverters = _inverters(self.world)
         self._scarcity_ucur = round(self.scenario.connection.scarcity_cur_per_kwh * 1e6)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -129,8 +131,8 @@ class Core:
         fill_kw = from_micro(flexible_fill_ukwh(bids, clearing)) / step_h
         wanted = self._unsold(self._meters(fill_kw, state, now), bids, clearing)
         rationed = None if outage is None else self._ration(wanted, outage, state, now)
-        live = wanted if rationed is None else rationed.meters
-        flow = self._carry(live)
+        live, q_kvar = self._respond(wanted if rationed is None else rationed.meters, episode)
+        flow = self._carry(live, q_kvar)
         allowed = self._allow(live, flow, outage)
         moved = self._move(allowed, state)
 
@@ -276,13 +278,32 @@ class Core:
 
         return ration(wanted, outage, state.view, self.world, share_devices, losses)
 
-    def _carry(self, wanted: Meters) -> Any:
+    def _respond(self, live: Meters, episode: Episode) -> tuple[Meters, Array | None]:
+        """Let the inverters of PV answer the voltage: less active power, and [n_envs, n_buses] kvar that they draw."""
+        if self._inverters is None:
+            return live, None
+        world, xp, at_bus = self.world, namespace(live.pv_kw), self.world.bus_of_meter
+        load_kw, pv_kw = xp.matmul(live.fixed_kw, at_bus), xp.matmul(live.pv_kw, at_bus)
+        kwp = [  # kinds with PV say so in their parameters, one number a meter
+            getattr(p, "pv_kwp", 0.0 * live.pv_kw[:, m])
+            for p, m in zip(episode.params, world.meter_slices, strict=True)
+        ]
+        rating_kva = self.scenario.inverter.kva_per_kwp * xp.matmul(xp.concat(kwp, axis=1), at_bus)
+        answer = self._inverters.solve(
+            load_kw + xp.matmul(live.device_kw, at_bus), self._tan_phi * load_kw, pv_kw, rating_kva=rating_kva
+        )
+        keep = answer.injection_kw / xp.maximum(pv_kw, 1e-12) * (pv_kw > 0)
+        return replace(live, pv_kw=live.pv_kw * keep[:, world.meter_bus]), answer.q_kvar
+
+    def _carry(self, wanted: Meters, q_kvar: Array | None = None) -> Any:
+        """Solve the wires; ``q_kvar`` [n_envs, n_buses] is drawn beside the loads' reactive power."""
         xp, at_bus = namespace(wanted.pv_kw), self.world.bus_of_meter
         injection_kw = wanted.pv_kw + xp.maximum(-wanted.device_kw, 0.0)
         fixed_kw = xp.matmul(wanted.fixed_kw, at_bus)
         return self.world.grid.carry(
             fixed_kw, xp.matmul(injection_kw, at_bus), xp.matmul(xp.maximum(wanted.device_kw, 0.0), at_bus),
-            self._tan_phi * fixed_kw, constraint="none" if self.scenario.constraint == "none" else "curtail",
+            self._tan_phi * fixed_kw if q_kvar is None else self._tan_phi * fixed_kw + q_kvar,
+            constraint="none" if self.scenario.constraint == "none" else "curtail",
         )  # fmt: skip
 
     def _allow(self, wanted: Meters, flow: Any, outage: Outage | None) -> Meters:
@@ -312,7 +333,7 @@ class Core:
         Dark devices of an agent that placed orders count as curtailed; who is dark altogether placed none.
         """
         xp = namespace(wanted.pv_kw)
-        if self.scenario.constraint == "none" and outage is None:
+        if self.scenario.constraint == "none" and outage is None and self._inverters is None:
             return xp.zeros((wanted.pv_kw.shape[0], self.n_agents), self.world.order_agent)
         cut_kw = (wanted.pv_kw - allowed.pv_kw) + (allowed.device_kw - wanted.device_kw)
         cut_ukwh = to_micro(cut_kw * self.scenario.step_h)
@@ -382,6 +403,21 @@ class Core:
 _BEYOND_UCUR_PER_KWH = 10_000_000  # dearer than any bus, so that who takes any price is served there
 _METERED = ("firm_ukwh", "flexible_ukwh")
 _FLOWS = ("load_kwh", "pv_kwh", "loss_kwh", "released_kwh", "unserved_kwh")
+
+
+def _inverters(world: World) -> InverterGrid | None:
+    """The feeder with inverters as large as an episode may draw them; none where they do not answer."""
+    config = world.scenario.inverter
+    if config.response == "none":
+        return None
+    most_kwp = [
+        getattr(kind_config, "pv_kwp", (0.0, 0.0))[1] * np.ones(m.stop - m.start)
+        for kind_config, m in zip(world.configs, world.meter_slices, strict=True)
+    ]
+    bus, buses = np.asarray(host(world.meter_bus)), world.grid.n_buses
+    rating = np.bincount(bus, np.concatenate(most_kwp) * config.kva_per_kwp, buses)
+    priority: Priority = "watt" if config.priority == "watt" else "var"
+    return InverterGrid(world.grid, Inverters(rating, RESPONSES[config.response], priority))
 
 
 def _columns(block: Any, columns: slice) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.agents.kind import Draw
-from gridbazaar.data.arrays import Array
+from gridbazaar.data.arrays import Array, host
 from gridbazaar.data.chance import between, episode_keys, integers, uniform
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import Episode, Outages
@@ -58,11 +58,11 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     params = _share_storage(world, draw, load_kw, params)
     connection = scenario.connection
     unit = draw.unit("connection", 2)
-    retail = np.asarray(_host(world.retail_cur_per_kwh))
+    retail = np.asarray(host(world.retail_cur_per_kwh))
     window = start[:, None] + np.arange(scenario.n_steps)
     prices = retail[window]
     net_kw = _community_net_kw(world, start, params)
-    end_value = _end_value(prices, _host(world.rates.export)[window[:, -1]] / 1e6, net_kw, scenario.step_h)
+    end_value = _end_value(prices, host(world.rates.export)[window[:, -1]] / 1e6, net_kw, scenario.step_h)
     size_kwh = sum(kind.storage_kwh(p) for kind, p in zip(world.kinds, params, strict=True))
     return Episode(
         seed=to_array(np.asarray(seeds, np.int64)),
@@ -136,7 +136,7 @@ def _share_storage(world: World, draw: Draw, load_kw: Array, params: list[Any]) 
 def _rents(world: World, params: list[Any]) -> Array:
     """Contracts per interval, micro-currency: who rents pays, the owner of each device receives."""
     rents = np.zeros((len(params[0].capacity_kwh), world.n_agents), np.int64)
-    owner, meter_agent = np.asarray(_host(world.owner)), np.asarray(_host(world.meter_agent))
+    owner, meter_agent = np.asarray(host(world.owner)), np.asarray(host(world.meter_agent))
     first = 0
     for kind, p, meters in zip(world.kinds, params, world.meter_slices, strict=True):
         daily = kind.rent_cur_per_day(p)
@@ -227,10 +227,6 @@ def _cheaper(prices: Array) -> NDArray[np.int16]:
     return count
 
 
-def _host(x: Array) -> Array:
-    return x if isinstance(x, np.ndarray) else x.cpu().numpy()
-
-
 def _map(value: Any, function: Any) -> Any:
     """Apply a function to every array of a frozen dataclass."""
     changes = {
@@ -240,4 +236,4 @@ def _map(value: Any, function: Any) -> Any:
 
 
 def _on_host(value: Any) -> Any:
-    return _map(value, _host)
+    return _map(value, host)

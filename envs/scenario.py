@@ -15,6 +15,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from gridbazaar.agents.kind import Range, kinds
+from gridbazaar.market.inverter import RESPONSES
 
 _FOLDER = Path(__file__).parent / "scenarios"
 
@@ -98,6 +99,23 @@ class OutageConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class InverterConfig:
+    """Table ``[inverter]``: how the inverters of PV answer the voltage."""
+
+    response: str = "none"  # none: unity power factor; or a curve's name, such as ieee_1547_b or vde_ar_n_4105
+    priority: str = "var"  # what the rating keeps where both do not fit: var, watt
+    kva_per_kwp: float = 1.1  # apparent power of an inverter over its PV
+
+    def __post_init__(self) -> None:
+        if self.response != "none" and self.response not in RESPONSES:
+            raise ValueError(f"inverter.response: expected none, {', '.join(RESPONSES)}; got {self.response!r}")
+        if self.priority not in ("var", "watt"):
+            raise ValueError(f"inverter.priority: expected var or watt, got {self.priority!r}")
+        if self.kva_per_kwp < 1:
+            raise ValueError(f"inverter.kva_per_kwp: expected at least 1, got {self.kva_per_kwp}")
+
+
+@dataclass(frozen=True, slots=True)
 class RewardConfig:
     """Table ``[reward]``: what agents are rewarded for."""
 
@@ -136,6 +154,7 @@ class Scenario:
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     outage: OutageConfig = field(default_factory=OutageConfig)
+    inverter: InverterConfig = field(default_factory=InverterConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
     mechanism_options: Mapping[str, Any] = field(default_factory=dict)
     tariff_options: Mapping[str, Any] = field(default_factory=dict)

@@ -159,6 +159,7 @@ class InverterGrid:
         q_kvar: Array,
         available_kw: Array,
         *,
+        rating_kva: Array | None = None,
         head_voltage_pu: Array | None = None,
         tolerance: float = TOLERANCE,
     ) -> Answer:
@@ -167,14 +168,16 @@ class InverterGrid:
         Args:
             p_kw, q_kvar: [n, n_buses] or [n, n_buses, 3], loads without the inverters, positive draws.
             available_kw: of the same shape, >= 0, what the sun offers.
+            rating_kva: of the same shape, where rows have inverters of their own; none above those of the grid, which
+                the damping is made for. None takes the grid's.
             head_voltage_pu: [n], of the root in each row; None takes the feeder's own.
             tolerance: of voltages in pu and of the inverters' powers as shares of their ratings.
         """
         grid, shape = self.grid, tuple(p_kw.shape)
         given = [grid.prepare(x) for x in (p_kw, q_kvar, available_kw)]
         head = prepare_head(head_voltage_pu, given[0])
-        rating = namespace(given[0]).asarray(self._rating, given[0])
-        iteration = _Answering(grid, grid.model(given[0]), self.inverters, rating, self.damping)
+        given.append(self._ratings(given[0], rating_kva))
+        iteration = _Answering(grid, grid.model(given[0]), self.inverters, self.damping)
         fields = settle(
             iteration,
             (iteration.case(head, rows, given) for rows in chunks(given[0], SETTLE_ROWS)),
@@ -185,6 +188,20 @@ class InverterGrid:
         injection_kw, curtailed_kw, q_inverters = (x.reshape(shape) for x in fields[:3])
         return Answer(injection_kw, curtailed_kw, q_inverters, grid.pack(fields[3:]))
 
+    def _ratings(self, like: Array, rating_kva: Array | None) -> Array:
+        """Give the rating of each row, [n, nodes]."""
+        xp = namespace(like)
+        most = xp.asarray(self._rating.T, like)
+        if rating_kva is None:
+            return most + 0 * like
+        rating = self.grid.prepare(rating_kva)
+        if bool(xp.any(xp.any((rating < 0) | (rating > most * (1 + 1e-9)), axis=1), axis=0)):
+            raise ValueError(
+                "rating_kva: expected numbers from 0 to the grid's own ratings, which the damping is made for, came "
+                f"{float(xp.min(xp.min(rating, axis=1), axis=0)):g} or one above them; make the grid with the largest"
+            )
+        return rating
+
 
 @dataclass(frozen=True, slots=True)
 class _Answering:
@@ -193,28 +210,27 @@ class _Answering:
     grid: Wires
     feeder: Any  # the grid's model
     inverters: Inverters
-    rating: Array  # [nodes, 1]
     damping: float
 
     def case(self, head: Array | None, rows: slice, given: list[Array]) -> State:
-        p_kw, q_kvar, available = rows_last(rows, *given)
+        p_kw, q_kvar, available, rating = rows_last(rows, *given)
         at_rest = self.grid.at_rest(self.feeder, None if head is None else head[rows], p_kw)
-        return p_kw, q_kvar, available, at_rest
+        return p_kw, q_kvar, available, rating, at_rest
 
     def begin(self, given: State) -> State:
-        p_kw, q_kvar, available, at_rest = given
+        p_kw, q_kvar, available, rating, at_rest = given
         xp = namespace(p_kw)
-        injection, q_in = xp.minimum(available, self.rating), xp.zeros_like(p_kw)
+        injection, q_in = xp.minimum(available, rating), xp.zeros_like(p_kw)
         step, swing = xp.zeros_like(p_kw[0]) + self.damping, xp.zeros_like(p_kw[0]) + _NO_SWING
         return injection, q_in, step, swing, *self.grid.begin(self.feeder, p_kw - injection, q_kvar, at_rest)
 
     def advance(self, given: State, state: State, n_iterations: int) -> tuple[State, Array]:
-        p_kw, q_kvar, available, at_rest = given
+        p_kw, q_kvar, available, rating, at_rest = given
         xp, change = namespace(p_kw), None
         (injection, q_in, step, swing), wires = state[:4], state[4:]
-        per_rating = 1 / xp.maximum(self.rating, 1e-9)
+        per_rating = 1 / xp.maximum(rating, 1e-9)
         for _ in range(n_iterations):
-            kw, kvar = self._wanted(self.grid.magnitude(wires), available)
+            kw, kvar = self._wanted(self.grid.magnitude(wires), available, rating)
             gap = xp.max(xp.maximum(xp.abs(kw - injection), xp.abs(kvar - q_in)) * per_rating, axis=0)
             shorter, longer = xp.maximum(_LESS * step, _LEAST_STEP), xp.minimum(_MORE * step, self.damping)
             step = xp.where(gap > _CALM * swing, shorter, longer)
@@ -226,15 +242,15 @@ class _Answering:
         return (injection, q_in, step, swing, *wires), change
 
     def finish(self, given: State, state: State, change: Array, settled: Array) -> tuple[Array, ...]:
-        p_kw, q_kvar, available, at_rest = given
+        p_kw, q_kvar, available, _, at_rest = given
         injection, q_in = state[:2]
         p_kw, q_kvar = p_kw - injection, q_kvar - q_in
         fields = self.grid.finish(self.feeder, p_kw, q_kvar, at_rest, state[4:], change, settled)
         return injection, available - injection, -q_in, *fields
 
-    def _wanted(self, voltage_pu: Array, available: Array) -> tuple[Array, Array]:
+    def _wanted(self, voltage_pu: Array, available: Array, rating: Array) -> tuple[Array, Array]:
         """Give what the curves ask for at these voltages, in kW and kvar injected, within the rating."""
-        xp, response, rating = namespace(voltage_pu), self.inverters.response, self.rating
+        xp, response = namespace(voltage_pu), self.inverters.response
         kw = xp.minimum(available, rating * response.volt_watt.at(voltage_pu))
         kvar = rating * response.volt_var.at(voltage_pu)
         if self.inverters.priority == "var":

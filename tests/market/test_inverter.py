@@ -238,3 +238,20 @@ def test_faulty_inverters_are_refused() -> None:
     for points in (((1.0, 0.0), (0.9, 1.0)), ((1.0, 0.0), (1.0, 1.0)), ()):
         with pytest.raises(ValueError, match="curve: expected"):
             Curve(points)
+
+
+def test_rows_may_have_inverters_of_their_own() -> None:
+    grid, rng = Grid(load_feeder("village")), np.random.default_rng(4)
+    most = rng.uniform(5, 40, grid.n_buses)
+    rating_kva = most * rng.uniform(0, 1, (6, grid.n_buses))
+    nothing, available_kw = np.zeros_like(rating_kva), 0.9 * rating_kva
+    together = InverterGrid(grid, Inverters(most)).solve(nothing, nothing, available_kw, rating_kva=rating_kva)
+    assert together.flow.converged.all()
+    assert (np.abs(together.q_kvar) > 0.1).any()
+    for row, rating in enumerate(rating_kva):
+        one = slice(row, row + 1)
+        alone = InverterGrid(grid, Inverters(rating)).solve(nothing[one], nothing[one], available_kw[one])
+        assert together.q_kvar[row] == pytest.approx(alone.q_kvar[0], abs=1e-3)
+        assert together.injection_kw[row] == pytest.approx(alone.injection_kw[0], abs=1e-3)
+    with pytest.raises(ValueError, match="rating_kva: expected numbers from 0 to the grid's own ratings"):
+        InverterGrid(grid, Inverters(most)).solve(nothing, nothing, available_kw, rating_kva=1.1 * most + nothing)
