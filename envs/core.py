@@ -298,19 +298,25 @@ class Core:
     def _carry(self, wanted: Meters, q_kvar: Array | None = None) -> Any:
         """Solve the wires; ``q_kvar`` [n_envs, n_buses] is drawn beside the loads' reactive power."""
         xp, at_bus = namespace(wanted.pv_kw), self.world.bus_of_meter
-        injection_kw = wanted.pv_kw + xp.maximum(-wanted.device_kw, 0.0)
+        injection_kw, draw_kw = wanted.pv_kw + xp.maximum(-wanted.device_kw, 0.0), xp.maximum(wanted.device_kw, 0.0)
         fixed_kw = xp.matmul(wanted.fixed_kw, at_bus)
+        rule, by_bus = self.scenario.curtailment, self.scenario.curtailment == "proportional"
+        if by_bus:
+            injection_kw, draw_kw = xp.matmul(injection_kw, at_bus), xp.matmul(draw_kw, at_bus)
         return self.world.grid.carry(
-            fixed_kw, xp.matmul(injection_kw, at_bus), xp.matmul(xp.maximum(wanted.device_kw, 0.0), at_bus),
+            fixed_kw, injection_kw, draw_kw,
             self._tan_phi * fixed_kw if q_kvar is None else self._tan_phi * fixed_kw + q_kvar,
             constraint="none" if self.scenario.constraint == "none" else "curtail",
+            rule=rule, connection_bus=None if by_bus else self.world.meter_bus,
         )  # fmt: skip
 
     def _allow(self, wanted: Meters, flow: Any, outage: Outage | None) -> Meters:
         if self.scenario.constraint == "none":
             return wanted
         xp, bus = namespace(wanted.pv_kw), self.world.meter_bus
-        keep_injection, keep_draw = flow.keep_injection[:, bus], flow.keep_draw[:, bus]
+        keep_injection, keep_draw = flow.keep_injection, flow.keep_draw
+        if self.scenario.curtailment == "proportional":
+            keep_injection, keep_draw = keep_injection[:, bus], keep_draw[:, bus]
         device_kw = wanted.device_kw * xp.where(wanted.device_kw > 0, keep_draw, keep_injection)
         allowed = Meters(wanted.fixed_kw, wanted.pv_kw * keep_injection, device_kw)
         if outage is None:

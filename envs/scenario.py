@@ -16,6 +16,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from gridbazaar.agents.kind import Range, kinds
 from gridbazaar.market.inverter import RESPONSES
+from gridbazaar.market.sharing import RULES as SHARING
 
 _FOLDER = Path(__file__).parent / "scenarios"
 
@@ -148,6 +149,7 @@ class Scenario:
     tariff: str = "spot"
     feeder: str = "village"
     constraint: str = "none"  # none: report only; curtail: after clearing; nodal: priced in it, the rest curtailed
+    curtailment: str = "proportional"  # who is cut: proportional, equal_share, last_in
     power_factor: float = 0.97  # of load, lagging
     forecast: str = "past"  # past, perfect
     data: DataConfig = field(default_factory=DataConfig)
@@ -167,6 +169,8 @@ class Scenario:
             raise ValueError(f"hours: expected up to 24 in whole steps of {self.step_min} min, got {self.hours}")
         if self.constraint not in ("none", "curtail", "nodal"):
             raise ValueError(f"constraint: expected none, curtail or nodal, got {self.constraint!r}")
+        if self.curtailment not in ("proportional", *SHARING):
+            raise ValueError(f"curtailment: expected proportional, {', '.join(SHARING)}; got {self.curtailment!r}")
         if self.constraint == "nodal" and (self.mechanism != "nodal" or self.outage.happens):
             raise ValueError(
                 f"constraint nodal: expected mechanism nodal and no outages, got {self.mechanism!r}"

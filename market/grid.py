@@ -16,6 +16,7 @@ from gridbazaar.data.feeders import Feeder
 from gridbazaar.market import curtail, distflow
 from gridbazaar.market.distflow import FLOOR_PU, Model
 from gridbazaar.market.fixed_point import SETTLE_ROWS, State, chunks, join, moved, rows_last, settle, turned
+from gridbazaar.market.sharing import RULES
 
 Constraint = Literal["none", "curtail"]
 
@@ -36,8 +37,8 @@ class Flow:
     loss_kw: Array  # [n_envs] in all branches, iron losses of the transformer included
     root_kw: Array  # [n_envs] drawn from the grid above, losses included; < 0 exports
     converged: Array  # [n_envs] bool
-    keep_injection: Array  # [n_envs, n_buses] in [0, 1], share of PV and discharge that the wires allow
-    keep_draw: Array  # [n_envs, n_buses] in [0, 1], share of flexible draw that the wires allow
+    keep_injection: Array  # [n_envs, n_buses (or n_connections)] in [0, 1], share of PV and discharge that is allowed
+    keep_draw: Array  # [n_envs, n_buses (or n_connections)] in [0, 1], share of flexible draw that is allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,8 @@ class Grid:
         q_kvar: Array,
         *,
         constraint: Constraint = "none",
+        rule: str = "proportional",
+        connection_bus: Array | None = None,
         head_voltage_pu: Array | None = None,
     ) -> Flow:
         """Let the wires carry an interval; what they forbid is curtailed in proportion, as ``curtail`` says.
@@ -114,19 +117,30 @@ class Grid:
             injection_kw: [n_envs, n_buses] >= 0, PV and discharge, may be curtailed.
             draw_kw: [n_envs, n_buses] >= 0, flexible charging, may be curtailed.
             q_kvar: [n_envs, n_buses], positive draws; stays as it is.
-            constraint: "none" reports only; "curtail" scales what is flexible.
+            constraint: "none" reports only; "curtail" cuts what is flexible.
+            rule: "proportional" scales alike, "equal_share" leaves all the same power, "last_in" cuts the last first.
+            connection_bus: [n_connections], where injection_kw and draw_kw are [n_envs, n_connections] of single
+                connections, first connected first; then keep_injection and keep_draw are so, too.
             head_voltage_pu: [n_envs], of the root in each row; None takes the feeder's own.
 
         The number of iterations is fixed; a row counts as converged when the last one moved no voltage by 1e-4 pu.
         """
         if constraint not in ("none", "curtail"):
             raise ValueError(f"constraint: expected 'none' or 'curtail', came {constraint!r}")
+        if rule != "proportional" and rule not in RULES:
+            raise ValueError(f"rule: expected proportional, {', '.join(RULES)}; came {rule!r}")
         fixed_kw, q_kvar = self.prepare(fixed_kw), self.prepare(q_kvar)
-        injection_kw, draw_kw = self.prepare(injection_kw), self.prepare(draw_kw)
+        at_bus = None
+        if connection_bus is None:
+            injection_kw, draw_kw = self.prepare(injection_kw), self.prepare(draw_kw)
+        else:
+            if rule == "proportional":
+                raise ValueError("connection_bus: the rule proportional cuts by bus; give sums by bus without it")
+            at_bus = self._at_bus(connection_bus, fixed_kw)
         head = prepare_head(head_voltage_pu, fixed_kw)
         model = self.model(fixed_kw)
         carry_rows = curtail.report if constraint == "none" else curtail.limit
-        band = curtail.Band(self.feeder.v_min_pu, self.feeder.v_max_pu, self.n_iterations)
+        band = curtail.Band(self.feeder.v_min_pu, self.feeder.v_max_pu, self.n_iterations, rule, at_bus)
         parts = []
         for rows in chunks(fixed_kw):
             wishes = curtail.Wishes(*rows_last(rows, fixed_kw, injection_kw, draw_kw, q_kvar))
@@ -147,6 +161,12 @@ class Grid:
             return distflow.linear_state(model, p, distflow.rest(model, q)), p
         at_head = distflow.at_head(model, head[rows])
         return distflow.linear_state(model, p, distflow.rest(at_head, q)), p, head[rows]
+
+    def _at_bus(self, connection_bus: Array, like: Array) -> Array:
+        """Give [n_buses, n_connections] 1 where a connection hangs."""
+        xp = namespace(like)
+        buses = xp.arange(self.n_buses, like=connection_bus)
+        return xp.astype(buses[:, None] == connection_bus[None, :], like.dtype)
 
     def prepare(self, x: Array) -> Array:
         """Check the shape [n, n_buses] and bring the array to the grid's type."""
