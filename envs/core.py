@@ -13,22 +13,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.agents.bid import Bids, bid, flexible_fill_ukwh, metered
+from gridbazaar.agents.bid import bid, flexible_fill_ukwh, metered
 from gridbazaar.agents.kind import Meters, Moved
 from gridbazaar.agents.plan import Plan, View, join
-from gridbazaar.data.arrays import Array, host, namespace
+from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro
 from gridbazaar.envs.episode import OUTLOOK, draw_episode
 from gridbazaar.envs.island import Outage, Rationed, among_members, lost_load, outage_now, ration
 from gridbazaar.envs.reward import Outcome, potential_cur, reward
 from gridbazaar.envs.scenario import Scenario, load_scenario
 from gridbazaar.envs.state import Episode, State, Transition
-from gridbazaar.envs.world import World, make_world
-from gridbazaar.market.inverter import RESPONSES, InverterGrid, Inverters, Priority
+from gridbazaar.envs.wiring import Wiring
+from gridbazaar.envs.world import make_world
 from gridbazaar.market.mechanisms import carry_width, load_mechanism, mechanism_stage
-from gridbazaar.market.nodal.book import Wires
-from gridbazaar.market.nodal.linear import LinearGrid
-from gridbazaar.market.orders import Clearing, Setting, mean_price_ucur_per_kwh
+from gridbazaar.market.orders import Setting, mean_price_ucur_per_kwh
 from gridbazaar.market.settlement import Delivery, Rates, Terms, settle
 from gridbazaar.market.tariffs import load_tariff
 
@@ -72,9 +70,7 @@ class Core:
         self.n_steps = self.scenario.n_steps
         fixed = load_tariff(self.scenario.tariff, **self.scenario.tariff_options).fixed_cur_per_day
         self._fixed_ucur = round(fixed * 1e6 * self.scenario.hours / 24)
-        self._tan_phi = (1 / self.scenario.power_factor**2 - 1) ** 0.5
-        self._linear_grid = LinearGrid(self.world.grid.feeder) if self.scenario.constraint == "nodal" else None
-        self._inverters = _inverters(self.world)
+        self.wiring = Wiring(self.world)
         self._scarcity_ucur = round(self.scenario.connection.scarcity_cur_per_kwh * 1e6)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -129,15 +125,15 @@ class Core:
         clearing = self.mechanism(bids.orders, setting) if self.clears_ahead else None
 
         fill_kw = from_micro(flexible_fill_ukwh(bids, clearing)) / step_h
-        wanted = self._unsold(self._meters(fill_kw, state, now), bids, clearing)
+        wanted = self.wiring.unsold(self._meters(fill_kw, state, now), bids, clearing)
         rationed = None if outage is None else self._ration(wanted, outage, state, now)
-        live, q_kvar = self._respond(wanted if rationed is None else rationed.meters, episode)
-        flow = self._carry(live, q_kvar)
-        allowed = self._allow(live, flow, outage)
+        live, q_kvar = self.wiring.respond(wanted if rationed is None else rationed.meters, episode)
+        flow = self.wiring.carry(live, q_kvar)
+        allowed = self.wiring.allow(live, flow, outage)
         moved = self._move(allowed, state)
 
         firm_ukwh, flexible_ukwh = (xp.concat([getattr(m, n) for m in moved], axis=1) for n in _METERED)
-        curtailed_ukwh = self._curtailed_ukwh(wanted, allowed, outage)
+        curtailed_ukwh = self.wiring.curtailed_ukwh(wanted, allowed, outage)
         if clearing is None:  # the rule prices what was metered: no schedule, so nothing to make good
             bids = metered(firm_ukwh, flexible_ukwh, setting, world.order_agent, world.order_bus)
             clearing, curtailed_ukwh = self.mechanism(bids.orders, setting), 0 * curtailed_ukwh
@@ -224,7 +220,7 @@ class Core:
         step_h = self.scenario.step_h
         caps = (to_micro(state.episode.import_cap_kw * step_h), to_micro(state.episode.export_cap_kw * step_h))
         carry = state.carry if self._carry_width else None
-        setting = Setting(upper, rates.export, *caps, scarcity, scarcity, carry=carry, wires=self._wires(plan))
+        setting = Setting(upper, rates.export, *caps, scarcity, scarcity, carry=carry, wires=self.wiring.priced(plan))
         if outage is None:
             return setting
         xp, island = namespace(upper), outage.is_island
@@ -236,28 +232,6 @@ class Core:
             export_scarcity_ucur_per_kwh=xp.where(island, 0, scarcity),
             is_island=island,
         )
-
-    def _wires(self, plan: Plan) -> Wires | None:
-        """The feeder between the orders, where it is priced; loads draw the reactive power that is expected of them."""
-        if self._linear_grid is None:
-            return None
-        world, xp, n = self.world, namespace(plan.firm_kw), self.n_agents
-        buses = xp.arange(world.grid.n_buses, like=world.order_bus)
-        at_bus = xp.astype(world.order_bus[:n, None] == buses[None, :], plan.firm_kw.dtype)
-        loads_kw = xp.where(world.firm_is_chosen, 0.0, xp.maximum(plan.firm_kw, 0.0))
-        q_kvar = self._tan_phi * xp.matmul(loads_kw, at_bus)
-        is_firm = xp.arange(2 * n, like=world.order_bus) < n
-        return Wires(self._linear_grid, self.scenario.step_h, xp.zeros_like(q_kvar), q_kvar, is_firm)
-
-    def _unsold(self, wanted: Meters, bids: Bids, clearing: Clearing | None) -> Meters:
-        """Where the wires have a price, PV that found no buyer is not fed in."""
-        if clearing is None or self._linear_grid is None:
-            return wanted
-        xp, n = namespace(wanted.pv_kw), self.n_agents
-        left_ukwh = (bids.orders.energy_ukwh - clearing.traded_ukwh - clearing.outside_ukwh)[:, :n]
-        unsold_kw = from_micro(xp.maximum(-left_ukwh, 0)) / self.scenario.step_h
-        pv_kw = xp.maximum(wanted.pv_kw - xp.matmul(unsold_kw, self.world.agent_of_meter.T), 0.0)
-        return replace(wanted, pv_kw=pv_kw)
 
     def _meters(self, fill_kw: Array, state: State, now: Array) -> Meters:
         world, xp = self.world, namespace(fill_kw)
@@ -274,55 +248,9 @@ class Core:
             return self._meters(kw, state, now).device_kw
 
         def losses(meters: Meters) -> Array:
-            return self._carry(meters).loss_kw
+            return self.wiring.carry(meters).loss_kw
 
         return ration(wanted, outage, state.view, self.world, share_devices, losses)
-
-    def _respond(self, live: Meters, episode: Episode) -> tuple[Meters, Array | None]:
-        """Let the inverters of PV answer the voltage: less active power, and [n_envs, n_buses] kvar that they draw."""
-        if self._inverters is None:
-            return live, None
-        world, xp, at_bus = self.world, namespace(live.pv_kw), self.world.bus_of_meter
-        load_kw, pv_kw = xp.matmul(live.fixed_kw, at_bus), xp.matmul(live.pv_kw, at_bus)
-        kwp = [  # kinds with PV say so in their parameters, one number a meter
-            getattr(p, "pv_kwp", 0.0 * live.pv_kw[:, m])
-            for p, m in zip(episode.params, world.meter_slices, strict=True)
-        ]
-        rating_kva = self.scenario.inverter.kva_per_kwp * xp.matmul(xp.concat(kwp, axis=1), at_bus)
-        answer = self._inverters.solve(
-            load_kw + xp.matmul(live.device_kw, at_bus), self._tan_phi * load_kw, pv_kw, rating_kva=rating_kva
-        )
-        keep = answer.injection_kw / xp.maximum(pv_kw, 1e-12) * (pv_kw > 0)
-        return replace(live, pv_kw=live.pv_kw * keep[:, world.meter_bus]), answer.q_kvar
-
-    def _carry(self, wanted: Meters, q_kvar: Array | None = None) -> Any:
-        """Solve the wires; ``q_kvar`` [n_envs, n_buses] is drawn beside the loads' reactive power."""
-        xp, at_bus = namespace(wanted.pv_kw), self.world.bus_of_meter
-        injection_kw, draw_kw = wanted.pv_kw + xp.maximum(-wanted.device_kw, 0.0), xp.maximum(wanted.device_kw, 0.0)
-        fixed_kw = xp.matmul(wanted.fixed_kw, at_bus)
-        rule, by_bus = self.scenario.curtailment, self.scenario.curtailment == "proportional"
-        if by_bus:
-            injection_kw, draw_kw = xp.matmul(injection_kw, at_bus), xp.matmul(draw_kw, at_bus)
-        return self.world.grid.carry(
-            fixed_kw, injection_kw, draw_kw,
-            self._tan_phi * fixed_kw if q_kvar is None else self._tan_phi * fixed_kw + q_kvar,
-            constraint="none" if self.scenario.constraint == "none" else "curtail",
-            rule=rule, connection_bus=None if by_bus else self.world.meter_bus,
-        )  # fmt: skip
-
-    def _allow(self, wanted: Meters, flow: Any, outage: Outage | None) -> Meters:
-        if self.scenario.constraint == "none":
-            return wanted
-        xp, bus = namespace(wanted.pv_kw), self.world.meter_bus
-        keep_injection, keep_draw = flow.keep_injection, flow.keep_draw
-        if self.scenario.curtailment == "proportional":
-            keep_injection, keep_draw = keep_injection[:, bus], keep_draw[:, bus]
-        device_kw = wanted.device_kw * xp.where(wanted.device_kw > 0, keep_draw, keep_injection)
-        allowed = Meters(wanted.fixed_kw, wanted.pv_kw * keep_injection, device_kw)
-        if outage is None:
-            return allowed
-        rows = outage.is_island[:, None]  # an island is balanced as it is; what it overloads is only reported
-        return Meters(*(xp.where(rows, getattr(wanted, f), getattr(allowed, f)) for f in Meters.__slots__))
 
     def _move(self, allowed: Meters, state: State) -> list[Moved]:
         world = self.world
@@ -332,24 +260,6 @@ class Core:
                 world.kinds, world.meter_slices, state.views, state.devices, state.episode.params, strict=True
             )
         ]
-
-    def _curtailed_ukwh(self, wanted: Meters, allowed: Meters, outage: Outage | None) -> Array:
-        """Ordered curtailment by agent, [n_envs, n_agents]: injection withheld > 0, draw withheld < 0.
-
-        Dark devices of an agent that placed orders count as curtailed; who is dark altogether placed none.
-        """
-        xp = namespace(wanted.pv_kw)
-        if self.scenario.constraint == "none" and outage is None and self._inverters is None:
-            return xp.zeros((wanted.pv_kw.shape[0], self.n_agents), self.world.order_agent)
-        cut_kw = (wanted.pv_kw - allowed.pv_kw) + (allowed.device_kw - wanted.device_kw)
-        cut_ukwh = to_micro(cut_kw * self.scenario.step_h)
-        blocks = []
-        for s, m in zip(self.world.slices, self.world.meter_slices, strict=True):
-            n_kind = s.stop - s.start
-            block = cut_ukwh[:, m].reshape(cut_ukwh.shape[0], n_kind, -1)
-            blocks.append(xp.sum(block, axis=2))
-        cut = xp.concat(blocks, axis=1)
-        return cut if outage is None else cut * (outage.live_agent > 0) * ~outage.is_island[:, None]
 
     def _terms(self, episode: Episode, t: Array) -> Terms:
         due = self._fixed_ucur * (t + 1) // self.n_steps - self._fixed_ucur * t // self.n_steps
@@ -409,21 +319,6 @@ class Core:
 _BEYOND_UCUR_PER_KWH = 10_000_000  # dearer than any bus, so that who takes any price is served there
 _METERED = ("firm_ukwh", "flexible_ukwh")
 _FLOWS = ("load_kwh", "pv_kwh", "loss_kwh", "released_kwh", "unserved_kwh")
-
-
-def _inverters(world: World) -> InverterGrid | None:
-    """The feeder with inverters as large as an episode may draw them; none where they do not answer."""
-    config = world.scenario.inverter
-    if config.response == "none":
-        return None
-    most_kwp = [
-        getattr(kind_config, "pv_kwp", (0.0, 0.0))[1] * np.ones(m.stop - m.start)
-        for kind_config, m in zip(world.configs, world.meter_slices, strict=True)
-    ]
-    bus, buses = np.asarray(host(world.meter_bus)), world.grid.n_buses
-    rating = np.bincount(bus, np.concatenate(most_kwp) * config.kva_per_kwp, buses)
-    priority: Priority = "watt" if config.priority == "watt" else "var"
-    return InverterGrid(world.grid, Inverters(rating, RESPONSES[config.response], priority))
 
 
 def _columns(block: Any, columns: slice) -> Any:
