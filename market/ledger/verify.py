@@ -50,14 +50,15 @@ class Rules:
     books: Callable[[], Replay]
     reclear: Again  # runs the auctions again
     totals: Again  # what still holds among the entries that are left when bodies are withheld
+    has_bus_prices: Callable[[Sequence[Entry]], bool]  # an interval that ``reclear`` checks without clearing it again
 
 
 def rules() -> Rules:
     """Give the rules of this project's entries."""
     from gridbazaar.market.ledger.books import Books
-    from gridbazaar.market.ledger.reclear import reclear, totals
+    from gridbazaar.market.ledger.reclear import has_bus_prices, reclear, totals
 
-    return Rules(Books, reclear, totals)
+    return Rules(Books, reclear, totals, has_bus_prices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     n_entries: int = 0
     n_withheld: int = 0
+    n_bus_prices: int = 0  # intervals with prices per bus: checked by their payments, not cleared again
     last: Stamp | None = None
 
 
@@ -232,6 +234,7 @@ class _Checker:
         self._last_interval = interval
         for what in (self._by.reclear if self._is_replayed else self._by.totals)(interval, entries):
             self._find(what, interval=interval)
+        self.report.n_bus_prices += self._is_replayed and self._by.has_bus_prices(entries)
         try:
             checkpoint = Checkpoint.open(stamp.note, self._key.public_key, self._key.name)
         except NoteError as error:
