@@ -9,18 +9,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gridbazaar.market.island import settle_among_members
 from gridbazaar.market.ledger.bus_prices import check_bus_prices, is_by_bus
 from gridbazaar.market.ledger.canonical import LARGEST, Entry
-from gridbazaar.market.ledger.entries import KINDS, OPERATOR, fault
+from gridbazaar.market.ledger.entries import OPERATOR, fault
 from gridbazaar.market.ledger.postings import postings
 from gridbazaar.market.ledger.sealed import OVERFLOW
 from gridbazaar.market.ledger.trades import account_payments
 from gridbazaar.market.orders import Clearing, Orders, Setting
+
+if TYPE_CHECKING:
+    from gridbazaar.market.mechanisms import Mechanism
 
 _LOTTERY = 2**53  # a float64 in [0, 1) drawn by NumPy is a whole number of these
 _MOST_ORDERS = 1_000_000  # a forged entry must not fill the memory
@@ -30,8 +34,12 @@ _BY_ENV = (
 
 
 def reclear(interval: int, entries: Sequence[Entry]) -> list[str]:
-    """Say what of an interval's auction cannot be reproduced; nothing if all of it can, or there was none."""
-    entries = _sound(entries, "clear", "reveal", "trade", "bill")
+    """Say what of an interval's auction cannot be reproduced; nothing if all of it can, or there was none.
+
+    Args:
+        interval: which one.
+        entries: of it, without a ``fault``.
+    """
     found: list[str] = []
     for clear in _of(entries, "clear"):
         found += _trades_against(clear, entries)
@@ -52,7 +60,7 @@ def reclear(interval: int, entries: Sequence[Entry]) -> list[str]:
 
 def has_bus_prices(entries: Sequence[Entry]) -> bool:
     """Say whether an interval's prices per bus are checked by their payments instead of being cleared again."""
-    return any(is_by_bus(clear) for clear in _sound(entries, "clear"))
+    return any(is_by_bus(clear) for clear in _of(entries, "clear"))
 
 
 def totals(interval: int, entries: Sequence[Entry]) -> list[str]:
@@ -61,7 +69,7 @@ def totals(interval: int, entries: Sequence[Entry]) -> list[str]:
     Every entry must sum to zero for each asset, and trades with the market's line of the bills must exchange and pay
     what the ``clear`` entry says of each account.
     """
-    entries = _sound(entries, *KINDS)
+    entries = [entry for entry in entries if fault(entry) is None]  # the others are a finding of the books
     found = []
     for entry in entries:
         sums: dict[str, int] = {}
@@ -78,14 +86,19 @@ def run_again(clear: Entry, reveals: Iterable[Entry]) -> Clearing:
 
     The price of an island is taken as it is stated: it says what was shed or spilt. All payments follow from it.
     """
-    from gridbazaar.market.mechanisms import load_mechanism
-
     book = _book_of(clear, reveals)
     if clear["setting"].get("is_island") is True:
         return _island(clear, book)
     known: dict[str, Any] = {name: None if x is None else np.array([x]) for name, x in clear["setting"].items()}
-    options = {name: json.loads(text) for name, text in clear["options"].items()}
-    return load_mechanism(clear["mechanism"], **options)(book, Setting(**known))
+    return _rule(clear["mechanism"], tuple(clear["options"].items()))(book, Setting(**known))
+
+
+@lru_cache(maxsize=16)
+def _rule(mechanism: str, options: tuple[tuple[str, str], ...]) -> Mechanism:
+    """Load a rule once and not for every interval; options as JSON."""
+    from gridbazaar.market.mechanisms import load_mechanism
+
+    return load_mechanism(mechanism, **{name: json.loads(text) for name, text in options})
 
 
 def _book_of(clear: Entry, reveals: Iterable[Entry]) -> Orders:
@@ -196,11 +209,6 @@ def _trades_against(clear: Entry, entries: Sequence[Entry]) -> list[str]:
             if had.get(account, 0) != due.get(account, 0):
                 found.append(f"{account!r} {what} {had.get(account, 0)}, but was cleared for {due.get(account, 0)}")
     return found
-
-
-def _sound(entries: Iterable[Entry], *kinds: str) -> list[Entry]:
-    """Pick the entries of some kinds that have no fault; the others are a finding of the books."""
-    return [entry for entry in entries if entry.get("kind") in kinds and fault(entry) is None]
 
 
 def _of(entries: Sequence[Entry], kind: str) -> list[Entry]:

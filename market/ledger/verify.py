@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gridbazaar.market.ledger.canonical import CanonicalError, Entry, parse
+from gridbazaar.market.ledger.entries import Malformed
 from gridbazaar.market.ledger.jsonl import is_export, reading_export
 from gridbazaar.market.ledger.merkle import Tree, leaf_hash
 from gridbazaar.market.ledger.note import Checkpoint, NoteError, NoteKey
@@ -48,8 +49,8 @@ class Rules:
     """What entries mean to whoever checks them."""
 
     books: Callable[[], Replay]
-    reclear: Again  # runs the auctions again
-    totals: Again  # what still holds among the entries that are left when bodies are withheld
+    reclear: Again  # runs the auctions again; of entries that ``books`` did not find malformed
+    totals: Again  # what still holds among the entries that are left when bodies are withheld; of all that can be read
     has_bus_prices: Callable[[Sequence[Entry]], bool]  # an interval that ``reclear`` checks without clearing it again
 
 
@@ -211,12 +212,14 @@ class _Checker:
         if named in self._txids:
             self._find("the transaction stands in the log twice", record.seq, named, interval)
         self._txids.add(named)
-        self._entries.append(entry)
         if self._is_replayed:
             try:
                 self.report.books.apply(interval, entry)
             except ValueError as error:
                 self._find(f"refused: {error}", record.seq, txid, interval)
+                if isinstance(error, Malformed):
+                    return
+        self._entries.append(entry)
 
     def _close(self, stamp: Stamp) -> None:
         """Check the checkpoint that ends an interval, and what only a whole interval shows."""

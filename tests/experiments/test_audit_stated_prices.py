@@ -218,6 +218,18 @@ def test_a_rebate_that_is_not_the_same_for_every_connection_is_named(sunny: Audi
     ]
 
 
+def test_rebates_are_of_what_the_wires_brought_in(sunny: Audited) -> None:
+    number, entries = interval_of(sunny, wires_earn_much)
+    clear, paid = one(entries, "clear"), one(entries, "bill", line="congestion")["ucur"]
+    shares = dict(zip(clear["agents"], clear["setting"]["connections"], strict=True))
+    paid |= {agent: -10_000 * n for agent, n in shares.items()}
+    total = 10_000 * sum(shares.values())
+    assert reclear(number, entries) == [f"rebates sum to {total}, expected 0 to {clear['surplus_ucur']}"]
+    (idle, *_) = [agent for agent, n in shares.items() if not n]
+    paid[idle] = -1
+    assert f"{idle!r} has no connection, but gets 1" in reclear(number, entries)
+
+
 def test_wires_excuse_nobody_else_from_being_cleared_again(sunny: Audited) -> None:
     number, entries = interval_of(sunny, wires_earn_much)
     one(entries, "clear")["mechanism"] = "uniform_price"
