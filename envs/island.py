@@ -9,18 +9,18 @@ protection are not modelled.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from gridbazaar.agents.bid import Bids
 from gridbazaar.agents.kind import Meters
 from gridbazaar.agents.plan import View
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.units import MICRO, energy_cost_ucur
+from gridbazaar.data.units import MICRO
 from gridbazaar.envs.scenario import OutageConfig
 from gridbazaar.envs.state import Outages
 from gridbazaar.envs.world import World
-from gridbazaar.market.orders import Clearing, Orders, Setting, Status, mean_price_ucur_per_kwh
-from gridbazaar.market.ration import by_share, increments
+from gridbazaar.market.island import settle_among_members
+from gridbazaar.market.orders import Clearing, Setting, mean_price_ucur_per_kwh
 
 _NOTICED_KW = 1e-6
 _LOSS_ROUNDS = 2  # losses change little with the balance that covers them: a watt after one, a milliwatt after two
@@ -135,49 +135,6 @@ def price_ucur(clearing: Clearing, rationed: Rationed, config: OutageConfig) -> 
     return price
 
 
-def _settle_among_members(clearing: Clearing, metered: Orders, is_island: Array, price: Array) -> Clearing:
-    """Put what flowed on an island in the place of what was cleared.
-
-    Args:
-        clearing: of all rows.
-        metered: what flowed, as orders.
-        is_island: [n_envs] bool, rows to replace.
-        price: [n_envs] of the island.
-
-    Who draws pays the price, and sellers share that money by what they give: losses of the wires are theirs. So the
-    energies of a row sum to minus the losses, and its payments to zero.
-    """
-    xp = namespace(price)
-    n_orders = metered.agent.shape[0]
-    column = xp.argsort(metered.agent * n_orders + xp.arange(n_orders, like=metered.agent))
-    back = xp.argsort(column)
-    energy = metered.energy_ukwh[:, column]
-    drawn, given = xp.maximum(energy, 0), xp.maximum(-energy, 0)
-    owed = increments(energy_cost_ucur(xp.cumsum(drawn, axis=1), price[:, None]))
-    owed = owed * (xp.sum(given, axis=1) > 0)[:, None]
-    pay = (owed - by_share(given, xp.sum(owed, axis=1)))[:, back]
-    rows = is_island[:, None]
-    nothing = xp.zeros_like(energy)
-    return Clearing(
-        traded_ukwh=xp.where(rows, metered.energy_ukwh, clearing.traded_ukwh),
-        outside_ukwh=xp.where(rows, nothing, clearing.outside_ukwh),
-        pay_ucur=xp.where(rows, pay, clearing.pay_ucur),
-        price_ucur_per_kwh=xp.where(rows, price[:, None], clearing.price_ucur_per_kwh),
-        low_ucur_per_kwh=xp.where(is_island, price, clearing.low_ucur_per_kwh),
-        high_ucur_per_kwh=xp.where(is_island, price, clearing.high_ucur_per_kwh),
-        rent_ucur_per_kwh=xp.where(is_island, 0, clearing.rent_ucur_per_kwh),
-        over_cap_ukwh=xp.where(is_island, 0, clearing.over_cap_ukwh),
-        surplus_ucur=xp.where(is_island, 0, clearing.surplus_ucur),
-        status=xp.where(is_island, int(Status.ISLAND), clearing.status),
-        pool_ukwh=xp.where(
-            is_island,
-            xp.sum(energy, axis=1),
-            nothing[:, 0] if clearing.pool_ukwh is None else clearing.pool_ukwh,
-        ),
-        carry=clearing.carry,
-    )
-
-
 def ration(
     wanted: Meters, outage: Outage, view: View, world: World, share_devices: Callable[[Array], Array],
     losses: Callable[[Meters], Array],
@@ -237,8 +194,20 @@ def among_members(
         limit_ucur_per_kwh=xp.where(rows, flowed.orders.limit_ucur_per_kwh, bids.orders.limit_ucur_per_kwh),
     )
     netted_ukwh = xp.where(rows, flowed.netted_ukwh, bids.netted_ukwh)
-    settled = _settle_among_members(clearing, flowed.orders, is_island, price)
+    settled = _in_rows(is_island, settle_among_members(flowed.orders, price), clearing)
     return Bids(orders, netted_ukwh, xp.where(rows, flowed.flexible_sign, bids.flexible_sign)), settled
+
+
+def _in_rows(is_island: Array, settled: Clearing, clearing: Clearing) -> Clearing:
+    """Put one clearing in the place of another in the rows ``is_island`` [n_envs]; ``carry`` is the other's."""
+    xp = namespace(is_island)
+    if clearing.pool_ukwh is None:
+        clearing = replace(clearing, pool_ukwh=xp.zeros_like(clearing.status))
+    names = [field.name for field in fields(Clearing) if getattr(settled, field.name) is not None]
+    of = {name: (getattr(settled, name), getattr(clearing, name)) for name in names}
+    return replace(
+        clearing, **{n: xp.where(is_island[:, None] if x.ndim == 2 else is_island, x, y) for n, (x, y) in of.items()}
+    )
 
 
 def lost_load(rationed: Rationed | None, config: OutageConfig, step_h: float, like: Array) -> tuple[Array, Array]:

@@ -65,8 +65,10 @@ def verify(
     if found:
         raise typer.Exit(FINDINGS)
     withheld = f", {report.n_withheld} bodies withheld" if report.n_withheld else ""
+    n_stated = report.n_bus_prices
+    stated = f", {n_stated} intervals of nodal prices checked by their payments, not cleared again" if n_stated else ""
     alone = "" if kept else "; no --trusted checkpoint: whether its operator rewrote it cannot be seen"
-    typer.echo(f"sound: {report.n_entries:,} entries{withheld}, {len(kept)} trusted checkpoints{alone}")
+    typer.echo(f"sound: {report.n_entries:,} entries{withheld}{stated}, {len(kept)} trusted checkpoints{alone}")
 
 
 @ledger_app.command(epilog=_epilog("export out.db --jsonl public.jsonl --withhold reading"))

@@ -2,7 +2,7 @@
 
 Integers stay as they are. An interval's entries are gate and tariff, sealed bids and their opening, the clearing,
 signed readings, trades delivered against payment, the other lines of the bill, and certificates for what was generated.
-A rule that prices metered energy has no bids: it clears after the readings.
+A rule that prices metered energy has no bids: it clears after the readings, and so is an island settled.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.state import Transition
+from gridbazaar.market.ledger.bus_prices import known_of_wires
 from gridbazaar.market.ledger.canonical import LARGEST, Entry
 from gridbazaar.market.ledger.certificates import minted
 from gridbazaar.market.ledger.entries import ASSETS, OPERATOR
@@ -46,8 +47,7 @@ class Scribe:
         self.operator = Signer(derive(secret, "operator"))
         self._core, self._secret = core, secret
         self._agents = core.agents
-        # Nobody bids under such a rule, and what members agreed to pay has no band.
-        self._is_metered = mechanism_stage(core.scenario.mechanism) == "ex_post"
+        self._prices_metered = mechanism_stage(core.scenario.mechanism) == "ex_post"
         self._step_s = core.scenario.step_min * 60
         self._bus = np.asarray(core.world.order_bus[: core.n_agents]).tolist()
         self._meters = {agent: Signer(derive(secret, "meter", agent)) for agent in core.agents}
@@ -58,7 +58,8 @@ class Scribe:
     ) -> list[Entry]:
         """Give the entries of one interval of one environment; the first one opens accounts, the last frees stakes."""
         bids = _bids(happened.orders, len(self._agents), env)
-        sealed = [] if self._is_metered else self._sealed(interval, bids)
+        is_metered = self._is_metered(happened, env)
+        sealed = [] if is_metered else self._sealed(interval, bids)
         clear = self._clear(interval, happened, env, sealed, bids)
         readings = self._readings(interval, happened, env)
         delivered = self._delivered(interval, happened, env)
@@ -67,7 +68,7 @@ class Scribe:
             self._gate(interval, happened, env),
             self._tariff(interval, happened, env),
             *sealed,
-            *([*readings, clear] if self._is_metered else [clear, *readings]),
+            *([*readings, clear] if is_metered else [clear, *readings]),
             *delivered,
             *self._bills(interval, happened, env, account_payments(delivered)),
             *self._mints(interval, readings),
@@ -75,6 +76,12 @@ class Scribe:
         if is_last:
             written += [_stake("release", interval, agent) for agent in self._agents]
         return written
+
+    def _is_metered(self, happened: Transition, env: int) -> bool:
+        """Say whether what the meters say is what was settled: under such a rule nobody bids, and on an island bids
+        are overtaken by what flowed."""
+        island = happened.setting.is_island
+        return self._prices_metered or (island is not None and bool(island[env]))
 
     def _opening(self) -> list[Entry]:
         certifier = Signer(derive(self._secret, _CERTIFIER))
@@ -114,7 +121,9 @@ class Scribe:
 
     def _gate(self, interval: int, happened: Transition, env: int) -> Entry:
         commit, reveal, start, end = self._times(interval)
-        floor, cap = (-LARGEST, LARGEST) if self._is_metered else _band(happened.setting, env)
+        # What members agreed to pay has no band, nor has a bus behind a full wire, nor lost load.
+        is_free = self._is_metered(happened, env) or happened.setting.wires is not None
+        floor, cap = (-LARGEST, LARGEST) if is_free else _band(happened.setting, env)
         return {
             "kind": "gate", "txid": f"{interval}/gate", "interval": interval,
             "commit_until_s": commit, "reveal_until_s": reveal, "start_s": start, "end_s": end,
@@ -156,7 +165,12 @@ class Scribe:
             "options": {name: json.dumps(value) for name, value in scenario.mechanism_options.items()},
             "orders": metered, "agents": list(self._agents), "bus": self._bus,
             "lottery": lottery_of(happened.orders, env),
-        } | setting_of(happened.setting, env) | clear_of(happened.clearing, env)  # fmt: skip
+        } | self._known(happened, env) | clear_of(happened.clearing, env)  # fmt: skip
+
+    def _known(self, happened: Transition, env: int) -> Entry:
+        stated = setting_of(happened.setting, env)
+        stated["setting"] |= known_of_wires(happened.setting, np.asarray(self._core.world.connections).tolist())
+        return stated
 
     def _readings(self, interval: int, happened: Transition, env: int) -> list[Entry]:
         """What the meters say; production meters are floats until here and are rounded once."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from gridbazaar.market.ledger import certificates, meters, rules, sealed
 from gridbazaar.market.ledger.canonical import Entry
-from gridbazaar.market.ledger.entries import BUILT_IN, Refused, fault
+from gridbazaar.market.ledger.entries import BUILT_IN, Malformed, Refused, fault
 from gridbazaar.market.ledger.holdings import Holdings
 from gridbazaar.market.ledger.postings import Posting, postings
 
@@ -44,7 +44,7 @@ class Books:
     def apply(self, interval: int, entry: Entry) -> None:
         """Take an entry, or raise ``Refused`` and leave everything as it was."""
         if (wrong := fault(entry)) is not None:
-            raise Refused(wrong)
+            raise Malformed(wrong)
         holdings = self._holdings
         if entry.get("interval", interval) != interval:
             raise Refused(f"interval is {entry['interval']}, expected {interval}, the one that is open")

@@ -7,7 +7,6 @@ ledger counts in micro-units, and a float that is printed in two ways would be t
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, NoReturn, TypeAlias
 
 Entry: TypeAlias = dict[str, Any]
@@ -19,7 +18,8 @@ LARGEST = 2**53 - 1
 DEEPEST = 16
 MOST_BYTES = 65_536
 _DIGITS = len(str(LARGEST)) + 1  # with a sign
-_MAY_BE_LARGE = re.compile(rb"[0-9]{16}").search
+_DIGITS_TO_0 = bytes.maketrans(b"123456789", b"0" * 9)
+_MAY_BE_LARGE = b"0" * 16  # digits in a row, in a number or in a text
 
 
 class CanonicalError(ValueError):
@@ -29,7 +29,7 @@ class CanonicalError(ValueError):
 def canonical(value: Any) -> bytes:
     """Give the canonical bytes of a value made of dict, list, str, int, bool and None."""
     _check(value, "value", DEEPEST)
-    body = _write(value)
+    body = write(value)
     if len(body) > MOST_BYTES:
         raise CanonicalError(f"value has {len(body)} bytes, expected at most {MOST_BYTES}")
     return body
@@ -43,7 +43,7 @@ def parse(body: bytes, *, most_bytes: int = MOST_BYTES, deepest: int = DEEPEST) 
     if len(body) > most_bytes:
         raise CanonicalError(f"body has {len(body)} bytes, expected at most {most_bytes}")
     try:
-        decoder = _WARY_DECODER if _MAY_BE_LARGE(body) else _DECODER
+        decoder = _WARY_DECODER if _MAY_BE_LARGE in body.translate(_DIGITS_TO_0) else _DECODER
         text = body.decode("utf-8")
         value, end = decoder.raw_decode(text)
         if end < len(text):
@@ -58,7 +58,7 @@ def parse(body: bytes, *, most_bytes: int = MOST_BYTES, deepest: int = DEEPEST) 
         raise CanonicalError(f"body is a JSON {type(value).__name__}, expected an object")
     if body.count(b"{") + body.count(b"[") > deepest:
         _check(value, "body", deepest)
-    if _write(value) != body:
+    if write(value) != body:
         raise CanonicalError("body is not canonical: a key is double or out of order, or a space or escape is needless")
     return value
 
@@ -82,8 +82,11 @@ def _check(value: Any, where: str, depth: int) -> None:
         raise CanonicalError(f"{where} is {value!r} ({kind.__name__}), expected an integer, string, list or object")
 
 
-def _write(value: Any) -> bytes:
-    """Write what is checked. Python sorts keys by code points, RFC 8785 by UTF-16 units: equal unless not ASCII."""
+def write(value: Any) -> bytes:
+    """Give the canonical bytes of what was checked, by ``canonical``, ``parse`` or the form of its entry.
+
+    Python sorts keys by code points, RFC 8785 by UTF-16 units: equal unless not ASCII.
+    """
     text = _ENCODER.encode(value)
     if not text.isascii():
         text = _UNSORTED.encode(_sorted(value))

@@ -27,6 +27,10 @@ class Refused(ValueError):
     """An entry that the books do not take; the message names field and value."""
 
 
+class Malformed(Refused):
+    """An entry that does not have the form of its kind, so that nothing else can be said about it."""
+
+
 class Field(NamedTuple):
     """What a field may hold."""
 

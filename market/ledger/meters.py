@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Sequence
 
-from gridbazaar.market.ledger.canonical import Entry, canonical
+from gridbazaar.market.ledger.canonical import Entry, canonical, write
 from gridbazaar.market.ledger.entries import Refused
 from gridbazaar.market.ledger.holdings import Holdings, Meter
 from gridbazaar.market.ledger.keys import Signer, public_key_of, verify_signature
@@ -26,7 +26,7 @@ def derive(secret: bytes, *names: str | int) -> bytes:
 
 def signed(entry: Entry, signer: Signer) -> Entry:
     """Give the entry with its signature, over all fields but ``txid`` and ``sig``."""
-    return entry | {"sig": signer.sign(_message(entry)).hex()}
+    return entry | {"sig": signer.sign(canonical(_unsigned(entry))).hex()}
 
 
 def report(signer: Signer, committee: str, interval: int, subject: str, value: int) -> list[str | int]:
@@ -39,8 +39,8 @@ def median(values: Sequence[int]) -> int:
     return sorted(values)[(len(values) - 1) // 2]
 
 
-def _message(entry: Entry) -> bytes:
-    return canonical({name: value for name, value in entry.items() if name not in _UNSIGNED})
+def _unsigned(entry: Entry) -> Entry:
+    return {name: value for name, value in entry.items() if name not in _UNSIGNED}
 
 
 def _report_message(committee: str, interval: int, subject: str, value: int) -> bytes:
@@ -57,7 +57,7 @@ def _meter(holdings: Holdings, interval: int, entry: Entry) -> None:
         raise Refused(f"certifier is {certifier!r} and sig {entry['sig']!r}, expected both or none")
     if certifier is not None:
         key = holdings.known.keys.get(certifier)
-        if key is None or not verify_signature(key, bytes.fromhex(entry["sig"]), _message(entry)):
+        if key is None or not verify_signature(key, bytes.fromhex(entry["sig"]), write(_unsigned(entry))):
             raise Refused(f"sig is not that of {certifier!r} over this meter's registration")
     key = None if entry["did"] is None else read_key("did", entry["did"])
     holdings.put(holdings.known.meters, name, Meter(account, key, entry["valid_until_s"]))
@@ -75,7 +75,9 @@ def _reading(holdings: Holdings, interval: int, entry: Entry) -> None:
         raise Refused(f"time_s is {entry['time_s']}, expected after interval {interval}, {when}")
     if entry["time_s"] > meter.valid_until_s:
         raise Refused(f"time_s is {entry['time_s']}, expected at most {meter.valid_until_s}: {name!r} is out of date")
-    if meter.public_key is None or not verify_signature(meter.public_key, bytes.fromhex(entry["sig"]), _message(entry)):
+    if meter.public_key is None or not verify_signature(
+        meter.public_key, bytes.fromhex(entry["sig"]), write(_unsigned(entry))
+    ):
         raise Refused(f"sig is not the meter signature of {name!r} over this reading")
     holdings.put(holdings.open.metered, name, entry["metered_ukwh"])
     if entry["generated_ukwh"]:

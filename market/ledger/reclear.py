@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
-from typing import Any
+from dataclasses import fields, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gridbazaar.market.island import settle_among_members
+from gridbazaar.market.ledger.bus_prices import check_bus_prices, is_by_bus
 from gridbazaar.market.ledger.canonical import LARGEST, Entry
-from gridbazaar.market.ledger.entries import KINDS, OPERATOR, fault
+from gridbazaar.market.ledger.entries import OPERATOR, fault
 from gridbazaar.market.ledger.postings import postings
+from gridbazaar.market.ledger.sealed import OVERFLOW
 from gridbazaar.market.ledger.trades import account_payments
+from gridbazaar.market.orders import Clearing, Orders, Setting
+
+if TYPE_CHECKING:
+    from gridbazaar.market.mechanisms import Mechanism
 
 _LOTTERY = 2**53  # a float64 in [0, 1) drawn by NumPy is a whole number of these
 _MOST_ORDERS = 1_000_000  # a forged entry must not fill the memory
@@ -26,19 +34,33 @@ _BY_ENV = (
 
 
 def reclear(interval: int, entries: Sequence[Entry]) -> list[str]:
-    """Say what of an interval's auction cannot be reproduced; nothing if all of it can, or there was none."""
-    entries = _sound(entries, "clear", "reveal", "trade", "bill")
-    found = []
+    """Say what of an interval's auction cannot be reproduced; nothing if all of it can, or there was none.
+
+    Args:
+        interval: which one.
+        entries: of it, without a ``fault``.
+    """
+    found: list[str] = []
     for clear in _of(entries, "clear"):
         found += _trades_against(clear, entries)
-        if clear["unstated"]:
+        if clear["unstated"] and not is_by_bus(clear):
             found.append(f"the auction cannot be run again: the file does not state {', '.join(clear['unstated'])}")
             continue
+        reveals = _of(entries, "reveal")
         try:
-            found += _differences(clear, run_again(clear, _of(entries, "reveal")))
+            if is_by_bus(clear):
+                congestion = [e for e in _of(entries, "bill") if e["line"] == "congestion"]
+                found += check_bus_prices(clear, _book_of(clear, reveals), congestion)
+            else:
+                found += _differences(clear, run_again(clear, reveals))
         except Exception as error:  # whatever a forged entry makes a mechanism do is a finding, with its reason
             found.append(f"the auction cannot be run again: {type(error).__name__}: {str(error)[:200]}")
     return found
+
+
+def has_bus_prices(entries: Sequence[Entry]) -> bool:
+    """Say whether an interval's prices per bus are checked by their payments instead of being cleared again."""
+    return any(is_by_bus(clear) for clear in _of(entries, "clear"))
 
 
 def totals(interval: int, entries: Sequence[Entry]) -> list[str]:
@@ -47,7 +69,7 @@ def totals(interval: int, entries: Sequence[Entry]) -> list[str]:
     Every entry must sum to zero for each asset, and trades with the market's line of the bills must exchange and pay
     what the ``clear`` entry says of each account.
     """
-    entries = _sound(entries, *KINDS)
+    entries = [entry for entry in entries if fault(entry) is None]  # the others are a finding of the books
     found = []
     for entry in entries:
         sums: dict[str, int] = {}
@@ -59,11 +81,28 @@ def totals(interval: int, entries: Sequence[Entry]) -> list[str]:
     return found
 
 
-def run_again(clear: Entry, reveals: Iterable[Entry]) -> Any:
-    """Give the ``Clearing`` (a batch of one) of the revealed orders."""
-    from gridbazaar.market.mechanisms import load_mechanism
-    from gridbazaar.market.orders import Orders, Setting
+def run_again(clear: Entry, reveals: Iterable[Entry]) -> Clearing:
+    """Give the ``Clearing`` (a batch of one) of the revealed orders, or of what was metered.
 
+    The price of an island is taken as it is stated: it says what was shed or spilt. All payments follow from it.
+    """
+    book = _book_of(clear, reveals)
+    if clear["setting"].get("is_island") is True:
+        return _island(clear, book)
+    known: dict[str, Any] = {name: None if x is None else np.array([x]) for name, x in clear["setting"].items()}
+    return _rule(clear["mechanism"], tuple(clear["options"].items()))(book, Setting(**known))
+
+
+@lru_cache(maxsize=16)
+def _rule(mechanism: str, options: tuple[tuple[str, str], ...]) -> Mechanism:
+    """Load a rule once and not for every interval; options as JSON."""
+    from gridbazaar.market.mechanisms import load_mechanism
+
+    return load_mechanism(mechanism, **{name: json.loads(text) for name, text in options})
+
+
+def _book_of(clear: Entry, reveals: Iterable[Entry]) -> Orders:
+    """Give the orders of an interval, [1, n_orders]."""
     agents, orders = clear["agents"], clear["orders"]
     if orders is None:
         void = {account for account, _ in clear["void"]}
@@ -76,17 +115,23 @@ def run_again(clear: Entry, reveals: Iterable[Entry]) -> Any:
         orders = [bid[slot] for slot in range(n_slots) for bid in padded]
     table = np.array(orders, np.int64).reshape(-1, 2)
     n_slots = len(table) // len(agents)
-    lottery = None if clear["lottery"] is None else np.array([clear["lottery"]]) / _LOTTERY
-    book = Orders(
+    return Orders(
         energy_ukwh=table[None, :, 0],
         limit_ucur_per_kwh=table[None, :, 1],
         agent=np.tile(np.arange(len(agents)), n_slots),
         bus=np.tile(np.array(clear["bus"], np.int64), n_slots),
-        lottery=lottery,
+        lottery=None if clear["lottery"] is None else np.array([clear["lottery"]]) / _LOTTERY,
     )
-    known = {name: None if value is None else np.array([value]) for name, value in clear["setting"].items()}
-    options = {name: json.loads(text) for name, text in clear["options"].items()}
-    return load_mechanism(clear["mechanism"], **options)(book, Setting(**known))
+
+
+def _island(clear: Entry, metered: Orders) -> Clearing:
+    price, carry = clear["price_ucur_per_kwh"][0], clear["carry"]
+    if clear["orders"] is None:
+        raise ValueError("it was an island, but what its members metered is not stated")
+    if price < 0 or sum(map(abs, metered.energy_ukwh[0].tolist())) * price >= OVERFLOW:
+        raise ValueError(f"price_ucur_per_kwh is {price}, expected 0 or more, and below 2**63 with all energy")
+    settled = settle_among_members(metered, np.array([price]))
+    return settled if carry is None else replace(settled, carry=np.array([carry]))
 
 
 def clear_of(clearing: Any, env: int) -> Entry:
@@ -164,11 +209,6 @@ def _trades_against(clear: Entry, entries: Sequence[Entry]) -> list[str]:
             if had.get(account, 0) != due.get(account, 0):
                 found.append(f"{account!r} {what} {had.get(account, 0)}, but was cleared for {due.get(account, 0)}")
     return found
-
-
-def _sound(entries: Iterable[Entry], *kinds: str) -> list[Entry]:
-    """Pick the entries of some kinds that have no fault; the others are a finding of the books."""
-    return [entry for entry in entries if entry.get("kind") in kinds and fault(entry) is None]
 
 
 def _of(entries: Sequence[Entry], kind: str) -> list[Entry]:

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from gridbazaar.data.units import MICRO
-from gridbazaar.market.ledger.canonical import Entry, canonical
+from gridbazaar.market.ledger.canonical import Entry, canonical, write
 from gridbazaar.market.ledger.entries import Refused
 from gridbazaar.market.ledger.holdings import Holdings
 from gridbazaar.market.ledger.postings import escrow_of
@@ -28,8 +28,11 @@ def commitment(account: str, interval: int, orders: Sequence[Sequence[int]], sal
         orders: [energy_ukwh, limit_ucur_per_kwh] each, signed as in ``Orders``.
         salt: 16 bytes, hexadecimal; without it the few likely bids could be tried out.
     """
-    bid = {"account": account, "interval": interval, "orders": [list(order) for order in orders], "salt": salt}
-    return hashlib.sha256(canonical(bid)).hexdigest()
+    return hashlib.sha256(canonical(_bid(account, interval, [list(order) for order in orders], salt))).hexdigest()
+
+
+def _bid(account: str, interval: int, orders: list[list[int]], salt: str) -> Entry:
+    return {"account": account, "interval": interval, "orders": orders, "salt": salt}
 
 
 def book_hash(commitments: Sequence[str]) -> str:
@@ -85,7 +88,7 @@ def _reveal(holdings: Holdings, interval: int, entry: Entry) -> None:
     if not gate["commit_until_s"] < entry["time_s"] <= gate["reveal_until_s"]:
         after, until = gate["commit_until_s"], gate["reveal_until_s"]
         raise Refused(f"time_s is {entry['time_s']}, expected after {after} and at most {until}")
-    if commitment(account, interval, orders, entry["salt"]) != commit["hash"]:
+    if hashlib.sha256(write(_bid(account, interval, orders, entry["salt"]))).hexdigest() != commit["hash"]:
         raise Refused(f"orders are {str(orders)[:80]}, not those that {account!r} has committed to")
     _guard_product(holdings, orders)
     holdings.put(holdings.open.reveals, account, entry)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gridbazaar.market.ledger.canonical import CanonicalError, Entry, parse
+from gridbazaar.market.ledger.entries import Malformed
 from gridbazaar.market.ledger.jsonl import is_export, reading_export
 from gridbazaar.market.ledger.merkle import Tree, leaf_hash
 from gridbazaar.market.ledger.note import Checkpoint, NoteError, NoteKey
@@ -48,16 +49,17 @@ class Rules:
     """What entries mean to whoever checks them."""
 
     books: Callable[[], Replay]
-    reclear: Again  # runs the auctions again
-    totals: Again  # what still holds among the entries that are left when bodies are withheld
+    reclear: Again  # runs the auctions again; of entries that ``books`` did not find malformed
+    totals: Again  # what still holds among the entries that are left when bodies are withheld; of all that can be read
+    has_bus_prices: Callable[[Sequence[Entry]], bool]  # an interval that ``reclear`` checks without clearing it again
 
 
 def rules() -> Rules:
     """Give the rules of this project's entries."""
     from gridbazaar.market.ledger.books import Books
-    from gridbazaar.market.ledger.reclear import reclear, totals
+    from gridbazaar.market.ledger.reclear import has_bus_prices, reclear, totals
 
-    return Rules(Books, reclear, totals)
+    return Rules(Books, reclear, totals, has_bus_prices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
     n_entries: int = 0
     n_withheld: int = 0
+    n_bus_prices: int = 0  # intervals with prices per bus: checked by their payments, not cleared again
     last: Stamp | None = None
 
 
@@ -209,12 +212,14 @@ class _Checker:
         if named in self._txids:
             self._find("the transaction stands in the log twice", record.seq, named, interval)
         self._txids.add(named)
-        self._entries.append(entry)
         if self._is_replayed:
             try:
                 self.report.books.apply(interval, entry)
             except ValueError as error:
                 self._find(f"refused: {error}", record.seq, txid, interval)
+                if isinstance(error, Malformed):
+                    return
+        self._entries.append(entry)
 
     def _close(self, stamp: Stamp) -> None:
         """Check the checkpoint that ends an interval, and what only a whole interval shows."""
@@ -232,6 +237,7 @@ class _Checker:
         self._last_interval = interval
         for what in (self._by.reclear if self._is_replayed else self._by.totals)(interval, entries):
             self._find(what, interval=interval)
+        self.report.n_bus_prices += self._is_replayed and self._by.has_bus_prices(entries)
         try:
             checkpoint = Checkpoint.open(stamp.note, self._key.public_key, self._key.name)
         except NoteError as error:

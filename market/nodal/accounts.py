@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.units import MICRO, energy_cost_ucur
+from gridbazaar.data.units import MICRO
 from gridbazaar.market.nodal.book import NodalBook, Wires, ukwh_of_kw
 from gridbazaar.market.nodal.linear import Linearised
+from gridbazaar.market.nodal.payments import pay_at_buses
 from gridbazaar.market.nodal.problem import NodalProblem, NodalSolution
 from gridbazaar.market.orders import Clearing, Orders, Setting
-from gridbazaar.market.ration import by_share
 
 HAIR_UCUR = 1e-4  # by which rounding may put a price beside the order that sets it
 
@@ -111,14 +111,9 @@ def post(orders: Orders, setting: Setting, wires: Wires, book: NodalBook, found:
     is_served = wires.is_inelastic & (energy > 0)
     filled = ukwh_of_kw(solution.draw_kw[:, :n_orders], wires.step_h)
     filled = xp.where(is_served, energy, xp.clip(filled, xp.minimum(energy, 0), xp.maximum(energy, 0)))
-    wedge = book.wedge_ucur_per_kwh[:, None]
-    upper, lower = book.import_ucur_per_kwh[:, None], book.export_ucur_per_kwh[:, None]
-    traded = _neighbours_first(filled, orders.agent) * (upper > lower)
-    outside = filled - traded
     at_bus = _whole(solution.price(found.problem))
     price, root = at_bus[:, orders.bus], at_bus[:, -1]
-    tariff = xp.where(outside > 0, upper, lower)
-    pay = energy_cost_ucur(filled, price + wedge * (energy < 0)) - energy_cost_ucur(outside, tariff)
+    paid = pay_at_buses(filled, price, orders.agent, book.import_ucur_per_kwh, book.export_ucur_per_kwh)
     imported = -ukwh_of_kw(xp.sum(solution.draw_kw[:, n_orders:], axis=1), wires.step_h)
     over = xp.zeros_like(imported)
     if setting.import_cap_ukwh is not None:
@@ -126,15 +121,15 @@ def post(orders: Orders, setting: Setting, wires: Wires, book: NodalBook, found:
     if setting.export_cap_ukwh is not None:
         over = over + xp.maximum(-imported - setting.export_cap_ukwh, 0)
     return Clearing(
-        traded_ukwh=traded,
-        outside_ukwh=outside,
-        pay_ucur=pay,
-        price_ucur_per_kwh=price + wedge // 2,
+        traded_ukwh=paid.traded_ukwh,
+        outside_ukwh=paid.outside_ukwh,
+        pay_ucur=paid.pay_ucur,
+        price_ucur_per_kwh=price + book.wedge_ucur_per_kwh[:, None] // 2,
         low_ucur_per_kwh=root,
         high_ucur_per_kwh=root + book.wedge_ucur_per_kwh,
         rent_ucur_per_kwh=xp.zeros_like(root),
         over_cap_ukwh=over,
-        surplus_ucur=xp.sum(pay, axis=1),
+        surplus_ucur=xp.sum(paid.pay_ucur, axis=1),
         status=status,
     )
 
@@ -143,20 +138,6 @@ def _whole(price_ucur_per_kwh: Array) -> Array:
     """Give prices in whole micro-units, never above what a buyer bid or below what a seller asked."""
     xp = namespace(price_ucur_per_kwh)
     return xp.astype(xp.floor(price_ucur_per_kwh + HAIR_UCUR), xp.int64)
-
-
-def _neighbours_first(filled: Array, agent: Array) -> Array:
-    """Give what neighbours trade: all of the shorter side, and a share of every filled order of the longer one.
-
-    Remainders go by running sums in the order of agents; each row [n_orders] sums to zero.
-    """
-    xp, n_orders = namespace(filled), filled.shape[1]
-    by_agent = xp.argsort(agent * n_orders + xp.arange(n_orders, like=agent))
-    bought, sold = xp.sum(xp.maximum(filled, 0), axis=1), xp.sum(xp.maximum(-filled, 0), axis=1)
-    side = xp.where(bought > sold, 1, -1)[:, None]
-    longer = xp.maximum(filled * side, 0)
-    shared = by_share(longer[:, by_agent], xp.minimum(bought, sold))
-    return filled + side * (shared[:, xp.argsort(by_agent)] - longer)
 
 
 def check_on_ac(wires: Wires, p_kw: Array) -> AcCheck:

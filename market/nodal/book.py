@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO
 from gridbazaar.market.nodal.linear import LinearGrid, Linearised
+from gridbazaar.market.nodal.payments import wedge_ucur_per_kwh
 from gridbazaar.market.nodal.problem import NodalProblem
 from gridbazaar.market.orders import Orders, Setting
 
@@ -55,7 +56,7 @@ def write_book(orders: Orders, setting: Setting, wires: Wires) -> NodalBook:
             "nodal clearing: expected an import and an export price of the retailer at the root, came None; "
             "on an island give the value of lost load and 0, with caps of 0"
         )
-    wedge, lower = xp.maximum(bought_at - upper, 0), xp.minimum(bought_at, upper)
+    wedge, lower = wedge_ucur_per_kwh(upper, bought_at), xp.minimum(bought_at, upper)
     energy_kw = kw_of_ukwh(orders.energy_ukwh, wires.step_h)
     is_served = wires.is_inelastic & (energy_kw > 0)
     n_buses, fixed_kw = wires.fixed_kw.shape[1], draws_at_buses(orders, orders.energy_ukwh * is_served, wires)

@@ -59,7 +59,11 @@ def _nothing(interval: int, entries: Sequence[Entry]) -> list[str]:
     return []
 
 
-RULES = Rules(CashBooks, _nothing, _nothing)
+def no_bus_prices(entries: Sequence[Entry]) -> bool:
+    return False
+
+
+RULES = Rules(CashBooks, _nothing, _nothing, no_bus_prices)
 
 
 def found(path: Path, trusted: Sequence[str] = ()) -> list[str]:

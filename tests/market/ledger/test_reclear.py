@@ -185,7 +185,7 @@ def test_totals_name_an_entry_that_makes_money() -> None:
 
 def test_an_interval_without_an_auction_has_nothing_to_reproduce() -> None:
     assert reclear(1, [market.bill(1, "tax", ann=5, retailer=-5)]) == []
-    assert reclear(1, [{"kind": "clear"}, {"kind": 7}]) == []
+    assert totals(1, [{"kind": "clear"}, {"kind": 7}]) == []
 
 
 @dataclass(frozen=True, slots=True)

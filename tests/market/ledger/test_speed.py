@@ -1,6 +1,6 @@
 """How fast a ledger is with the real books; the bounds are loose, as machines may be busy.
 
-On one idle core: 23 ms (median) for an interval of 500 trades, 25,000 entries a second verified.
+On one idle core: 23 ms (median) for an interval of 500 trades, 40,000 entries a second verified.
 """
 
 from __future__ import annotations

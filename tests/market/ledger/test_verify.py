@@ -28,7 +28,18 @@ from gridbazaar.market.ledger.proofs import (
 )
 from gridbazaar.market.ledger.store import UnreadableError, reading
 from gridbazaar.market.ledger.verify import Rules, examine
-from tests.market.ledger.fakes import OPERATOR, ORIGIN, RULES, CashBooks, batch, edit, found, open_ledger, pay
+from tests.market.ledger.fakes import (
+    OPERATOR,
+    ORIGIN,
+    RULES,
+    CashBooks,
+    batch,
+    edit,
+    found,
+    no_bus_prices,
+    open_ledger,
+    pay,
+)
 
 KEY = Signed(OPERATOR.public_key, ORIGIN)
 DSO, DSO_KEY = Signer(b"\x11" * 32), NoteKey("dso", Signer(b"\x11" * 32).public_key, COSIGNATURE)
@@ -103,7 +114,7 @@ def test_what_is_left_when_bodies_are_withheld_is_held_to_totals(path: Path) -> 
         return [f"paid {sum(e['amount'] for e in entries)}"] if interval == 2 else []
 
     copy, _ = exported(path, "note")
-    report = examine(copy, *KEY, by=Rules(CashBooks, lambda *_: ["not called"], totals))
+    report = examine(copy, *KEY, by=Rules(CashBooks, lambda *_: ["not called"], totals, no_bus_prices))
     assert seen == [(i, 5) for i in range(4)]
     assert [str(f) for f in report.findings] == ["interval 2: paid 5046"]
 
@@ -111,7 +122,8 @@ def test_what_is_left_when_bodies_are_withheld_is_held_to_totals(path: Path) -> 
 def test_all_entries_of_an_interval_are_looked_at_together(path: Path) -> None:
     copy, _ = exported(path)
     for file in (path, copy):
-        report = examine(file, *KEY, by=Rules(CashBooks, lambda i, e: [f"{len(e)} entries"], lambda *_: ["not called"]))
+        by = Rules(CashBooks, lambda i, e: [f"{len(e)} entries"], lambda *_: ["not called"], no_bus_prices)
+        report = examine(file, *KEY, by=by)
         assert [str(f) for f in report.findings] == [f"interval {i}: 7 entries" for i in range(4)]
 
 
