@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -12,6 +11,7 @@ import typer.core
 
 from gridbazaar.experiments import terminal
 from gridbazaar.experiments.ledger_cli import ledger_app
+from gridbazaar.experiments.market_cli import market_app
 
 if TYPE_CHECKING:
     from gridbazaar.experiments.evaluate import Evaluation
@@ -54,13 +54,8 @@ main = typer.Typer(
 )  # fmt: skip
 data_app = typer.Typer(no_args_is_help=True, help="What data can be loaded, and whether yours can.")
 main.add_typer(data_app, name="data")
+main.add_typer(market_app)
 main.add_typer(ledger_app, name="ledger")
-
-
-class Measurable(StrEnum):
-    """What ``measure`` knows."""
-
-    mechanisms = "mechanisms"
 
 
 class Listed(StrEnum):
@@ -120,11 +115,7 @@ def _options(
     pass
 
 
-def _epilog(example: str) -> str:
-    return f"Example: gridbazaar {example}"
-
-
-@main.command(epilog=_epilog("demo --minutes 2 --out runs/first"))
+@main.command(epilog=terminal.epilog("demo --minutes 2 --out runs/first"))
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for run, results and report.")] = Path("runs/demo"),
     data: Data = None,
@@ -146,7 +137,9 @@ def demo(
     typer.echo(f"trained for {done.steps:,} agent-steps; the report: {done.report}")
 
 
-@main.command(epilog=_epilog("train village --out runs/a, and after an interruption: train --out runs/a --resume"))
+@main.command(
+    epilog=terminal.epilog("train village --out runs/a, and after an interruption: train --out runs/a --resume")
+)
 def train(
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     scenario: Annotated[str | None, typer.Argument(help="A name or a .toml file; not needed with --resume.")] = None,
@@ -196,7 +189,7 @@ def train(
     )
 
 
-@main.command(epilog=_epilog("evaluate village --policies self_consumption,runs/a --seeds 20 --json out.json"))
+@main.command(epilog=terminal.epilog("evaluate village --policies self_consumption,runs/a --seeds 20 --json out.json"))
 def evaluate(
     scenario: ScenarioName,
     policies: Policies = _BASELINES,
@@ -227,7 +220,7 @@ def evaluate(
         read_golden(check)
     with terminal.progress() as bar:
         found = play(
-            scenario, _names(policies), seeds=seeds, split=split, tick=terminal.evaluation_bar(bar),
+            scenario, terminal.names(policies), seeds=seeds, split=split, tick=terminal.evaluation_bar(bar),
             **_overrides(settings, data, seed),
         )  # fmt: skip
     terminal.print_tables(found)
@@ -238,12 +231,14 @@ def evaluate(
     if record is not None:
         write_json(record, golden_of(found))
     if ledger is not None:
-        _audit(found, _names(policies)[0], ledger)
+        _audit(found, terminal.names(policies)[0], ledger)
     if check is not None:
         _report_differences(differences(found, check), check)
 
 
-@main.command(epilog=_epilog("compare village --tariffs flat,tou,spot --policies self_consumption --out report"))
+@main.command(
+    epilog=terminal.epilog("compare village --tariffs flat,tou,spot --policies self_consumption --out report")
+)
 def compare(
     scenario: ScenarioName,
     tariffs: Annotated[str, typer.Option(metavar="A,B,...", help="Tariffs; differences are from the first.")],
@@ -265,8 +260,8 @@ def compare(
     check_folder(out, force=force)
     with terminal.progress() as bar:
         found = play(
-            scenario, _names(tariffs), _names(policies), seeds=seeds, split=split, tick=terminal.evaluation_bar(bar),
-            **overrides,
+            scenario, terminal.names(tariffs), terminal.names(policies), seeds=seeds, split=split,
+            tick=terminal.evaluation_bar(bar), **overrides,
         )  # fmt: skip
     new_folder(out, force=force)
     write_json(out / "compare.json", found.to_json())
@@ -275,45 +270,7 @@ def compare(
     typer.echo(f"written: {out / 'compare.json'}, {out / 'compare.csv'}")
 
 
-@main.command(epilog=_epilog("clear uniform_price book.csv --set k=0.5, where book.csv has the columns side,kwh,price"))
-def clear(
-    mechanism: Annotated[str, typer.Argument(help="A name from 'gridbazaar list mechanisms'.")],
-    book: Annotated[Path, typer.Argument(help="CSV file with the columns side,kwh,price[,bidder][,arrival].")],
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the mechanism; repeatable.")
-    ] = None,
-    import_price: Annotated[float | None, typer.Option(help="What the retailer takes per kWh.")] = None,
-    export_price: Annotated[float | None, typer.Option(help="What the retailer gives per kWh.")] = None,
-    tick: Annotated[float | None, typer.Option(help="Prices are multiples of it.")] = None,
-    price_cap: Annotated[float | None, typer.Option(help="The highest limit allowed.")] = None,
-    price_floor: Annotated[float | None, typer.Option(help="The lowest limit allowed.")] = None,
-    self_trade: Annotated[str, typer.Option(help="net or allow: a bidder's own crossing buys and sells.")] = "net",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the lottery, where the mechanism draws one.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Clear an order book of your own: who trades how much, at what price."""
-    from gridbazaar.envs.scenario import parse_setting
-    from gridbazaar.experiments.files import to_json
-    from gridbazaar.experiments.show import cleared_tables
-    from gridbazaar.market.clear import clear as clear_book
-    from gridbazaar.market.clear.csv_book import read_book
-
-    orders = read_book(book)
-    options = dict(parse_setting(text) for text in settings or [])
-    result = clear_book(
-        mechanism, orders.buys, orders.sells, seed=seed, import_price=import_price, export_price=export_price,
-        tick=tick, price_cap=price_cap, price_floor=price_floor, self_trade=self_trade, arrival=orders.arrival,
-        **options,
-    )  # fmt: skip
-    if json:
-        typer.echo(to_json(result))
-        return
-    console = terminal.console()
-    for shown in cleared_tables(orders, result):
-        console.print(shown)
-
-
-@data_app.command("list", epilog=_epilog("data list"))
+@data_app.command("list", epilog=terminal.epilog("data list"))
 def data_list() -> None:
     """Say what can be loaded, and what the generator makes."""
     from gridbazaar.experiments.show import data_formats
@@ -321,7 +278,7 @@ def data_list() -> None:
     terminal.console().print(data_formats())
 
 
-@data_app.command("check", epilog=_epilog("data check citylearn_challenge_2022_phase_all"))
+@data_app.command("check", epilog=terminal.epilog("data check citylearn_challenge_2022_phase_all"))
 def data_check(
     path: Annotated[Path, typer.Argument(help="A CityLearn folder, a CSV file, or a folder of CSV files.")],
     step_min: Annotated[int, typer.Option(help="Length of a market interval.")] = 15,
@@ -342,7 +299,7 @@ def data_check(
     terminal.console().print(bank_summary(loaded.bank))
 
 
-@main.command(epilog=_epilog("bench --quick --json bench.json"))
+@main.command(epilog=terminal.epilog("bench --quick --json bench.json"))
 def bench(
     json: Annotated[Path | None, typer.Option("--json", help="Write speeds, versions and machine as JSON.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Few steps: whether it runs, not how fast.")] = False,
@@ -368,43 +325,7 @@ def bench(
         write_json(json, to_json(found, seed))
 
 
-@main.command(epilog=_epilog("measure mechanisms --names mcafee,vcg --sides 4,16"))
-def measure(
-    what: Annotated[Measurable, typer.Argument(help="What to measure.")],
-    names: Annotated[str | None, typer.Option(metavar="A,B,...", help="Mechanisms; none: all.")] = None,
-    sides: Annotated[str, typer.Option(metavar="N,...", help="Buyers, and as many sellers.")] = "4,8,16,64",
-    books: Annotated[int, typer.Option(min=1, help="Random books of each size.")] = 1000,
-    probes: Annotated[int, typer.Option(min=1, help="Traders who try every limit of a grid.")] = 300,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of books, lotteries and probes.")] = 0,
-    json: Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON.")] = None,
-    write: Annotated[
-        Path | None, typer.Option("--write", metavar="DOCS", help="Fill the page and pictures of the documentation.")
-    ] = None,
-    force: Force = False,
-) -> None:
-    """Measure what each rule costs in efficiency, money and truthfulness, on random books of small markets."""
-    from gridbazaar.experiments.cards import measured, write_page
-    from gridbazaar.experiments.files import check_file, write_json
-    from gridbazaar.experiments.show import card_tables
-
-    if json is not None:
-        check_file(json, force=force)
-    with terminal.progress() as bar:
-        task = bar.add_task(f"measuring {what.value}", total=None)
-        found = measured(
-            None if names is None else _names(names), [_whole(n) for n in _names(sides)], n_books=books,
-            n_probes=probes, seed=seed, tick=lambda name: bar.update(task, description=name),
-        )  # fmt: skip
-    for shown in card_tables(found):
-        terminal.console().print(shown)
-    if json is not None:
-        write_json(json, asdict(found))
-    if write is not None:
-        for path in write_page(found, write):
-            typer.echo(f"written: {path}")
-
-
-@main.command("list", epilog=_epilog("list scenarios"))
+@main.command("list", epilog=terminal.epilog("list scenarios"))
 def list_(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None:
     """List what is found by name."""
     from gridbazaar.experiments.show import list_things
@@ -412,7 +333,7 @@ def list_(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None
     terminal.console().print(list_things(what.value))
 
 
-@main.command(epilog=_epilog("show scenario village > mine.toml"))
+@main.command(epilog=terminal.epilog("show scenario village > mine.toml"))
 def show(
     what: Annotated[Shown, typer.Argument(help="What to show.")],
     name: Annotated[str, typer.Argument(help="Its name.")],
@@ -428,19 +349,6 @@ def _overrides(settings: list[str] | None, data: str | None, seed: int | None) -
 
     given = dict(parse_setting(text) for text in settings or [])
     return given | ({} if data is None else {"data.path": data}) | ({} if seed is None else {"seed": seed})
-
-
-def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise ValueError(f"expected names with commas between, got {text!r}")
-    return names
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise ValueError(f"expected whole numbers with commas between, got {text!r}")
-    return int(text)
 
 
 def _refuse_changes(config: TrainConfig, given: dict[str, Any]) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, TextIO, TypeVar
 
 import typer
 
+from gridbazaar.experiments import terminal
+
 if TYPE_CHECKING:
     from gridbazaar.market.ledger.note import NoteKey
     from gridbazaar.market.ledger.proofs import Signed
@@ -30,11 +32,9 @@ Out = Annotated[Path | None, typer.Option("--out", help="Write to a file instead
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that exists.")]
 
 
-def _epilog(example: str) -> str:
-    return f"Example: gridbazaar ledger {example}"
-
-
-@ledger_app.command(epilog=_epilog("verify out.db --key did:key:z6Mk... --origin village --trusted kept.txt"))
+@ledger_app.command(
+    epilog=terminal.epilog("ledger verify out.db --key did:key:z6Mk... --origin village --trusted kept.txt")
+)
 def verify(
     file: File,
     key: Key,
@@ -71,7 +71,7 @@ def verify(
     typer.echo(f"sound: {report.n_entries:,} entries{withheld}{stated}, {len(kept)} trusted checkpoints{alone}")
 
 
-@ledger_app.command(epilog=_epilog("export out.db --jsonl public.jsonl --withhold reading"))
+@ledger_app.command(epilog=terminal.epilog("ledger export out.db --jsonl public.jsonl --withhold reading"))
 def export(
     file: File,
     jsonl: Annotated[Path | None, typer.Option(help="Lines of JSON with checkpoints: can be verified.")] = None,
@@ -97,7 +97,7 @@ def export(
         _export_parquet(file, parquet, kinds)
 
 
-@ledger_app.command(epilog=_epilog("prove out.db TXID --out proof.json"))
+@ledger_app.command(epilog=terminal.epilog("ledger prove out.db TXID --out proof.json"))
 def prove(
     file: File,
     txid: Annotated[str, typer.Argument(help="The transaction.")],
@@ -112,7 +112,9 @@ def prove(
         _give(prove_inclusion(contents, txid), out, force)
 
 
-@ledger_app.command("check-proof", epilog=_epilog("check-proof proof.json --key did:key:z6Mk... --origin village"))
+@ledger_app.command(
+    "check-proof", epilog=terminal.epilog("ledger check-proof proof.json --key did:key:z6Mk... --origin village")
+)
 def check_proof(
     proof: Annotated[Path, typer.Argument(help="A file from 'ledger prove' or 'ledger consistency'.")],
     key: Key,
@@ -137,7 +139,7 @@ def check_proof(
         typer.echo(f"{grown} that of {shown.old.size} (interval {shown.old.interval})")
 
 
-@ledger_app.command(epilog=_epilog("consistency out.db --since kept.txt --out growth.json"))
+@ledger_app.command(epilog=terminal.epilog("ledger consistency out.db --since kept.txt --out growth.json"))
 def consistency(
     file: File,
     since: Annotated[Path, typer.Option(help="A checkpoint kept from earlier; of several the last counts.")],
@@ -157,7 +159,7 @@ def consistency(
     _give(proof, out, force)
 
 
-@ledger_app.command(epilog=_epilog("checkpoints out.db > kept.txt"))
+@ledger_app.command(epilog=terminal.epilog("ledger checkpoints out.db > kept.txt"))
 def checkpoints(
     file: File,
     last: Annotated[bool, typer.Option("--last", help="Only the last one.")] = False,
@@ -172,7 +174,9 @@ def checkpoints(
 
 
 @ledger_app.command(
-    epilog=_epilog("cosign out.db --key did:key:z6Mk... --origin village --name dso --secret dso.key --since dso.txt")
+    epilog=terminal.epilog(
+        "ledger cosign out.db --key did:key:z6Mk... --origin village --name dso --secret dso.key --since dso.txt"
+    )
 )
 def cosign(
     file: File,
@@ -204,7 +208,7 @@ def cosign(
     typer.echo(note, nl=False)
 
 
-@ledger_app.command(epilog=_epilog("statement out.db prosumer_3"))
+@ledger_app.command(epilog=terminal.epilog("ledger statement out.db prosumer_3"))
 def statement(file: File, account: Annotated[str, typer.Argument(help="Whose bill.")]) -> None:
     """Print the bill of an account. Check the file first, with 'ledger verify'."""
     from gridbazaar.market.ledger.statement import statement as bill_of

@@ -88,3 +88,24 @@ def evaluation_bar(bar: Progress) -> Callable[[str, int, int], None]:
         bar.update(tasks[policy], completed=done)
 
     return tick
+
+
+def epilog(example: str) -> str:
+    """Give the last line of a command's help."""
+    return f"Example: gridbazaar {example}"
+
+
+def names(text: str) -> list[str]:
+    """Read names with commas between."""
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    if not found:
+        raise ValueError(f"expected names with commas between, got {text!r}")
+    return found
+
+
+def whole_numbers(text: str) -> list[int]:
+    """Read whole numbers with commas between."""
+    wrong = [name for name in names(text) if not name.isdecimal()]
+    if wrong:
+        raise ValueError(f"expected whole numbers with commas between, got {text!r}")
+    return [int(name) for name in names(text)]
