@@ -8,6 +8,7 @@ agent of the kind; nothing in them loops over agents or environments.
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -59,6 +60,16 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Now:
+    """The interval that is looked at or played."""
+
+    series: Series
+    step: Array  # [n_envs] int64, of the bank
+    t: Array  # [n_envs] int64, since the episode began
+    is_island: Array | None = None  # [n_envs] bool, cut off from the grid above; None: the scenario has no outages
+
+
+@dataclass(frozen=True, slots=True)
 class Draw:
     """What a kind may use to draw its episodes, on the host."""
 
@@ -98,16 +109,30 @@ class Moved:
     loss_kwh: Array  # [n_envs, n_kind]
     released_kwh: Array  # [n_envs, n_kind] to the grid side, >= 0
     unserved_kwh: Array  # [n_envs, n_kind]
+    wear_cur: Array | None = None  # [n_envs, n_kind]; None: what is released at the view's price of wear
+    discomfort_cur: Array | None = None  # [n_envs, n_kind] comfort missed; None: none
+    upkeep_cur: Array | None = None  # [n_envs, n_kind] fuel, starts, repairs, whatever no bill holds; None: none
 
 
 class Kind(Protocol):
     """The functions of a kind's module."""
 
     Config: Any
-    ACTIONS: tuple[Column, ...]
     IS_BRP: bool  # its residual goes to the imbalance price, not to a tariff
     CONNECTIONS: int  # grid connections an agent of the kind has of its own
     FIRM_IS_CHOSEN: bool  # whether its firm energy follows from earlier decisions (a car's) or from life (a home's)
+
+    def actions(self, config: Any) -> tuple[Column, ...]:
+        """Name the components of an action: power and eagerness, then those of the kind's own; 0 is the plain way."""
+        ...
+
+    def columns(self, config: Any) -> tuple[Column, ...]:
+        """Name what the kind observes beside the columns that all kinds share."""
+        ...
+
+    def features(self, view: View, device: Any, params: Any, now: Now) -> list[Array]:
+        """Give those columns, [n_envs, n_kind] each, scaled."""
+        ...
 
     def draw(self, config: Any, draw: Draw) -> Any:
         """Draw the parameters of each episode; NumPy arrays [n_envs, n_kind, ...]."""
@@ -121,19 +146,19 @@ class Kind(Protocol):
         """Give the device state at the beginning of an episode."""
         ...
 
-    def view(self, device: Any, params: Any, series: Series, step: Array, t: Array) -> View:
-        """Look at the devices before the interval ``step`` of the bank, ``t`` of the episode ([n_envs] both)."""
+    def view(self, device: Any, params: Any, now: Now) -> View:
+        """Look at the devices before the interval."""
         ...
 
     def plan(self, action: Array, view: View) -> Plan:
-        """Turn actions [n_envs, n_kind, 2] into what the agents want."""
+        """Turn actions [n_envs, n_kind, n_actions] into what the agents want."""
         ...
 
-    def meters(self, fill_kw: Array, view: View, device: Any, params: Any, series: Series, step: Array) -> Meters:
+    def meters(self, fill_kw: Array, plan: Plan, view: View, device: Any, params: Any, now: Now) -> Meters:
         """Give the power at each meter when the flexible part was filled with ``fill_kw`` [n_envs, n_kind]."""
         ...
 
-    def move(self, meters: Meters, view: View, device: Any, params: Any, series: Series, t: Array) -> Moved:
+    def move(self, meters: Meters, plan: Plan, view: View, device: Any, params: Any, now: Now) -> Moved:
         """Move the energy that the wires allow; once, here."""
         ...
 
@@ -173,11 +198,25 @@ def kinds() -> dict[str, Kind]:
     return {n: cast(Kind, import_module(f"gridbazaar.agents.kinds.{n}")) for n in names}
 
 
+def own_columns(agents: Mapping[str, Any]) -> tuple[Column, ...]:
+    """Give what the kinds of a scenario observe beside what all share; columns of one name are one.
+
+    Args:
+        agents: the config of each kind.
+    """
+    found: dict[str, Column] = {}
+    for name, config in agents.items():
+        for column in kinds()[name].columns(config):
+            if found.setdefault(column.name, column) != column:
+                raise ValueError(f"{name}: its column {column.name!r} is another one elsewhere; expected a new name")
+    return tuple(found.values())
+
+
 def scaled_plan(action: Array, view: View) -> Plan:
     """Read an action as shares of what is feasible: the plan of most kinds.
 
     Args:
-        action: [n_envs, n_kind, 2] power and eagerness, clipped to [-1, 1] before.
+        action: [n_envs, n_kind, n_actions] power and eagerness first, clipped to [-1, 1] before.
     """
     xp = namespace(action)
     power, eagerness = action[..., 0], action[..., 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from gridbazaar.data.arrays import Array, namespace
 
@@ -32,12 +33,16 @@ class View:
     is_stationary: Array  # [n_envs, n_kind] bool, what is stored stays in the community
     has_device: Array  # [n_envs, n_kind] bool, whether this agent ever has something to decide in this episode
     is_active: Array  # [n_envs, n_kind] bool, whether it has now (a car is plugged in)
+    more: Any = None  # what only the kind itself looks at; left out where kinds are put side by side
 
 
 def join(blocks: tuple[View, ...]) -> View:
     """Put the kinds' views side by side: [n_envs, n_agents]."""
     xp = namespace(blocks[0].firm_kw)
-    return View(*(xp.concat([getattr(b, name) for b in blocks], axis=1) for name in View.__slots__))
+    return View(*(xp.concat([getattr(b, name) for b in blocks], axis=1) for name in _JOINED))
+
+
+_JOINED = tuple(name for name in View.__slots__ if name != "more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +54,5 @@ class Plan:
     high_kw: Array  # [n_envs, n_agents] >= 0
     wish_kw: Array  # [n_envs, n_agents] in [low_kw, high_kw], beside the firm part
     eagerness: Array  # [n_envs, n_agents] in [-1, 1]; +1 is filled at any price
-    executed: Array  # [n_envs, n_agents, 2] the action after clipping
+    executed: Array  # [n_envs, n_agents, n_actions] the action after clipping
+    more: Any = None  # what only the kind itself wants; left out where kinds are put side by side

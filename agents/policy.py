@@ -23,6 +23,8 @@ class Community:
     kind_slices: Mapping[str, slice]
     step_h: float
     n_steps: int
+    n_actions: int  # components of the widest kind's action
+    actions: Mapping[str, tuple[str, ...]]  # names of the components, a kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,18 @@ class Policy(Protocol):
         ...
 
     def act(self, observation: Observation, memory: Any) -> tuple[Array, Any]:
-        """Give actions [n_envs, n_agents, 2] in [-1, 1] and the next memory."""
+        """Give actions in [-1, 1] and the next memory.
+
+        Returns:
+            [n_envs, n_agents, n] power, eagerness and as many more components as the policy knows of; the rest is 0.
+        """
         ...
+
+
+def widened(action: Array, n_actions: int) -> Array:
+    """Give actions with all their components; those that a policy does not know of are 0."""
+    missing = n_actions - action.shape[-1]
+    return np.pad(action, ((0, 0), (0, 0), (0, missing))) if missing else action
 
 
 def list_policies() -> list[str]:

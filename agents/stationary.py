@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gridbazaar.agents.kind import Meters, Moved, Series
+from gridbazaar.agents.kind import Meters, Moved, Now, Series
 from gridbazaar.agents.plan import View
 from gridbazaar.agents.storage import Storage, limits_kw, move_kwh
 from gridbazaar.data.arrays import Array, namespace
@@ -42,10 +42,10 @@ def storage_of(capacity_kwh: Array, config: Any) -> Storage:
     return Storage(0.0, capacity_kwh, power_kw, power_kw, config.eta_ch, config.eta_dis, config.loss_per_h)
 
 
-def view_of(firm_kw: Array | None, device: Batteries, storage: Storage, config: Any, series: Series, t: Array) -> View:
+def view_of(firm_kw: Array | None, device: Batteries, storage: Storage, config: Any, now: Now) -> View:
     """Look at batteries beside a must-serve net, if there is any ([n_envs, n_kind])."""
     xp = namespace(device.energy_kwh)
-    low_kw, high_kw = limits_kw(device.energy_kwh, storage, series.step_h)
+    low_kw, high_kw = limits_kw(device.energy_kwh, storage, now.series.step_h)
     stored_kwh, capacity_kwh = _pooled(device.energy_kwh), _pooled(storage.ceiling_kwh)
     zero, has = xp.zeros_like(stored_kwh), capacity_kwh > 0
     return View(
@@ -54,7 +54,7 @@ def view_of(firm_kw: Array | None, device: Batteries, storage: Storage, config: 
         capacity_kwh=capacity_kwh, power_kw=capacity_kwh / config.duration_h, min_kw=zero,
         eta_ch=zero + config.eta_ch, eta_dis=zero + config.eta_dis,
         wear_cur_per_kwh=zero + config.wear_cur_per_kwh, need_kwh=zero,
-        left_h=zero + ((series.n_steps - t) * series.step_h)[:, None],
+        left_h=zero + ((now.series.n_steps - now.t) * now.series.step_h)[:, None],
         is_stationary=has, has_device=has, is_active=has,
     )  # fmt: skip
 

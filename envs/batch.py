@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from functools import lru_cache
 from operator import index
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.agents.kind import Column
 from gridbazaar.agents.policy import Observation
 from gridbazaar.data.arrays import Array
 from gridbazaar.data.chance import SPLITS
@@ -41,10 +41,9 @@ def make_core(scenario: str | Scenario, n_envs: int, max_cycles: int | None, ove
     return Core(chosen, n_envs)
 
 
-@lru_cache(maxsize=1)
-def feature_bounds() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def feature_bounds(core: Core) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Lowest and highest value of each feature, [n_features] each."""
-    columns = feature_columns()
+    columns = feature_columns(core.scenario)
     return np.array([c.low for c in columns], np.float32), np.array([c.high for c in columns], np.float32)
 
 
@@ -80,6 +79,7 @@ class Batch:
         self.columns: NDArray[np.int64] = np.flatnonzero(mask)
         self._others = None if mask.all() else Others(core, mask, others)
         self._forecasts = forecasts or (self._others is not None and self._others.needs_forecasts)
+        self._bounds = feature_bounds(core)
         self._state: State | None = None
         self._seen: Observation | None = None
 
@@ -134,10 +134,13 @@ class Batch:
         self._observe()
 
     def step(self, action: Array) -> Transition:
-        """Play one interval with the actions [n_envs, n_steered, 2] of the steered agents."""
+        """Play one interval with the actions [n_envs, n_steered, n] of the steered agents.
+
+        Of agents of one kind, *n* may be the number of that kind's components; else it is that of the widest kind.
+        """
         if self._others is not None:
             everyone = self._others.act(self.seen)
-            everyone[:, self.columns] = action
+            everyone[:, self.columns, : action.shape[2]] = action
             action = everyone
         self._state, happened = self.core.step(self.state, action)
         self._observe()
@@ -155,7 +158,7 @@ class Batch:
 
     def _observe(self) -> None:
         self._seen = observe(self.core, self.state, forecasts=self._forecasts)
-        np.clip(self._seen.features, *feature_bounds(), out=self._seen.features)
+        np.clip(self._seen.features, *self._bounds, out=self._seen.features)
 
 
 def column_of(core: Core, agent: str) -> int:
@@ -183,17 +186,31 @@ def check_actions(action: Array, shape: tuple[int, ...], what: str) -> Array:
     return array
 
 
+def check_action(action: Array, columns: Sequence[Column]) -> Array:
+    """Give the action of one agent as float64; refuse what is not a number for each of the columns."""
+    words = {2: "two"}.get(len(columns), str(len(columns)))
+    named = f"{words} numbers in [-1, 1] ({', '.join(c.name for c in columns)})"
+    return check_actions(action, (len(columns),), named)
+
+
+def agent_widths(core: Core) -> NDArray[np.int64]:
+    """[n_agents] how many components the action of each agent has."""
+    counts = [core.scenario.agents[kind].count for kind in core.action_columns]
+    return np.repeat([len(columns) for columns in core.action_columns.values()], counts)
+
+
 def results(happened: Transition, seen: Observation, action: Array, columns: NDArray[np.int64]) -> dict[str, Array]:
     """Give what the infos of a step say, by name, for the agents of some columns.
 
     Args:
         happened: the interval.
         seen: what is seen after it.
-        action: [n_envs, n_columns, 2] as it was given, before clipping.
+        action: [n_envs, n_columns, n_actions] as it was given, before clipping.
         columns: of the agents.
 
     Returns:
-        [n_envs, n_columns] each; ``executed`` [n_envs, n_columns, 2], ``reward_parts`` [n_envs, n_columns, n_parts].
+        [n_envs, n_columns] each; ``executed`` [n_envs, n_columns, n_actions], ``reward_parts`` [n_envs, n_columns,
+        n_parts].
     """
     n_agents = happened.reward.shape[1]
     traded_ukwh = happened.clearing.traded_ukwh

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.agents.bid import bid, flexible_fill_ukwh, metered
-from gridbazaar.agents.kind import Meters, Moved
+from gridbazaar.agents.kind import Meters, Moved, Now, kinds, own_columns
 from gridbazaar.agents.plan import Plan, View, join
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro
 from gridbazaar.envs.episode import OUTLOOK, draw_episode
-from gridbazaar.envs.island import Outage, Rationed, among_members, lost_load, outage_now, ration
+from gridbazaar.envs.island import Outage, Rationed, among_members, lost_load, outage_now, ration, runs_alone
 from gridbazaar.envs.reward import Outcome, potential_cur, reward
 from gridbazaar.envs.scenario import Scenario, load_scenario
 from gridbazaar.envs.state import Episode, State, Transition
@@ -42,7 +42,8 @@ class Core:
         dtype: float64 (default) or float32, of the physics.
 
     ``state = core.reset(seeds)``; ``state, transition = core.step(state, action)`` with actions
-    ``[n_envs, n_agents, 2]`` in [-1, 1]: what lies outside is clipped and counted in ``state.n_clipped``.
+    ``[n_envs, n_agents, n_actions]`` in [-1, 1]: what lies outside is clipped and counted in ``state.n_clipped``. Kinds
+    with fewer components than the widest one do not look at the spare ones.
     """
 
     def __init__(
@@ -67,6 +68,9 @@ class Core:
         self.clears_ahead = mechanism_stage(self.scenario.mechanism) == "ex_ante"
         self._carry_width = carry_width(self.scenario.mechanism, 2 * self.world.n_agents)
         self.n_agents = self.world.n_agents
+        self.action_columns = {name: kinds()[name].actions(config) for name, config in self.scenario.agents.items()}
+        self.n_actions = max(len(columns) for columns in self.action_columns.values())
+        self.own_columns = own_columns(self.scenario.agents)
         self.n_steps = self.scenario.n_steps
         fixed = load_tariff(self.scenario.tariff, **self.scenario.tariff_options).fixed_cur_per_day
         self._fixed_ucur = round(fixed * 1e6 * self.scenario.hours / 24)
@@ -114,23 +118,24 @@ class Core:
         """Play one interval: plan, bid, clear, carry, move, settle, reward."""
         world, episode, view = self.world, state.episode, state.view
         xp, step_h = namespace(view.firm_kw), self.scenario.step_h
-        now = episode.start + state.t
+        now = self._now(episode, state.t)
         rates = self._rates(episode, state.t)
 
         outage = self._outage(state)
-        plan, n_clipped = self._plan(action, state.views, outage)
+        plans, n_clipped = self._plans(action, state.views)
+        plan = self._joint(plans, outage)
         setting = self._setting(state, plan, rates, outage)
         beyond = 0 if setting.wires is None else _BEYOND_UCUR_PER_KWH
         bids = bid(plan, setting, world.order_agent, world.order_bus, step_h, self._lottery(state), beyond)
         clearing = self.mechanism(bids.orders, setting) if self.clears_ahead else None
 
         fill_kw = from_micro(flexible_fill_ukwh(bids, clearing)) / step_h
-        wanted = self.wiring.unsold(self._meters(fill_kw, state, now), bids, clearing)
-        rationed = None if outage is None else self._ration(wanted, outage, state, now)
+        wanted = self.wiring.unsold(self._meters(fill_kw, plans, state, now), bids, clearing)
+        rationed = None if outage is None else self._ration(wanted, outage, plans, state, now)
         live, q_kvar = self.wiring.respond(wanted if rationed is None else rationed.meters, episode)
         flow = self.wiring.carry(live, q_kvar)
         allowed = self.wiring.allow(live, flow, outage)
-        moved = self._move(allowed, state)
+        moved = self._move(allowed, plans, state, now)
 
         firm_ukwh, flexible_ukwh = (xp.concat([getattr(m, n) for m in moved], axis=1) for n in _METERED)
         curtailed_ukwh = self.wiring.curtailed_ukwh(wanted, allowed, outage)
@@ -152,11 +157,12 @@ class Core:
         load_kwh, pv_kwh, loss_kwh, released_kwh, unserved_kwh = (
             xp.concat([getattr(m, n) for m in moved], axis=1) for n in _FLOWS
         )
-        wear_cur = released_kwh * view.wear_cur_per_kwh
+        wear_cur, discomfort_cur, upkeep_cur = self._private_costs(moved, released_kwh * view.wear_cur_per_kwh)
         left_cur = self._stored_value_cur(after, episode) * ends[:, None]
         shed_kwh, shed_cur = lost_load(rationed, self.scenario.outage, step_h, wear_cur)
         outcome = Outcome(
-            clearing, bill, rates, -bids.flexible_sign * bids.netted_ukwh, wear_cur, unserved_kwh, shed_cur, left_cur,
+            clearing, bill, rates, -bids.flexible_sign * bids.netted_ukwh, wear_cur, discomfort_cur, upkeep_cur,
+            unserved_kwh, shed_cur, left_cur,
             self._potential_cur(view, state.mean_price_cur_per_kwh, episode, state.t),
             self._potential_cur(after, mean_price, episode, t) * ~ends[:, None],
         )  # fmt: skip
@@ -164,7 +170,8 @@ class Core:
         transition = Transition(
             state.t, view, plan, bids.orders, setting, clearing, flow, bids.netted_ukwh, firm_ukwh, flexible_ukwh,
             delivery.metered_ukwh, curtailed_ukwh, load_kwh, pv_kwh, unserved_kwh, shed_kwh, shed_cur, loss_kwh,
-            wear_cur, left_cur, bill, rewards, parts, rates, world.carbon_kg_per_kwh[now], ends,
+            wear_cur, discomfort_cur, upkeep_cur, left_cur, bill, rewards, parts, rates,
+            world.carbon_kg_per_kwh[now.step], ends,
         )  # fmt: skip
         return self._next(state, t, devices, views, after, mean_price, transition, n_clipped), transition
 
@@ -175,24 +182,33 @@ class Core:
         world = self.world
         return outage_now(state.episode.outages, state.t, world.behind, world.meter_bus, world.agent_of_meter)
 
-    def _plan(self, action: Array, views: tuple[View, ...], outage: Outage | None) -> tuple[Plan, Array]:
+    def _now(self, episode: Episode, t: Array) -> Now:
+        alone = None if episode.outages is None else runs_alone(episode.outages, t)
+        return Now(self.world.series, episode.start + t, t, alone)
+
+    def _plans(self, action: Array, views: tuple[View, ...]) -> tuple[tuple[Plan, ...], Array]:
         world, xp = self.world, namespace(views[0].firm_kw)
         self._check(action, xp)
         inside = xp.clip(action, -1.0, 1.0)
         n_clipped = xp.sum(xp.astype(inside != action, xp.int64), axis=(1, 2))
-        blocks = [k.plan(inside[:, s], v) for k, s, v in zip(world.kinds, world.slices, views, strict=True)]
-        plan = Plan(*(xp.concat([getattr(b, f) for b in blocks], axis=1) for f in Plan.__slots__))
+        plans = tuple(k.plan(inside[:, s], v) for k, s, v in zip(world.kinds, world.slices, views, strict=True))
+        return plans, n_clipped
+
+    def _joint(self, plans: tuple[Plan, ...], outage: Outage | None) -> Plan:
+        xp = namespace(plans[0].firm_kw)
+        plan = Plan(*(xp.concat([getattr(b, f) for b in plans], axis=1) for f in _PLANNED))
         if outage is not None:  # who is dark places no order
             is_live = outage.live_agent > 0
             plan = replace(plan, firm_kw=plan.firm_kw * is_live, wish_kw=plan.wish_kw * is_live)
-        return plan, n_clipped
+        return plan
 
     def _check(self, action: Array, xp: Any) -> None:
         """Refuse actions of another shape; on NumPy also those that are no numbers (a device is not asked back)."""
-        expected = (self.n_envs, self.n_agents, 2)
+        expected = (self.n_envs, self.n_agents, self.n_actions)
         if tuple(action.shape) != expected:
             raise ValueError(
-                f"action: expected shape {expected} (envs, agents, power and eagerness), got {action.shape}"
+                f"action: expected shape {expected} (envs, agents, power and eagerness"
+                f"{' and what kinds have of their own' if self.n_actions > 2 else ''}), got {tuple(action.shape)}"
             )
         if xp.name == "numpy" and not np.isfinite(action).all():
             env, agent = np.argwhere(~np.isfinite(action).all(axis=2))[0]
@@ -200,10 +216,19 @@ class Core:
             raise ValueError(f"action: expected finite numbers, got {came} for {name} in environment {env}")
 
     def _views(self, devices: tuple[Any, ...], episode: Episode, t: Array) -> tuple[View, ...]:
-        step, world = episode.start + t, self.world
-        return tuple(
-            k.view(d, p, world.series, step, t) for k, d, p in zip(world.kinds, devices, episode.params, strict=True)
-        )
+        now = self._now(episode, t)
+        return tuple(k.view(d, p, now) for k, d, p in zip(self.world.kinds, devices, episode.params, strict=True))
+
+    def features(self, state: State) -> list[tuple[slice, int, Array]]:
+        """Give what kinds observe of their own: whose, which of ``own_columns``, and values [n_envs, n_kind]."""
+        if not self.own_columns:
+            return []
+        world, now, found = self.world, self._now(state.episode, state.t), []
+        for i, (kind, config) in enumerate(zip(world.kinds, world.configs, strict=True)):
+            columns = kind.columns(config)
+            values = kind.features(state.views[i], state.devices[i], state.episode.params[i], now) if columns else []
+            found += [(world.slices[i], self.own_columns.index(c), v) for c, v in zip(columns, values, strict=True)]
+        return found
 
     def _rates(self, episode: Episode, t: Array) -> Rates:
         step = episode.start + t
@@ -233,33 +258,44 @@ class Core:
             is_island=island,
         )
 
-    def _meters(self, fill_kw: Array, state: State, now: Array) -> Meters:
+    def _meters(self, fill_kw: Array, plans: tuple[Plan, ...], state: State, now: Now) -> Meters:
         world, xp = self.world, namespace(fill_kw)
         blocks = [
-            k.meters(fill_kw[:, s], v, d, p, world.series, now)
-            for k, s, v, d, p in zip(
-                world.kinds, world.slices, state.views, state.devices, state.episode.params, strict=True
+            k.meters(fill_kw[:, s], plan, v, d, p, now)
+            for k, s, plan, v, d, p in zip(
+                world.kinds, world.slices, plans, state.views, state.devices, state.episode.params, strict=True
             )
         ]
         return Meters(*(xp.concat([getattr(b, f) for b in blocks], axis=1) for f in Meters.__slots__))
 
-    def _ration(self, wanted: Meters, outage: Outage, state: State, now: Array) -> Rationed:
+    def _ration(self, wanted: Meters, outage: Outage, plans: tuple[Plan, ...], state: State, now: Now) -> Rationed:
         def share_devices(kw: Array) -> Array:
-            return self._meters(kw, state, now).device_kw
+            return self._meters(kw, plans, state, now).device_kw
 
         def losses(meters: Meters) -> Array:
             return self.wiring.carry(meters).loss_kw
 
         return ration(wanted, outage, state.view, self.world, share_devices, losses)
 
-    def _move(self, allowed: Meters, state: State) -> list[Moved]:
+    def _move(self, allowed: Meters, plans: tuple[Plan, ...], state: State, now: Now) -> list[Moved]:
         world = self.world
         return [
-            k.move(_columns(allowed, m), v, d, p, world.series, state.t)
-            for k, m, v, d, p in zip(
-                world.kinds, world.meter_slices, state.views, state.devices, state.episode.params, strict=True
+            k.move(_columns(allowed, m), plan, v, d, p, now)
+            for k, m, plan, v, d, p in zip(
+                world.kinds, world.meter_slices, plans, state.views, state.devices, state.episode.params, strict=True
             )
         ]
+
+    def _private_costs(self, moved: list[Moved], wear_cur: Array) -> tuple[Array, Array, Array]:
+        """[n_envs, n_agents] wear, discomfort and upkeep; ``wear_cur`` where a kind does not count its own."""
+        xp, costs, none = namespace(wear_cur), [], 0.0 * wear_cur
+        for name, default in (("wear_cur", wear_cur), ("discomfort_cur", none), ("upkeep_cur", none)):
+            own = [getattr(m, name) for m in moved]
+            if any(x is not None for x in own):
+                blocks = zip(own, self.world.slices, strict=True)
+                default = xp.concat([default[:, s] if x is None else x for x, s in blocks], axis=1)
+            costs.append(default)
+        return costs[0], costs[1], costs[2]
 
     def _terms(self, episode: Episode, t: Array) -> Terms:
         due = self._fixed_ucur * (t + 1) // self.n_steps - self._fixed_ucur * t // self.n_steps
@@ -317,6 +353,7 @@ class Core:
 
 
 _BEYOND_UCUR_PER_KWH = 10_000_000  # dearer than any bus, so that who takes any price is served there
+_PLANNED = tuple(name for name in Plan.__slots__ if name != "more")
 _METERED = ("firm_ukwh", "flexible_ukwh")
 _FLOWS = ("load_kwh", "pv_kwh", "loss_kwh", "released_kwh", "unserved_kwh")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gridbazaar.agents.kind import Kind
+from gridbazaar.agents.kind import Kind, Now
 from gridbazaar.agents.policy import Foresight
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.state import State
@@ -28,9 +28,10 @@ def foresight(core: Core, state: State) -> Foresight:
             continue
         follows = getattr(params.config, "follow_meter", False) & (params.capacity_kwh > 0)
         for t in range(core.n_steps):
-            now = steps[:, t]
-            seen = kind.view(device, params, world.series, now, state.t)
-            real = kind.meters(0.0 * seen.firm_kw, seen, device, params, world.series, now)
+            now = Now(world.series, steps[:, t], state.t)
+            seen = kind.view(device, params, now)
+            rest = kind.plan(np.zeros((*seen.firm_kw.shape, core.n_actions)), seen)
+            real = kind.meters(0.0 * seen.firm_kw, rest, seen, device, params, now)
             is_real = follows | off[:, t, None] | (not core.clears_ahead)
             firm[:, columns, t] = np.where(is_real, real.fixed_kw - real.pv_kw, seen.firm_kw)
     rates = world.rates

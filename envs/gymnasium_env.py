@@ -12,10 +12,12 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from gridbazaar.agents.kind import Column
 from gridbazaar.data.arrays import Array
 from gridbazaar.envs.batch import (
     Batch,
     ResetNeededError,
+    check_action,
     check_actions,
     column_of,
     feature_bounds,
@@ -70,8 +72,9 @@ class MarketAgentEnv(gymnasium.Env[Vector, Vector]):
         self._picture = Picture(core, render_mode)
         self._is_over = True
         self.render_mode = render_mode
-        self.observation_space = _observation_space()
-        self.action_space = _action_space()
+        self.observation_space = _observation_space(core)
+        self._columns = _action_columns(core, agent)
+        self.action_space = _action_space(self._columns)
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Vector, Info]:
         """Begin the episode of this number, or the next one; ``options`` may hold ``split``."""
@@ -87,7 +90,7 @@ class MarketAgentEnv(gymnasium.Env[Vector, Vector]):
         if self._is_over:
             raise ResetNeededError("no episode has begun, or it is over; call reset()")
         batch = self._batch
-        given = check_actions(action, (2,), "two numbers in [-1, 1] (power, eagerness)")[None, None]
+        given = check_action(action, self._columns)[None, None]
         happened = batch.step(given)
         self._picture.add(batch.core, happened, batch.state)
         self._is_over = bool(happened.truncated[0])
@@ -136,8 +139,8 @@ class MarketVectorEnv(VectorEnv[Vector, Vector, Array]):
         self.num_envs = n_envs
         self.render_mode = None
         self.metadata = {"autoreset_mode": mode, "render_modes": []}
-        self.single_observation_space = _observation_space()
-        self.single_action_space = _action_space()
+        self.single_observation_space = _observation_space(core)
+        self.single_action_space = _action_space(_action_columns(core, agent))
         self.observation_space = batch_space(self.single_observation_space, n_envs)
         self.action_space = batch_space(self.single_action_space, n_envs)
 
@@ -166,7 +169,9 @@ class MarketVectorEnv(VectorEnv[Vector, Vector, Array]):
             over = np.flatnonzero(self._is_over).tolist()
             raise ResetNeededError(f"rows {over} have not begun or are over; reset them")
         batch = self._batch
-        given = check_actions(actions, (self.num_envs, 2), f"a row for each of {self.num_envs} environments")[:, None]
+        shape = self.action_space.shape
+        assert shape is not None
+        given = check_actions(actions, shape, f"a row for each of {self.num_envs} environments")[:, None]
         happened = batch.step(given)
         found = {k: v[:, 0] for k, v in results(happened, batch.seen, given, batch.columns).items()}
         found["reward_parts"] = dict(zip(PARTS, found["reward_parts"].T, strict=True))
@@ -262,13 +267,17 @@ def _steered(core: Core, agent: str) -> NDArray[np.bool_]:
     return mask
 
 
-def _observation_space() -> Box[np.float32]:
-    low, high = feature_bounds()
+def _observation_space(core: Core) -> Box[np.float32]:
+    low, high = feature_bounds(core)
     return Box(low, high, dtype=np.float32)
 
 
-def _action_space() -> Box[np.float32]:
-    return Box(-1.0, 1.0, (2,), np.float32)
+def _action_columns(core: Core, agent: str) -> tuple[Column, ...]:
+    return core.action_columns[core.scenario.agent_kind(agent)]
+
+
+def _action_space(columns: tuple[Column, ...]) -> Box[np.float32]:
+    return Box(-1.0, 1.0, (len(columns),), np.float32)
 
 
 def _with_masks(found: Info, rows: NDArray[np.bool_]) -> Info:

@@ -35,6 +35,11 @@ class Outage:
     live_agent: Array  # [n_envs, n_agents] share of the agent's meters that are live
 
 
+def runs_alone(outages: Outages, t: Array) -> Array:
+    """[n_envs] bool, cut off from the grid above in interval ``t`` and running."""
+    return (t >= outages.begin) & (t < outages.end) & outages.can_island
+
+
 def outage_now(outages: Outages, t: Array, behind: Array, meter_bus: Array, agent_of_meter: Array) -> Outage:
     """Say who is dark in interval ``t`` [n_envs].
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from gridbazaar.agents.kind import Column, kinds
+from gridbazaar.agents.kind import Column, own_columns
 from gridbazaar.agents.policy import Forecasts, Observation
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.episode import BLOCKS_H
+from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import State
 
 PRICE_SCALE = 0.2
@@ -79,10 +80,10 @@ OWN = (
 )
 
 
-def feature_columns() -> tuple[Column, ...]:
-    """All columns of the padded row: common, own, and one flag a kind."""
-    flags = tuple(Column(f"is_{name}", "1", 0, 1, f"the agent is of kind {name}") for name in kinds())
-    return (*COMMON, *OWN, *flags)
+def feature_columns(scenario: Scenario) -> tuple[Column, ...]:
+    """All columns of the padded row: common, own, what only some kinds have, and one flag a kind of the scenario."""
+    flags = tuple(Column(f"is_{name}", "1", 0, 1, f"the agent is of kind {name}") for name in sorted(scenario.agents))
+    return (*COMMON, *OWN, *own_columns(scenario.agents), *flags)
 
 
 def observe(core: Core, state: State, out: Array | None = None, *, forecasts: bool = False) -> Observation:
@@ -96,7 +97,8 @@ def observe(core: Core, state: State, out: Array | None = None, *, forecasts: bo
     """
     view = state.view
     xp = namespace(view.firm_kw)
-    shape = (core.n_envs, core.n_agents, len(feature_columns()))
+    first_flag = len(COMMON) + len(OWN) + len(core.own_columns)
+    shape = (core.n_envs, core.n_agents, first_flag + len(core.scenario.agents))
     features = xp.zeros(shape, view.firm_kw, dtype=xp.float32) if out is None else out
     n, own = len(COMMON), _own(core, state, xp)
     common = xp.clip(xp.stack(_common(core, state, xp), axis=1), -BOUND, BOUND)
@@ -107,7 +109,9 @@ def observe(core: Core, state: State, out: Array | None = None, *, forecasts: bo
         part[:, :, :n] = common[rows, None, :]
         for j, column in enumerate(own):
             part[:, :, n + j] = column[rows]
-        part[:, :, n + len(OWN) :] = flags
+        part[:, :, first_flag:] = flags
+    for columns, j, values in core.features(state):
+        features[:, columns, n + len(OWN) + j] = values
     mask = view.is_active & ((view.high_kw > 0) | (view.low_kw < 0))
     return Observation(features, mask, view, look_ahead(core, state) if forecasts else None)
 
@@ -191,7 +195,7 @@ def _own(core: Core, state: State, xp: Any) -> list[Array]:
 
 
 def _flags(core: Core, xp: Any, like: Array) -> Array:
-    names = list(kinds())
+    names = sorted(core.scenario.agents)
     flags = np.zeros((core.n_agents, len(names)), np.float32)
     for name, columns in core.scenario.kind_slices.items():
         flags[columns, names.index(name)] = 1.0

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.agents.policy import Community, Observation, Policy, load_policy
+from gridbazaar.agents.policy import Community, Observation, Policy, load_policy, widened
 from gridbazaar.data.arrays import Array
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
@@ -22,7 +22,10 @@ Policies = str | Policy | Mapping[str, str | Policy] | None
 
 def community_of(core: Core) -> Community:
     """Give what every policy may know of a core's community."""
-    return Community(core.agents, core.scenario.kind_slices, core.scenario.step_h, core.n_steps)
+    actions = {kind: tuple(c.name for c in columns) for kind, columns in core.action_columns.items()}
+    return Community(
+        core.agents, core.scenario.kind_slices, core.scenario.step_h, core.n_steps, core.n_actions, actions
+    )
 
 
 @dataclass(slots=True)
@@ -74,13 +77,14 @@ class Others:
         self._cohorts.append(_Cohort(rows, np.ones(len(rows), bool), memories))
 
     def act(self, seen: Observation) -> Array:
-        """Give actions [n_envs, n_agents, 2]; zero where the user acts."""
-        action = np.zeros((*seen.mask.shape, 2))
+        """Give actions [n_envs, n_agents, n_actions]; zero where the user acts."""
+        action = np.zeros((*seen.mask.shape, self._core.n_actions))
         for cohort in self._cohorts:
             whole = len(cohort.rows) == len(action)
             part = seen if whole else take_rows(seen, cohort.rows)
             for i, (policy, columns) in enumerate(self._seats):
                 chosen, cohort.memories[i] = policy.act(part, cohort.memories[i])
+                chosen = widened(chosen, self._core.n_actions)
                 action[np.ix_(cohort.rows[cohort.lives], columns)] = chosen[cohort.lives][:, columns]
         return action
 

@@ -13,7 +13,8 @@ from pettingzoo.utils.conversions import parallel_to_aec
 from gridbazaar.envs.batch import (
     Batch,
     ResetNeededError,
-    check_actions,
+    agent_widths,
+    check_action,
     feature_bounds,
     infos_of_row,
     make_core,
@@ -78,9 +79,11 @@ class MarketParallelEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[misc]
         self.max_cycles = core.n_steps
         self.possible_agents = list(core.agents)
         self.agents: list[str] = []
-        low, high = feature_bounds()
+        low, high = feature_bounds(core)
         self.observation_spaces = {a: Box(low, high, dtype=np.float32) for a in self.possible_agents}
-        self.action_spaces = {a: Box(-1.0, 1.0, (2,), np.float32) for a in self.possible_agents}
+        self._widths = agent_widths(core)
+        widths = zip(self.possible_agents, self._widths.tolist(), strict=True)
+        self.action_spaces = {a: Box(-1.0, 1.0, (n,), np.float32) for a, n in widths}
         n_agents = len(self.possible_agents)
         self.state_space = Box(np.tile(low, n_agents), np.tile(high, n_agents), dtype=np.float32)
 
@@ -159,32 +162,50 @@ class MarketParallelEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[misc]
         return dict(zip(self.possible_agents, infos, strict=True))
 
     def _read(self, actions: dict[str, Vector]) -> NDArray[np.float64]:
-        """[n_agents, 2] the actions, checked; nothing has happened yet when one is refused."""
+        """[n_agents, n_actions] the actions, checked; nothing has happened yet when one is refused."""
         if actions.keys() != set(self.agents):
             missing = [a for a in self.agents if a not in actions]
             unknown = [a for a in actions if a not in self.agents]
             raise ValueError(f"actions: expected one for each agent; missing {missing}, unknown {unknown}")
+        rows, n_actions = [actions[a] for a in self.agents], self._batch.core.n_actions
         try:
-            action = np.array([actions[a] for a in self.agents], np.float64)
+            if (self._widths < n_actions).any():
+                action = _padded(rows, self._widths, n_actions)
+            else:
+                action = np.array(rows, np.float64)
         except (TypeError, ValueError):
-            raise ValueError(_fault(actions)) from None
-        if action.shape != (len(self.agents), 2) or not np.isfinite(action).all():
-            raise ValueError(_fault(actions))
+            raise ValueError(self._fault(actions)) from None
+        if action.shape != (len(self.agents), n_actions) or not np.isfinite(action).all():
+            raise ValueError(self._fault(actions))
         if self._strict and np.abs(action).max() > 1.0:
             outside = [a for a, row in zip(self.agents, np.abs(action), strict=True) if row.max() > 1.0]
             raise ValueError(f"actions: expected numbers in [-1, 1] (strict=True), got more from {outside}")
         return action
 
+    def _fault(self, actions: dict[str, Any]) -> str:
+        """Say which agents' actions are wrong, what came and what is expected."""
+        faults, columns = [], self._batch.core.action_columns
+        for agent, action in actions.items():
+            try:
+                check_action(action, columns[self._batch.core.scenario.agent_kind(agent)])
+            except (TypeError, ValueError) as fault:
+                faults.append(f"{agent}: {fault}")
+        return "; ".join(faults)
 
-def _fault(actions: dict[str, Any]) -> str:
-    """Say which agents' actions are wrong, what came and what is expected."""
-    faults = []
-    for agent, action in actions.items():
-        try:
-            check_actions(action, (2,), "two numbers in [-1, 1] (power, eagerness)")
-        except (TypeError, ValueError) as fault:
-            faults.append(f"{agent}: {fault}")
-    return "; ".join(faults)
+
+def _padded(rows: list[Any], widths: NDArray[np.int64], n_actions: int) -> NDArray[np.float64]:
+    """[n_agents, n_actions] actions of several widths; what a kind has no component for is 0.
+
+    Raises:
+        ValueError: an action has another length than its kind's.
+    """
+    given = [np.asarray(row, np.float64) for row in rows]
+    if any(row.shape != (width,) for row, width in zip(given, widths, strict=True)):
+        raise ValueError("another length than the kind's")
+    action = np.zeros((len(rows), n_actions))
+    for i, row in enumerate(given):
+        action[i, : len(row)] = row
+    return action
 
 
 def parallel_env(

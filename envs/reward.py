@@ -18,7 +18,7 @@ from gridbazaar.envs.scenario import RewardConfig
 from gridbazaar.market.orders import Clearing
 from gridbazaar.market.settlement import LINES, Bill, Rates
 
-PARTS = ("energy", "wear", "unserved", "end_value", "shaping")
+PARTS = ("energy", "wear", "discomfort", "upkeep", "unserved", "end_value", "shaping")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,8 @@ class Outcome:
     rates: Rates
     netted_ukwh: Array  # [n_envs, n_agents] int64, > 0 load that own storage served, < 0 own surplus that it took
     wear_cur: Array  # [n_envs, n_agents]
+    discomfort_cur: Array  # [n_envs, n_agents]
+    upkeep_cur: Array  # [n_envs, n_agents]
     unserved_kwh: Array  # [n_envs, n_agents]
     shed_cur: Array  # [n_envs, n_agents] value of lost load
     stored_value_cur: Array  # [n_envs, n_agents]
@@ -51,6 +53,8 @@ def reward(outcome: Outcome, config: RewardConfig, firm_is_chosen: Array) -> tup
         [
             -own_cur,
             -outcome.wear_cur,
+            -outcome.discomfort_cur,
+            -outcome.upkeep_cur,
             -config.unserved_cur_per_kwh * outcome.unserved_kwh - outcome.shed_cur,
             outcome.stored_value_cur,
             config.shaping * (outcome.potential_after_cur - outcome.potential_before_cur),

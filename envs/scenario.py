@@ -197,6 +197,10 @@ class Scenario:
     def agent_names(self) -> tuple[str, ...]:
         return tuple(f"{kind}_{i}" for kind, config in self.agents.items() for i in range(config.count))
 
+    def agent_kind(self, agent: str) -> str:
+        """The kind of an agent by its name."""
+        return agent.rpartition("_")[0]
+
     @property
     def kind_slices(self) -> dict[str, slice]:
         """The columns of each kind among the agents."""

@@ -82,6 +82,8 @@ class Transition:
     shed_cur: Array  # [n_envs, n_agents] its value of lost load, never in a bill
     loss_kwh: Array  # [n_envs, n_agents] inside devices
     wear_cur: Array  # [n_envs, n_agents] never in a bill
+    discomfort_cur: Array  # [n_envs, n_agents] comfort missed; never in a bill
+    upkeep_cur: Array  # [n_envs, n_agents] fuel, starts, repairs; never in a bill
     stored_value_cur: Array  # [n_envs, n_agents] worth of what was left, only at the last step
     bill: Bill
     reward: Array  # [n_envs, n_agents]

@@ -64,9 +64,9 @@ class MarketVecEnv(VecEnv):
         self.row_agents = [core.agents[i] for i in self._batch.columns] * n_envs
         self.render_mode: str | None = None
         self.spec = None
-        low, high = feature_bounds()
+        low, high = feature_bounds(core)
         n_rows = n_envs * self.n_rows_per_env
-        super().__init__(n_rows, Box(low, high, dtype=np.float32), Box(-1.0, 1.0, (2,), np.float32))
+        super().__init__(n_rows, Box(low, high, dtype=np.float32), Box(-1.0, 1.0, (core.n_actions,), np.float32))
         self._no_infos: list[dict[str, Any]] = [{} for _ in range(n_rows)]
         self._first: int | None = None
         self._actions: Array = None
@@ -84,9 +84,9 @@ class MarketVecEnv(VecEnv):
         return self._observations()
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        shape = (self.num_envs, 2)
+        shape = (self.num_envs, self.core.n_actions)
         checked = check_actions(actions, shape, f"a row for each of {self.num_envs} agents")
-        self._actions = checked.reshape(self.n_envs, self.n_rows_per_env, 2)
+        self._actions = checked.reshape(self.n_envs, self.n_rows_per_env, -1)
 
     def step_wait(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         happened = self._batch.step(self._actions)

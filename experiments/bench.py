@@ -132,8 +132,8 @@ def _core(scenario: Scenario, n_envs: int, n_steps: int, repetitions: int, seed:
     """Environment-steps and agent-steps per second, with the observation and without."""
     core = Core(scenario, n_envs)
     rng = np.random.default_rng(seed)
-    actions = rng.uniform(-1, 1, (8, n_envs, core.n_agents, 2))
-    out = np.zeros((n_envs, core.n_agents, len(feature_columns())), np.float32)
+    actions = rng.uniform(-1, 1, (8, n_envs, core.n_agents, core.n_actions))
+    out = np.zeros((n_envs, core.n_agents, len(feature_columns(core.scenario))), np.float32)
     first = core.reset(seed)
 
     def play(look: bool) -> float:

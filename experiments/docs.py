@@ -133,26 +133,44 @@ def scenario_toml(scenario: Scenario) -> str:
     return "\n".join(lines) + "\n"
 
 
+def shipped_columns(kind: str, which: str) -> tuple[Column, ...]:
+    """Give the columns that a kind has in the scenarios that come with the package; those of all of them first.
+
+    Args:
+        kind: its name.
+        which: actions, or columns (what it observes beside what all kinds share).
+    """
+    found: dict[Column, None] = {}
+    configs = [scenario.agents[kind] for scenario in map(load_scenario, list_scenarios()) if kind in scenario.agents]
+    for config in [kinds()[kind].Config(), *configs]:
+        found |= dict.fromkeys(getattr(kinds()[kind], which)(config))
+    return tuple(found)
+
+
 def spaces_md() -> str:
     """Give docs/spaces.md."""
-    columns, parts = feature_columns(), []
-    for name, kind in kinds().items():
-        head = f"### {name}\n\n{about_kind(name)}\n"
-        parts.append(f"{head}\n{_columns_md(kind.ACTIONS)}")
+    columns = feature_columns(load_scenario("village"))
+    parts = [f"### {name}\n\n{about_kind(name)}\n\n{_columns_md(shipped_columns(name, 'actions'))}" for name in kinds()]
     actions = "\n".join(parts)
-    n_actions = len(next(iter(kinds().values())).ACTIONS)
-    flags = columns[len(COMMON) + len(OWN) :]
     n = len(COMMON) + len(OWN)
+    flags = columns[n:]
+    own = "\n".join(
+        f"Kind `{name}`:\n\n{_columns_md(found)}" for name in kinds() if (found := shipped_columns(name, "columns"))
+    )
     return f"""# Actions and observations
 
 {_GENERATED}
 
-An agent acts with {n_actions} numbers and sees {len(columns)}, the same columns for every kind: one network can
+In the village an agent acts with two numbers and sees {len(columns)}, the same columns for every kind: one network can
 act for all agents, and a flag says of which kind the agent is. Columns that mean nothing to a kind hold zero there.
+Where a scenario turns on more (heat pumps, upkeep, calls), the kinds that have it get further columns: of actions after
+the first two, of observations between those of the agent and the flags.
 Values beyond the bounds are clipped. Nothing is normalised by running statistics, so an observation means the same in
 every run. The order below is the order in the array.
 
 ## Actions, by kind
+
+Beyond power and eagerness a kind has the components that the scenario turns on; 0 leaves them to the plain way.
 
 {actions}
 ## Observation
@@ -165,7 +183,13 @@ every run. The order below is the order in the array.
 {_columns_md(OWN, len(COMMON))}
 ### Kind: columns {n} to {len(columns) - 1}
 
-{_columns_md(flags, n)}"""
+{_columns_md(flags, n)}{
+        own
+        and f'''
+## Observation of some kinds
+
+{own}'''
+    }"""
 
 
 def scenarios_md() -> str:

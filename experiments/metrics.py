@@ -15,11 +15,13 @@ from gridbazaar.market.settlement import LINES, SYSTEM_PARTIES
 Floats = NDArray[np.float64]
 
 COMMUNITY_FIGURES = {
-    "cost_cur": "bills of all agents + wear - value of what is left in storage",
+    "cost_cur": "bills of all agents + wear + discomfort + upkeep - value of what is left in storage",
     "bill_cur": "bills of all agents",
     "imbalance_cur": "part of the bills that settles deviations from forecasts",
     "operator_cur": "what the market operator paid (a deficit of the rule); < 0 what it kept",
     "wear_cur": "wear of storage",
+    "discomfort_cur": "comfort missed, in money",
+    "upkeep_cur": "fuel, starts, repairs and what else no bill holds",
     "left_cur": "value of stored energy at the end, above that of the beginning",
     "self_sufficiency": "share of consumption (load and car charging) not met by import of the community",
     "self_consumption": "share of PV that did not leave the community; 1 without PV",
@@ -55,6 +57,8 @@ class Tally:
     fixed_cur: Floats = field(init=False)  # [n_envs, n_agents]
     operator_cur: Floats = field(init=False)  # [n_envs] paid by the market operator
     wear_cur: Floats = field(init=False)  # [n_envs, n_agents]
+    discomfort_cur: Floats = field(init=False)  # [n_envs, n_agents]
+    upkeep_cur: Floats = field(init=False)  # [n_envs, n_agents]
     left_cur: Floats = field(init=False)  # [n_envs, n_agents]
     reward: Floats = field(init=False)  # [n_envs, n_agents]
     sums: dict[str, Floats] = field(default_factory=dict)  # [n_envs] each
@@ -64,6 +68,7 @@ class Tally:
         shape = (self.core.n_envs, self.core.n_agents)
         self.bill_cur, self.imbalance_cur, self.fixed_cur = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         self.wear_cur, self.reward = np.zeros(shape), np.zeros(shape)
+        self.discomfort_cur, self.upkeep_cur = np.zeros(shape), np.zeros(shape)
         self.operator_cur = np.zeros(shape[0])
         self.left_cur = -self.core.stored_value_cur(self.first)
 
@@ -76,6 +81,8 @@ class Tally:
         self.fixed_cur += bill[:, LINES.index("fixed")] / MICRO
         self.operator_cur += happened.bill.ucur[:, :, n + SYSTEM_PARTIES.index("market_operator")].sum(1) / MICRO
         self.wear_cur += happened.wear_cur
+        self.discomfort_cur += happened.discomfort_cur
+        self.upkeep_cur += happened.upkeep_cur
         self.left_cur += happened.stored_value_cur
         self.reward += happened.reward
         net_kwh = happened.metered_ukwh.sum(1) / MICRO
@@ -118,14 +125,18 @@ class Tally:
 
     @property
     def cost_cur(self) -> Floats:
-        """[n_envs, n_agents] bill + wear - value of what is left above the beginning."""
-        return self.bill_cur + self.wear_cur - self.left_cur
+        """[n_envs, n_agents] bill + wear + discomfort + upkeep - value of what is left above the beginning."""
+        return self.bill_cur + self.wear_cur + self.discomfort_cur + self.upkeep_cur - self.left_cur
 
     @property
     def scored_cur(self) -> Floats:
-        """[n_envs] community cost with lost load, without imbalance and standing charges, which no policy changes."""
+        """[n_envs] community cost with what was not served, without imbalance and standing charges.
+
+        Deviations from forecasts cost every policy the same. What cars lacked counts at the price that rewards have.
+        """
         kept: Floats = (self.cost_cur - self.imbalance_cur - self.fixed_cur).sum(1)
-        return kept + self.sums["shed_cur"]
+        unserved_cur_per_kwh = self.core.scenario.reward.unserved_cur_per_kwh
+        return kept + self.sums["shed_cur"] + unserved_cur_per_kwh * self.sums["unserved_kwh"]
 
     def figures(self) -> dict[str, Floats]:
         """All of ``COMMUNITY_FIGURES``, [n_envs] each."""
@@ -137,6 +148,8 @@ class Tally:
             "imbalance_cur": self.imbalance_cur.sum(1),
             "operator_cur": self.operator_cur,
             "wear_cur": self.wear_cur.sum(1),
+            "discomfort_cur": self.discomfort_cur.sum(1),
+            "upkeep_cur": self.upkeep_cur.sum(1),
             "left_cur": self.left_cur.sum(1),
             "self_sufficiency": 1 - s["import_kwh"] / consumed,
             "self_consumption": np.where(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.agents.policy import Foresight, Policy
+from gridbazaar.agents.policy import Foresight, Policy, widened
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.observe import observe
@@ -58,6 +58,7 @@ def play(
     for _ in range(core.n_steps):
         seen = observe(core, state, forecasts=policy.needs_forecasts)
         action, memory = policy.act(seen, memory)
+        action = widened(action, core.n_actions)
         if keep:
             states.append(state)
         state, happened = core.step(state, action)

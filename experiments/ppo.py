@@ -12,9 +12,9 @@ from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-from gridbazaar.envs.observe import feature_columns
+from gridbazaar.envs.observe import COMMON, OWN
 
-_CAPACITY = [c.name for c in feature_columns()].index("capacity")
+_CAPACITY = [c.name for c in (*COMMON, *OWN)].index("capacity")
 
 
 class OwnersRolloutBuffer(RolloutBuffer):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from gridbazaar.experiments.docs import about_kind, entries, scenario_toml, toml_value, unit_of
+from gridbazaar.experiments.docs import about_kind, entries, scenario_toml, shipped_columns, toml_value, unit_of
 from gridbazaar.market.clear.result import Result, as_text
 
 if TYPE_CHECKING:
@@ -152,14 +152,20 @@ def _show_feeder(name: str, console: Console) -> None:
 
 def _show_kind(name: str, console: Console) -> None:
     from gridbazaar.agents.kind import kinds
-    from gridbazaar.envs.observe import feature_columns
+    from gridbazaar.envs.observe import COMMON, OWN
 
     if name not in kinds():
         raise ValueError(f"kind: expected one of {', '.join(kinds())}, got {name!r}")
     kind = kinds()[name]
     console.print(f"{about_kind(name)}\n", markup=False, highlight=False)
     head = ("name", "unit", ">low", ">high", "meaning")
-    for title, columns in (("actions", kind.ACTIONS), ("\nobservation, the same for all kinds", feature_columns())):
+    for title, columns in (
+        ("actions, those beyond two where a scenario turns them on", shipped_columns(name, "actions")),
+        ("\nobservation, the same for all kinds", (*COMMON, *OWN)),
+        ("\nobservation of this kind, where a scenario turns it on", shipped_columns(name, "columns")),
+    ):
+        if not columns:
+            continue
         console.print(table(title, head, ((c.name, c.unit, f"{c.low:g}", f"{c.high:g}", c.doc) for c in columns)))
     fields = ((e.name, e.type, toml_value(e.default), e.unit, e.note) for e in entries(kind.Config))
     console.print(table(f"\n[{name}] in a scenario", ("field", "type", "default", "unit", "meaning"), fields))

@@ -117,7 +117,7 @@ def _manifest(config: TrainConfig, scenario: Scenario) -> dict[str, Any]:
         "schema": 1,
         "train": asdict(config),
         "scenario": asdict(scenario),
-        "features": [c.name for c in feature_columns()],
+        "features": [c.name for c in feature_columns(scenario)],
         "versions": versions(),
     }
 

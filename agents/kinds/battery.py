@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gridbazaar.agents.kind import EAGERNESS, POWER, Draw, Meters, Moved, Range, Series, check_range, scaled_plan
+from gridbazaar.agents.kind import (
+    EAGERNESS,
+    POWER,
+    Column,
+    Draw,
+    Meters,
+    Moved,
+    Now,
+    Range,
+    Series,
+    check_range,
+    scaled_plan,
+)
 from gridbazaar.agents.plan import Plan, View
 from gridbazaar.agents.stationary import Batteries, check_battery, moved_of, storage_of, view_of
 from gridbazaar.agents.storage import Storage
 from gridbazaar.data.arrays import Array, namespace
 
-ACTIONS = (POWER, EAGERNESS)
 IS_BRP = True
 CONNECTIONS = 1
 FIRM_IS_CHOSEN = False
@@ -45,6 +56,18 @@ class Params:
     config: Config
 
 
+def actions(config: Config) -> tuple[Column, ...]:
+    return POWER, EAGERNESS
+
+
+def columns(config: Config) -> tuple[Column, ...]:
+    return ()
+
+
+def features(view: View, device: Batteries, params: Params, now: Now) -> list[Array]:
+    return []
+
+
 def draw(config: Config, draw: Draw) -> Params:
     return Params(
         capacity_kwh=draw.within("battery.capacity_kwh", config.count, config.capacity_kwh),
@@ -65,21 +88,21 @@ def start(params: Params) -> Batteries:
     return Batteries(params.capacity_kwh * params.start_frac)
 
 
-def view(device: Batteries, params: Params, series: Series, step: Array, t: Array) -> View:
-    return view_of(None, device, storage(params), params.config, series, t)
+def view(device: Batteries, params: Params, now: Now) -> View:
+    return view_of(None, device, storage(params), params.config, now)
 
 
 def plan(action: Array, view: View) -> Plan:
     return scaled_plan(action, view)
 
 
-def meters(fill_kw: Array, view: View, device: Batteries, params: Params, series: Series, step: Array) -> Meters:
+def meters(fill_kw: Array, plan: Plan, view: View, device: Batteries, params: Params, now: Now) -> Meters:
     zero = namespace(fill_kw).zeros_like(fill_kw)
     return Meters(zero, zero, fill_kw)
 
 
-def move(meters: Meters, view: View, device: Batteries, params: Params, series: Series, t: Array) -> Moved:
-    return moved_of(meters, device, storage(params), series)
+def move(meters: Meters, plan: Plan, view: View, device: Batteries, params: Params, now: Now) -> Moved:
+    return moved_of(meters, device, storage(params), now.series)
 
 
 def n_meters(config: Config) -> int:

@@ -6,13 +6,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gridbazaar.agents.kind import EAGERNESS, POWER, Draw, Meters, Moved, Range, Series, check_range, scaled_plan
+from gridbazaar.agents.kind import (
+    EAGERNESS,
+    POWER,
+    Column,
+    Draw,
+    Meters,
+    Moved,
+    Now,
+    Range,
+    Series,
+    check_range,
+    scaled_plan,
+)
 from gridbazaar.agents.plan import Plan, View
 from gridbazaar.agents.storage import Storage, limits_kw, move_kwh
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
 
-ACTIONS = (POWER, EAGERNESS)
 IS_BRP = False
 CONNECTIONS = 1
 FIRM_IS_CHOSEN = True
@@ -70,6 +81,18 @@ class Device:
     energy_kwh: Array  # [n_envs, n_kind]
 
 
+def actions(config: Config) -> tuple[Column, ...]:
+    return POWER, EAGERNESS
+
+
+def columns(config: Config) -> tuple[Column, ...]:
+    return ()
+
+
+def features(view: View, device: Device, params: Params, now: Now) -> list[Array]:
+    return []
+
+
 def draw(config: Config, draw: Draw) -> Params:
     sessions, n = draw.bank.sessions, config.count
     n_cars = sessions.present.shape[0]
@@ -103,10 +126,10 @@ def start(params: Params) -> Device:
     return Device(params.arrival_kwh)
 
 
-def view(device: Device, params: Params, series: Series, step: Array, t: Array) -> View:
+def view(device: Device, params: Params, now: Now) -> View:
     xp = namespace(device.energy_kwh)
-    config, step_h = params.config, series.step_h
-    rows = t[:, None]
+    config, step_h = params.config, now.series.step_h
+    rows = now.t[:, None]
     plugged = (rows >= params.arrive) & (rows < params.depart)
     low_kw, high_kw = limits_kw(device.energy_kwh, storage(params), step_h)
     need_kwh = params.required_kwh - device.energy_kwh
@@ -126,13 +149,13 @@ def view(device: Device, params: Params, series: Series, step: Array, t: Array) 
         firm_kw=must_kw, low_kw=low_kw, high_kw=high_kw,
         stored_kwh=xp.where(plugged, xp.maximum(device.energy_kwh - floor_kwh, 0.0), 0.0),
         room_kwh=xp.where(plugged, params.capacity_kwh - device.energy_kwh, 0.0),
-        capacity_kwh=params.capacity_kwh * (1 - config.v2g_floor_frac) * (params.arrive < series.n_steps),
+        capacity_kwh=params.capacity_kwh * (1 - config.v2g_floor_frac) * (params.arrive < now.series.n_steps),
         power_kw=zero + config.charge_kw, min_kw=zero + config.min_kw,
         eta_ch=zero + config.eta_ch, eta_dis=zero + config.eta_dis,
         wear_cur_per_kwh=zero + config.wear_cur_per_kwh,
         need_kwh=xp.where(plugged, xp.maximum(need_kwh, 0.0), 0.0),
         left_h=xp.where(plugged, (params.depart - rows) * step_h, 0.0),
-        is_stationary=xp.zeros_like(plugged), has_device=params.arrive < series.n_steps, is_active=plugged,
+        is_stationary=xp.zeros_like(plugged), has_device=params.arrive < now.series.n_steps, is_active=plugged,
     )  # fmt: skip
 
 
@@ -140,17 +163,17 @@ def plan(action: Array, view: View) -> Plan:
     return scaled_plan(action, view)
 
 
-def meters(fill_kw: Array, view: View, device: Device, params: Params, series: Series, step: Array) -> Meters:
+def meters(fill_kw: Array, plan: Plan, view: View, device: Device, params: Params, now: Now) -> Meters:
     return Meters(view.firm_kw, namespace(fill_kw).zeros_like(fill_kw), fill_kw)
 
 
-def move(meters: Meters, view: View, device: Device, params: Params, series: Series, t: Array) -> Moved:
+def move(meters: Meters, plan: Plan, view: View, device: Device, params: Params, now: Now) -> Moved:
     xp = namespace(meters.device_kw)
-    firm_ukwh = to_micro(meters.fixed_kw * series.step_h)
-    flexible_ukwh = to_micro_towards_zero(meters.device_kw * series.step_h)
+    firm_ukwh = to_micro(meters.fixed_kw * now.series.step_h)
+    flexible_ukwh = to_micro_towards_zero(meters.device_kw * now.series.step_h)
     drawn_kwh = from_micro(firm_ukwh + flexible_ukwh)
-    after_kwh, loss_kwh = move_kwh(device.energy_kwh, drawn_kwh / series.step_h, storage(params), series.step_h)
-    leaves = (t + 1)[:, None] == params.depart
+    after_kwh, loss_kwh = move_kwh(device.energy_kwh, drawn_kwh / now.series.step_h, storage(params), now.series.step_h)
+    leaves = (now.t + 1)[:, None] == params.depart
     short_kwh = params.required_kwh - after_kwh
     zero = xp.zeros_like(drawn_kwh)
     return Moved(

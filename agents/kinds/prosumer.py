@@ -6,14 +6,25 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gridbazaar.agents.kind import EAGERNESS, POWER, Draw, Meters, Moved, Range, Series, check_range, scaled_plan
+from gridbazaar.agents.kind import (
+    EAGERNESS,
+    POWER,
+    Column,
+    Draw,
+    Meters,
+    Moved,
+    Now,
+    Range,
+    Series,
+    check_range,
+    scaled_plan,
+)
 from gridbazaar.agents.plan import Plan, View
 from gridbazaar.agents.stationary import Batteries, check_battery, moved_of, storage_of, view_of
 from gridbazaar.agents.storage import Storage
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import to_micro
 
-ACTIONS = (POWER, EAGERNESS)
 IS_BRP = False
 CONNECTIONS = 1
 FIRM_IS_CHOSEN = False
@@ -60,6 +71,18 @@ class Params:
     config: Config
 
 
+def actions(config: Config) -> tuple[Column, ...]:
+    return POWER, EAGERNESS
+
+
+def columns(config: Config) -> tuple[Column, ...]:
+    return ()
+
+
+def features(view: View, device: Batteries, params: Params, now: Now) -> list[Array]:
+    return []
+
+
 def draw(config: Config, draw: Draw) -> Params:
     n = config.count
     n_homes, n_roofs = draw.bank.load_kw.shape[0], draw.bank.pv_kw_per_kwp.shape[0]
@@ -89,34 +112,34 @@ def start(params: Params) -> Batteries:
     return Batteries(params.capacity_kwh * params.start_frac)
 
 
-def view(device: Batteries, params: Params, series: Series, step: Array, t: Array) -> View:
-    rows = step[:, None]
-    load_kw = series.load_next_kw[params.home, rows] * params.load_scale
-    firm_kw = load_kw - series.pv_next_kw_per_kwp[params.roof, rows] * params.pv_kwp
-    return view_of(firm_kw, device, storage(params), params.config, series, t)
+def view(device: Batteries, params: Params, now: Now) -> View:
+    rows = now.step[:, None]
+    load_kw = now.series.load_next_kw[params.home, rows] * params.load_scale
+    firm_kw = load_kw - now.series.pv_next_kw_per_kwp[params.roof, rows] * params.pv_kwp
+    return view_of(firm_kw, device, storage(params), params.config, now)
 
 
 def plan(action: Array, view: View) -> Plan:
     return scaled_plan(action, view)
 
 
-def meters(fill_kw: Array, view: View, device: Batteries, params: Params, series: Series, step: Array) -> Meters:
+def meters(fill_kw: Array, plan: Plan, view: View, device: Batteries, params: Params, now: Now) -> Meters:
     xp = namespace(fill_kw)
-    rows = step[:, None]
-    load_kw = series.load_kw[params.home, rows] * params.load_scale
-    pv_kw = series.pv_kw_per_kwp[params.roof, rows] * params.pv_kwp
+    rows = now.step[:, None]
+    load_kw = now.series.load_kw[params.home, rows] * params.load_scale
+    pv_kw = now.series.pv_kw_per_kwp[params.roof, rows] * params.pv_kwp
     if params.config.follow_meter:
         deviation_kw = load_kw - pv_kw - view.firm_kw
         fill_kw = xp.clip(fill_kw - deviation_kw, view.low_kw, view.high_kw)
     return Meters(load_kw, pv_kw, fill_kw)
 
 
-def move(meters: Meters, view: View, device: Batteries, params: Params, series: Series, t: Array) -> Moved:
+def move(meters: Meters, plan: Plan, view: View, device: Batteries, params: Params, now: Now) -> Moved:
     return replace(
-        moved_of(meters, device, storage(params), series),
-        firm_ukwh=to_micro((meters.fixed_kw - meters.pv_kw) * series.step_h),
-        load_kwh=meters.fixed_kw * series.step_h,
-        pv_kwh=meters.pv_kw * series.step_h,
+        moved_of(meters, device, storage(params), now.series),
+        firm_ukwh=to_micro((meters.fixed_kw - meters.pv_kw) * now.series.step_h),
+        load_kwh=meters.fixed_kw * now.series.step_h,
+        pv_kwh=meters.pv_kw * now.series.step_h,
     )
 
 

@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gridbazaar.agents.kind import EAGERNESS, POWER, Draw, Meters, Moved, Range, Series, check_range, scaled_plan
+from gridbazaar.agents.kind import (
+    EAGERNESS,
+    POWER,
+    Column,
+    Draw,
+    Meters,
+    Moved,
+    Now,
+    Range,
+    Series,
+    check_range,
+    scaled_plan,
+)
 from gridbazaar.agents.plan import Plan, View
 from gridbazaar.agents.stationary import Batteries, check_battery, moved_of, storage_of, view_of
 from gridbazaar.agents.storage import Storage, limits_kw
 from gridbazaar.data.arrays import Array, namespace
 
-ACTIONS = (POWER, EAGERNESS)
 IS_BRP = True
 CONNECTIONS = 0
 FIRM_IS_CHOSEN = False
@@ -50,6 +61,18 @@ class Params:
     config: Config
 
 
+def actions(config: Config) -> tuple[Column, ...]:
+    return POWER, EAGERNESS
+
+
+def columns(config: Config) -> tuple[Column, ...]:
+    return ()
+
+
+def features(view: View, device: Batteries, params: Params, now: Now) -> list[Array]:
+    return []
+
+
 def draw(config: Config, draw: Draw) -> Params:
     n, shape = config.count * config.devices, (-1, config.count, config.devices)
     return Params(
@@ -71,18 +94,18 @@ def start(params: Params) -> Batteries:
     return Batteries(params.capacity_kwh * params.start_frac)
 
 
-def view(device: Batteries, params: Params, series: Series, step: Array, t: Array) -> View:
-    return view_of(None, device, storage(params), params.config, series, t)
+def view(device: Batteries, params: Params, now: Now) -> View:
+    return view_of(None, device, storage(params), params.config, now)
 
 
 def plan(action: Array, view: View) -> Plan:
     return scaled_plan(action, view)
 
 
-def meters(fill_kw: Array, view: View, device: Batteries, params: Params, series: Series, step: Array) -> Meters:
+def meters(fill_kw: Array, plan: Plan, view: View, device: Batteries, params: Params, now: Now) -> Meters:
     """Share the filled power over the devices in proportion to headroom; no device passes its own limit."""
     xp = namespace(fill_kw)
-    low_kw, high_kw = limits_kw(device.energy_kwh, storage(params), series.step_h)
+    low_kw, high_kw = limits_kw(device.energy_kwh, storage(params), now.series.step_h)
     draw_share = xp.maximum(fill_kw, 0.0) / xp.maximum(view.high_kw, 1e-12)
     release_share = xp.minimum(fill_kw, 0.0) / xp.minimum(view.low_kw, -1e-12)
     device_kw = (draw_share[..., None] * high_kw + release_share[..., None] * low_kw).reshape(fill_kw.shape[0], -1)
@@ -90,8 +113,8 @@ def meters(fill_kw: Array, view: View, device: Batteries, params: Params, series
     return Meters(zero, zero, device_kw)
 
 
-def move(meters: Meters, view: View, device: Batteries, params: Params, series: Series, t: Array) -> Moved:
-    return moved_of(meters, device, storage(params), series)
+def move(meters: Meters, plan: Plan, view: View, device: Batteries, params: Params, now: Now) -> Moved:
+    return moved_of(meters, device, storage(params), now.series)
 
 
 def n_meters(config: Config) -> int:

@@ -53,4 +53,4 @@ class Policy:
         with torch.no_grad():
             mean = self.network.get_distribution(torch.as_tensor(rows)).distribution.mean.numpy()
         action = np.clip(mean, -1.0, 1.0).astype(np.float64)
-        return action.reshape(*observation.mask.shape, 2), memory
+        return action.reshape(*observation.mask.shape, -1), memory

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gridbazaar.agents.kind import Series, scaled_plan
+from gridbazaar.agents.kind import Now, Series, scaled_plan
 from gridbazaar.agents.kinds import ev
 
 PRICES = np.array([0.35, 0.40, 0.38, 0.30, 0.25, 0.22, 0.15, 0.12, 0.10, 0.10, 0.12, 0.18, 0.25])
@@ -28,10 +28,11 @@ def drive(config: ev.Config, wish: str) -> tuple[float, float, np.ndarray]:
     device = ev.start(params)
     powers, unserved = [], 0.0
     for t in range(13):
-        now = np.array([t])
-        view = ev.view(device, params, series, now, now)
+        now = Now(series, np.array([t]), np.array([t]))
+        view = ev.view(device, params, now)
         fill = np.minimum(view.high_kw, view.need_kwh / view.eta_ch) if wish == "on arrival" else 0 * view.high_kw
-        moved = ev.move(ev.meters(fill, view, device, params, series, now), view, device, params, series, now)
+        rest = ev.plan(np.zeros((1, 1, 2)), view)
+        moved = ev.move(ev.meters(fill, rest, view, device, params, now), rest, view, device, params, now)
         assert (moved.firm_ukwh + moved.flexible_ukwh)[0, 0] <= config.charge_kw * 1e6 + 1
         powers.append((moved.firm_ukwh + moved.flexible_ukwh)[0, 0] / 1e6)
         unserved += float(moved.unserved_kwh[0, 0])
@@ -76,8 +77,8 @@ def test_the_guarantee_never_charges_below_the_least_current() -> None:
 
 def test_a_wish_below_the_least_current_is_nothing() -> None:
     params, series = evening(ev.Config(**{**BASE, "min_kw": 4.14}))
-    now = np.array([0])
-    view = ev.view(ev.start(params), params, series, now, now)
+    now = Now(series, np.array([0]), np.array([0]))
+    view = ev.view(ev.start(params), params, now)
     small, large = (scaled_plan(np.array([[[a, 0.0]]]), view).wish_kw[0, 0] for a in (0.3, 0.5))
     assert small == 0
     assert large == pytest.approx(5.5)
@@ -87,10 +88,11 @@ def test_giving_back_never_endangers_the_departure() -> None:
     params, series = evening(ev.Config(**BASE))
     device = ev.start(params)
     for t in range(13):
-        now = np.array([t])
-        view = ev.view(device, params, series, now, now)
+        now = Now(series, np.array([t]), np.array([t]))
+        view = ev.view(device, params, now)
         fill = view.low_kw  # release all that is allowed, always
-        moved = ev.move(ev.meters(fill, view, device, params, series, now), view, device, params, series, now)
+        rest = ev.plan(np.zeros((1, 1, 2)), view)
+        moved = ev.move(ev.meters(fill, rest, view, device, params, now), rest, view, device, params, now)
         assert moved.device.energy_kwh[0, 0] >= 12.0 - 1e-6
         device = moved.device
     assert moved.unserved_kwh[0, 0] == 0

@@ -216,12 +216,15 @@ def test_a_step_changes_nothing_in_place() -> None:
 
 def test_features_are_finite_and_within_their_bounds() -> None:
     core = Core("village", 4)
-    low, high = (np.array([getattr(c, end) for c in feature_columns()], np.float32) for end in ("low", "high"))
+    low, high = (
+        np.array([getattr(c, end) for c in feature_columns(core.scenario)], np.float32) for end in ("low", "high")
+    )
     for before, _, _ in play(core, 0, 0):
         features = observe(core, before).features
         assert np.isfinite(features).all()
         outside = [
-            feature_columns()[j].name for j in np.flatnonzero(((features < low) | (features > high)).any((0, 1)))
+            feature_columns(core.scenario)[j].name
+            for j in np.flatnonzero(((features < low) | (features > high)).any((0, 1)))
         ]
         assert not outside
 

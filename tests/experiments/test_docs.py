@@ -22,7 +22,7 @@ def test_a_generated_page_is_up_to_date(name: str) -> None:
 
 def test_the_pages_name_every_column_and_every_field() -> None:
     pages = generated()
-    for column in feature_columns():
+    for column in feature_columns(load_scenario("village")):
         assert f"| `{column.name}` |" in pages["spaces.md"], column.name
     for name, kind in kinds().items():
         section = pages["scenarios.md"].partition(f"## Table `[{name}]`")[2].partition("\n## ")[0]
@@ -33,7 +33,7 @@ def test_the_pages_name_every_column_and_every_field() -> None:
 def test_columns_are_numbered_as_in_the_array() -> None:
     page = generated()["spaces.md"].partition("## Observation")[2]
     rows = [line.split(" | ")[:2] for line in page.splitlines() if line.startswith("| ") and line[2].isdigit()]
-    assert rows == [[f"| {i}", f"`{c.name}`"] for i, c in enumerate(feature_columns())]
+    assert rows == [[f"| {i}", f"`{c.name}`"] for i, c in enumerate(feature_columns(load_scenario("village")))]
 
 
 @pytest.mark.parametrize("name", list_scenarios())

@@ -193,9 +193,10 @@ def test_a_learned_policy_leaves_out_rows_without_a_device() -> None:
     from gymnasium.spaces import Box
 
     from gridbazaar.envs.observe import feature_columns
+    from gridbazaar.envs.scenario import load_scenario
     from gridbazaar.experiments.ppo import OwnersRolloutBuffer
 
-    names = [c.name for c in feature_columns()]
+    names = [c.name for c in feature_columns(load_scenario("village"))]
     buffer = OwnersRolloutBuffer(4, Box(-5, 5, (len(names),)), Box(-1, 1, (2,)), "cpu", n_envs=3)
     buffer.observations[:, 1, names.index("capacity")] = 0.5
     buffer.full = True
