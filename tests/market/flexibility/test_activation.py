@@ -69,13 +69,14 @@ def test_a_penalty_needs_a_shortfall_beyond_the_tolerance_and_fits_the_stake(
     called: int, delivered: int, price: int, stake: int
 ) -> None:
     terms = CallTerms()
-    found = activate(*(np.array([x]) for x in (called, delivered, price, stake)), terms)
+    found = activate(np.array([called]), np.array([delivered]), np.array([price]), np.array([stake]), terms)
     assert 0 <= found.delivered_ukwh[0] <= called
     assert 0 <= found.slashed_ucur[0] <= stake
     if delivered * 10 >= called * 9 + 10:
         assert found.slashed_ucur[0] == 0
     whole = stake_for(np.array([called]), np.array([1]), np.array([price]), terms)[0]
-    assert activate(*(np.array([x]) for x in (called, 0, price, whole)), terms).slashed_ucur[0] <= whole
+    nothing = activate(np.array([called]), np.array([0]), np.array([price]), np.array([10**15]), terms)
+    assert nothing.slashed_ucur[0] <= whole, "the stake covers a whole event without any delivery"
 
 
 @given(st.integers(0, 10**9), st.lists(st.integers(-5 * KWH, 50 * KWH), min_size=1, max_size=9), st.floats(0, 1))
