@@ -38,7 +38,7 @@ def composite(*profiles: dict[str, Any], n: int = 4, step_h: float = 1.0, **more
 
 
 def test_the_lowest_purpose_counts_and_within_one_the_highest_level() -> None:
-    """The station allows 22 kW, the grid 3.5 kW from 14:00; the default of level 1 says 7.4 for an hour, level 0 3.7."""
+    """The station allows 22 kW, the grid 3.5 kW from 14:00; the default 7.4 for an hour, then 3.7."""
     constraint = "ChargingStationExternalConstraints"
     found = composite(
         profile((0, 22_000)),
