@@ -151,6 +151,11 @@ class Answers:
             withheld_ukwh=self._spread(withheld, metered_ukwh),
             shortfall_ukwh=self._spread(done.shortfall_ukwh, metered_ukwh),
             award_ukwh=self._spread(before.award_ukwh, metered_ukwh),
+            price_ucur_per_kwh=self._spread(before.price_ucur_per_kwh, metered_ukwh),
+            pay_ucur=self._spread(done.pay_ucur, metered_ukwh),
+            ready_ucur=self._spread(ready, metered_ukwh),
+            new_award_ukwh=self._spread(standing.award_ukwh - before.award_ukwh * kept, metered_ukwh),
+            new_price_ucur_per_kwh=self._spread(standing.price_ucur_per_kwh, metered_ukwh),
             services=services,
         ), standing
 

@@ -64,6 +64,11 @@ class Answer:
     withheld_ukwh: Array  # [n_envs, n_agents] int64 of it, which the wires did not let through
     shortfall_ukwh: Array  # [n_envs, n_agents] int64, missing beyond the tolerance
     award_ukwh: Array  # [n_envs, n_agents] int64, held ready
+    price_ucur_per_kwh: Array  # [n_envs, n_agents] int64, of the award
+    pay_ucur: Array  # [n_envs, n_agents] int64, received for what was delivered
+    ready_ucur: Array  # [n_envs, n_agents] int64, received for holding ready
+    new_award_ukwh: Array  # [n_envs, n_agents] int64, held ready from the next interval on, where offers closed now
+    new_price_ucur_per_kwh: Array  # [n_envs, n_agents] int64
     services: Services
 
 
