@@ -21,6 +21,7 @@ from gridbazaar.agents.kinds import vpp
 from gridbazaar.agents.plan import Plan
 from gridbazaar.data.arrays import Array, host, namespace
 from gridbazaar.data.units import MICRO, energy_cost_ucur, from_micro, to_micro, to_micro_towards_zero
+from gridbazaar.envs.response import respond
 from gridbazaar.envs.state import Answer, Calls, Standing, State
 from gridbazaar.envs.world import World
 from gridbazaar.market.activation import (
@@ -54,8 +55,10 @@ class Answers:
             if k is kinds()["vpp"] and c.answers_calls
         ]  # fmt: skip
         self._at = answering[0] if answering else None
-        self._price_ucur, self._ready_ucur = (
-            round(x * MICRO) for x in (self.config.price_cur_per_kwh, self.config.availability_cur_per_kwh)
+        config = self.config
+        self._price_ucur, self._ready_ucur, self._response_ucur = (
+            round(x * MICRO)
+            for x in (config.price_cur_per_kwh, config.availability_cur_per_kwh, config.response_cur_per_kwh)
         )
         least_kw = max(self.config.least_kw - self.config.outside_kw, 0.0)
         self._least_ukwh = round(least_kw * world.scenario.step_h * MICRO)
@@ -110,9 +113,29 @@ class Answers:
             devices: after the interval, of all kinds.
             now: the interval.
         """
-        calls, before, call = state.episode.calls, state.standing, now.call
+        calls, standing = state.episode.calls, state.standing
         assert calls is not None
-        assert before is not None
+        assert standing is not None
+        if now.call is None:  # nobody offers
+            no = 0 * metered_ukwh
+            found = Answer(no, no, no, no, no, no, no, no, no, no, Services(no, no, no, no))
+        else:
+            found, standing = self._of_vpps(
+                state, calls, standing, plans, fill_kw, allowed, clearing, metered_ukwh, curtailed_ukwh, devices, now
+            )
+        if calls.baseline_ukwh is None:
+            return found, standing
+        baseline = calls.baseline_ukwh[namespace(state.t).arange(metered_ukwh.shape[0], state.t), state.t]
+        response = respond(baseline, metered_ukwh, self._response_ucur)
+        services = replace(found.services, earned_ucur=found.services.earned_ucur - response.pay_ucur)
+        return replace(found, services=services, response=response), standing
+
+    def _of_vpps(
+        self, state: State, calls: Calls, before: Standing, plans: tuple[Plan, ...], fill_kw: Array, allowed: Meters,
+        clearing: Clearing, metered_ukwh: Array, curtailed_ukwh: Array, devices: tuple[Any, ...], now: Now,
+    ) -> tuple[Answer, Standing]:  # fmt: skip
+        """What VPPs delivered and were paid, and what they are awarded next; arguments as of ``answer``."""
+        call = now.call
         assert call is not None
         xp, s, n_agents = namespace(metered_ukwh), self.columns, metered_ukwh.shape[1]
         rows, terms = xp.arange(metered_ukwh.shape[0], state.t), self.config.terms
@@ -218,6 +241,6 @@ class Answers:
 
 
 def services_cur(answer: Answer) -> Array:
-    """[n_envs, n_agents] what calls cost the VPPs: deposits left out, and what they give to members counted."""
+    """[n_envs, n_agents] what calls cost who answers: deposits left out, and what VPPs give to members counted."""
     xp, services = namespace(answer.award_ukwh), answer.services
     return from_micro(services.earned_ucur + services.slashed_ucur + xp.maximum(services.shared_ucur, 0))

@@ -153,7 +153,7 @@ class Core:
         delivery = Delivery(firm_ukwh + flexible_ukwh, curtailed_ukwh, to_micro(flow.loss_kw * step_h))
         devices = tuple(m.device for m in moved)
         answer, standing, services = None, state.standing, None
-        if self.answers is not None and now.call is not None:  # what was called leaves position and curtailment
+        if self.answers is not None:  # what was called leaves position and curtailment
             of_market = (clearing, delivery.metered_ukwh, curtailed_ukwh)
             answer, standing = self.answers.answer(state, plans, fill_kw, allowed, *of_market, devices, now)
             curtailed_ukwh, services = curtailed_ukwh - answer.withheld_ukwh, answer.services

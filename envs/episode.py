@@ -12,6 +12,7 @@ from gridbazaar.agents.kind import Draw
 from gridbazaar.data.arrays import Array, host
 from gridbazaar.data.chance import between, episode_keys, integers, uniform
 from gridbazaar.envs.call_draw import draw_calls
+from gridbazaar.envs.response import baselines_ukwh
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import Episode, Outages
 from gridbazaar.envs.world import World
@@ -67,6 +68,8 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
         calls = draw_calls(scenario, draw, np.rint(prices * 1e6).astype(np.int64))
         if calls.extra_ucur_per_kwh is not None:
             prices = prices + calls.extra_ucur_per_kwh[:, :-1] / 1e6
+        if scenario.call.response_share:
+            calls = replace(calls, baseline_ukwh=baselines_ukwh(world, draw, params, calls.level_ppm > 0))
     net_kw = _community_net_kw(world, start, params)
     end_value = _end_value(prices, host(world.rates.export)[window[:, -1]] / 1e6, net_kw, scenario.step_h)
     size_kwh = sum(kind.storage_kwh(p) for kind, p in zip(world.kinds, params, strict=True))

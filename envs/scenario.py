@@ -123,6 +123,8 @@ class CallConfig:
     penalty: float = 1.5  # of the price, for each kWh missing beyond it; taken from the stake
     derate: float = 0.5  # of what a VPP may offer, after every third call that it delivered less than 75 % of
     member_share: float = 0.8  # of the pay for energy, to the owners of the devices that delivered it
+    response_share: float = 0.0  # of the homes, enrolled to draw less than their history baseline while a call runs
+    response_cur_per_kwh: float = 0.2  # paid to them for each kWh less
 
     def __post_init__(self) -> None:
         if not 0 <= self.chance <= 1:
@@ -136,11 +138,15 @@ class CallConfig:
             low, high = getattr(self, name)
             if not least <= low <= high <= most:
                 raise ValueError(f"call.{name}: expected {least:g} <= first <= second <= {most:g}, got {(low, high)}")
-        for name in ("ahead_h", "price_cur_per_kwh", "availability_cur_per_kwh", "least_kw", "outside_kw"):
+        for name in (
+            "ahead_h", "price_cur_per_kwh", "availability_cur_per_kwh", "least_kw", "outside_kw",
+            "response_cur_per_kwh",
+        ):  # fmt: skip
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"call.{name}: expected 0 or more, got {getattr(self, name)}")
-        if not 0 <= self.member_share <= 1:
-            raise ValueError(f"call.member_share: expected a number in [0, 1], got {self.member_share}")
+        for name in ("member_share", "response_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"call.{name}: expected a number in [0, 1], got {getattr(self, name)}")
         _ = self.terms
 
     @property

@@ -41,6 +41,7 @@ class Calls:
     level_ppm: Array  # [n_envs, n_steps + 1] int64, share of the awards that is called, millionths
     extra_ucur_per_kwh: Array | None  # [n_envs, n_steps + 1] int64, added to the retail price; none: no price events
     limit_kw: Array | None  # [n_envs, n_steps] what a charging station's profiles allow; none: no profiles
+    baseline_ukwh: Array | None = None  # [n_envs, n_steps + 1, n_agents] int64 of homes that are asked, else -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,15 @@ class Standing:
     called_ukwh: Array  # of this call so far, less what the wires withheld
     delivered_ukwh: Array  # of this call so far
     n_under: Array  # calls of this episode that were under-delivered
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What homes drew less while a call ran, [n_envs, n_agents] int64 each."""
+
+    baseline_ukwh: Array  # -1: not asked
+    reduced_ukwh: Array  # >= 0
+    pay_ucur: Array  # >= 0, received
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,7 @@ class Answer:
     new_award_ukwh: Array  # [n_envs, n_agents] int64, held ready from the next interval on, where offers closed now
     new_price_ucur_per_kwh: Array  # [n_envs, n_agents] int64
     services: Services
+    response: Response | None = None  # of homes, where any are enrolled
 
 
 @dataclass(frozen=True, slots=True)

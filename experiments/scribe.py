@@ -244,7 +244,7 @@ class Scribe:
         return bills
 
     def _called(self, interval: int, happened: Transition, env: int) -> list[Entry]:
-        """What was delivered of awards, then new awards."""
+        """What was delivered of awards, what homes drew less, then new awards."""
         answer = happened.answer
         if answer is None:
             return []
@@ -260,6 +260,15 @@ class Scribe:
                     {"kind": "delivery", "txid": f"{interval}/delivery/{agent}", "interval": interval, "account": agent}
                     | figures
                 )
+        price, response = round(self._core.scenario.call.response_cur_per_kwh * MICRO), answer.response
+        for i, agent in enumerate(self._agents):
+            if response is not None and response.baseline_ukwh[env, i] >= 0:
+                written.append({
+                    "kind": "response", "txid": f"{interval}/response/{agent}", "interval": interval, "account": agent,
+                    "baseline_ukwh": int(response.baseline_ukwh[env, i]),
+                    "reduced_ukwh": int(response.reduced_ukwh[env, i]), "price_ucur_per_kwh": price,
+                    "pay_ucur": int(response.pay_ucur[env, i]),
+                })  # fmt: skip
         for i, agent in enumerate(self._agents):
             if answer.new_award_ukwh[env, i]:
                 written.append({

@@ -27,7 +27,7 @@ RULES = {
 }
 
 
-def history_baseline(history_kw: Array, rule: str = "10_of_10", window: slice = slice(None)) -> Array:
+def history_baseline(history_kw: Array, rule: str = "10_of_10", window: slice | Array = slice(None)) -> Array:
     """Give the mean day of those that the rule picks, [..., n_steps].
 
     Args:

@@ -41,8 +41,16 @@ def _delivery(holdings: Holdings, interval: int, entry: Entry) -> None:
         raise Refused(f"pay_ucur is {entry['pay_ucur']}, expected {due}: {delivered} at {entry['price_ucur_per_kwh']}")
 
 
+def _response(holdings: Holdings, interval: int, entry: Entry) -> None:
+    due = entry["reduced_ukwh"] * entry["price_ucur_per_kwh"] // MICRO
+    if entry["pay_ucur"] != due:
+        raise Refused(
+            f"pay_ucur is {entry['pay_ucur']}, expected {due}: {entry['reduced_ukwh']} at {entry['price_ucur_per_kwh']}"
+        )
+
+
 def check_delivered(entries: Sequence[Entry]) -> list[str]:
-    """Say which deliveries of an interval are not what schedule and meter give, or are not what was paid.
+    """Say which deliveries and responses of an interval are not what the meters give, or are not what was paid.
 
     Args:
         entries: of one interval, without a ``fault``.
@@ -61,8 +69,14 @@ def check_delivered(entries: Sequence[Entry]) -> list[str]:
             schedule[account] = schedule.get(account, 0) + traded + outside
     paid = bills["flexibility"]["ucur"] if "flexibility" in bills else {}
     found = _undelivered(deliveries, schedule, metered)
-    for account in sorted({*metered, *deliveries}):
+    responses = {entry["account"]: entry for entry in of.get("response", [])}
+    for account, entry in responses.items():
+        reduced = max(entry["baseline_ukwh"] - max(metered.get(account, 0), 0), 0)
+        if entry["reduced_ukwh"] != reduced:
+            found.append(f"{account!r} drew {entry['reduced_ukwh']} less, but baseline less meter gives {reduced}")
+    for account in sorted({*metered, *deliveries, *responses}):
         due = sum(-deliveries[account][name] for name in ("pay_ucur", "ready_ucur") if account in deliveries)
+        due -= responses[account]["pay_ucur"] if account in responses else 0
         if paid.get(account, 0) != due:
             found.append(f"{account!r} pays {paid.get(account, 0)} for flexibility, but its delivery says {due}")
     return found
@@ -81,4 +95,8 @@ def _undelivered(deliveries: dict[str, Entry], schedule: dict[str, int], metered
     return found
 
 
-RULES: dict[str, Callable[[Holdings, int, Entry], None]] = {"award": _award, "delivery": _delivery}
+RULES: dict[str, Callable[[Holdings, int, Entry], None]] = {
+    "award": _award,
+    "delivery": _delivery,
+    "response": _response,
+}

@@ -179,6 +179,10 @@ KINDS: Mapping[str, Mapping[str, Field]] = {
         "delivered_ukwh": NATURAL, "price_ucur_per_kwh": NATURAL, "pay_ucur": NATURAL, "ready_ucur": NATURAL,
         "slashed_ucur": NATURAL,
     },
+    "response": {
+        "interval": NATURAL, "account": NAME, "baseline_ukwh": NATURAL, "reduced_ukwh": NATURAL,
+        "price_ucur_per_kwh": NATURAL, "pay_ucur": NATURAL,
+    },
     "bill": {"interval": NATURAL, "line": NAME, "ucur": _PARTIES, "ukwh": _PARTIES},  # of ``settlement.LINES``
     "expire": {"interval": NATURAL, "tokens": _list(_row(NAME, NAME, POSITIVE))},  # holder, meter, energy
     # Certificates, rights and other transfers.

@@ -27,7 +27,8 @@ ROUNDING = 40  # micro-kWh: a device an interval, and more of them
 
 
 def core_of(n_envs: int = 1, **overrides: Any) -> Core:
-    return Core(load_scenario("vpp_call", **overrides), n_envs)
+    fixed = {"price_cur_per_kwh": 0.6, "member_share": 0.8} | overrides.pop("call", {})
+    return Core(load_scenario("vpp_call", call=fixed, **overrides), n_envs)
 
 
 def rest(core: Core, *, offers: float = 1.0, price: float = 0.0) -> np.ndarray:
@@ -345,6 +346,50 @@ def test_the_composite_schedule_of_a_station_is_known_to_the_episode(tmp_path: P
     np.testing.assert_allclose(calls.limit_kw[0, 20:24], 3.68)
 
 
+def test_calls_go_with_prices_per_bus() -> None:
+    core = core_of(2, constraint="nodal", mechanism="nodal", hours=10.0, call={"least_kw": 0.0})
+    n_called = 0
+    for _, happened in random_play(core, 1):
+        assert happened.answer is not None
+        assert (happened.bill.ucur.sum(axis=2) == 0).all()
+        assert (happened.answer.called_ukwh - happened.answer.delivered_ukwh <= ROUNDING).all()
+        n_called += int((happened.answer.called_ukwh > 0).sum())
+    assert n_called > 0
+
+
+def test_enrolled_homes_are_paid_for_what_they_draw_less_than_their_ten_days() -> None:
+    """The baseline once more from the bank, by hand; who feeds in draws nothing, and nobody pays."""
+    core = core_of(6, call={"response_share": 0.5, "response_cur_per_kwh": 0.25}, vpp={"answers_calls": False})
+    homes, bank = core.scenario.kind_slices["prosumer"], core.world.bank
+    kinds_of_day = bank.weekday()[:: bank.steps_per_day] >= 5
+    n_paid, rows = 0, set()
+    for before, happened in episode(core, lambda _s: rest_of(core)):
+        assert happened.answer is not None
+        response, params, t = happened.answer.response, before.episode.params[0], int(before.t[0])
+        assert response is not None
+        assert (happened.bill.ucur.sum(axis=2) == 0).all()
+        assert (line(happened, "flexibility")[:, : core.n_agents] == -response.pay_ucur).all()
+        assert (response.baseline_ukwh[:, homes.stop :] == -1).all()
+        for env, home in np.argwhere(response.baseline_ukwh >= 0).tolist():
+            day = int(before.episode.start[env]) // bank.steps_per_day
+            days = [d for d in range(day) if kinds_of_day[d] == kinds_of_day[day]][-10:]
+            steps = [d * bank.steps_per_day + bank.steps_per_day // 2 + t for d in days]
+            load = bank.load_kw[params.home[env, home], steps] * params.load_scale[env, home]
+            sun = bank.pv_kw_per_kwp[params.roof[env, home], steps] * params.pv_kwp[env, home]
+            usual = max(float((load - sun).mean()), 0.0) * core.scenario.step_h * MICRO
+            assert response.baseline_ukwh[env, home] == pytest.approx(usual, abs=1)
+            less = max(int(response.baseline_ukwh[env, home]) - max(int(happened.metered_ukwh[env, home]), 0), 0)
+            assert response.pay_ucur[env, home] == less * 250_000 // MICRO
+            n_paid += less > 0
+            rows.add((env, home))
+    assert n_paid > 20
+    assert 0.2 < len(rows) / (6 * 12) < 0.8
+
+
+def rest_of(core: Core) -> np.ndarray:
+    return np.zeros((core.n_envs, core.n_agents, core.n_actions))
+
+
 def test_calls_need_a_schedule_and_a_grid() -> None:
     with pytest.raises(ValueError, match="call: expected a mechanism that clears before delivery and no outages"):
         load_scenario("vpp_call", mechanism="mid_market_rate")
@@ -354,6 +399,7 @@ def test_calls_need_a_schedule_and_a_grid() -> None:
         ({"chance": 1.5}, r"call\.chance"), ({"per_day": 0}, r"call\.per_day"), ({"level": [0.5, 1.5]}, r"call\.level"),
         ({"need_kw": [5, 1]}, r"call\.need_kw"), ({"tolerance": 2.0}, "tolerance"),
         ({"member_share": -1.0}, "member_share"),
+        ({"response_share": 1.5}, r"call\.response_share"),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=fault):
             load_scenario("vpp_call", call=table)

@@ -31,7 +31,7 @@ from gridbazaar.market.ledger.verify import examine
 from gridbazaar.market.settlement import SYSTEM_PARTIES
 
 HOURS = 10.0
-SCENARIO = load_scenario("vpp_call", hours=HOURS, call={"start_h": 18.0})
+SCENARIO = load_scenario("vpp_call", hours=HOURS, call={"start_h": 18.0, "response_share": 0.5})
 
 
 class Failing(Policy):
@@ -94,6 +94,25 @@ def test_awards_and_deliveries_are_the_simulations_integers(
         assert entry["delivered_ukwh"] == answer.delivered_ukwh[0, agent]
         assert entry["called_ukwh"] == answer.called_ukwh[0, agent]
     assert len(deliveries) == sum((h.answer.award_ukwh > 0).sum() for h in happened if h.answer is not None)
+
+
+def test_responses_are_the_simulations_integers_and_follow_from_the_meter(
+    core: Core, entries: list[tuple[int, Entry]], happened: list[Transition]
+) -> None:
+    responses = [(i, entry) for i, entry in entries if entry["kind"] == "response"]
+    assert sum(entry["pay_ucur"] for _, entry in responses) > 0
+    for i, entry in responses:
+        response, agent = happened[i].answer.response, core.agents.index(entry["account"])  # type: ignore[union-attr]
+        assert response is not None
+        assert entry["reduced_ukwh"] == response.reduced_ukwh[0, agent]
+        assert entry["baseline_ukwh"] == response.baseline_ukwh[0, agent]
+    interval, one = responses[0]
+    here = [dict(entry) for i, entry in entries if i == interval]
+    forged = [e | {"baseline_ukwh": 10**9} if e["txid"] == one["txid"] else e for e in here]
+    assert any("but baseline less meter gives" in what for what in check_delivered(forged))
+    assert check_delivered(here) == []
+    with pytest.raises(Refused, match="pay_ucur is 1, expected 0: 2 at 3"):
+        Books().apply(0, one | {"interval": 0, "reduced_ukwh": 2, "price_ucur_per_kwh": 3, "pay_ucur": 1})
 
 
 def test_statements_show_services_and_non_delivery(entries: list[tuple[int, Entry]]) -> None:
