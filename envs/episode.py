@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -228,10 +228,14 @@ def _cheaper(prices: Array) -> NDArray[np.int16]:
 
 
 def _map(value: Any, function: Any) -> Any:
-    """Apply a function to every array of a frozen dataclass."""
-    changes = {
-        f.name: function(getattr(value, f.name)) for f in fields(value) if hasattr(getattr(value, f.name), "dtype")
-    }
+    """Apply a function to every array of a tree of frozen dataclasses."""
+    changes = {}
+    for f in fields(value):
+        part = getattr(value, f.name)
+        if hasattr(part, "dtype"):
+            changes[f.name] = function(part)
+        elif is_dataclass(part) and not isinstance(part, type):
+            changes[f.name] = _map(part, function)
     return replace(value, **changes)
 
 

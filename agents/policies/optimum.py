@@ -112,12 +112,13 @@ def _solve_row(episode: Foresight, e: int, step_h: float) -> tuple[NDArray[np.fl
     charge = program.columns(0.0, 0.0, of(episode.charge_kw) * plugged)
     release = program.columns(step_h * of(episode.wear_cur_per_kwh), 0.0, of(episode.discharge_kw) * plugged)
     worth = np.where((t == n_steps - 1) & of(episode.is_stationary), -episode.end_value_cur_per_kwh[e], 0.0)
-    floor = np.minimum(of(episode.floor_kwh), of(episode.start_kwh)) + np.zeros((len(chosen), n_steps))
+    kept, hours = _decay(of(episode.loss_per_h), step_h)
+    # What leaks below the floor need not be charged again.
+    floor = np.minimum(of(episode.floor_kwh), of(episode.start_kwh)) * kept ** (t + 1)
     leaves = (t + 1 == of(episode.depart)) & ~of(episode.is_stationary)
     floor = np.where(leaves, np.maximum(floor, of(episode.required_kwh)), floor)
     energy = program.columns(worth * of(episode.eta_dis), floor, of(episode.ceiling_kwh))
 
-    kept, hours = _decay(of(episode.loss_per_h), step_h)
     terms = [
         (energy, np.ones(energy.shape)),
         (charge, -of(episode.eta_ch) * hours + np.zeros(energy.shape)),
