@@ -104,7 +104,7 @@ def wear_of(
     change = (after_kwh - before_kwh) / xp.maximum(age.capacity_kwh, 1e-9)
     change = xp.where(drawn_kwh == 0, 0.0, change)
     goes_on = change * age.swing_frac >= 0
-    swing_frac = xp.where(goes_on, age.swing_frac + change, change)
+    swing_frac = xp.clip(xp.where(goes_on, age.swing_frac + change, change), -1.0, 1.0)
     lost_kwh, wear_cur = 0.0 * new_kwh, None
     if config.wear == "depth":
         known = xp.where(goes_on, xp.abs(age.swing_frac), 0.0)
