@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -25,6 +25,8 @@ class Community:
     n_steps: int
     n_actions: int  # components of the widest kind's action
     actions: Mapping[str, tuple[str, ...]]  # names of the components, a kind
+    features: tuple[str, ...] = ()  # names of the columns that an observation has
+    configs: Mapping[str, Any] = field(default_factory=dict)  # the kinds' tables of the scenario
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def step(condition: Condition, luck: Luck, t: int, config: Failure, step_h: floa
 
 
 def within_four_sigma(count: float, n: int, p: float) -> bool:
-    return abs(count - n * p) < 4 * (n * p * (1 - p)) ** 0.5
+    return bool(abs(count - n * p) < 4 * (n * p * (1 - p)) ** 0.5)
 
 
 @pytest.mark.parametrize("step_h", [1 / 12, 0.25, 0.5, 1.0])
@@ -155,7 +155,10 @@ def test_one_more_device_shifts_nobodys_luck() -> None:
 
 def test_without_failures_nothing_is_drawn_seen_or_asked() -> None:
     config = Failure()
-    assert draw_luck(config, Draw(episode_keys(0, "train", np.arange(2)), np.zeros(2), None, 1.0, 5), "x", (3,)) is None
+    assert (
+        draw_luck(config, Draw(episode_keys(0, "train", np.arange(2)), np.zeros(2, np.int64), None, 1.0, 5), "x", (3,))
+        is None
+    )
     assert (actions_of(config), columns_of(config), features_of(None)) == ((), (), [])
     assert actions_of(Failure(mtbf_h=1.0)) == (MAINTAIN,)
     assert columns_of(Failure(mtbf_h=1.0)) == (WORKS, HEALTH)
