@@ -82,6 +82,10 @@ class Foresight:
     is_stationary: Array  # bool
 
 
+class NoBoundError(ValueError):
+    """The scenario has what the optimum's program does not cover, so there is no bound; the text says what."""
+
+
 class Policy(Protocol):
     """Chooses actions for all agents. Memory is a value of the policy's own."""
 

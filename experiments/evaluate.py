@@ -1,7 +1,8 @@
 """Evaluation: every policy plays the same held-out episodes, between the floor (idle) and the ceiling (optimum).
 
 The score of a policy is ``100 x (idle - policy) / (idle - optimum)`` on the community's cost without imbalance and
-standing charges, which no policy can change. The optimum is the bound of the linear program, not its replay.
+standing charges, which no policy can change. The optimum is the bound of the linear program, not its replay. Where a
+scenario has what the program does not cover, the score is the share of idle's cost that is saved, in percent.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.agents.policies.optimum import solve_optimum
-from gridbazaar.agents.policy import load_policy
+from gridbazaar.agents.policy import Foresight, NoBoundError, load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.scenario import Scenario, load_scenario
+from gridbazaar.envs.state import State
 from gridbazaar.experiments.files import versions
 from gridbazaar.experiments.metrics import COMMUNITY_FIGURES
 from gridbazaar.experiments.play import play
@@ -56,8 +58,9 @@ class Evaluation:
     scenario: Scenario
     split: str
     seeds: tuple[int, ...]
-    bound_cur: NDArray[np.float64]  # [n_seeds] optimum of the linear program, on the scale of ``scored_cur``
+    bound_cur: NDArray[np.float64]  # [n_seeds] optimum of the linear program, on the scale of ``scored_cur``, or NaN
     results: tuple[Result, ...]
+    no_bound: str | None = None  # why there is no bound
 
     def result(self, policy: str) -> Result:
         """Give the result of a policy by name."""
@@ -92,7 +95,8 @@ class Evaluation:
             "split": self.split,
             "seeds": list(self.seeds),
             "versions": versions(),
-            "bound_cur": self.bound_cur.tolist(),
+            "bound_cur": None if self.no_bound else self.bound_cur.tolist(),
+            "no_bound": self.no_bound,
             "policies": self.rows(),
             "per_seed": {
                 r.policy: {name: values.tolist() for name, values in r.figures.items()}
@@ -115,10 +119,22 @@ class Evaluation:
 
 
 def optimum_cost_cur(core: Core, seeds: Sequence[int] | NDArray[np.int64], split: str) -> NDArray[np.float64]:
-    """Give the bound of each episode on the scale of ``Tally.scored_cur``, [n_seeds]."""
+    """Give the bound of each episode on the scale of ``Tally.scored_cur``, [n_seeds].
+
+    Raises:
+        NoBoundError: the scenario has what the program does not cover.
+    """
     state = core.reset(np.asarray(seeds, np.int64), split=split)
-    bound = solve_optimum(foresight(core, state), core.scenario.step_h).cost_cur
-    return np.asarray(bound + core.stored_value_cur(state).sum(1))
+    return _bound_cur(core, state, foresight(core, state))
+
+
+def _bound_cur(core: Core, state: State, ahead: Foresight) -> NDArray[np.float64]:
+    return np.asarray(solve_optimum(ahead, core.scenario.step_h).cost_cur + core.stored_value_cur(state).sum(1))
+
+
+def ceiling_cur(idle: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the cost that scores 100: the bound, or where there is none, nothing of what idle costs."""
+    return np.where(np.isfinite(bound), bound, idle - np.abs(idle))
 
 
 def evaluate(
@@ -148,7 +164,8 @@ def evaluate(
     names = list(loaded)
     batches = [numbers[i : i + _BATCH] for i in range(0, len(numbers), _BATCH)]
     parts: dict[str, list[Any]] = {name: [] for name in names}
-    bounds = []
+    bounds: list[NDArray[np.float64]] = []
+    no_bound = None
     done = dict.fromkeys(["bound", *names], 0)
 
     def count(name: str) -> None:
@@ -159,9 +176,13 @@ def evaluate(
     for batch in batches:
         core = Core(chosen, len(batch))
         state = core.reset(np.asarray(batch, np.int64), split=split)
-        ahead = foresight(core, state)
-        bound = solve_optimum(ahead, chosen.step_h).cost_cur
-        bounds.append(bound + core.stored_value_cur(state).sum(1))
+        ahead = None
+        try:
+            ahead = foresight(core, state)
+            bounds.append(_bound_cur(core, state, ahead))
+        except NoBoundError as error:
+            no_bound = str(error)
+            bounds.append(np.full(len(batch), np.nan))
         count("bound")
         for name, policy in loaded.items():
             parts[name].append(play(core, policy, batch, split=split, ahead=ahead, tick=partial(count, name)).tally)
@@ -182,12 +203,12 @@ def evaluate(
                 agent_cost_cur=np.concatenate([t.cost_cur for t in parts[name]]),
                 scored_cur=scored,
                 savings_cur=idle - scored,
-                score=score_interval(idle, scored, bound_cur),
+                score=score_interval(idle, scored, ceiling_cur(idle, bound_cur)),
             )
         )
         operator = np.concatenate([t.operator_cur for t in parts[name]])
         _refuse_above_bound(name, numbers, scored + operator, bound_cur)
-    return Evaluation(chosen, split, numbers, bound_cur, tuple(results))
+    return Evaluation(chosen, split, numbers, bound_cur, tuple(results), no_bound)
 
 
 def labelled(policies: Sequence[str]) -> dict[str, str]:

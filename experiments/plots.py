@@ -253,8 +253,8 @@ def feeder_tree(day: Day) -> Figure:
 
 
 @styled
-def scores(found: Mapping[str, Interval]) -> Figure:
-    """Scores of policies as bars with their 95 % intervals, between idle (0) and the optimum (100)."""
+def scores(found: Mapping[str, Interval], ceiling: str = "the optimum with perfect foresight") -> Figure:
+    """Scores of policies as bars with their 95 % intervals, between idle (0) and the ceiling (100)."""
     ordered = sorted(found.items(), key=lambda item: item[1].mean)
     figure = new_figure(0.75 + 0.34 * len(ordered))
     axes = figure.subplots()
@@ -278,7 +278,7 @@ def scores(found: Mapping[str, Interval]) -> Figure:
     axes.spines["left"].set_visible(False)
     axes.grid(visible=True, axis="x")
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("score: 0 is idle, 100 the optimum with perfect foresight; whiskers are 95 % intervals")
+    axes.set_xlabel(f"score: 0 is idle, 100 {ceiling}; whiskers are 95 % intervals")
     return figure
 
 

@@ -168,8 +168,8 @@ def _headline(about: _Subject, machine: str) -> str:
         )
     learned.append(
         f"On {n} {split} {plural(n, 'episode')}, <b>{escape(about.name(hero))}</b> scores "
-        f"<b>{num(result.score.mean, 1)}</b> {ends(result.score, 1)}, where 0 is doing nothing (idle) and 100 the "
-        "optimum that knows the whole day in advance."
+        f"<b>{num(result.score.mean, 1)}</b> {ends(result.score, 1)}, where 0 is doing nothing (idle) and 100 "
+        f"{'costing nothing' if evaluation.no_bound else 'the optimum that knows the whole day in advance'}."
     )
     if "opportunity_cost" in rules:
         compared.append(_against_engineered(about))
@@ -252,24 +252,32 @@ def _verdict(found: Interval, n: int) -> str:
 
 def _all_policies(about: _Subject) -> str:
     evaluation = about.evaluation
-    rows, shown = best_first(evaluation), columns(about.currency)
+    rows, shown = best_first(evaluation), columns(evaluation)
     bold = {i for i, row in enumerate(rows) if is_learned(row["policy"])}
     note = (
         f"Means of {len(evaluation.seeds)} episodes, below them 95 % intervals (bootstrap over episodes). Cost: bills "
         "and wear less the worth of what is left in storage. Savings leave out imbalance and standing charges. "
-        "The optimum's score is that of its plan played in the market; its bound is 100."
+    ) + (
+        f"There is no bound ({escape(evaluation.no_bound)}): scores are the share of idle's cost that is saved."
+        if evaluation.no_bound
+        else "The optimum's score is that of its plan played in the market; its bound is 100."
     )
     scored = {about.name(row["policy"]): Interval(**row["score"]) for row in rows}
     rules = [row for row in rows if not is_learned(row["policy"]) and row["policy"] not in ("optimum", "idle")]
     sentence = (
-        f"The mean bound of the optimum is {num(float(evaluation.bound_cur.mean()), 2)} {escape(about.currency)}."
+        ""
+        if evaluation.no_bound
+        else (
+            f"The mean bound of the optimum is {num(float(evaluation.bound_cur.mean()), 2)} {escape(about.currency)}."
+        )
     )
     if rules:
         best, worst = rules[0], rules[-1]
         sentence = f"Of the rules {_scored(about, best)} is best" + (
             f", {_scored(about, worst)} worst." if len(rules) > 1 else "."
         )
-    figure = plots.scores({name: i for name, i in scored.items() if np.isfinite(i.mean)})
+    finite = {name: i for name, i in scored.items() if np.isfinite(i.mean)}
+    figure = plots.scores(finite, "costing nothing") if evaluation.no_bound else plots.scores(finite)
     alt = "Scores: " + "; ".join(f"{name} {number(i.mean, 1)}" for name, i in scored.items())
     half = len(shown) // 2
     tables = (

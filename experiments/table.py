@@ -33,10 +33,12 @@ class Column:
         return Interval(*(self.factor * found[name] for name in ("mean", "low", "high")))
 
 
-def columns(currency: str) -> tuple[Column, ...]:
-    """Give the columns of the table of policies."""
+def columns(evaluation: Evaluation) -> tuple[Column, ...]:
+    """Give the columns of the table of policies; the first is the score."""
+    currency = evaluation.scenario.currency
+    score = Column("share saved", "saved", "%", "score", 1) if evaluation.no_bound else _SCORE
     return (
-        Column("score", "score", "", "score", 1),
+        score,
         Column("cost", "cost", currency, "cost_cur", 2),
         Column("savings", "saved", currency, "savings_cur", 2),
         Column("self-sufficiency", "self-\nsuff.", "%", "self_sufficiency", 1, 100),
@@ -49,6 +51,9 @@ def columns(currency: str) -> tuple[Column, ...]:
         Column("carbon", "CO2", "kg", "carbon_kg", 1),
         Column("unserved", "un-\nserved", "kWh", "unserved_kwh", 1),
     )
+
+
+_SCORE = Column("score", "score", "", "score", 1)
 
 
 def number(x: float, digits: int) -> str:
@@ -90,17 +95,21 @@ def terminal_table(evaluation: Evaluation, width: int = 120) -> Table:
         width: characters in a line; figures that do not fit are left out from the right, and named below the table.
     """
     n, names = len(evaluation.seeds), policy_names([r.policy for r in evaluation.results])
-    rows, (score, *others) = best_first(evaluation), columns(evaluation.scenario.currency)
+    rows, (score, *others) = best_first(evaluation), columns(evaluation)
     cells = [[names[row["policy"]] for row in rows], [_with_span(score.interval(row), 1, 1) for row in rows]]
-    heads = ["policy", "score\n[95 % interval]"]
+    heads = ["policy", f"{score.short}{score.unit and f', {score.unit}'}\n[95 % interval]"]
     for column in others:
         cells.append([number(column.interval(row).mean, column.digits) for row in rows])
         heads.append(f"{column.short}\n{column.unit}")
     fitting = _fitting(heads, cells, width)
     table = _table(heads[:fitting], cells[:fitting], [is_learned(row["policy"]) for row in rows])
     table.title = f"{evaluation.scenario.name}: mean of {n} {evaluation.split} episode{'s' * (n > 1)}"
+    captions = [f"no score, but the share of idle's cost that is saved: {evaluation.no_bound}"] * bool(
+        evaluation.no_bound
+    )
     if fitting < len(heads):
-        table.caption = f"left out for want of width: {', '.join(c.title for c in others[fitting - 2 :])}"
+        captions.append(f"left out for want of width: {', '.join(c.title for c in others[fitting - 2 :])}")
+    table.caption = "\n".join(captions) or None
     return table
 
 

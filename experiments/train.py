@@ -263,22 +263,25 @@ def _callback(
 
 
 class _Validation:
-    """The score of a model on a few validation episodes."""
+    """The score of a model on a few validation episodes, as ``evaluate`` counts it."""
 
     def __init__(self, scenario: Scenario, n_seeds: int) -> None:
-        from gridbazaar.agents.policy import load_policy
+        from gridbazaar.agents.policy import NoBoundError, load_policy
         from gridbazaar.envs.core import Core
-        from gridbazaar.experiments.evaluate import optimum_cost_cur
+        from gridbazaar.experiments.evaluate import ceiling_cur, optimum_cost_cur
         from gridbazaar.experiments.play import play
 
         self.core, self.seeds = Core(scenario, n_seeds), np.arange(n_seeds)
-        self.optimum = float(np.mean(optimum_cost_cur(self.core, self.seeds, "validation")))
-        idle = play(self.core, load_policy("idle"), self.seeds, split="validation")
-        self.idle = float(np.mean(idle.tally.scored_cur))
+        try:
+            bound = optimum_cost_cur(self.core, self.seeds, "validation")
+        except NoBoundError:
+            bound = np.full(n_seeds, np.nan)
+        idle = play(self.core, load_policy("idle"), self.seeds, split="validation").tally.scored_cur
+        self.idle, self.ceiling = float(np.mean(idle)), float(np.mean(ceiling_cur(idle, bound)))
 
     def score(self, model: Any) -> float:
         from gridbazaar.agents.policies.trained import Policy
         from gridbazaar.experiments.play import play
 
         played = play(self.core, Policy(model.policy), self.seeds, split="validation")
-        return 100 * (self.idle - float(np.mean(played.tally.scored_cur))) / max(self.idle - self.optimum, 1e-9)
+        return 100 * (self.idle - float(np.mean(played.tally.scored_cur))) / max(self.idle - self.ceiling, 1e-9)

@@ -13,7 +13,7 @@ import pytest
 
 import gridbazaar.experiments.evaluate as evaluation_module
 from gridbazaar.agents.policies.optimum import Schedule, solve_optimum
-from gridbazaar.agents.policy import load_policy
+from gridbazaar.agents.policy import NoBoundError, load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import load_scenario
 from gridbazaar.experiments.evaluate import Evaluation, check, evaluate, golden_of
@@ -21,7 +21,9 @@ from gridbazaar.experiments.files import to_json, write_json
 from gridbazaar.experiments.metrics import COMMUNITY_FIGURES
 from gridbazaar.experiments.play import Played, play
 from gridbazaar.experiments.rainflow import count_cycles
+from gridbazaar.experiments.report import render
 from gridbazaar.experiments.statistics import mean_interval, score_interval
+from gridbazaar.experiments.table import terminal_table
 from gridbazaar.market.settlement import LINES
 
 POLICIES = ("random", "self_consumption", "optimum")
@@ -57,6 +59,24 @@ def test_a_score_is_the_ratio_of_means() -> None:
 def test_there_is_no_score_where_nothing_can_be_gained() -> None:
     found = score_interval(np.ones(3), np.ones(3), np.ones(3))
     assert np.isnan([found.mean, found.low, found.high]).all()
+
+
+def test_without_a_bound_the_share_saved_stands_for_the_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise NoBoundError("heat pumps are not in the program")
+
+    monkeypatch.setattr(evaluation_module, "foresight", refuse)
+    found = evaluate("street", ["self_consumption"], seeds=2, hours=8.0)
+    idle, policy = found.results
+    saved = 100 * (idle.scored_cur - policy.scored_cur).mean() / np.abs(idle.scored_cur).mean()
+    assert np.isnan(found.bound_cur).all()
+    assert policy.score.mean == pytest.approx(saved)
+    assert found.to_json()["bound_cur"] is None
+    assert json.loads(to_json(found.to_json()))["no_bound"] == "heat pumps are not in the program"
+    table = terminal_table(found)
+    assert "heat pumps are not in the program" in str(table.caption)
+    assert str(table.columns[1].header).startswith("saved, %")
+    assert "scores are the share of idle's cost" in render(found, {}, title="", command="")
 
 
 def test_idle_scores_zero_and_nobody_beats_the_bound(found: Evaluation) -> None:

@@ -132,7 +132,7 @@ def test_every_picture_is_there_and_not_empty(page: str) -> None:
 def test_numbers_are_those_of_the_evaluation(page: str, evaluation: Evaluation) -> None:
     names = policy_names([r.policy for r in evaluation.results])
     table = [[same_words(c) for c in row] for row in rows(page)]
-    shown = columns("EUR")
+    shown = columns(evaluation)
     for row in evaluation.rows():
         cells = [same_words(cell(c.interval(row), c.digits)) for c in shown]
         assert [names[row["policy"]], *cells[:6]] in table
