@@ -174,3 +174,25 @@ def test_the_optimum_is_a_bound_where_reserves_leak_and_bind() -> None:
     evaluation = evaluate(street(options), ["time_of_use", "price_threshold", "optimum"], seeds=6)
     for result in evaluation.results:
         assert (result.scored_cur >= evaluation.bound_cur - 1e-6).all()
+
+
+def test_an_island_without_a_working_battery_is_dark() -> None:
+    """The only grid-forming unit breaks down in the outage; where it is repaired the island goes on."""
+    scenario = load_scenario(
+        "street", hours=6.0, outage={"chance": 1.0, "mean_h": 50.0},
+        battery={"failure": {"mtbf_h": 1.0, "mttr_h": 1.0}, "capacity_kwh": 60.0, "start_frac": 0.9},
+    )  # fmt: skip
+    core = Core(scenario, 16)
+    state, dark, lit = core.reset(0), 0, 0
+    for _ in range(core.n_steps):
+        outages = state.episode.outages
+        assert outages is not None
+        is_off = (state.t >= outages.begin) & (state.t < outages.end)
+        up = works(batteries(core, state)[1][1].condition)[:, 0]
+        state, happened = core.step(state, np.zeros((16, core.n_agents, core.n_actions)))
+        homes = scenario.kind_slices["prosumer"]
+        assert (happened.metered_ukwh[is_off & ~up] == 0).all()
+        dark += int((is_off & ~up).sum())
+        lit += int((happened.load_kwh[:, homes].sum(1) > 0)[is_off & up].sum())
+    assert dark > 10
+    assert lit > 10
