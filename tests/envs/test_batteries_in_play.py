@@ -8,6 +8,7 @@ import pytest
 from gridbazaar.agents.failure import works
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
+from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.observe import feature_columns, observe
 from gridbazaar.envs.rows import take_rows
 from gridbazaar.envs.scenario import Scenario, load_scenario
@@ -167,6 +168,19 @@ def test_no_policy_beats_the_optimum_with_every_option_on(outage: dict[str, Any]
     )
     costs = np.array([r.scored_cur for r in evaluation.results])
     assert (costs >= evaluation.bound_cur - 1e-6).all()
+
+
+def test_the_optimum_pools_the_reserves_that_are_there() -> None:
+    """A device below its reserve lends nothing of it to another one of its VPP."""
+    core = Core(street({"reserve_frac": 0.5, "start_frac": [0.1, 0.9]}), 4)
+    state = core.reset(0)
+    ahead = foresight(core, state)
+    for columns, device, params in batteries(core, state):
+        kept = np.minimum(0.5 * params.capacity_kwh, device.energy_kwh).reshape(4, columns.stop - columns.start, -1)
+        np.testing.assert_allclose(ahead.floor_kwh[:, columns], kept.sum(2))
+    outage = Core(street({"reserve_frac": 0.5}, outage={"chance": 0.5}), 4)
+    free = foresight(outage, outage.reset(0)).floor_kwh
+    assert (free[:, outage.scenario.kind_slices["battery"]] == 0).all()
 
 
 def test_the_optimum_is_a_bound_where_reserves_leak_and_bind() -> None:
