@@ -80,6 +80,7 @@ class Foresight:
     depart: Array  # int64, first step without it again
     required_kwh: Array  # at departure, 0 for stationary storage
     is_stationary: Array  # bool
+    upkeep_cur: Array | None = None  # what no policy can save of failures and maintenance; none: nothing fails
 
 
 class NoBoundError(ValueError):
