@@ -25,6 +25,7 @@ class Community:
     n_steps: int
     n_actions: int  # components of the widest kind's action
     actions: Mapping[str, tuple[str, ...]]  # names of the components, a kind
+    start_h: float = 12.0  # local hour at which an episode begins
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,9 @@ def community_of(core: Core) -> Community:
     """Give what every policy may know of a core's community."""
     actions = {kind: tuple(c.name for c in columns) for kind, columns in core.action_columns.items()}
     return Community(
-        core.agents, core.scenario.kind_slices, core.scenario.step_h, core.n_steps, core.n_actions, actions
-    )
+        core.agents, core.scenario.kind_slices, core.scenario.step_h, core.n_steps, core.n_actions, actions,
+        core.scenario.start_h,
+    )  # fmt: skip
 
 
 @dataclass(slots=True)
