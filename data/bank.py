@@ -14,6 +14,7 @@ HISTORY_DAYS = 8
 """Days at the beginning of a bank that only serve as the past of forecasts."""
 
 _SAME_TIME_H = 1e-9
+_MOST_KWH = 250.0  # in the battery of a car
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +47,7 @@ class Sessions:
             (self.announced_h <= self.arrive_h, "announces to leave before it comes"),
             (later, "comes before the one before has left"),
             (self.need_kwh <= 0, "needs no energy"),
+            (self.need_kwh > _MOST_KWH, f"needs more than any battery holds ({_MOST_KWH:g} kWh)"),
             (self.trip_kwh < 0, "used less than nothing on its trip"),
         )
         found = [

@@ -67,14 +67,15 @@ def test_sessions_that_cannot_be_are_named_every_one() -> None:
         return np.array([values])
 
     present = np.ones((1, 3), np.bool_)
-    with pytest.raises(ValueError, match="3 cannot be") as caught:
+    with pytest.raises(ValueError, match="4 cannot be") as caught:
         Sessions(
-            present, row(8, 12, 20), row(13, 11, 22), row(5, 5, 0), row(13, 13, 22), row(0, 0, 0), ~present
+            present, row(8, 12, 20), row(13, 11, 22), row(500, 5, 0), row(13, 13, 22), row(0, 0, 0), ~present
         )  # fmt: skip
     assert str(caught.value).splitlines()[1:] == [
         "  charger 0, session 1 leaves before it comes",
         "  charger 0, session 1 comes before the one before has left",
         "  charger 0, session 2 needs no energy",
+        "  charger 0, session 0 needs more than any battery holds (250 kWh)",
     ]
 
 
