@@ -90,3 +90,44 @@ def test_sessions_come_from_where_the_scenario_says() -> None:
     assert work.reset(0).episode.params[2].visits.n > 1
     with pytest.raises(ValueError, match=r"data.sessions: expected home, workplace, public, or acn:PATH"):
         load_scenario("village", **{"data.sessions": "moon"})
+
+
+OPTIONS = {
+    "ev.keep_arrival": True,
+    "ev.taper_frac": 0.8,
+    "ev.onboard_kw": [3.7, 7.4],
+    "ev.early_share": 0.3,
+    "ev.announced_sd_h": 1.0,
+    "ev.late_sd_h": 0.5,
+    "ev.short_cur_per_kwh2": 0.05,
+    "data.sessions": "public",
+}
+
+
+@pytest.mark.parametrize("name", ["village", "blackout"])
+def test_cars_with_all_their_options_keep_their_energy_in_markets_and_on_islands(name: str) -> None:
+    outage = {"outage.chance": 1.0} if name == "blackout" else {}
+    core = Core(load_scenario(name, **OPTIONS, **outage), 8)
+    state, rng = core.reset(0), np.random.default_rng(0)
+    cars = core.scenario.kind_slices["ev"]
+    place = list(core.scenario.agents).index("ev")
+    for _ in range(core.n_steps):
+        before = state.devices[place]
+        state, happened = core.step(state, rng.uniform(-1, 1, (8, core.n_agents, core.n_actions)))
+        after, params = state.devices[place], state.episode.params[place]
+        assert np.isfinite(happened.reward).all()
+        assert (happened.bill.ucur.sum(axis=2) == 0).all()
+        same = after.visit == before.visit
+        rise = (happened.metered_ukwh / 1e6 - happened.loss_kwh)[:, cars]
+        np.testing.assert_allclose((after.energy_kwh - before.energy_kwh)[same], rise[same], atol=1e-9)
+        assert (happened.loss_kwh[:, cars] >= -1e-9).all()
+        assert (after.energy_kwh >= 0).all()
+        assert (after.energy_kwh <= params.visits.capacity_kwh.max(2) + 1e-6).all()
+        assert (happened.metered_ukwh[:, cars][~happened.view.is_active[:, cars]] == 0).all()
+
+
+@pytest.mark.parametrize(("field", "value"), [("early_share", 0.2), ("guarantee", False), ("announced_sd_h", 0.5)])
+def test_a_bound_that_a_policy_could_beat_is_not_given(field: str, value: object) -> None:
+    core = Core(load_scenario("village", **{f"ev.{field}": value}), 1)
+    with pytest.raises(NoBoundError, match="the optimum's program does not cover"):
+        foresight(core, core.reset(0))
