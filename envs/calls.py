@@ -161,7 +161,7 @@ class Answers:
             before.award_ukwh * kept, before.price_ucur_per_kwh * kept, left * kept, called_sum * kept,
             delivered_sum * kept, before.n_under + under * is_over,
         )  # fmt: skip
-        standing = self._tender(calls, standing, state, plans, devices, at)
+        standing = self._tender(calls, standing, state, plans, devices, at, now)
         services = Services(
             earned_ucur=self._spread(-done.pay_ucur - ready, metered_ukwh),
             staked_ucur=self._spread(standing.stake_ucur - left, metered_ukwh),
@@ -200,7 +200,7 @@ class Answers:
 
     def _tender(
         self, calls: Calls, standing: Standing, state: State, plans: tuple[Plan, ...], devices: tuple[Any, ...],
-        at: Array,
+        at: Array, now: Now,
     ) -> Standing:  # fmt: skip
         """Close the offers of this interval; an offer is a share of the envelope, so none goes beyond."""
         assert self._at is not None
@@ -209,7 +209,8 @@ class Answers:
         begin, end = calls.begin[rows, at], calls.end[rows, at]
         closes = xp.astype((calls.gate[rows, at] == state.t) & (begin < end), xp.int64)
         hours, wait_h = self._hours(xp.maximum(end - begin, 1)), self._hours(xp.maximum(begin - state.t - 1, 0))
-        can_kw = envelope_kw(devices[self._at].energy_kwh, vpp.storage(params), wait_h, hours)
+        after = devices[self._at]
+        can_kw = envelope_kw(after.energy_kwh, vpp.working(after, params, now), wait_h, hours)
         can_kw = can_kw * registered_share(standing.n_under, self.config.terms)
         offered = to_micro_towards_zero(xp.maximum(action[..., 2], 0.0) * can_kw * step_h) * closes[:, None]
         price = to_micro(0.5 * (1.0 + action[..., 3]) * (self._price_ucur / MICRO))

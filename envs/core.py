@@ -21,7 +21,7 @@ from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro
 from gridbazaar.envs.calls import Answers, services_cur
 from gridbazaar.envs.episode import OUTLOOK, draw_episode
-from gridbazaar.envs.island import Outage, Rationed, among_members, lost_load, outage_now, ration, runs_alone
+from gridbazaar.envs.island import Outage, Rationed, among_members, in_order, lost_load, outage_now, ration, runs_alone
 from gridbazaar.envs.reward import Outcome, potential_cur, reward
 from gridbazaar.envs.scenario import Scenario, load_scenario
 from gridbazaar.envs.state import Episode, Standing, State, Transition
@@ -123,7 +123,7 @@ class Core:
         """Play one interval: plan, bid, clear, carry, move, settle, reward."""
         world, episode, view = self.world, state.episode, state.view
         xp, step_h = namespace(view.firm_kw), self.scenario.step_h
-        now = self._now(episode, state.t, state.standing)
+        now = self._now(state.devices, episode, state.t, state.standing)
         rates = self._rates(episode, state.t)
 
         outage = self._outage(state)
@@ -193,18 +193,20 @@ class Core:
         if state.episode.outages is None:
             return None
         world = self.world
-        return outage_now(state.episode.outages, state.t, world.behind, world.meter_bus, world.agent_of_meter)
+        outages = in_order(state.episode.outages, world, state.episode.params, state.devices)
+        return outage_now(outages, state.t, world.behind, world.meter_bus, world.agent_of_meter)
 
-    def _now(self, episode: Episode, t: Array, standing: Standing | None) -> Now:
-        alone = None if episode.outages is None else runs_alone(episode.outages, t)
-        call = None
+    def _now(self, devices: tuple[Any, ...], episode: Episode, t: Array, standing: Standing | None) -> Now:
+        alone, call = None, None
+        if episode.outages is not None:
+            alone = runs_alone(in_order(episode.outages, self.world, episode.params, devices), t)
         if self.answers is not None and self.answers.n_vpps and episode.calls is not None and standing is not None:
             call = self.answers.called(episode.calls, standing, t)
         return Now(self.world.series, episode.start + t, t, alone, call)
 
     def called(self, state: State) -> Called | None:
         """Give what the operator's calls ask of the VPPs; none where there are no calls, or no VPP answers them."""
-        return self._now(state.episode, state.t, state.standing).call
+        return self._now(state.devices, state.episode, state.t, state.standing).call
 
     def _plans(self, action: Array, views: tuple[View, ...]) -> tuple[tuple[Plan, ...], Array]:
         world, xp = self.world, namespace(views[0].firm_kw)
@@ -238,14 +240,14 @@ class Core:
     def _views(
         self, devices: tuple[Any, ...], episode: Episode, t: Array, standing: Standing | None
     ) -> tuple[View, ...]:
-        now = self._now(episode, t, standing)
+        now = self._now(devices, episode, t, standing)
         return tuple(k.view(d, p, now) for k, d, p in zip(self.world.kinds, devices, episode.params, strict=True))
 
     def features(self, state: State) -> list[tuple[slice, int, Array]]:
         """Give what kinds observe of their own: whose, which of ``own_columns``, and values [n_envs, n_kind]."""
         if not self.own_columns:
             return []
-        world, now, found = self.world, self._now(state.episode, state.t, state.standing), []
+        world, now, found = self.world, self._now(state.devices, state.episode, state.t, state.standing), []
         for i, (kind, config) in enumerate(zip(world.kinds, world.configs, strict=True)):
             columns = kind.columns(config)
             values = kind.features(state.views[i], state.devices[i], state.episode.params[i], now) if columns else []

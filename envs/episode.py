@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,6 @@ from gridbazaar.envs.state import Episode, Outages
 from gridbazaar.envs.world import World
 from gridbazaar.market.mechanisms import mechanism_draws
 
-_NOON_H = 12
 _YEAR_H = 8766.0
 
 BLOCKS_H = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -53,8 +52,8 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     keys = episode_keys(scenario.seed, split, seeds)
     days = bank.start_days(split)
     day = days[integers(uniform(keys, "day", 1)[:, 0], len(days))]
-    draw = Draw(keys, day, bank, scenario.step_h, scenario.n_steps)
-    start = day * bank.steps_per_day + round(_NOON_H / scenario.step_h)
+    draw = Draw(keys, day, bank, scenario.step_h, scenario.n_steps, scenario.start_h)
+    start = day * bank.steps_per_day + round(scenario.start_h / scenario.step_h)
     params = [kind.draw(config, draw) for kind, config in zip(world.kinds, world.configs, strict=True)]
     load_kw = _mean_load_kw(world, params)
     params = _share_storage(world, draw, load_kw, params)
@@ -238,11 +237,14 @@ def _cheaper(prices: Array) -> NDArray[np.int16]:
 
 
 def _map(value: Any, function: Any) -> Any:
-    """Apply a function to every array of a frozen dataclass."""
-    changes = {
-        f.name: function(getattr(value, f.name)) for f in fields(value) if hasattr(getattr(value, f.name), "dtype")
-    }
-    return replace(value, **changes)
+    """Apply a function to every array of a frozen dataclass, and of those inside it."""
+    changes = {}
+    for field in fields(value):
+        inner = getattr(value, field.name)
+        mapped = function(inner) if hasattr(inner, "dtype") else _map(inner, function) if is_dataclass(inner) else inner
+        if mapped is not inner:
+            changes[field.name] = mapped
+    return replace(value, **changes) if changes else value
 
 
 def _on_host(value: Any) -> Any:

@@ -9,9 +9,11 @@ is called beside what the market scheduled.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from gridbazaar.agents.ageing import Ageing
 from gridbazaar.agents.called import RUNNING
+from gridbazaar.agents.failure import Failure, actions_of, columns_of, features_of, works
 from gridbazaar.agents.held import activated_kw, free_limits_kw
 from gridbazaar.agents.kind import (
     EAGERNESS,
@@ -27,8 +29,19 @@ from gridbazaar.agents.kind import (
     scaled_plan,
 )
 from gridbazaar.agents.plan import Plan, View
-from gridbazaar.agents.stationary import Batteries, check_battery, moved_of, storage_of, view_of
-from gridbazaar.agents.storage import Storage, limits_kw
+from gridbazaar.agents.stationary import (
+    Batteries,
+    Fate,
+    battery_limits_kw,
+    check_battery,
+    draw_fate,
+    moved_of,
+    new_batteries,
+    storage_now,
+    storage_of,
+    view_of,
+)
+from gridbazaar.agents.storage import Converter, Storage
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.market.split import SPLITS
 
@@ -67,6 +80,12 @@ class Config:
     eta_dis: float = 0.95
     loss_per_h: float = 0.0001
     wear_cur_per_kwh: float = 0.04  # per kWh released
+    taper_frac: float = 1.0  # state of charge above which charging tapers off; 1 is never
+    release_taper_frac: float = 0.0  # state of charge below which releasing tapers off; 0 is never
+    reserve_frac: float = 0.0  # share of the capacity kept for an island, of each device; the guarantee to its owner
+    converter: Converter = field(default_factory=Converter)  # losses that depend on power
+    ageing: Ageing = field(default_factory=Ageing)  # what use and time take
+    failure: Failure = field(default_factory=Failure)  # failures, maintenance and repair
     rent_cur_per_kwh_day: float = 0.02  # paid to the owner for each enrolled kWh and day
     homes: str | None = None  # whose batteries, as "0 1 2; 3 4 5", VPPs apart by semicolons; none: homes take turns
     answers_calls: bool = False  # offers capacity to the operator's calls, with actions and observations for it
@@ -82,6 +101,11 @@ class Config:
             raise ValueError(f"vpp.split: expected one of {', '.join(SPLITS)}, got {self.split!r}")
         if self.homes is not None:
             check_enrolment(self)
+        if self.answers_calls and (self.converter != Converter() or self.release_taper_frac):
+            raise ValueError(
+                "vpp.answers_calls: expected no converter and no release_taper_frac, which allow no promise for hours; "
+                f"got {self.converter} and {self.release_taper_frac}"
+            )
 
     @property
     def enrolled_homes(self) -> tuple[tuple[int, ...], ...] | None:
@@ -116,25 +140,28 @@ class Params:
     capacity_kwh: Array  # [n_envs, n_kind, n_devices]
     start_frac: Array  # [n_envs, n_kind, n_devices]
     config: Config
+    fate: Fate = field(default_factory=Fate)
 
 
 def actions(config: Config) -> tuple[Column, ...]:
-    if not config.answers_calls:
-        return POWER, EAGERNESS
-    return (POWER, EAGERNESS, CAPACITY, PRICE, *([LEAN] if config.split == "weights" else []))
+    of_calls = (CAPACITY, PRICE, *([LEAN] if config.split == "weights" else [])) if config.answers_calls else ()
+    return POWER, EAGERNESS, *of_calls, *actions_of(config.failure)
 
 
 def columns(config: Config) -> tuple[Column, ...]:
-    return CALL_COLUMNS if config.answers_calls else ()
+    return (*(CALL_COLUMNS if config.answers_calls else ()), *columns_of(config.failure))
 
 
 def features(view: View, device: Batteries, params: Params, now: Now) -> list[Array]:
-    xp, zero = namespace(view.low_kw), 0.0 * view.low_kw
-    if now.call is None:
-        return [zero] * len(columns(params.config))
-    call = now.call
+    of_devices = features_of(device.condition)
+    if not params.config.answers_calls:
+        return of_devices
+    xp, zero, call = namespace(view.low_kw), 0.0 * view.low_kw, now.call
+    if call is None:
+        return [zero] * len(CALL_COLUMNS) + of_devices
     common = (call.status / RUNNING, call.starts_h / 24, xp.minimum(call.lasts_h / 4, 5.0), call.level)
-    return [*(zero + x[:, None] for x in common), call.award_kw / xp.maximum(view.power_kw, 1e-9)]
+    of_calls = [*(zero + x[:, None] for x in common), call.award_kw / xp.maximum(view.power_kw, 1e-9)]
+    return of_calls + of_devices
 
 
 def draw(config: Config, draw: Draw) -> Params:
@@ -143,6 +170,7 @@ def draw(config: Config, draw: Draw) -> Params:
         capacity_kwh=draw.within("vpp.capacity_kwh", n, config.capacity_kwh).reshape(shape),
         start_frac=draw.within("vpp.start_frac", n, config.start_frac).reshape(shape),
         config=config,
+        fate=draw_fate(config, draw, "vpp", config.count, config.devices),
     )
 
 
@@ -151,15 +179,15 @@ def scale(params: Params, factor: Array) -> Params:
 
 
 def storage(params: Params) -> Storage:
-    return storage_of(params.capacity_kwh, params.config)
+    return storage_of(params)
 
 
 def start(params: Params) -> Batteries:
-    return Batteries(params.capacity_kwh * params.start_frac)
+    return new_batteries(params)
 
 
 def view(device: Batteries, params: Params, now: Now) -> View:
-    found = view_of(None, device, storage(params), params.config, now)
+    found = view_of(None, device, params, now)
     if now.call is None:
         return found
     low_kw, _ = _limits_kw(device, params, now)
@@ -192,8 +220,17 @@ def meters(fill_kw: Array, plan: Plan, view: View, device: Batteries, params: Pa
 def _limits_kw(device: Batteries, params: Params, now: Now) -> tuple[Array, Array]:
     """What the market may have of each device."""
     if now.call is None:
-        return limits_kw(device.energy_kwh, storage(params), now.series.step_h)
-    return free_limits_kw(device.energy_kwh, storage(params), now.call, now.series.step_h)
+        return battery_limits_kw(device, storage_now(device, params, now), now.series.step_h)
+    return free_limits_kw(device.energy_kwh, working(device, params, now), now.call, now.series.step_h)
+
+
+def working(device: Batteries, params: Params, now: Now) -> Storage:
+    """Give the kernel's parameters of the devices as they are now, without power where they are out of order."""
+    found = storage_now(device, params, now)
+    if device.condition is None:
+        return found
+    is_up = works(device.condition)
+    return replace(found, charge_kw=found.charge_kw * is_up, discharge_kw=found.discharge_kw * is_up)
 
 
 def _called_kw(scheduled: Array, plan: Plan, device: Batteries, params: Params, now: Now) -> Array:
@@ -203,13 +240,12 @@ def _called_kw(scheduled: Array, plan: Plan, device: Batteries, params: Params, 
     called_kw = call.award_kw * (call.level * (call.status == RUNNING))[:, None]
     wanted_kw = called_kw * (1.0 - xp.maximum(-plan.executed[..., 2], 0.0))
     lean = plan.executed[..., 4] if config.split == "weights" else None
-    return activated_kw(
-        scheduled, wanted_kw, device.energy_kwh, storage(params), call, now.series.step_h, split=config.split, lean=lean
-    )
+    storages, step_h = working(device, params, now), now.series.step_h
+    return activated_kw(scheduled, wanted_kw, device.energy_kwh, storages, call, step_h, split=config.split, lean=lean)
 
 
 def move(meters: Meters, plan: Plan, view: View, device: Batteries, params: Params, now: Now) -> Moved:
-    return moved_of(meters, device, storage(params), now.series)
+    return moved_of(meters, plan, device, params, actions(params.config), now)
 
 
 def n_meters(config: Config) -> int:

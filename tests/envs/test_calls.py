@@ -200,7 +200,7 @@ def test_what_the_wires_withhold_is_neither_paid_nor_penalised_nor_curtailment_o
     answer = happened.answer
     assert answer is not None
     cut = answer.called_ukwh // 2
-    now = core._now(before.episode, before.t, before.standing)
+    now = core._now(before.devices, before.episode, before.t, before.standing)
     state = before
     plans, _ = core._plans(rest(core), state.views)
     fill = np.zeros((1, core.n_agents))
