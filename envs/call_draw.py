@@ -18,6 +18,7 @@ from gridbazaar.envs.scenario import CallConfig, Scenario
 from gridbazaar.envs.state import Calls
 
 _NOON_H = 12
+_ENDLESS_KW = 1e9
 
 
 def draw_calls(scenario: Scenario, draw: Draw, retail_ucur: Array) -> Calls:
@@ -153,9 +154,9 @@ def _noon(events: tuple[Event, ...]) -> datetime:
 
 @lru_cache(maxsize=8)
 def _limit(path: str, n_steps: int, step_h: float) -> NDArray[np.float64]:
-    """[n_steps] composite schedule of a day that begins at noon of the first date that the profiles name."""
+    """[n_steps + 1] composite schedule of a day that begins at noon of the first date that the profiles name."""
     profiles = read_profiles(path)
     starts = [p.start for p in profiles if p.start is not None]
     begin = min(starts) if starts else datetime.fromisoformat("2000-01-01T12:00:00+00:00")
     noon = begin.replace(hour=_NOON_H, minute=0, second=0, microsecond=0)
-    return composite_kw(profiles, noon, n_steps, step_h)
+    return np.minimum(composite_kw(profiles, noon, n_steps + 1, step_h), _ENDLESS_KW)

@@ -197,12 +197,14 @@ class Core:
         return outage_now(outages, state.t, world.behind, world.meter_bus, world.agent_of_meter)
 
     def _now(self, devices: tuple[Any, ...], episode: Episode, t: Array, standing: Standing | None) -> Now:
-        alone, call = None, None
+        alone, site_kw, call = None, None, None
         if episode.outages is not None:
             alone = runs_alone(in_order(episode.outages, self.world, episode.params, devices), t)
         if self.answers is not None and self.answers.n_vpps and episode.calls is not None and standing is not None:
             call = self.answers.called(episode.calls, standing, t)
-        return Now(self.world.series, episode.start + t, t, alone, call)
+        if episode.calls is not None and episode.calls.limit_kw is not None:
+            site_kw = episode.calls.limit_kw[namespace(t).arange(self.n_envs, t), t][:, None]
+        return Now(self.world.series, episode.start + t, t, alone, site_kw, call)
 
     def called(self, state: State) -> Called | None:
         """Give what the operator's calls ask of the VPPs; none where there are no calls, or no VPP answers them."""

@@ -111,7 +111,7 @@ class CallConfig:
     chance: float = 0.0  # that an episode has one, and so for each further one
     per_day: int = 1  # the most an episode has
     file: str | None = None  # OpenADR 3 events as JSON, in every episode at the same hours; none: drawn
-    limits: str | None = None  # OCPP 2.0.1 charging profiles as JSON, their composite schedule known to every episode
+    limits: str | None = None  # OCPP 2.0.1 charging profiles as JSON, a limit of all chargers together
     start_h: Range = (17.0, 20.0)  # hour of the day
     duration_h: Range = (1.0, 3.0)  # of a call
     notice_min: Range = (60.0, 120.0)  # from the closing of offers to the start; at least an interval

@@ -40,7 +40,7 @@ class Calls:
     at: Array  # [n_envs, n_steps + 1] int64, the call that runs or comes next
     level_ppm: Array  # [n_envs, n_steps + 1] int64, share of the awards that is called, millionths
     extra_ucur_per_kwh: Array | None  # [n_envs, n_steps + 1] int64, added to the retail price; none: no price events
-    limit_kw: Array | None  # [n_envs, n_steps] what a charging station's profiles allow; none: no profiles
+    limit_kw: Array | None  # [n_envs, n_steps + 1] what all chargers may draw; none: no charging profiles
     baseline_ukwh: Array | None = None  # [n_envs, n_steps + 1, n_agents] int64 of homes that are asked, else -1
 
 

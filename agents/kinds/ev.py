@@ -34,6 +34,8 @@ FIRM_IS_CHOSEN = True
 # Meters count micro-kWh; a car that lacks less than a tenth of a watt-hour has what it needs.
 _METER_KWH = 1e-4
 
+_ENDLESS_KW = 1e9
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -211,7 +213,10 @@ def view(device: Device, params: Params, now: Now) -> View:
         left_h=xp.where(plugged, xp.maximum(car.announced - rows, 1) * step_h, 0.0),
         is_stationary=xp.zeros_like(plugged), has_device=has_device, is_active=plugged,
     )  # fmt: skip
-    return seen if config.site_kw is None else _on_site(seen, config, config.site_kw)
+    site_kw = config.site_kw
+    if now.site_kw is not None:
+        site_kw = now.site_kw if site_kw is None else xp.minimum(now.site_kw, site_kw)
+    return seen if site_kw is None else _on_site(seen, config, site_kw)
 
 
 def _now_kwh(car: _Visit, need_kwh: Array, device: Device, config: Config, later_steps: Array, step_h: float) -> Array:
@@ -222,7 +227,7 @@ def _now_kwh(car: _Visit, need_kwh: Array, device: Device, config: Config, later
     return least_kwh - device.energy_kwh
 
 
-def _on_site(seen: View, config: Config, site_kw: float) -> View:
+def _on_site(seen: View, config: Config, site_kw: Array) -> View:
     """Fit what must be served into the limit of the site, and say what is left of it for wishes."""
     xp = namespace(seen.firm_kw)
     spare_h = xp.maximum(seen.left_h - seen.need_kwh / (seen.eta_ch * seen.power_kw), 0.0)
@@ -232,9 +237,9 @@ def _on_site(seen: View, config: Config, site_kw: float) -> View:
     least_kw = xp.where(firm_kw > 0, 0.0, seen.min_kw)
     high_kw = xp.minimum(seen.high_kw + seen.firm_kw - firm_kw, left_kw)
     high_kw = xp.where((high_kw >= least_kw) & (seen.high_kw > 0), high_kw, 0.0)
-    return replace(
-        seen, firm_kw=firm_kw, high_kw=high_kw, more=Site(left_kw, site_kw, spare_h, least_kw, config.sharing)
-    )
+    give_kw = _ENDLESS_KW if config.site_kw is None else config.site_kw  # charging profiles limit charging
+    site = Site(left_kw, give_kw, spare_h, least_kw, config.sharing)
+    return replace(seen, firm_kw=firm_kw, high_kw=high_kw, more=site)
 
 
 def plan(action: Array, view: View) -> Plan:

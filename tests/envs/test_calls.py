@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from gridbazaar.agents.called import HELD, OFFERING, RUNNING
 from gridbazaar.agents.held import envelope_kw
 from gridbazaar.agents.kinds import vpp
+from gridbazaar.agents.policy import load_policy, widened
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import feature_columns, observe
+from gridbazaar.envs.others import community_of
 from gridbazaar.envs.scenario import load_scenario
 from gridbazaar.envs.state import State, Transition
 from gridbazaar.market.settlement import LINES, SYSTEM_PARTIES
@@ -329,21 +331,34 @@ def test_calls_that_an_episode_cannot_hold_are_refused(tmp_path: Path) -> None:
         core_of(call={"file": str(path2)}).reset(0)
 
 
-def test_the_composite_schedule_of_a_station_is_known_to_the_episode(tmp_path: Path) -> None:
+def test_charging_profiles_limit_all_chargers_together(tmp_path: Path) -> None:
+    """16 A of one phase from 18:00 to 22:00, 3.68 kW; four cars that charge on arrival want more."""
     path = tmp_path / "limits.json"
     path.write_text(json.dumps([{
         "id": 1, "stackLevel": 0, "chargingProfilePurpose": "ChargingStationMaxProfile",
         "chargingProfileKind": "Recurring", "recurrencyKind": "Daily",
         "chargingSchedule": [{
-            "id": 1, "startSchedule": "2026-01-15T17:00:00Z", "duration": 3600, "chargingRateUnit": "A",
+            "id": 1, "startSchedule": "2026-01-15T18:00:00Z", "duration": 14_400, "chargingRateUnit": "A",
             "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 16.0, "numberPhases": 1}],
         }],
     }]))  # fmt: skip
-    calls = core_of(2, call={"limits": str(path)}).reset(0).episode.calls
-    assert calls is not None
-    assert calls.limit_kw is not None
-    assert np.flatnonzero(np.isfinite(calls.limit_kw[1])).tolist() == [20, 21, 22, 23]
-    np.testing.assert_allclose(calls.limit_kw[0, 20:24], 3.68)
+    drawn = {}
+    for limits in ("none", str(path)):
+        core = core_of(6, call={"limits": limits, "chance": 0.0}, ev={"backup": False})
+        cars, policy = core.scenario.kind_slices["ev"], load_policy("idle")
+        memory = policy.start(community_of(core), np.random.default_rng(0))
+
+        def act(state: State, core: Core = core, policy: Any = policy, memory: Any = memory) -> np.ndarray:
+            return np.asarray(widened(policy.act(observe(core, state), memory)[0], core.n_actions))
+
+        played = episode(core, act)
+        drawn[limits] = np.array([h.metered_ukwh[:, cars].sum(1) / MICRO * 4 for _, h in played])
+    limited, free = drawn[str(path)], drawn["none"]
+    assert free[24:40].max() > 7.0
+    assert (limited[24:40] <= 3.68 + 1e-6).all()
+    assert limited[24:40].max() == pytest.approx(3.68)
+    assert limited[40:].max() > 3.68, "no limit after it"
+    assert (limited[:24] == free[:24]).all()
 
 
 def test_calls_go_with_prices_per_bus() -> None:
