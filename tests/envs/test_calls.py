@@ -164,14 +164,18 @@ def test_after_three_calls_not_kept_half_the_envelope_may_be_offered() -> None:
         call={"per_day": 4, "start_h": [13.0, 20.0], "duration_h": 0.5, "notice_min": 15, "need_kw": 100.0,
               "least_kw": 0.0},
     )  # fmt: skip
-    shares = []
+    shares, k = [], list(core.scenario.agents).index("vpp")
     for before, happened in episode(core, opting_out(core, 1.0), seed=2):
         call = core.called(before)
         assert call is not None
-        if call.status[0] == OFFERING:
-            shares.append(call.registered[0].tolist())
         assert happened.answer is not None
         assert (happened.answer.delivered_ukwh <= 1).all()
+        if call.status[0] == OFFERING:
+            shares.append(call.registered[0].tolist())
+            storage = vpp.storage(before.episode.params[k])
+            can_kw = envelope_kw(before.devices[k].energy_kwh, storage, call.starts_h, call.lasts_h)
+            offered_kw = of_vpps(core, happened.answer.new_award_ukwh) / MICRO / core.scenario.step_h
+            np.testing.assert_allclose(offered_kw, shares[-1] * can_kw, rtol=1e-3)
     assert shares == [[1.0, 1.0]] * 3 + [[0.5, 0.5]]
 
 
