@@ -324,14 +324,27 @@ def test_a_price_event_is_the_retail_price_of_its_hours(tmp_path: Path) -> None:
         usual, _ = plain.step(usual, rest(plain, offers=0.0))
 
 
+def test_calls_keep_their_hours_wherever_an_episode_begins() -> None:
+    core = core_of(4, start_h=6.0, call={"start_h": 18.0, "least_kw": 0.0, "response_share": 0.5})
+    calls = core.reset(0).episode.calls
+    assert calls is not None
+    assert calls.begin[:, 0].tolist() == [48] * 4
+    assert calls.baseline_ukwh is not None
+    assert (calls.baseline_ukwh[:, 48] >= 0).any(axis=1).all()
+    assert (calls.baseline_ukwh[:, :48] == -1).all()
+
+
 def test_calls_that_an_episode_cannot_hold_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "calls.json"
     path.write_text(json.dumps([event("SIMPLE", 1, start="11:00", lasts="PT2H")]))
-    with pytest.raises(ValueError, match=r"ends 25 h after the noon before the first event"):
+    with pytest.raises(ValueError, match=r"ends 25 h after the beginning of the episode"):
         core_of(call={"file": str(path)}).reset(0)
     path2 = tmp_path / "next.json"
     path2.write_text(json.dumps([event("SIMPLE", 1, start="17:00"), event("SIMPLE", 1, start="18:00")]))
-    with pytest.raises(ValueError, match=r"event SIMPLE 18:00 begins at step 24, expected at least an interval"):
+    with pytest.raises(
+        ValueError,
+        match=r"event SIMPLE 18:00 runs from step 24 to 28, expected at least an interval of 15 min, and one after step 24",
+    ):
         core_of(call={"file": str(path2)}).reset(0)
 
 
@@ -392,7 +405,7 @@ def test_enrolled_homes_are_paid_for_what_they_draw_less_than_their_ten_days() -
         for env, home in np.argwhere(response.baseline_ukwh >= 0).tolist():
             day = int(before.episode.start[env]) // bank.steps_per_day
             days = [d for d in range(day) if kinds_of_day[d] == kinds_of_day[day]][-10:]
-            steps = [d * bank.steps_per_day + bank.steps_per_day // 2 + t for d in days]
+            steps = [d * bank.steps_per_day + 48 + t for d in days]
             load = bank.load_kw[params.home[env, home], steps] * params.load_scale[env, home]
             sun = bank.pv_kw_per_kwp[params.roof[env, home], steps] * params.pv_kwp[env, home]
             usual = max(float((load - sun).mean()), 0.0) * core.scenario.step_h * MICRO
