@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -175,8 +174,11 @@ def storage(params: Params) -> Storage:
 
 
 def start(params: Params) -> Device:
-    batteries = new_batteries(params)
     inside = home.begin(params.devices, params.config) if home.any_of(params.config) else None
+    return _device(new_batteries(params), inside)
+
+
+def _device(batteries: Batteries, inside: home.Inside | None) -> Device:
     return Device(batteries.energy_kwh, batteries.age, batteries.condition, inside)
 
 
@@ -249,7 +251,7 @@ def move(meters: Meters, plan: Plan, view: View, device: Device, params: Params,
     step_h = now.series.step_h
     if device.inside is None:
         moved = moved_of(meters, plan, device, params, actions(params.config), now)
-        moved = replace(moved, load_kwh=meters.fixed_kw * step_h)
+        moved = replace(moved, device=_device(moved.device, None), load_kwh=meters.fixed_kw * step_h)
     else:
         moved = _move_all(meters, plan, view, device, params, now)
     return replace(
@@ -276,10 +278,9 @@ def _move_all(meters: Meters, plan: Plan, view: View, device: Device, params: Pa
     inside, discomfort_cur = home.run(
         inside, params.devices, params.config, view.more.home, wants.home, served, heat_kwh / step_h, now
     )
-    batteries: Any = moved.device
     return replace(
         moved,
-        device=Device(batteries.energy_kwh, batteries.age, batteries.condition, inside),
+        device=_device(moved.device, inside),
         flexible_ukwh=flexible_ukwh,
         load_kwh=meters.fixed_kw * step_h + from_micro(flexible_ukwh - moved.flexible_ukwh),
         discomfort_cur=discomfort_cur,

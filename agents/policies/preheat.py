@@ -1,8 +1,9 @@
 """Preheat: rooms and tanks are warmed in cheap hours and on own surplus, waiting appliances run when it is cheapest.
 
 Warmth is worth the prices that it saves: those of the hours to come, less what is lost until then. A home warms its
-room, and its tank, while the price is below the mean of the next hours by a margin, and starts an appliance where its
-cycle costs least within the time that is left. All else is left to a storage rule.
+room, and its tank, while the price is below the mean of the next hours by a margin, as far as batteries do not hold
+what those hours need, and starts an appliance where its cycle costs least within the time that is left. All else is
+left to a storage rule.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from gridbazaar.agents.home import appliance, heating, water
 from gridbazaar.agents.home.part import CAN_SCALE_KW
+from gridbazaar.agents.plan import View
 from gridbazaar.agents.policy import Community, Forecasts, Foresight, Observation, load_policy, widened
 from gridbazaar.data.arrays import Array
 
@@ -64,6 +66,7 @@ class Policy:
         seen = observation.features[:, homes]
         surplus_kw = np.maximum(-observation.view.firm_kw[:, homes], 0.0)
         price, export = ahead.retail_cur_per_kwh[:, :1], ahead.export_cur_per_kwh[:, :1]
+        needed = _needed(observation.view, ahead)
         wishes = np.zeros(surplus_kw.shape, bool)
         for name, can, hours, margin in (
             ("heat", "can_heat", self.room_h, self.room_margin),
@@ -71,7 +74,8 @@ class Policy:
         ):
             if name in found:
                 can_kw = np.asarray(seen[..., community.features.index(can)], float) * CAN_SCALE_KW
-                worth = self._mean_ahead(ahead, hours)[:, None] * (1 - margin)
+                saved = needed * self._mean_ahead(ahead, hours) + (1 - needed) * ahead.end_value_cur_per_kwh
+                worth = saved[:, None] * (1 - margin)
                 own_kw = np.where(export < worth, np.minimum(surplus_kw, can_kw), 0.0)
                 taken_kw = np.where(price < worth, can_kw, own_kw)
                 surplus_kw = surplus_kw - np.minimum(taken_kw, surplus_kw)
@@ -104,6 +108,13 @@ class Policy:
         allowed = (steps[None, None, :] <= slack_h[:, :, None] + 1e-6) & ahead.inside[:, None, :]
         best = np.where(allowed, cycle[:, None, :], np.inf).min(2)
         return np.minimum(cycle[:, :1], cost) <= best + 1e-9
+
+
+def _needed(view: View, ahead: Forecasts) -> Array:
+    """[n_envs] share of the community's expected deficits that its storage does not cover already."""
+    stored_kwh = (view.stored_kwh * view.eta_dis * view.is_stationary).sum(1)
+    deficit_kwh = (np.maximum(ahead.net_kw.sum(1), 0.0) * ahead.inside).sum(1) * ahead.step_h
+    return np.clip(1 - stored_kwh / np.maximum(deficit_kwh, 1e-6), 0.0, 1.0)
 
 
 _PARTS = (heating, water, appliance)
