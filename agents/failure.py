@@ -150,6 +150,22 @@ def pass_step(
     ), config.repair_cur * fails + config.maintain_cur * begins
 
 
+def least_upkeep_cur(luck: Luck, has: Array, config: Failure, step_h: float) -> Array:
+    """Give what no policy can save of a device's upkeep in an episode, [n_envs, n_kind(, n_devices)], currency.
+
+    A device that would fail unused and unattended fails at least as early in use, since use only takes health. So it
+    costs a repair, or the maintenance that went before, which is the cheaper one.
+    """
+    condition = new_condition(luck)
+    assert condition is not None
+    none, t = 0.0 * condition.health, np.zeros(luck.chance.shape[0], np.int64)
+    never, fails = np.zeros(condition.health.shape[:2], bool), np.zeros(condition.health.shape, bool)
+    for _ in range(luck.chance.shape[1]):
+        condition, _ = pass_step(condition, luck, none, never, has, t, config, step_h)
+        fails, t = fails | condition.is_broken, t + 1
+    return config.maintain_cur * fails
+
+
 def _chosen(condition: Condition, is_up: Array, asks: Array) -> Array:
     """The device that an agent's request is for: of several the first of those in the worst health."""
     if condition.health.ndim == 2:

@@ -27,6 +27,7 @@ class Community:
     actions: Mapping[str, tuple[str, ...]]  # names of the components, a kind
     features: tuple[str, ...] = ()  # names of the columns that an observation has
     configs: Mapping[str, Any] = field(default_factory=dict)  # the kinds' tables of the scenario
+    start_h: float = 12.0  # local hour at which an episode begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Foresight:
     depart: Array  # int64, first step without it again
     required_kwh: Array  # at departure, 0 for stationary storage
     is_stationary: Array  # bool
+    upkeep_cur: Array | None = None  # what no policy can save of failures and maintenance; none: nothing fails
 
 
 class NoBoundError(ValueError):

@@ -16,7 +16,6 @@ from gridbazaar.envs.state import Episode, Outages
 from gridbazaar.envs.world import World
 from gridbazaar.market.mechanisms import mechanism_draws
 
-_NOON_H = 12
 _YEAR_H = 8766.0
 
 BLOCKS_H = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -51,8 +50,8 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     keys = episode_keys(scenario.seed, split, seeds)
     days = bank.start_days(split, scenario.data.months)
     day = days[integers(uniform(keys, "day", 1)[:, 0], len(days))]
-    draw = Draw(keys, day, bank, scenario.step_h, scenario.n_steps)
-    start = day * bank.steps_per_day + round(_NOON_H / scenario.step_h)
+    draw = Draw(keys, day, bank, scenario.step_h, scenario.n_steps, scenario.start_h)
+    start = day * bank.steps_per_day + round(scenario.start_h / scenario.step_h)
     params = [kind.draw(config, draw) for kind, config in zip(world.kinds, world.configs, strict=True)]
     load_kw = _mean_load_kw(world, params)
     params = _share_storage(world, draw, load_kw, params)
@@ -228,15 +227,14 @@ def _cheaper(prices: Array) -> NDArray[np.int16]:
 
 
 def _map(value: Any, function: Any) -> Any:
-    """Apply a function to every array of a tree of frozen dataclasses."""
+    """Apply a function to every array of a frozen dataclass, and of those inside it."""
     changes = {}
-    for f in fields(value):
-        part = getattr(value, f.name)
-        if hasattr(part, "dtype"):
-            changes[f.name] = function(part)
-        elif is_dataclass(part) and not isinstance(part, type):
-            changes[f.name] = _map(part, function)
-    return replace(value, **changes)
+    for field in fields(value):
+        inner = getattr(value, field.name)
+        mapped = function(inner) if hasattr(inner, "dtype") else _map(inner, function) if is_dataclass(inner) else inner
+        if mapped is not inner:
+            changes[field.name] = mapped
+    return replace(value, **changes) if changes else value
 
 
 def _on_host(value: Any) -> Any:

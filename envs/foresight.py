@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from gridbazaar.agents.failure import Luck, least_upkeep_cur
 from gridbazaar.agents.kind import Kind, Now
 from gridbazaar.agents.policy import Foresight, NoBoundError
 from gridbazaar.agents.storage import best_efficiencies
@@ -87,8 +88,8 @@ def _devices(core: Core, kind: Kind, params: Any, device: Any) -> dict[str, Any]
     """Parameters of a kind's storage, pooled over the devices of one agent.
 
     Where a battery can do better than this at no time, the optimum is a bound on what it can do: it loses as little
-    as its converter ever does, keeps its capacity and never fails, uses its reserve if there can be an island, and
-    wears off nothing where wear goes by depth, since the smallest cycles hardly wear.
+    as its converter ever does, keeps its capacity, is always at work, uses its reserve if there can be an island, and
+    wears off nothing where wear goes by depth, since the smallest cycles hardly wear. Upkeep is the least there can be.
     """
     storage, stay = kind.storage(params), kind.stay(params, core.n_steps)
 
@@ -102,6 +103,7 @@ def _devices(core: Core, kind: Kind, params: Any, device: Any) -> dict[str, Any]
     eta_ch, eta_dis = best_efficiencies(storage)
     ageing = getattr(params.config, "ageing", None)
     wears = ageing is None or ageing.wear == "throughput"
+    luck: Luck | None = getattr(getattr(params, "fate", None), "luck", None)
     each = np.zeros(ceiling.shape)
     none = each.astype(np.int64)
     arrive, depart, required = stay if stay is not None else (none, np.where(ceiling > 0, core.n_steps, 0), each)
@@ -119,4 +121,9 @@ def _devices(core: Core, kind: Kind, params: Any, device: Any) -> dict[str, Any]
         "depart": depart,
         "required_kwh": required,
         "is_stationary": (ceiling > 0) & (stay is None),
+        "upkeep_cur": each + (0.0 if luck is None else pooled(_upkeep_cur(core, params, luck))),
     }
+
+
+def _upkeep_cur(core: Core, params: Any, luck: Luck) -> Any:
+    return least_upkeep_cur(luck, params.capacity_kwh > 0, params.config.failure, core.scenario.step_h)

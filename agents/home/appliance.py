@@ -18,7 +18,6 @@ COLUMNS = (
 )
 
 _PROFILE = ((1 / 3, 0.6), (1 / 3, 0.15), (1 / 3, 0.25))  # shares of the cycle's time and energy: heat, wash, spin
-_NOON_H = 12
 _NEVER = 1_000_000  # later than any episode
 
 
@@ -71,9 +70,9 @@ def draw_loads(config: Appliance, n: int, draw: Draw) -> Loads:
     latest = draw.n_steps - len(cycle)
     has = draw.unit("prosumer.has_appliance", n) < draw.within("prosumer.appliance_share", 1, config.share)
     has = has & (latest >= 0)
-    after_noon_h = (draw.within("prosumer.appliance.ready_h", n, config.ready_h) - _NOON_H) % 24
+    from_start_h = (draw.within("prosumer.appliance.ready_h", n, config.ready_h) - draw.start_h) % 24
     window_h = draw.within("prosumer.appliance.window_h", n, config.window_h)
-    ready = np.clip(np.ceil(after_noon_h / draw.step_h - 1e-9).astype(np.int64), 0, max(latest, 0))
+    ready = np.clip(np.ceil(from_start_h / draw.step_h - 1e-9).astype(np.int64), 0, max(latest, 0))
     spare = np.floor(window_h / draw.step_h + 1e-9).astype(np.int64) - len(cycle)
     last = np.minimum(ready + np.maximum(spare, 0), latest)
     return Loads(np.where(has, ready, _NEVER), np.where(has, last, _NEVER), cycle)

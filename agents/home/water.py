@@ -23,7 +23,6 @@ COLUMNS = (
 # Weights of the local hours: showers in the morning, kitchen and baths in the evening.
 _BY_HOUR = np.array([1, 1, 1, 1, 1, 3, 9, 12, 9, 5, 4, 4, 4, 3, 3, 3, 4, 6, 9, 9, 7, 5, 3, 2], float)
 _MOST = 6.0  # times the expected draw of a step
-_NOON_H = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ def draw_tanks(config: Water, n: int, draw: Draw) -> Tanks:
     usual = _BY_HOUR[of_day.astype(int)] / _BY_HOUR.sum() * draw.step_h
     unit = draw.unit("prosumer.water.draws", n * draw.n_steps).reshape(-1, n, draw.n_steps)
     times = np.minimum(-np.log1p(-unit), _MOST) / (1 - np.exp(-_MOST))  # mean 1
-    shares = usual[(round(_NOON_H / draw.step_h) + np.arange(draw.n_steps)) % len(usual)]
+    shares = usual[(round(draw.start_h / draw.step_h) + np.arange(draw.n_steps)) % len(usual)]
     drawn = daily[:, None, :] * shares[None, :, None] * np.moveaxis(times, 2, 1)
     return Tanks(config.heater_kw * has, draw.unit("prosumer.water.start", n), daily, drawn, usual)
 

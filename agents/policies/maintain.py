@@ -17,6 +17,8 @@ from gridbazaar.agents.failure import HEALTH, MAINTAIN, WORKS, Failure, hazard_p
 from gridbazaar.agents.policy import Community, Foresight, Observation, load_policy, widened
 from gridbazaar.data.arrays import Array
 
+_QUIET = 0.05  # share of the feasible power up to which a device counts as resting
+
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
@@ -30,42 +32,46 @@ class Policy:
     Args:
         rule: name of the policy that steers the power.
         worth_cur_per_kwh_day: what a kWh of capacity is taken to earn in a day.
-        quiet: share of the feasible power up to which the device counts as resting.
     """
 
     needs_foresight = False
 
-    def __init__(
-        self, rule: str = "opportunity_cost", worth_cur_per_kwh_day: float = 0.05, quiet: float = 0.05
-    ) -> None:
+    def __init__(self, rule: str = "opportunity_cost", worth_cur_per_kwh_day: float = 0.05) -> None:
         self.rule = load_policy(rule)
         if self.rule.needs_foresight:
             raise ValueError(f"rule: expected a policy without foresight, got {rule!r}")
         self.needs_forecasts = self.rule.needs_forecasts
-        self.worth_cur_per_kwh_day, self.quiet = worth_cur_per_kwh_day, quiet
+        self.worth_cur_per_kwh_day = worth_cur_per_kwh_day
 
     def start(self, community: Community, rng: np.random.Generator, episode: Foresight | None = None) -> Any:
         return _Memory(community, self.rule.start(community, rng))
 
     def act(self, observation: Observation, memory: Any) -> tuple[Array, Any]:
-        community = memory.community
         action, rule = self.rule.act(observation, memory.rule)
-        action = widened(action, community.n_actions).copy()
-        for kind, agents in community.kind_slices.items():
-            if MAINTAIN.name not in community.actions[kind]:
-                continue
-            works, health = (observation.features[:, agents, community.features.index(c.name)] for c in (WORKS, HEALTH))
-            config = community.configs[kind]
-            devices = getattr(config, "devices", 1)
-            earned_cur = self.worth_cur_per_kwh_day * observation.view.capacity_kwh[:, agents] / devices
-            gain_cur = gain_of_upkeep_cur(
-                np.asarray(health, float), earned_cur / 24, observation.view.left_h[:, agents], config.failure
-            )
-            is_quiet = np.abs(action[:, agents, 0]) <= self.quiet
-            asks = (gain_cur > np.where(is_quiet, 0.0, earned_cur)) & (works > 0)
-            asks &= observation.view.has_device[:, agents]
-            action[:, agents, community.actions[kind].index(MAINTAIN.name)] = asks
+        action = with_upkeep(action, observation, memory.community, self.worth_cur_per_kwh_day)
         return action, replace(memory, rule=rule)
+
+
+def with_upkeep(
+    action: Array, observation: Observation, community: Community, worth_cur_per_kwh_day: float = 0.05
+) -> Array:
+    """Add requests for maintenance to an action, for the kinds that can have it; others keep theirs."""
+    kinds = [kind for kind, names in community.actions.items() if MAINTAIN.name in names]
+    if not kinds:
+        return action
+    action = widened(action, community.n_actions).copy()
+    for kind in kinds:
+        agents, config = community.kind_slices[kind], community.configs[kind]
+        works, health = (observation.features[:, agents, community.features.index(c.name)] for c in (WORKS, HEALTH))
+        view = observation.view
+        earned_cur = worth_cur_per_kwh_day * view.capacity_kwh[:, agents] / getattr(config, "devices", 1)
+        gain_cur = gain_of_upkeep_cur(
+            np.asarray(health, float), earned_cur / 24, view.left_h[:, agents], config.failure
+        )
+        is_quiet = np.abs(action[:, agents, 0]) <= _QUIET
+        asks = (gain_cur > np.where(is_quiet, 0.0, earned_cur)) & (works > 0) & view.has_device[:, agents]
+        action[:, agents, community.actions[kind].index(MAINTAIN.name)] = asks
+    return action
 
 
 def gain_of_upkeep_cur(health: Array, worth_cur_per_h: Array, left_h: Array, config: Failure) -> Array:

@@ -48,6 +48,16 @@ def test_half_a_cycle_costs_the_same_in_any_number_of_steps() -> None:
     assert many[2] == 0  # a rest costs nothing and ends no cycle
 
 
+def test_what_leaks_in_a_rest_ends_no_half_cycle() -> None:
+    age, wear = Age(at(10.0), at(0.0)), []
+    for before, after, drawn in ((2.0, 5.0, 3.2), (5.0, 4.99, 0.0), (4.99, 8.0, 3.2)):
+        age, cur = wear_of(at(before), at(after), at(drawn), age, at(10.0), DEPTH, 1.0)
+        assert cur is not None
+        wear.append(float(cur[0, 0]))
+    assert wear[1] == 0
+    assert sum(wear) == pytest.approx(0.5 * 5.24e-4 * 0.601**2.03 * 10 * 250)
+
+
 def test_a_turning_point_begins_a_new_half_cycle() -> None:
     _, wear = run([2.0, 8.0, 5.0], DEPTH)
     assert wear[1] == pytest.approx(0.5 * 5.24e-4 * 0.3**2.03 * 10 * 250)

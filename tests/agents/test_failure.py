@@ -17,6 +17,7 @@ from gridbazaar.agents.failure import (
     columns_of,
     draw_luck,
     features_of,
+    least_upkeep_cur,
     new_condition,
     pass_step,
     works,
@@ -133,6 +134,27 @@ def test_of_many_devices_the_first_of_the_worst_is_maintained() -> None:
     assert upkeep.tolist() == [[[0.0, 2.0, 0.0, 0.0]]]
     share, worst = features_of(after)
     assert (share[0, 0], worst[0, 0]) == (0.5, 0.3)
+
+
+def test_the_least_upkeep_is_paid_for_what_fails_by_itself() -> None:
+    config = Failure(mtbf_h=50.0, beta=2.0, health=(0.2, 1.0), health_per_day=0.5, maintain_cur=2.0, repair_cur=9.0)
+    condition, luck = drawn(config, 24, 1.0)
+    least = least_upkeep_cur(luck, np.full(condition.health.shape, True), config, 1.0)
+    rng, paid = np.random.default_rng(0), np.zeros(condition.health.shape)
+    failed = np.zeros(condition.health.shape, bool)
+    idle, spent = condition, np.zeros(condition.health.shape)
+    for t in range(24):
+        idle, cost = step(idle, luck, t, config, 1.0)
+        failed, spent = failed | idle.is_broken, spent + cost
+        asks, cycles = rng.random(condition.health.shape) < 0.1, rng.random(condition.health.shape)
+        condition, cost = pass_step(
+            condition, luck, cycles, asks, np.full(asks.shape, True), np.full(N_ENVS, t), config, 1.0
+        )
+        paid += cost
+    np.testing.assert_array_equal(least, 2.0 * failed)
+    assert (least <= paid).all()
+    assert (least <= spent).all()
+    assert 0.2 < failed.mean() < 0.9
 
 
 def test_what_is_not_there_neither_fails_nor_costs() -> None:

@@ -8,6 +8,7 @@ import pytest
 from gridbazaar.agents.failure import works
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
+from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.observe import feature_columns, observe
 from gridbazaar.envs.rows import take_rows
 from gridbazaar.envs.scenario import Scenario, load_scenario
@@ -169,8 +170,43 @@ def test_no_policy_beats_the_optimum_with_every_option_on(outage: dict[str, Any]
     assert (costs >= evaluation.bound_cur - 1e-6).all()
 
 
+def test_the_optimum_pools_the_reserves_that_are_there() -> None:
+    """A device below its reserve lends nothing of it to another one of its VPP."""
+    core = Core(street({"reserve_frac": 0.5, "start_frac": [0.1, 0.9]}), 4)
+    state = core.reset(0)
+    ahead = foresight(core, state)
+    for columns, device, params in batteries(core, state):
+        kept = np.minimum(0.5 * params.capacity_kwh, device.energy_kwh).reshape(4, columns.stop - columns.start, -1)
+        np.testing.assert_allclose(ahead.floor_kwh[:, columns], kept.sum(2))
+    outage = Core(street({"reserve_frac": 0.5}, outage={"chance": 0.5}), 4)
+    free = foresight(outage, outage.reset(0)).floor_kwh
+    assert (free[:, outage.scenario.kind_slices["battery"]] == 0).all()
+
+
 def test_the_optimum_is_a_bound_where_reserves_leak_and_bind() -> None:
     options = {"reserve_frac": 0.5, "start_frac": [0.2, 0.8], "loss_per_h": 0.01, "wear_cur_per_kwh": 0.0}
     evaluation = evaluate(street(options), ["time_of_use", "price_threshold", "optimum"], seeds=6)
     for result in evaluation.results:
         assert (result.scored_cur >= evaluation.bound_cur - 1e-6).all()
+
+
+def test_an_island_without_a_working_battery_is_dark() -> None:
+    """The only grid-forming unit breaks down in the outage; where it is repaired the island goes on."""
+    scenario = load_scenario(
+        "street", hours=6.0, outage={"chance": 1.0, "mean_h": 50.0},
+        battery={"failure": {"mtbf_h": 1.0, "mttr_h": 1.0}, "capacity_kwh": 60.0, "start_frac": 0.9},
+    )  # fmt: skip
+    core = Core(scenario, 16)
+    state, dark, lit = core.reset(0), 0, 0
+    for _ in range(core.n_steps):
+        outages = state.episode.outages
+        assert outages is not None
+        is_off = (state.t >= outages.begin) & (state.t < outages.end)
+        up = works(batteries(core, state)[1][1].condition)[:, 0]
+        state, happened = core.step(state, np.zeros((16, core.n_agents, core.n_actions)))
+        homes = scenario.kind_slices["prosumer"]
+        assert (happened.metered_ukwh[is_off & ~up] == 0).all()
+        dark += int((is_off & ~up).sum())
+        lit += int((happened.load_kwh[:, homes].sum(1) > 0)[is_off & up].sum())
+    assert dark > 10
+    assert lit > 10
