@@ -228,15 +228,14 @@ def _cheaper(prices: Array) -> NDArray[np.int16]:
 
 
 def _map(value: Any, function: Any) -> Any:
-    """Apply a function to every array of a tree of frozen dataclasses."""
+    """Apply a function to every array of a frozen dataclass, and of those inside it."""
     changes = {}
-    for f in fields(value):
-        part = getattr(value, f.name)
-        if hasattr(part, "dtype"):
-            changes[f.name] = function(part)
-        elif is_dataclass(part) and not isinstance(part, type):
-            changes[f.name] = _map(part, function)
-    return replace(value, **changes)
+    for field in fields(value):
+        inner = getattr(value, field.name)
+        mapped = function(inner) if hasattr(inner, "dtype") else _map(inner, function) if is_dataclass(inner) else inner
+        if mapped is not inner:
+            changes[field.name] = mapped
+    return replace(value, **changes) if changes else value
 
 
 def _on_host(value: Any) -> Any:
