@@ -74,10 +74,11 @@ class Draw:
     """What a kind may use to draw its episodes, on the host."""
 
     keys: NDArray[np.uint64]  # [n_envs]
-    day: NDArray[np.int64]  # [n_envs] day of the bank on whose noon the episode begins
+    day: NDArray[np.int64]  # [n_envs] day of the bank on which the episode begins
     bank: Any  # data.bank.Bank
     step_h: float
     n_steps: int
+    start_h: float = 12.0  # local hour at which it begins
 
     def unit(self, stream: str, n: int) -> NDArray[np.float64]:
         """[n_envs, n] numbers in [0, 1) of a stream named after kind and purpose."""

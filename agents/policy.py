@@ -27,6 +27,7 @@ class Community:
     actions: Mapping[str, tuple[str, ...]]  # names of the components, a kind
     features: tuple[str, ...] = ()  # names of the columns that an observation has
     configs: Mapping[str, Any] = field(default_factory=dict)  # the kinds' tables of the scenario
+    start_h: float = 12.0  # local hour at which an episode begins
 
 
 @dataclass(frozen=True, slots=True)

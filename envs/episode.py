@@ -16,7 +16,6 @@ from gridbazaar.envs.state import Episode, Outages
 from gridbazaar.envs.world import World
 from gridbazaar.market.mechanisms import mechanism_draws
 
-_NOON_H = 12
 _YEAR_H = 8766.0
 
 BLOCKS_H = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -51,8 +50,8 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     keys = episode_keys(scenario.seed, split, seeds)
     days = bank.start_days(split)
     day = days[integers(uniform(keys, "day", 1)[:, 0], len(days))]
-    draw = Draw(keys, day, bank, scenario.step_h, scenario.n_steps)
-    start = day * bank.steps_per_day + round(_NOON_H / scenario.step_h)
+    draw = Draw(keys, day, bank, scenario.step_h, scenario.n_steps, scenario.start_h)
+    start = day * bank.steps_per_day + round(scenario.start_h / scenario.step_h)
     params = [kind.draw(config, draw) for kind, config in zip(world.kinds, world.configs, strict=True)]
     load_kw = _mean_load_kw(world, params)
     params = _share_storage(world, draw, load_kw, params)

@@ -28,7 +28,7 @@ def community_of(core: Core) -> Community:
     features = tuple(column.name for column in feature_columns(scenario))
     return Community(
         core.agents, scenario.kind_slices, scenario.step_h, core.n_steps, core.n_actions, actions, features,
-        scenario.agents,
+        scenario.agents, scenario.start_h,
     )  # fmt: skip
 
 

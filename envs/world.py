@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from gridbazaar.data.bank import Bank
 from gridbazaar.data.feeders import load_feeder
 from gridbazaar.data.generator import GeneratorConfig, make_bank
 from gridbazaar.data.loaders import load_bank
+from gridbazaar.data.session_source import find_sessions
 from gridbazaar.data.units import to_micro
 from gridbazaar.envs.scenario import DataConfig, Scenario
 from gridbazaar.market.grid import Grid
@@ -62,10 +63,14 @@ class World:
 def bank_of(data: DataConfig, seed: int, step_min: int) -> Bank:
     """Give the series of a scenario; the same object for the same arguments."""
     if data.path is not None:
-        return load_bank(data.path, step_min=step_min, master=seed, n_cars=data.n_cars)
+        bank = load_bank(data.path, step_min=step_min, master=seed, n_cars=data.n_cars)
+        if data.sessions == "home":  # what a loader makes
+            return bank
+        sessions = find_sessions(data.sessions, seed, bank.first_day, bank.n_days, data.n_cars, bank.step_h)
+        return replace(bank, sessions=sessions)
     config = GeneratorConfig(
         master=seed, step_min=step_min, n_days=data.n_days, n_homes=data.n_homes, n_roofs=data.n_roofs,
-        n_cars=data.n_cars, mean_load_kwh_per_day=data.mean_load_kwh_per_day,
+        n_cars=data.n_cars, mean_load_kwh_per_day=data.mean_load_kwh_per_day, sessions=data.sessions,
     )  # fmt: skip
     return make_bank(config)
 
