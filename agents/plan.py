@@ -20,7 +20,7 @@ class View:
     firm_kw: Array  # [n_envs, n_kind] > 0 draws
     low_kw: Array  # [n_envs, n_kind] <= 0, largest release now
     high_kw: Array  # [n_envs, n_kind] >= 0, largest draw now
-    stored_kwh: Array  # [n_envs, n_kind] above the floor
+    stored_kwh: Array  # [n_envs, n_kind] above the floor; a reserve is part of it, what may leave now is in low_kw
     room_kwh: Array  # [n_envs, n_kind] below the ceiling
     capacity_kwh: Array  # [n_envs, n_kind] usable, floor to ceiling; 0: no device
     power_kw: Array  # [n_envs, n_kind] rating

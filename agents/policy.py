@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -25,6 +25,8 @@ class Community:
     n_steps: int
     n_actions: int  # components of the widest kind's action
     actions: Mapping[str, tuple[str, ...]]  # names of the components, a kind
+    features: tuple[str, ...] = ()  # names of the columns that an observation has
+    configs: Mapping[str, Any] = field(default_factory=dict)  # the kinds' tables of the scenario
     start_h: float = 12.0  # local hour at which an episode begins
 
 
@@ -79,6 +81,7 @@ class Foresight:
     depart: Array  # int64, first step without it again
     required_kwh: Array  # at departure, 0 for stationary storage
     is_stationary: Array  # bool
+    upkeep_cur: Array | None = None  # what no policy can save of failures and maintenance; none: nothing fails
 
 
 class NoBoundError(ValueError):

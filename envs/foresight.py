@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from gridbazaar.agents.failure import Luck, least_upkeep_cur
 from gridbazaar.agents.kind import Kind, Now
 from gridbazaar.agents.policy import Foresight
+from gridbazaar.agents.storage import best_efficiencies
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.state import State
 
@@ -67,7 +69,12 @@ def _is_off(core: Core, state: State) -> Any:
 
 
 def _devices(core: Core, kind: Kind, params: Any, device: Any) -> dict[str, Any]:
-    """Parameters of a kind's storage, pooled over the devices of one agent."""
+    """Parameters of a kind's storage, pooled over the devices of one agent.
+
+    Where a battery can do better than this at no time, the optimum is a bound on what it can do: it loses as little
+    as its converter ever does, keeps its capacity, is always at work, uses its reserve if there can be an island, and
+    wears off nothing where wear goes by depth, since the smallest cycles hardly wear. Upkeep is the least there can be.
+    """
     storage, stay = kind.storage(params), kind.stay(params, core.n_steps)
 
     def pooled(x: Any) -> Any:
@@ -75,21 +82,32 @@ def _devices(core: Core, kind: Kind, params: Any, device: Any) -> dict[str, Any]
         return whole.sum(2) if whole.ndim == 3 else whole
 
     ceiling = pooled(storage.ceiling_kwh)
+    reserve_frac: float = getattr(params.config, "reserve_frac", 0.0)
+    keeps = not (reserve_frac and core.scenario.outage.happens)
+    eta_ch, eta_dis = best_efficiencies(storage)
+    ageing = getattr(params.config, "ageing", None)
+    wears = ageing is None or ageing.wear == "throughput"
+    luck: Luck | None = getattr(getattr(params, "fate", None), "luck", None)
     each = np.zeros(ceiling.shape)
     none = each.astype(np.int64)
     arrive, depart, required = stay if stay is not None else (none, np.where(ceiling > 0, core.n_steps, 0), each)
     return {
         "start_kwh": pooled(device.energy_kwh),
-        "floor_kwh": pooled(storage.floor_kwh),
+        "floor_kwh": pooled(np.minimum(storage.floor_kwh, device.energy_kwh)) * keeps,
         "ceiling_kwh": ceiling,
         "charge_kw": pooled(storage.charge_kw),
         "discharge_kw": pooled(storage.discharge_kw),
-        "eta_ch": each + storage.eta_ch,
-        "eta_dis": each + storage.eta_dis,
+        "eta_ch": each + eta_ch,
+        "eta_dis": each + eta_dis,
         "loss_per_h": each + storage.loss_per_h,
-        "wear_cur_per_kwh": each + params.config.wear_cur_per_kwh,
+        "wear_cur_per_kwh": each + params.config.wear_cur_per_kwh * wears,
         "arrive": arrive,
         "depart": depart,
         "required_kwh": required,
         "is_stationary": (ceiling > 0) & (stay is None),
+        "upkeep_cur": each + (0.0 if luck is None else pooled(_upkeep_cur(core, params, luck))),
     }
+
+
+def _upkeep_cur(core: Core, params: Any, luck: Luck) -> Any:
+    return least_upkeep_cur(luck, params.capacity_kwh > 0, params.config.failure, core.scenario.step_h)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from gridbazaar.agents.ageing import Ageing
+from gridbazaar.agents.failure import Failure, actions_of, columns_of, features_of
 from gridbazaar.agents.kind import (
     EAGERNESS,
     POWER,
@@ -20,8 +22,17 @@ from gridbazaar.agents.kind import (
     scaled_plan,
 )
 from gridbazaar.agents.plan import Plan, View
-from gridbazaar.agents.stationary import Batteries, check_battery, moved_of, storage_of, view_of
-from gridbazaar.agents.storage import Storage
+from gridbazaar.agents.stationary import (
+    Batteries,
+    Fate,
+    check_battery,
+    draw_fate,
+    moved_of,
+    new_batteries,
+    storage_of,
+    view_of,
+)
+from gridbazaar.agents.storage import Converter, Storage
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import to_micro
 
@@ -46,6 +57,12 @@ class Config:
     eta_dis: float = 0.95
     loss_per_h: float = 0.0001
     wear_cur_per_kwh: float = 0.04  # per kWh released
+    taper_frac: float = 1.0  # state of charge above which charging tapers off; 1 is never
+    release_taper_frac: float = 0.0  # state of charge below which releasing tapers off; 0 is never
+    reserve_frac: float = 0.0  # share of the capacity kept for an island
+    converter: Converter = field(default_factory=Converter)  # losses that depend on power
+    ageing: Ageing = field(default_factory=Ageing)  # what use and time take
+    failure: Failure = field(default_factory=Failure)  # failures, maintenance and repair
     follow_meter: bool = False  # the battery absorbs its home's deviation from the forecast
 
     def __post_init__(self) -> None:
@@ -69,18 +86,19 @@ class Params:
     capacity_kwh: Array  # [n_envs, n_kind], 0 without a battery
     start_frac: Array  # [n_envs, n_kind]
     config: Config
+    fate: Fate = field(default_factory=Fate)
 
 
 def actions(config: Config) -> tuple[Column, ...]:
-    return POWER, EAGERNESS
+    return POWER, EAGERNESS, *actions_of(config.failure)
 
 
 def columns(config: Config) -> tuple[Column, ...]:
-    return ()
+    return columns_of(config.failure)
 
 
 def features(view: View, device: Batteries, params: Params, now: Now) -> list[Array]:
-    return []
+    return features_of(device.condition)
 
 
 def draw(config: Config, draw: Draw) -> Params:
@@ -97,6 +115,7 @@ def draw(config: Config, draw: Draw) -> Params:
         capacity_kwh=draw.within("prosumer.battery_kwh", n, config.battery_kwh) * has_battery,
         start_frac=draw.within("prosumer.start_frac", n, config.start_frac),
         config=config,
+        fate=draw_fate(config, draw, "prosumer", n),
     )
 
 
@@ -105,18 +124,18 @@ def scale(params: Params, factor: Array) -> Params:
 
 
 def storage(params: Params) -> Storage:
-    return storage_of(params.capacity_kwh, params.config)
+    return storage_of(params)
 
 
 def start(params: Params) -> Batteries:
-    return Batteries(params.capacity_kwh * params.start_frac)
+    return new_batteries(params)
 
 
 def view(device: Batteries, params: Params, now: Now) -> View:
     rows = now.step[:, None]
     load_kw = now.series.load_next_kw[params.home, rows] * params.load_scale
     firm_kw = load_kw - now.series.pv_next_kw_per_kwp[params.roof, rows] * params.pv_kwp
-    return view_of(firm_kw, device, storage(params), params.config, now)
+    return view_of(firm_kw, device, params, now)
 
 
 def plan(action: Array, view: View) -> Plan:
@@ -136,7 +155,7 @@ def meters(fill_kw: Array, plan: Plan, view: View, device: Batteries, params: Pa
 
 def move(meters: Meters, plan: Plan, view: View, device: Batteries, params: Params, now: Now) -> Moved:
     return replace(
-        moved_of(meters, device, storage(params), now.series),
+        moved_of(meters, plan, device, params, actions(params.config), now),
         firm_ukwh=to_micro((meters.fixed_kw - meters.pv_kw) * now.series.step_h),
         load_kwh=meters.fixed_kw * now.series.step_h,
         pv_kwh=meters.pv_kw * now.series.step_h,

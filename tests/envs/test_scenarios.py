@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gridbazaar.agents.policy import load_policy
+from gridbazaar.agents.policy import load_policy, widened
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import observe
 from gridbazaar.envs.others import community_of
@@ -18,7 +18,7 @@ def test_a_day_of_every_scenario_adds_up(name: str) -> None:
     lowest, drawn = 1.0, 0
     for _ in range(core.n_steps):
         action, memory = policy.act(observe(core, state), memory)
-        state, happened = core.step(state, action)
+        state, happened = core.step(state, widened(action, core.n_actions))
         assert (happened.bill.ucur.sum(axis=2) == 0).all()
         assert happened.flow.converged.all()
         lowest, drawn = min(lowest, happened.flow.voltage_pu.min()), drawn + (happened.metered_ukwh > 0).sum()
@@ -55,6 +55,6 @@ def test_the_villages_connection_binds() -> None:
     over = np.zeros(40)
     for _ in range(core.n_steps):
         action, memory = policy.act(observe(core, state), memory)
-        state, happened = core.step(state, action)
+        state, happened = core.step(state, widened(action, core.n_actions))
         over += happened.clearing.over_cap_ukwh / 1e6
     assert (over > 0.5).mean() > 0.6
