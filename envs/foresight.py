@@ -27,6 +27,7 @@ def foresight(core: Core, state: State) -> Foresight:
     if core.answers is not None:
         raise NoBoundError("calls of the grid operator, table [call], are not in the optimum's program")
     world, episode = core.world, state.episode
+    _refuse_uncovered(core)
     steps = episode.start[:, None] + np.arange(core.n_steps)
     firm = np.zeros((core.n_envs, core.n_agents, core.n_steps))
     off = _is_off(core, state)
@@ -63,6 +64,21 @@ def foresight(core: Core, state: State) -> Foresight:
         end_value_cur_per_kwh=episode.end_value_cur_per_kwh,
         **fields,
     )
+
+
+def _refuse_uncovered(core: Core) -> None:
+    """Name what the optimum's program has no variables for."""
+    reasons = [reason for kind, config in core.scenario.agents.items() for reason in uncovered(kind, config)]
+    if reasons:
+        raise NoBoundError(f"the optimum does not cover {', '.join(reasons)}")
+
+
+def uncovered(kind: str, config: Any) -> list[str]:
+    """What of a kind's config the optimum's program leaves out, so that a policy might do better than it."""
+    if kind != "prosumer" or not config.count:
+        return []
+    names = {"heat pumps": config.heating, "hot-water tanks": config.water, "appliances that wait": config.appliance}
+    return [name for name, part in names.items() if part.share[1] > 0] + ["PV that is withheld"] * config.curtailable
 
 
 def _is_off(core: Core, state: State) -> Any:
