@@ -57,6 +57,7 @@ class Series:
     pv_outlook_kw_per_kwp: Array  # [n_roofs, n_steps]
     step_h: float
     n_steps: int  # of an episode
+    outdoor_c: Array | None = None  # [n_steps] of the bank, where the data have it
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from gridbazaar.agents.plan import Plan, View
 from gridbazaar.data.arrays import Array, namespace
 
 SHARINGS = ("proportional", "laxity")
@@ -20,6 +21,39 @@ class Site:
     laxity_h: Array  # [n_envs, n_kind] hours to spare at full power
     least_kw: Array  # [n_envs, n_kind] a charger gives that much or nothing
     sharing: str
+
+
+def fit_needs(seen: View, site_kw: float, sharing: str) -> View:
+    """Fit what must be charged into the limit of a site; ``more`` then says what is left of it for wishes.
+
+    Args:
+        seen: the chargers as if each were alone.
+        site_kw: what all together may draw, and what they may give.
+        sharing: see ``share_kw``.
+    """
+    xp = namespace(seen.firm_kw)
+    laxity_h = xp.maximum(seen.left_h - seen.need_kwh / (seen.eta_ch * seen.power_kw), 0.0)
+    limit_kw = 0.0 * seen.firm_kw[:, :1] + site_kw
+    firm_kw = share_kw(seen.firm_kw, limit_kw, seen.min_kw, laxity_h, sharing)
+    left_kw = xp.maximum(limit_kw - xp.sum(firm_kw, axis=1, keepdims=True), 0.0)
+    least_kw = xp.where(firm_kw > 0, 0.0, seen.min_kw)
+    high_kw = xp.minimum(seen.high_kw + seen.firm_kw - firm_kw, left_kw)
+    high_kw = xp.where((high_kw >= least_kw) & (seen.high_kw > 0), high_kw, 0.0)
+    return replace(seen, firm_kw=firm_kw, high_kw=high_kw, more=Site(left_kw, site_kw, laxity_h, least_kw, sharing))
+
+
+def fit_wishes(wanted: Plan, view: View) -> Plan:
+    """Fit wishes into what the needs of a site leave.
+
+    Args:
+        wanted: what the agents want, each for itself.
+        view: from ``fit_needs``.
+    """
+    xp, site = namespace(wanted.wish_kw), view.more
+    draw_kw, give_kw = xp.maximum(wanted.wish_kw, 0.0), xp.maximum(-wanted.wish_kw, 0.0)
+    draw_kw = share_kw(draw_kw, site.left_kw, site.least_kw, site.laxity_h, site.sharing)
+    give_kw = share_kw(give_kw, 0.0 * site.left_kw + site.give_kw, view.min_kw, site.laxity_h, site.sharing)
+    return replace(wanted, wish_kw=draw_kw - give_kw)
 
 
 def share_kw(wish_kw: Array, limit_kw: Array, least_kw: Array, laxity_h: Array, sharing: str) -> Array:

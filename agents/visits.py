@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gridbazaar.agents.charging import needed_before_kwh
 from gridbazaar.agents.kind import Draw
-from gridbazaar.data.arrays import Array
+from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.bank import Sessions
 
 _MOST_OF_TARGET = 0.95  # of the energy wanted at departure, that may lack on arrival
@@ -37,6 +37,60 @@ class Visits:
     @property
     def n(self) -> int:
         return int(self.arrive.shape[2])
+
+
+class Car(NamedTuple):
+    """The car that is plugged in or comes next, [n_envs, n_kind] each; see ``Visits``."""
+
+    arrive: Array
+    depart: Array
+    announced: Array
+    capacity_kwh: Array
+    charge_kw: Array
+    required_kwh: Array
+
+
+def _of(values: Array, visit: Array | None) -> Array:
+    if visit is None:
+        return values[:, :, 0]
+    return namespace(visit).take_along_axis(values, visit[:, :, None], 2)[:, :, 0]
+
+
+def car_of(visits: Visits, visit: Array | None) -> Car:
+    """Give the car of each charger's visit, [n_envs, n_kind]; none: there is but one."""
+    return Car(*(_of(getattr(visits, field), visit) for field in Car._fields))
+
+
+class Driven(NamedTuple):
+    """After some cars have left, [n_envs, n_kind] each."""
+
+    energy_kwh: Array  # of the car that is plugged in or comes next
+    visit: Array  # int64, which one that is
+    goes: Array  # bool, it is another visit than before
+    public_kwh: Array  # charged on the way
+
+
+def drive(visits: Visits, visit: Array, energy_kwh: Array, leaves: Array, floor_frac: float) -> Driven:
+    """Go on to the next visit where a car leaves.
+
+    Args:
+        visits: of the episode.
+        visit: [n_envs, n_kind] int64, which one it was.
+        energy_kwh: [n_envs, n_kind] with which the cars leave.
+        leaves: [n_envs, n_kind] bool.
+        floor_frac: a trip that would end below this state of charge charges on its way.
+
+    A car that comes back has used energy on its trip; another one brings its own.
+    """
+    xp = namespace(energy_kwh)
+    following = xp.minimum(visit + 1, visits.n - 1)
+    goes = leaves & (following > visit) & (_of(visits.depart, following) > _of(visits.arrive, following))
+    comes_back = goes & _of(visits.is_same_car, following)
+    on_return_kwh = energy_kwh - _of(visits.trip_kwh, following)
+    least_kwh = floor_frac * _of(visits.capacity_kwh, following)
+    public_kwh = xp.where(comes_back, xp.maximum(least_kwh - on_return_kwh, 0.0), 0.0)
+    brought_kwh = xp.where(comes_back, on_return_kwh + public_kwh, _of(visits.arrival_kwh, following))
+    return Driven(xp.where(goes, brought_kwh, energy_kwh), xp.where(goes, following, visit), goes, public_kwh)
 
 
 @lru_cache(maxsize=32)

@@ -105,6 +105,7 @@ class Bank:
     load_outlook_kw: NDArray[np.float64]  # [n_homes, n_steps]
     pv_outlook_kw_per_kwp: NDArray[np.float64]  # [n_roofs, n_steps]
     retail_cur_per_kwh: NDArray[np.float64] | None = None  # [n_steps] retail price, where the data have one
+    outdoor_c: NDArray[np.float64] | None = None  # [n_steps] mean outdoor temperature, where the data have one
 
     @property
     def steps_per_day(self) -> int:
@@ -132,8 +133,12 @@ class Bank:
         months = days.astype("datetime64[M]").astype(np.int64) % 12 + 1
         return np.repeat(months, self.steps_per_day)
 
-    def start_days(self, split: str) -> NDArray[np.int64]:
+    def start_days(self, split: str, months: tuple[float, float] | None = None) -> NDArray[np.int64]:
         """Days on which an episode of this split may begin.
+
+        Args:
+            split: train, validation or test.
+            months: first and last month, 11 and 2 for winter; none: all.
 
         Whole calendar weeks belong to one split (of five weeks three train, one validates, one tests), and an
         episode that would leave its week is left out, so no split sees a step of another one's episodes.
@@ -143,6 +148,15 @@ class Bank:
         week, weekday = (days + first) // 7, (days + first) % 7
         wanted = {"train": (0, 1, 3), "validation": (2,), "test": (4,)}[split]
         chosen: NDArray[np.int64] = days[np.isin(week % 5, wanted) & (weekday < 6)]
+        if months is not None:
+            month = self.month()[chosen * self.steps_per_day]
+            first_month, last_month = months
+            late, early = month >= first_month, month <= last_month
+            chosen = chosen[late & early if first_month <= last_month else late | early]
+        if not len(chosen) and months is not None:
+            raise ValueError(
+                f"data {self.name!r}: no day of the {split} weeks lies in the months {months[0]:g} to {months[1]:g}"
+            )
         if not len(chosen):
             raise ValueError(
                 f"data {self.name!r}: {self.n_days} days hold no whole day of the {split} weeks; "

@@ -15,6 +15,7 @@ from gridbazaar.data.load_profiles import make_loads
 from gridbazaar.data.resample import resample
 from gridbazaar.data.session_source import check_source, find_sessions
 from gridbazaar.data.sun import SITES, make_pv, make_sun, usual_sun
+from gridbazaar.data.weather import make_outdoor
 from gridbazaar.data.wholesale import make_carbon, make_spot
 
 BASE_MIN = 15
@@ -92,6 +93,7 @@ def make_bank(config: GeneratorConfig) -> Bank:
             pv_next_kw_per_kwp=pv,
             load_outlook_kw=load_kw,
             pv_outlook_kw_per_kwp=pv,
+            outdoor_c=resample(make_outdoor(master, first_day, n_days), BASE_MIN, step_min),
         )
     )
 

@@ -307,8 +307,10 @@ class Core:
         return Terms(self.world.is_brp, connections, episode.rent_ucur, due_ucur, self.scenario.connection.firm)
 
     def _stored_value_cur(self, view: View, episode: Episode) -> Array:
-        """Worth of what is left in stationary storage; what a car carries away beyond its need is not counted."""
-        return view.stored_kwh * view.eta_dis * view.is_stationary * episode.end_value_cur_per_kwh[:, None]
+        """Worth of what is left in stationary storage and as heat; what a car carries away unasked is not counted."""
+        left_kwh = view.stored_kwh * view.eta_dis * view.is_stationary
+        left_kwh = left_kwh if view.spare_kwh is None else left_kwh + view.spare_kwh
+        return left_kwh * episode.end_value_cur_per_kwh[:, None]
 
     def stored_value_cur(self, state: State) -> Array:
         """Worth of what stationary storage holds, as if the episode ended now, [n_envs, n_agents]."""

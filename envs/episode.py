@@ -48,7 +48,7 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     """
     scenario, bank = world.scenario, world.bank
     keys = episode_keys(scenario.seed, split, seeds)
-    days = bank.start_days(split)
+    days = bank.start_days(split, scenario.data.months)
     day = days[integers(uniform(keys, "day", 1)[:, 0], len(days))]
     draw = Draw(keys, day, bank, scenario.step_h, scenario.n_steps, scenario.start_h)
     start = day * bank.steps_per_day + round(scenario.start_h / scenario.step_h)

@@ -8,7 +8,7 @@ import numpy as np
 
 from gridbazaar.agents.failure import Luck, least_upkeep_cur
 from gridbazaar.agents.kind import Kind, Now
-from gridbazaar.agents.policy import Foresight
+from gridbazaar.agents.policy import Foresight, NoBoundError
 from gridbazaar.agents.storage import best_efficiencies
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.state import State
@@ -22,6 +22,7 @@ def foresight(core: Core, state: State) -> Foresight:
     the real load of all, and so does an island.
     """
     world, episode = core.world, state.episode
+    _refuse_uncovered(core)
     steps = episode.start[:, None] + np.arange(core.n_steps)
     firm = np.zeros((core.n_envs, core.n_agents, core.n_steps))
     off = _is_off(core, state)
@@ -58,6 +59,21 @@ def foresight(core: Core, state: State) -> Foresight:
         end_value_cur_per_kwh=episode.end_value_cur_per_kwh,
         **fields,
     )
+
+
+def _refuse_uncovered(core: Core) -> None:
+    """Name what the optimum's program has no variables for."""
+    reasons = [reason for kind, config in core.scenario.agents.items() for reason in uncovered(kind, config)]
+    if reasons:
+        raise NoBoundError(f"the optimum does not cover {', '.join(reasons)}")
+
+
+def uncovered(kind: str, config: Any) -> list[str]:
+    """What of a kind's config the optimum's program leaves out, so that a policy might do better than it."""
+    if kind != "prosumer" or not config.count:
+        return []
+    names = {"heat pumps": config.heating, "hot-water tanks": config.water, "appliances that wait": config.appliance}
+    return [name for name, part in names.items() if part.share[1] > 0] + ["PV that is withheld"] * config.curtailable
 
 
 def _is_off(core: Core, state: State) -> Any:

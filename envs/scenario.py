@@ -33,12 +33,15 @@ class DataConfig:
     n_cars: int = 64  # chargers whose sessions are made
     sessions: str = "home"  # cars at home, workplace or public chargers; acn:PATH, trondheim:PATH: measured
     mean_load_kwh_per_day: float = 11.0
+    months: Range | None = None  # first and last month in which episodes begin, such as [11, 2]; none: all the year
 
     def __post_init__(self) -> None:
         check_source(self.sessions)
         for name in ("n_homes", "n_roofs", "n_cars"):
             if getattr(self, name) < 1:
                 raise ValueError(f"data.{name}: expected at least 1, got {getattr(self, name)}")
+        if self.months is not None and not all(m in range(1, 13) for m in self.months):
+            raise ValueError(f"data.months: expected two months from 1 to 12, got {self.months}")
         if self.n_days < 50:
             raise ValueError(f"data.n_days: expected at least 50, got {self.n_days}")
 

@@ -107,6 +107,7 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         pv_outlook_kw_per_kwp=to_array(bank.pv_kw_per_kwp if perfect else bank.pv_outlook_kw_per_kwp),
         step_h=scenario.step_h,
         n_steps=scenario.n_steps,
+        outdoor_c=None if bank.outdoor_c is None else to_array(bank.outdoor_c),
     )
     return World(
         scenario=scenario, bank=bank,

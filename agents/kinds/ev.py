@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 from gridbazaar.agents.charging import needed_before_kwh
 from gridbazaar.agents.failure import (
@@ -34,9 +33,9 @@ from gridbazaar.agents.kind import (
 )
 from gridbazaar.agents.plan import Plan, View
 from gridbazaar.agents.policy import NoBoundError
-from gridbazaar.agents.site import SHARINGS, Site, share_kw
+from gridbazaar.agents.site import SHARINGS, fit_needs, fit_wishes
 from gridbazaar.agents.storage import Storage, limits_kw, move_kwh
-from gridbazaar.agents.visits import Visits, draw_visits
+from gridbazaar.agents.visits import Car, Visits, car_of, draw_visits, drive
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
 
@@ -130,17 +129,6 @@ class Device:
     condition: Condition | None = None  # of the charger; None: it never fails
 
 
-class _Visit(NamedTuple):
-    """The car that is plugged in or comes next, [n_envs, n_kind] each."""
-
-    arrive: Array
-    depart: Array
-    announced: Array
-    capacity_kwh: Array
-    charge_kw: Array
-    required_kwh: Array
-
-
 def actions(config: Config) -> tuple[Column, ...]:
     return POWER, EAGERNESS, *actions_of(config.failure)
 
@@ -181,20 +169,9 @@ def start(params: Params) -> Device:
     return Device(energy_kwh, visit, energy_kwh if config.keep_arrival else None, new_condition(params.luck))
 
 
-def _of(values: Array, visit: Array | None) -> Array:
-    """Pick the visits' values, [n_envs, n_kind], out of [n_envs, n_kind, n_visits]."""
-    if visit is None:
-        return values[:, :, 0]
-    return namespace(visit).take_along_axis(values, visit[:, :, None], 2)[:, :, 0]
-
-
-def _visit(device: Device, params: Params) -> _Visit:
-    return _Visit(*(_of(getattr(params.visits, f), device.visit) for f in _Visit._fields))
-
-
 def view(device: Device, params: Params, now: Now) -> View:
     xp = namespace(device.energy_kwh)
-    config, step_h, car = params.config, now.series.step_h, _visit(device, params)
+    config, step_h, car = params.config, now.series.step_h, car_of(params.visits, device.visit)
     rows = now.t[:, None]
     plugged = (rows >= car.arrive) & (rows < car.depart)
     usable = plugged if device.condition is None else plugged & works(device.condition)
@@ -229,10 +206,10 @@ def view(device: Device, params: Params, now: Now) -> View:
         left_h=xp.where(plugged, xp.maximum(car.announced - rows, 1) * step_h, 0.0),
         is_stationary=xp.zeros_like(plugged), has_device=has_device, is_active=plugged,
     )  # fmt: skip
-    return seen if config.site_kw is None else _on_site(seen, config, config.site_kw)
+    return seen if config.site_kw is None else fit_needs(seen, config.site_kw, config.sharing)
 
 
-def _now_kwh(car: _Visit, need_kwh: Array, device: Device, config: Config, later_steps: Array, step_h: float) -> Array:
+def _now_kwh(car: Car, need_kwh: Array, device: Device, config: Config, later_steps: Array, step_h: float) -> Array:
     if config.taper_frac == 1:
         return need_kwh - later_steps * (car.charge_kw * config.eta_ch * step_h)
     full_kw = car.charge_kw * config.eta_ch
@@ -240,30 +217,9 @@ def _now_kwh(car: _Visit, need_kwh: Array, device: Device, config: Config, later
     return least_kwh - device.energy_kwh
 
 
-def _on_site(seen: View, config: Config, site_kw: float) -> View:
-    """Fit what must be served into the limit of the site, and say what is left of it for wishes."""
-    xp = namespace(seen.firm_kw)
-    spare_h = xp.maximum(seen.left_h - seen.need_kwh / (seen.eta_ch * seen.power_kw), 0.0)
-    none = 0.0 * seen.firm_kw[:, :1]
-    firm_kw = share_kw(seen.firm_kw, none + site_kw, seen.min_kw, spare_h, config.sharing)
-    left_kw = xp.maximum(site_kw - xp.sum(firm_kw, axis=1, keepdims=True), 0.0)
-    least_kw = xp.where(firm_kw > 0, 0.0, seen.min_kw)
-    high_kw = xp.minimum(seen.high_kw + seen.firm_kw - firm_kw, left_kw)
-    high_kw = xp.where((high_kw >= least_kw) & (seen.high_kw > 0), high_kw, 0.0)
-    return replace(
-        seen, firm_kw=firm_kw, high_kw=high_kw, more=Site(left_kw, site_kw, spare_h, least_kw, config.sharing)
-    )
-
-
 def plan(action: Array, view: View) -> Plan:
-    wanted, site = scaled_plan(action, view), view.more
-    if site is None:
-        return wanted
-    xp = namespace(wanted.wish_kw)
-    draw_kw = share_kw(xp.maximum(wanted.wish_kw, 0.0), site.left_kw, site.least_kw, site.laxity_h, site.sharing)
-    give_kw = xp.maximum(-wanted.wish_kw, 0.0)
-    give_kw = share_kw(give_kw, 0.0 * site.left_kw + site.give_kw, view.min_kw, site.laxity_h, site.sharing)
-    return replace(wanted, wish_kw=draw_kw - give_kw)
+    wanted = scaled_plan(action, view)
+    return wanted if view.more is None else fit_wishes(wanted, view)
 
 
 def meters(fill_kw: Array, plan: Plan, view: View, device: Device, params: Params, now: Now) -> Meters:
@@ -272,7 +228,7 @@ def meters(fill_kw: Array, plan: Plan, view: View, device: Device, params: Param
 
 def move(meters: Meters, plan: Plan, view: View, device: Device, params: Params, now: Now) -> Moved:
     xp = namespace(meters.device_kw)
-    config, step_h, car = params.config, now.series.step_h, _visit(device, params)
+    config, step_h, car = params.config, now.series.step_h, car_of(params.visits, device.visit)
     firm_ukwh = to_micro(meters.fixed_kw * step_h)
     flexible_ukwh = to_micro_towards_zero(meters.device_kw * step_h)
     drawn_kwh = from_micro(firm_ukwh + flexible_ukwh)
@@ -281,20 +237,23 @@ def move(meters: Meters, plan: Plan, view: View, device: Device, params: Params,
     leaves = (now.t + 1)[:, None] == car.depart
     short_kwh = car.required_kwh - after_kwh
     short_kwh = xp.where(leaves & view.is_active & (short_kwh > _METER_KWH), short_kwh, 0.0)
-    upkeep_cur, moved = None, replace(device, energy_kwh=after_kwh)
-    if device.visit is not None:
-        moved, public_kwh = _drive(moved, leaves & view.is_active, params)
+    visit, arrival_kwh, upkeep_cur = device.visit, device.arrival_kwh, None
+    if visit is not None:
+        after_kwh, visit, goes, public_kwh = drive(
+            params.visits, visit, after_kwh, leaves & view.is_active, config.trip_floor_frac
+        )
         upkeep_cur = config.public_cur_per_kwh * public_kwh
-    if device.condition is not None and params.luck is not None:
+        arrival_kwh = None if arrival_kwh is None else xp.where(goes, after_kwh, arrival_kwh)
+    condition = device.condition
+    if condition is not None and params.luck is not None:
         condition, repairs_cur = pass_step(
-            device.condition, params.luck, xp.abs(drawn_kwh) / 2 / car.capacity_kwh,
+            condition, params.luck, xp.abs(drawn_kwh) / 2 / car.capacity_kwh,
             asks_for_upkeep(plan, actions(config)), car.capacity_kwh > 0, now.t, config.failure, step_h,
         )  # fmt: skip
-        moved = replace(moved, condition=condition)
         upkeep_cur = repairs_cur if upkeep_cur is None else upkeep_cur + repairs_cur
     zero = xp.zeros_like(drawn_kwh)
     return Moved(
-        device=moved,
+        device=Device(after_kwh, visit, arrival_kwh, condition),
         firm_ukwh=firm_ukwh,
         flexible_ukwh=flexible_ukwh,
         load_kwh=zero,
@@ -305,29 +264,6 @@ def move(meters: Meters, plan: Plan, view: View, device: Device, params: Params,
         discomfort_cur=config.short_cur_per_kwh2 * short_kwh**2 if config.short_cur_per_kwh2 else None,
         upkeep_cur=upkeep_cur,
     )
-
-
-def _drive(device: Device, leaves: Array, params: Params) -> tuple[Device, Array]:
-    """Let cars leave for the next visit; give the devices and the energy that they charge in public, [n_envs, n_kind].
-
-    A car that comes back has used energy on its trip; another one brings its own.
-    """
-    xp, visits, visit = namespace(device.energy_kwh), params.visits, device.visit
-    assert visit is not None
-    following = xp.minimum(visit + 1, visits.n - 1)
-    goes = leaves & (following > visit) & (_of(visits.depart, following) > _of(visits.arrive, following))
-    comes_back = goes & _of(visits.is_same_car, following)
-    on_return_kwh = device.energy_kwh - _of(visits.trip_kwh, following)
-    least_kwh = params.config.trip_floor_frac * _of(visits.capacity_kwh, following)
-    public_kwh = xp.where(comes_back, xp.maximum(least_kwh - on_return_kwh, 0.0), 0.0)
-    brought_kwh = xp.where(comes_back, on_return_kwh + public_kwh, _of(visits.arrival_kwh, following))
-    energy_kwh = xp.where(goes, brought_kwh, device.energy_kwh)
-    arrival_kwh = device.arrival_kwh
-    if arrival_kwh is not None:
-        arrival_kwh = xp.where(goes, brought_kwh, arrival_kwh)
-    return replace(
-        device, energy_kwh=energy_kwh, visit=xp.where(goes, following, visit), arrival_kwh=arrival_kwh
-    ), public_kwh
 
 
 def n_meters(config: Config) -> int:

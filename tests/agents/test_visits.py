@@ -210,3 +210,16 @@ def test_an_episode_that_cuts_a_session_counts_its_share() -> None:
     assert visits.depart[0, 0].tolist() == [6, 24]
     lacks = (visits.required_kwh - visits.arrival_kwh)[0, 0]
     assert lacks == pytest.approx([6.0, 8.0])
+
+
+def test_the_car_of_a_visit_keeps_its_charger_and_its_battery() -> None:
+    config = ev.Config(count=6, charge_kw=7.4, onboard_kw=(3.7, 11.0))
+    for place, changes in (("home", False), ("workplace", True)):
+        visits = ev.draw(config, draw_of(sessions_of(place, 0.25), 4, 0.25, 7 * 96, day=1)).visits
+        used = visits.depart > visits.arrive
+        assert visits.charge_kw[used].min() >= 3.7
+        assert visits.charge_kw[used].max() == 7.4
+        assert (visits.charge_kw[used] < 7.4).any()
+        for values in (visits.capacity_kwh, visits.charge_kw):
+            others = (values != values[:, :, :1])[used]
+            assert others.any() == changes
