@@ -82,7 +82,7 @@ class Config:
             raise ValueError(f"ev.count: expected 0 or more, got {self.count}")
         check_range("ev", "capacity_kwh", self.capacity_kwh, 1.0)
         if self.onboard_kw is not None:
-            check_range("ev", "onboard_kw", self.onboard_kw, 0.1)
+            check_range("ev", "onboard_kw", self.onboard_kw, max(self.min_kw, 0.1))
         for name in ("eta_ch", "eta_dis", "target_frac", "taper_frac"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"ev.{name}: expected a number in (0, 1], got {getattr(self, name)}")
