@@ -22,6 +22,7 @@ from gridbazaar.data.units import from_micro, to_micro
 from gridbazaar.envs.calls import Answers, services_cur
 from gridbazaar.envs.episode import OUTLOOK, draw_episode
 from gridbazaar.envs.island import Outage, Rationed, among_members, in_order, lost_load, outage_now, ration, runs_alone
+from gridbazaar.envs.prices import rates_at
 from gridbazaar.envs.reward import Outcome, potential_cur, reward
 from gridbazaar.envs.scenario import Scenario, load_scenario
 from gridbazaar.envs.state import Episode, Standing, State, Transition
@@ -102,7 +103,7 @@ class Core:
         devices = tuple(k.start(p) for k, p in zip(self.world.kinds, episode.params, strict=True))
         t = self._to_array(np.zeros(self.n_envs, np.int64))
         standing = None if self.answers is None or episode.calls is None else self.answers.begin(episode.calls)
-        rates, views = self._rates(episode, t), self._views(devices, episode, t, standing)
+        rates, views = rates_at(self.world, episode, t), self._views(devices, episode, t, standing)
         view = join(views)
         return State(
             t=t,
@@ -124,7 +125,7 @@ class Core:
         world, episode, view = self.world, state.episode, state.view
         xp, step_h = namespace(view.firm_kw), self.scenario.step_h
         now = self._now(state.devices, episode, state.t, state.standing)
-        rates = self._rates(episode, state.t)
+        rates = rates_at(world, episode, state.t)
 
         outage = self._outage(state)
         plans, n_clipped = self._plans(action, state.views)
@@ -255,24 +256,6 @@ class Core:
             values = kind.features(state.views[i], state.devices[i], state.episode.params[i], now) if columns else []
             found += [(world.slices[i], self.own_columns.index(c), v) for c, v in zip(columns, values, strict=True)]
         return found
-
-    def _rates(self, episode: Episode, t: Array) -> Rates:
-        step = episode.start + t
-        rates = Rates(*(getattr(self.world.rates, f)[step] for f in Rates.__slots__))
-        if episode.calls is None or episode.calls.extra_ucur_per_kwh is None:
-            return rates
-        rows = namespace(t).arange(self.n_envs, t)
-        return replace(rates, energy=rates.energy + episode.calls.extra_ucur_per_kwh[rows, t])
-
-    def retail_cur_per_kwh(self, episode: Episode, t: Array) -> Array:
-        """Retail price with all charges in interval ``t`` of the episodes, [n_envs, ...] like ``t``, whose rows are
-        theirs."""
-        xp, extra = namespace(t), None if episode.calls is None else episode.calls.extra_ucur_per_kwh
-        start, rows = episode.start, xp.arange(self.n_envs, t)
-        if t.ndim == 2:
-            start, rows = start[:, None], rows[:, None]
-        retail = self.world.retail_cur_per_kwh[start + t]
-        return retail if extra is None else retail + self._to_array(from_micro(extra[rows, t]))
 
     def _lottery(self, state: State) -> Array | None:
         """[n_envs, n_agents] this interval's banked numbers."""

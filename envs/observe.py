@@ -16,6 +16,7 @@ from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.episode import BLOCKS_H
+from gridbazaar.envs.prices import rates_at, retail_at
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import State
 
@@ -120,8 +121,8 @@ def _common(core: Core, state: State, xp: Any) -> list[Array]:
     world, episode, view = core.world, state.episode, state.view
     t = xp.minimum(state.t, core.n_steps - 1)
     step = episode.start + t
-    rates = core._rates(episode, t)
-    retail = core.retail_cur_per_kwh(episode, t)
+    rates = rates_at(world, episode, t)
+    retail = retail_at(world, episode, t)
     upper = from_micro(rates.energy + rates.network + rates.tax - rates.local_network - rates.local_tax)
     export = from_micro(rates.export)
     angle = world.hour[step] * (2 * np.pi / 24)
@@ -171,7 +172,7 @@ def _own(core: Core, state: State, xp: Any) -> list[Array]:
     t = xp.minimum(state.t, core.n_steps - 1)
     size = xp.sum(view.capacity_kwh * view.is_stationary, axis=1)[:, None]
     fill_h = view.need_kwh / (view.eta_ch * xp.maximum(view.power_kw, 1e-9))
-    retail = core.retail_cur_per_kwh(episode, t)[:, None]
+    retail = retail_at(core.world, episode, t)[:, None]
     window = (state.mean_price_cur_per_kwh - retail) / PRICE_SCALE * view.is_active
     until = core.until(view, t)
     rows = xp.arange(core.n_envs, t)[:, None]
@@ -220,7 +221,7 @@ def look_ahead(core: Core, state: State) -> Forecasts:
     nets[0] = xp.where(world.firm_is_chosen, 0.0, state.view.firm_kw)
     rates = world.rates
     return Forecasts(
-        retail_cur_per_kwh=core.retail_cur_per_kwh(episode, steps - episode.start[:, None]),
+        retail_cur_per_kwh=retail_at(world, episode, steps - episode.start[:, None]),
         export_cur_per_kwh=from_micro(rates.export[steps]),
         local_charge_cur_per_kwh=from_micro((rates.local_network + rates.local_tax)[steps]),
         net_kw=xp.stack(nets, axis=2),

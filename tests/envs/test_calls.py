@@ -19,6 +19,7 @@ from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import feature_columns, observe
 from gridbazaar.envs.others import community_of
+from gridbazaar.envs.prices import rates_at
 from gridbazaar.envs.scenario import load_scenario
 from gridbazaar.envs.state import State, Transition
 from gridbazaar.market.settlement import LINES, SYSTEM_PARTIES
@@ -314,9 +315,9 @@ def test_a_price_event_is_the_retail_price_of_its_hours(tmp_path: Path) -> None:
     core, plain = core_of(2, call={"file": str(path)}), core_of(2)
     state, usual = core.reset(0), plain.reset(0)
     for t in range(40):
-        rates = core._rates(state.episode, state.t)
+        rates = rates_at(core.world, state.episode, state.t)
         retail = rates.energy + rates.network + rates.tax
-        was = plain._rates(usual.episode, usual.t)
+        was = rates_at(plain.world, usual.episode, usual.t)
         assert (retail == 750_000).all() if 24 <= t < 32 else (retail == was.energy + was.network + was.tax).all()
         seen = observe(core, state, forecasts=True).forecasts
         assert seen is not None
