@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from gridbazaar.agents.plan import Plan, View, join
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro
 from gridbazaar.envs.calls import Answers, services_cur
-from gridbazaar.envs.episode import OUTLOOK, draw_episode
+from gridbazaar.envs.episode import OUTLOOK, draw_episode, mapped
 from gridbazaar.envs.island import Outage, Rationed, among_members, in_order, lost_load, outage_now, ration, runs_alone
 from gridbazaar.envs.reward import Outcome, potential_cur, reward
 from gridbazaar.envs.scenario import Scenario, load_scenario
@@ -31,6 +31,8 @@ from gridbazaar.market.mechanisms import carry_width, load_mechanism, mechanism_
 from gridbazaar.market.orders import Setting, mean_price_ucur_per_kwh
 from gridbazaar.market.settlement import Delivery, Rates, Terms, settle
 from gridbazaar.market.tariffs import load_tariff
+
+_T = TypeVar("_T")
 
 
 class Core:
@@ -138,6 +140,7 @@ class Core:
         wanted = self.wiring.unsold(self._meters(fill_kw, plans, state, now), bids, clearing)
         rationed = None if outage is None else self._ration(wanted, outage, plans, state, now)
         live, q_kvar = self.wiring.respond(wanted if rationed is None else rationed.meters, episode)
+        live = self._narrow(live)
         flow = self.wiring.carry(live, q_kvar)
         allowed = self.wiring.allow(live, flow, outage)
         moved = self._move(allowed, plans, state, now)
@@ -151,7 +154,7 @@ class Core:
             flowed = metered(firm_ukwh, flexible_ukwh, setting, world.order_agent, world.order_bus)
             bids, clearing = among_members(bids, flowed, clearing, setting, rationed, self.scenario.outage)
         delivery = Delivery(firm_ukwh + flexible_ukwh, curtailed_ukwh, to_micro(flow.loss_kw * step_h))
-        devices = tuple(m.device for m in moved)
+        devices = tuple(self._narrow(m.device) for m in moved)
         answer, standing, services = None, state.standing, None
         if self.answers is not None:  # what was called leaves position and curtailment
             of_market = (clearing, delivery.metered_ukwh, curtailed_ukwh)
@@ -306,14 +309,15 @@ class Core:
                 world.kinds, world.slices, plans, state.views, state.devices, state.episode.params, strict=True
             )
         ]
-        return Meters(*(xp.concat([getattr(b, f) for b in blocks], axis=1) for f in Meters.__slots__))
+        meters = Meters(*(xp.concat([getattr(b, f) for b in blocks], axis=1) for f in Meters.__slots__))
+        return self._narrow(meters)
 
     def _ration(self, wanted: Meters, outage: Outage, plans: tuple[Plan, ...], state: State, now: Now) -> Rationed:
         def share_devices(kw: Array) -> Array:
             return self._meters(kw, plans, state, now).device_kw
 
         def losses(meters: Meters) -> Array:
-            return self.wiring.carry(meters).loss_kw
+            return self._to_array(self.wiring.carry(self._narrow(meters)).loss_kw)
 
         return ration(wanted, outage, state.view, self.world, share_devices, losses)
 
@@ -325,6 +329,11 @@ class Core:
                 world.kinds, world.meter_slices, plans, state.views, state.devices, state.episode.params, strict=True
             )
         ]
+
+    def _narrow(self, value: _T) -> _T:
+        """Bring arrays of a dataclass, which come out of integers in full width, back to the physics' own."""
+        narrow: _T = value if self._arguments[2] == "float64" else mapped(value, self._to_array)
+        return narrow
 
     def _private_costs(self, moved: list[Moved], wear_cur: Array) -> tuple[Array, Array, Array]:
         """[n_envs, n_agents] wear, discomfort and upkeep; ``wear_cur`` where a kind does not count its own."""

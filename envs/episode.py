@@ -75,7 +75,7 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     return Episode(
         seed=to_array(np.asarray(seeds, np.int64)),
         start=to_array(start),
-        params=tuple(_map(p, to_array) for p in params),
+        params=tuple(mapped(p, to_array) for p in params),
         import_cap_kw=to_array(load_kw * between(unit[:, 0], *connection.import_over_load)),
         export_cap_kw=to_array(load_kw * between(unit[:, 1], *connection.export_over_load)),
         end_value_cur_per_kwh=to_array(end_value),
@@ -84,8 +84,8 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
         outlook=to_array(_outlook(prices, net_kw, size_kwh, end_value, scenario.step_h)),
         cheaper=to_array(_cheaper(prices)),
         lottery=to_array(_lottery(draw, scenario)) if mechanism_draws(scenario.mechanism) else None,
-        outages=_map(_outages(world, draw, params), to_array) if scenario.outage.happens else None,
-        calls=None if calls is None else _map(calls, to_array),
+        outages=mapped(_outages(world, draw, params), to_array) if scenario.outage.happens else None,
+        calls=None if calls is None else mapped(calls, to_array),
     )
 
 
@@ -236,16 +236,18 @@ def _cheaper(prices: Array) -> NDArray[np.int16]:
     return count
 
 
-def _map(value: Any, function: Any) -> Any:
+def mapped(value: Any, function: Any) -> Any:
     """Apply a function to every array of a frozen dataclass, and of those inside it."""
     changes = {}
     for field in fields(value):
         inner = getattr(value, field.name)
-        mapped = function(inner) if hasattr(inner, "dtype") else _map(inner, function) if is_dataclass(inner) else inner
-        if mapped is not inner:
-            changes[field.name] = mapped
+        other = (
+            function(inner) if hasattr(inner, "dtype") else mapped(inner, function) if is_dataclass(inner) else inner
+        )
+        if other is not inner:
+            changes[field.name] = other
     return replace(value, **changes) if changes else value
 
 
 def _on_host(value: Any) -> Any:
-    return _map(value, host)
+    return mapped(value, host)
