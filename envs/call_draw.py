@@ -17,7 +17,6 @@ from gridbazaar.data.units import MICRO
 from gridbazaar.envs.scenario import CallConfig, Scenario
 from gridbazaar.envs.state import Calls
 
-_NOON_H = 12
 _ENDLESS_KW = 1e9
 
 
@@ -29,13 +28,13 @@ def draw_calls(scenario: Scenario, draw: Draw, retail_ucur: Array) -> Calls:
         draw: keys of the episodes.
         retail_ucur: [n_envs, n_steps] retail price with all charges, micro-currency per kWh.
 
-    The hours of a file are those since the noon before its first event, and the same in every episode.
+    The hours of a file are those since an episode would begin before its first event, and the same in every episode.
     """
     config, n_envs = scenario.call, len(draw.keys)
     events = _events_of(config.file) if config.file else ()
     calls = [event for event in events if not event.is_price]
     if config.file:
-        table, level = _read(calls, _noon(events), scenario)
+        table, level = _read(calls, _begin(events, scenario.start_h), scenario)
         table, level = (np.repeat(x[None], n_envs, axis=0) for x in (table, level))
     else:
         table, level = _drawn(config, draw)
@@ -44,11 +43,12 @@ def draw_calls(scenario: Scenario, draw: Draw, retail_ucur: Array) -> Calls:
     prices = [event for event in events if event.is_price]
     limit = None
     if config.limits:
-        limit = np.repeat(_limit(config.limits, scenario.n_steps, scenario.step_h)[None], n_envs, axis=0)
+        limit = _limit(config.limits, scenario.start_h, scenario.n_steps, scenario.step_h)
+        limit = np.repeat(limit[None], n_envs, axis=0)
     return Calls(
         gate=gate, begin=begin, end=end, need_ukwh=need, known=known,
         at=np.minimum(running.sum(axis=2), table.shape[1] - 1), level_ppm=level,
-        extra_ucur_per_kwh=_extra(prices, _noon(events), scenario, retail_ucur) if prices else None,
+        extra_ucur_per_kwh=_extra(prices, _begin(events, scenario.start_h), scenario, retail_ucur) if prices else None,
         limit_kw=limit,
     )  # fmt: skip
 
@@ -57,7 +57,7 @@ def _drawn(config: CallConfig, draw: Draw) -> tuple[NDArray[np.int64], NDArray[n
     """[n_envs, n_calls + 1, 5] and [n_envs, n_steps + 1]; calls never overlap, and offers close after the last one."""
     n, n_steps, step_h = config.per_day, draw.n_steps, draw.step_h
     unit = draw.unit("call", 6 * n).reshape(-1, n, 6)
-    begin = np.rint((between(unit[..., 1], *config.start_h) - _NOON_H) % 24 / step_h).astype(np.int64)
+    begin = np.rint((between(unit[..., 1], *config.start_h) - draw.start_h) % 24 / step_h).astype(np.int64)
     begin = np.where(unit[..., 0] < config.chance, begin, n_steps)
     order = np.argsort(begin, axis=1, kind="stable")
     begin, unit = np.take_along_axis(begin, order, 1), np.take_along_axis(unit, order[..., None], 1)
@@ -86,7 +86,7 @@ def _drawn(config: CallConfig, draw: Draw) -> tuple[NDArray[np.int64], NDArray[n
     return table, by_step
 
 
-def _read(calls: list[Event], noon: datetime, scenario: Scenario) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _read(calls: list[Event], origin: datetime, scenario: Scenario) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """[n_calls + 1, 5] and [n_steps + 1] of the events of a file."""
     config, n_steps, step_h = scenario.call, scenario.n_steps, scenario.step_h
     n_notice = max(round(config.notice_min[0] / 60 / step_h), 1)
@@ -99,14 +99,13 @@ def _read(calls: list[Event], noon: datetime, scenario: Scenario) -> tuple[NDArr
         is_level = event.signals[0].payload == "SIMPLE"
         for signal in event.signals:
             share = signal.value / SIMPLE_LEVELS if is_level else abs(signal.value) / max(kw, 1e-9)
-            level[_steps(event, signal.start, signal.end, noon, scenario)] = round(share * MICRO)
-        begin, end = (
-            s.start if s.start is not None else 0 for s in (_steps(event, x, x, noon, scenario) for x in _span(event))
-        )
+            level[_steps(event, signal.start, signal.end, origin, scenario)] = round(share * MICRO)
+        whole = _steps(event, event.signals[0].start, event.signals[-1].end, origin, scenario)
+        begin, end = int(whole.start), int(whole.stop)
         if not over < begin < end:
             raise ValueError(
-                f"{config.file}: event {event.name} begins at step {begin}, expected at least an interval of "
-                f"{scenario.step_min} min after step {over}, where the one before (or noon) ends, and before its end"
+                f"{config.file}: event {event.name} runs from step {begin} to {end}, expected at least an interval of "
+                f"{scenario.step_min} min, and one after step {over}, where the event before ends or the episode begins"
             )
         gate, known = max(begin - n_notice, over), max(begin - round(config.ahead_h / step_h), 0)
         need = config.need_kw[1] if is_level else kw
@@ -115,27 +114,23 @@ def _read(calls: list[Event], noon: datetime, scenario: Scenario) -> tuple[NDArr
     return table, level
 
 
-def _span(event: Event) -> tuple[datetime, datetime]:
-    return event.signals[0].start, event.signals[-1].end
-
-
-def _steps(event: Event, start: datetime, end: datetime, noon: datetime, scenario: Scenario) -> slice:
+def _steps(event: Event, start: datetime, end: datetime, origin: datetime, scenario: Scenario) -> slice:
     """Steps of an episode between two times, which are rounded to whole ones."""
-    first, last = (round(hours_from(time, noon) / scenario.step_h) for time in (start, end))
+    first, last = (round(hours_from(time, origin) / scenario.step_h) for time in (start, end))
     if last > scenario.n_steps:
         raise ValueError(
-            f"{scenario.call.file}: event {event.name} ends {hours_from(end, noon):g} h after the noon before the "
-            f"first event, expected at most the {scenario.hours:g} h of an episode"
+            f"{scenario.call.file}: event {event.name} ends {hours_from(end, origin):g} h after the beginning "
+            f"of the episode that holds the first event, expected at most its {scenario.hours:g} h"
         )
     return slice(first, last)
 
 
-def _extra(prices: list[Event], noon: datetime, scenario: Scenario, retail_ucur: Array) -> NDArray[np.int64]:
+def _extra(prices: list[Event], origin: datetime, scenario: Scenario, retail_ucur: Array) -> NDArray[np.int64]:
     """[n_envs, n_steps + 1] what price events add to the retail price, so that it is theirs."""
     extra = np.zeros((len(retail_ucur), scenario.n_steps + 1), np.int64)
     for event in prices:
         for signal in event.signals:
-            steps = _steps(event, signal.start, signal.end, noon, scenario)
+            steps = _steps(event, signal.start, signal.end, origin, scenario)
             extra[:, steps] = round(signal.value * MICRO) - retail_ucur[:, steps]
     return extra
 
@@ -145,18 +140,21 @@ def _events_of(path: str) -> tuple[Event, ...]:
     return read_events(path)
 
 
-def _noon(events: tuple[Event, ...]) -> datetime:
-    """The noon before the first event, on the clock of that event."""
-    first = events[0].signals[0].start if events else datetime.min
-    noon = first.replace(hour=_NOON_H, minute=0, second=0, microsecond=0)
-    return noon if first >= noon else noon - timedelta(days=1)
+def _begin(events: tuple[Event, ...], start_h: float) -> datetime:
+    """The last time before the first event at which an episode begins, on the clock of that event."""
+    return _last(start_h, events[0].signals[0].start) if events else datetime.min
+
+
+def _last(start_h: float, time: datetime) -> datetime:
+    """The last time of the day ``start_h`` that is not after a time."""
+    origin = time.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(hours=start_h)
+    return origin if origin <= time else origin - timedelta(days=1)
 
 
 @lru_cache(maxsize=8)
-def _limit(path: str, n_steps: int, step_h: float) -> NDArray[np.float64]:
-    """[n_steps + 1] composite schedule of a day that begins at noon of the first date that the profiles name."""
+def _limit(path: str, start_h: float, n_steps: int, step_h: float) -> NDArray[np.float64]:
+    """[n_steps + 1] composite schedule of the episode that begins last before the first time that profiles name."""
     profiles = read_profiles(path)
     starts = [p.start for p in profiles if p.start is not None]
-    begin = min(starts) if starts else datetime.fromisoformat("2000-01-01T12:00:00+00:00")
-    noon = begin.replace(hour=_NOON_H, minute=0, second=0, microsecond=0)
-    return np.minimum(composite_kw(profiles, noon, n_steps + 1, step_h), _ENDLESS_KW)
+    origin = _last(start_h, min(starts) if starts else datetime.fromisoformat("2000-01-02T00:00:00+00:00"))
+    return np.minimum(composite_kw(profiles, origin, n_steps + 1, step_h), _ENDLESS_KW)

@@ -25,7 +25,7 @@ def foresight(core: Core, state: State) -> Foresight:
         NoBoundError: the scenario has calls of the operator.
     """
     if core.answers is not None:
-        raise NoBoundError("calls of the grid operator, table [call], are not in the optimum's program")
+        raise NoBoundError("calls of the grid operator (its table is call) are not in the optimum's program")
     world, episode = core.world, state.episode
     _refuse_uncovered(core)
     steps = episode.start[:, None] + np.arange(core.n_steps)

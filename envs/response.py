@@ -40,7 +40,7 @@ def baselines_ukwh(world: World, draw: Draw, params: list[Any], is_called: NDArr
     share = world.scenario.call.response_share
     enrolled = draw.unit("call.enrolled", p.home.shape[1]) < share
     past, has_past = _same_days(bank, draw)
-    steps = np.arange(draw.n_steps) + bank.steps_per_day // 2
+    steps = np.arange(draw.n_steps) + round(draw.start_h / draw.step_h)
     for env in np.flatnonzero(has_past & is_called.any(axis=1)):
         at = past[env][:, None] * bank.steps_per_day + steps
         load_kw = bank.load_kw[p.home[env]][:, at] * p.load_scale[env][:, None, None]

@@ -53,8 +53,9 @@ def test_stable_baselines3_finds_no_fault(kind: str) -> None:
 
 @pytest.mark.parametrize("scenario", list_scenarios())
 def test_every_kind_of_every_scenario_is_registered(scenario: str) -> None:
+    name = scenario.title().replace("_", "")
     for kind, config in load_scenario(scenario).agents.items():
-        spec = gymnasium.spec(f"gridbazaar/{scenario.capitalize()}{kind.capitalize()}-v0")
+        spec = gymnasium.spec(f"gridbazaar/{name}{kind.capitalize()}-v0")
         assert spec.kwargs == {"scenario": scenario, "agent": f"{kind}_0"}
         assert config.count
 

@@ -360,9 +360,10 @@ def test_overrides_reach_the_scenario() -> None:
 
 @pytest.mark.parametrize("scenario", list_scenarios())
 def test_every_scenario_is_registered_and_named(scenario: str) -> None:
-    spec = pettingzoo.spec("parallel", f"gridbazaar/{scenario.capitalize()}-v0")
+    name = scenario.title().replace("_", "")
+    spec = pettingzoo.spec("parallel", f"gridbazaar/{name}-v0")
     assert spec.kwargs == {"scenario": scenario}
-    assert pettingzoo.spec("aec", f"gridbazaar/{scenario.capitalize()}-v0").kwargs == {"scenario": scenario}
+    assert pettingzoo.spec("aec", f"gridbazaar/{name}-v0").kwargs == {"scenario": scenario}
 
 
 def test_the_registry_makes_environments() -> None:
