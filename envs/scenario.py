@@ -15,6 +15,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from gridbazaar.agents.kind import Range, kinds
+from gridbazaar.data.forecast import WAYS as FORECASTS
 from gridbazaar.market.inverter import RESPONSES
 from gridbazaar.market.sharing import RULES as SHARING
 
@@ -151,7 +152,7 @@ class Scenario:
     constraint: str = "none"  # none: report only; curtail: after clearing; nodal: priced in it, the rest curtailed
     curtailment: str = "proportional"  # who is cut: proportional, equal_share, last_in
     power_factor: float = 0.97  # of load, lagging
-    forecast: str = "past"  # past, perfect
+    forecast: str = "past"  # past, persistence, ar: made from data before the interval; perfect: what will be
     data: DataConfig = field(default_factory=DataConfig)
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
@@ -176,8 +177,8 @@ class Scenario:
                 f"constraint nodal: expected mechanism nodal and no outages, got {self.mechanism!r}"
                 f"{' with outages' if self.outage.happens else ''}; prices per bus are that mechanism's"
             )
-        if self.forecast not in ("past", "perfect"):
-            raise ValueError(f"forecast: expected past or perfect, got {self.forecast!r}")
+        if self.forecast not in FORECASTS:
+            raise ValueError(f"forecast: expected one of {', '.join(FORECASTS)}, got {self.forecast!r}")
         if not 0.5 <= self.power_factor <= 1:
             raise ValueError(f"power_factor: expected 0.5 to 1, got {self.power_factor}")
         if not 0 <= self.seed < 2**32:

@@ -12,6 +12,7 @@ from gridbazaar.agents.kind import Kind, Series, kinds
 from gridbazaar.data.arrays import Array
 from gridbazaar.data.bank import Bank
 from gridbazaar.data.feeders import load_feeder
+from gridbazaar.data.forecast import forecast_by
 from gridbazaar.data.generator import GeneratorConfig, make_bank
 from gridbazaar.data.loaders import load_bank
 from gridbazaar.data.units import to_micro
@@ -70,6 +71,17 @@ def bank_of(data: DataConfig, seed: int, step_min: int) -> Bank:
     return make_bank(config)
 
 
+def _bank_with_forecasts(scenario: Scenario) -> Bank:
+    if scenario.forecast in ("past", "perfect"):  # nothing to be made
+        return forecast_by(bank_of(scenario.data, scenario.seed, scenario.step_min), scenario.forecast)
+    return _refitted(scenario.data, scenario.seed, scenario.step_min, scenario.forecast)
+
+
+@lru_cache(maxsize=4)
+def _refitted(data: DataConfig, seed: int, step_min: int, forecast: str) -> Bank:
+    return forecast_by(bank_of(data, seed, step_min), forecast)
+
+
 def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
     """Build the world of a scenario.
 
@@ -77,7 +89,7 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         scenario: what to build.
         to_array: turns a NumPy array into one of the core's library; float arrays get its float type.
     """
-    bank = bank_of(scenario.data, scenario.seed, scenario.step_min)
+    bank = _bank_with_forecasts(scenario)
     found = kinds()
     chosen = [(found[name], config) for name, config in scenario.agents.items() if config.count]
     counts = [config.count for _, config in chosen]
@@ -92,14 +104,13 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
     places = _places(chosen, counts, meters, connections, n_buses, feeder.has_transformer)
     bus_of_meter = np.zeros((len(places.meter_bus), n_buses))
     bus_of_meter[np.arange(len(places.meter_bus)), places.meter_bus] = 1.0
-    perfect = scenario.forecast == "perfect"
     series = Series(
         load_kw=to_array(bank.load_kw),
         pv_kw_per_kwp=to_array(bank.pv_kw_per_kwp),
-        load_next_kw=to_array(bank.load_kw if perfect else bank.load_next_kw),
-        pv_next_kw_per_kwp=to_array(bank.pv_kw_per_kwp if perfect else bank.pv_next_kw_per_kwp),
-        load_outlook_kw=to_array(bank.load_kw if perfect else bank.load_outlook_kw),
-        pv_outlook_kw_per_kwp=to_array(bank.pv_kw_per_kwp if perfect else bank.pv_outlook_kw_per_kwp),
+        load_next_kw=to_array(bank.load_next_kw),
+        pv_next_kw_per_kwp=to_array(bank.pv_next_kw_per_kwp),
+        load_outlook_kw=to_array(bank.load_outlook_kw),
+        pv_outlook_kw_per_kwp=to_array(bank.pv_outlook_kw_per_kwp),
         step_h=scenario.step_h,
         n_steps=scenario.n_steps,
     )
