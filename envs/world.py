@@ -113,6 +113,9 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         pv_outlook_kw_per_kwp=to_array(bank.pv_outlook_kw_per_kwp),
         step_h=scenario.step_h,
         n_steps=scenario.n_steps,
+        wind_m_per_s=None if bank.wind_m_per_s is None else to_array(bank.wind_m_per_s),
+        wind_next_m_per_s=None if bank.wind_next_m_per_s is None else to_array(bank.wind_next_m_per_s),
+        wind_outlook_m_per_s=None if bank.wind_outlook_m_per_s is None else to_array(bank.wind_outlook_m_per_s),
     )
     return World(
         scenario=scenario, bank=bank,
