@@ -305,7 +305,8 @@ class Core:
         due = self._fixed_ucur * (t + 1) // self.n_steps - self._fixed_ucur * t // self.n_steps
         connections = self.world.connections
         due_ucur = due[:, None] * connections[None, :]
-        return Terms(self.world.is_brp, connections, episode.rent_ucur, due_ucur, self.scenario.connection.firm)
+        is_firm = self.scenario.connection.firm
+        return Terms(self.world.is_brp, connections, episode.rent_ucur, due_ucur, is_firm, self.world.held)
 
     def _stored_value_cur(self, view: View, episode: Episode) -> Array:
         """Worth of what is left in stationary storage; what a car carries away beyond its need is not counted."""

@@ -183,8 +183,19 @@ class Scenario:
             raise ValueError(f"power_factor: expected 0.5 to 1, got {self.power_factor}")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed: expected 0 to 2**32 - 1, got {self.seed}")
+        self._check_members()
         if not any(config.count for config in self.agents.values()):
             raise ValueError(f"scenario {self.name!r} has no agents; expected a table of {', '.join(kinds())}")
+
+    def _check_members(self) -> None:
+        """Refuse shares in a battery of those who are no homes here."""
+        shares = getattr(self.agents.get("battery"), "shares", {})
+        count = self.agents["prosumer"].count if "prosumer" in self.agents else 0
+        homes = {f"prosumer_{i}" for i in range(count)}
+        if unknown := [member for member in shares if member not in homes]:
+            raise ValueError(f"battery.shares: expected homes, prosumer_0 to prosumer_{count - 1}, got {unknown}")
+        if shares and not self.agents["battery"].count:
+            raise ValueError("battery.shares: expected a battery to hold shares in, got battery.count = 0")
 
     @property
     def step_h(self) -> float:

@@ -19,6 +19,7 @@ from gridbazaar.data.units import to_micro
 from gridbazaar.envs.scenario import DataConfig, Scenario
 from gridbazaar.market.grid import Grid
 from gridbazaar.market.settlement import Rates
+from gridbazaar.market.shares import Holding, holding
 from gridbazaar.market.tariffs import Prices, load_tariff, price
 
 _GOLDEN_RATIO = 0.6180339887498949
@@ -53,6 +54,7 @@ class World:
     is_only_meter: Array  # [n_meters] bool, whether its agent has no other
     behind: Array  # [n_buses, n_buses] 1 where a bus lies behind a branch
     owner: Array  # [n_rented] agents that own what others have rented, for the meters with a rent
+    held: Holding | None  # members' shares in the batteries; none: there are no shares
 
     @property
     def n_agents(self) -> int:
@@ -132,8 +134,16 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         lends=to_array(np.repeat([getattr(c, "backup", True) for _, c in chosen], counts)),
         agent_of_meter=to_array(1.0 * (places.meter_agent[:, None] == np.arange(sum(counts)))),
         is_only_meter=to_array(np.bincount(places.meter_agent)[places.meter_agent] == 1),
-        behind=to_array(_behind(feeder.parent)), owner=to_array(places.owner),
+        behind=to_array(_behind(feeder.parent)), owner=to_array(places.owner), held=_held(scenario, to_array),
     )  # fmt: skip
+
+
+def _held(scenario: Scenario, to_array: Any) -> Holding | None:
+    battery = scenario.agents.get("battery")
+    if battery is None or not battery.shares:
+        return None
+    held = holding(scenario.agent_names, scenario.kind_slices["battery"], battery.shares)
+    return Holding(to_array(held.is_owned), to_array(held.until_ppm))
 
 
 def _behind(parent: Any) -> Any:

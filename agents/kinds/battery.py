@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from gridbazaar.agents.kind import (
     EAGERNESS,
@@ -26,6 +27,8 @@ IS_BRP = True
 CONNECTIONS = 1
 FIRM_IS_CHOSEN = False
 
+_SHARES_OFF = 1e-6  # by how much shares may miss one
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -40,6 +43,7 @@ class Config:
     loss_per_h: float = 0.0001
     wear_cur_per_kwh: float = 0.04  # per kWh released
     grid_forming: bool = True  # keeps voltage and frequency where the grid above is away
+    shares: Mapping[str, float] = field(default_factory=dict)  # of homes in all batteries of the table, by agent
 
     def __post_init__(self) -> None:
         if self.count < 0:
@@ -47,6 +51,12 @@ class Config:
         check_range("battery", "capacity_kwh", self.capacity_kwh, 0.0)
         check_range("battery", "start_frac", self.start_frac, 0.0, 1.0)
         check_battery("battery", self)
+        listed = ", ".join(f"{member} {share}" for member, share in self.shares.items())
+        if any(not isinstance(s, int | float) or isinstance(s, bool) or not 0 < s <= 1 for s in self.shares.values()):
+            raise ValueError(f"battery.shares: expected numbers in (0, 1], got {listed}")
+        if self.shares and abs(sum(self.shares.values()) - 1) > _SHARES_OFF:
+            total = sum(self.shares.values())
+            raise ValueError(f"battery.shares: expected shares that sum to 1, got {listed}, together {total:g}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Wind: a small turbine whose output may be held back.
 
 It sells what it expects to yield as a firm order at any price of the band. Power above zero holds that share of the
-output back, as far as any is expected. What is held back never comes to market: it counts as drawn by the turbine from its own output, and the
-deviation from the forecast falls on the rest.
+output back, as far as any is expected. What is held back never comes to market: it counts as drawn by the turbine from
+its own output, and the deviation from the forecast falls on the rest.
 """
 
 from __future__ import annotations
