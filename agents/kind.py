@@ -60,6 +60,7 @@ class Series:
     wind_m_per_s: Array | None = None  # [n_steps] mean speed; none: the data have no wind
     wind_next_m_per_s: Array | None = None  # [n_steps]
     wind_outlook_m_per_s: Array | None = None  # [n_steps]
+    outdoor_c: Array | None = None  # [n_steps] of the bank, where the data have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,11 @@ class Draw:
     """What a kind may use to draw its episodes, on the host."""
 
     keys: NDArray[np.uint64]  # [n_envs]
-    day: NDArray[np.int64]  # [n_envs] day of the bank on whose noon the episode begins
+    day: NDArray[np.int64]  # [n_envs] day of the bank on which the episode begins
     bank: Any  # data.bank.Bank
     step_h: float
     n_steps: int
+    start_h: float = 12.0  # local hour at which it begins
 
     def unit(self, stream: str, n: int) -> NDArray[np.float64]:
         """[n_envs, n] numbers in [0, 1) of a stream named after kind and purpose."""

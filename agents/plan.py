@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gridbazaar.data.arrays import Array, namespace
@@ -20,7 +20,7 @@ class View:
     firm_kw: Array  # [n_envs, n_kind] > 0 draws
     low_kw: Array  # [n_envs, n_kind] <= 0, largest release now
     high_kw: Array  # [n_envs, n_kind] >= 0, largest draw now
-    stored_kwh: Array  # [n_envs, n_kind] above the floor
+    stored_kwh: Array  # [n_envs, n_kind] above the floor; a reserve is part of it, what may leave now is in low_kw
     room_kwh: Array  # [n_envs, n_kind] below the ceiling
     capacity_kwh: Array  # [n_envs, n_kind] usable, floor to ceiling; 0: no device
     power_kw: Array  # [n_envs, n_kind] rating
@@ -33,16 +33,21 @@ class View:
     is_stationary: Array  # [n_envs, n_kind] bool, what is stored stays in the community
     has_device: Array  # [n_envs, n_kind] bool, whether this agent ever has something to decide in this episode
     is_active: Array  # [n_envs, n_kind] bool, whether it has now (a car is plugged in)
+    spare_kwh: Array | None = None  # [n_envs, n_kind] drawn later that stored heat saves; None: no heat is stored
     more: Any = None  # what only the kind itself looks at; left out where kinds are put side by side
 
 
 def join(blocks: tuple[View, ...]) -> View:
     """Put the kinds' views side by side: [n_envs, n_agents]."""
     xp = namespace(blocks[0].firm_kw)
-    return View(*(xp.concat([getattr(b, name) for b in blocks], axis=1) for name in _JOINED))
+    joined = View(*(xp.concat([getattr(b, name) for b in blocks], axis=1) for name in _JOINED))
+    if all(b.spare_kwh is None for b in blocks):
+        return joined
+    spare = [xp.zeros_like(b.firm_kw) if b.spare_kwh is None else b.spare_kwh for b in blocks]
+    return replace(joined, spare_kwh=xp.concat(spare, axis=1))
 
 
-_JOINED = tuple(name for name in View.__slots__ if name != "more")
+_JOINED = tuple(name for name in View.__slots__ if name not in ("spare_kwh", "more"))
 
 
 @dataclass(frozen=True, slots=True)

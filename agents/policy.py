@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -25,6 +25,9 @@ class Community:
     n_steps: int
     n_actions: int  # components of the widest kind's action
     actions: Mapping[str, tuple[str, ...]]  # names of the components, a kind
+    features: tuple[str, ...] = ()  # names of the columns that an observation has
+    configs: Mapping[str, Any] = field(default_factory=dict)  # the kinds' tables of the scenario
+    start_h: float = 12.0  # local hour at which an episode begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class Foresight:
     hold_kw: Array | None = None  # [n_envs, n_agents, n_steps] output that may be held back; none: no turbines
     engine_kw: Array | None = None  # rated output of a genset; none: no gensets
     engine_cur_per_kwh: Array | None = None  # its cheapest fuel of a kWh
+    upkeep_cur: Array | None = None  # what no policy can save of failures and maintenance; none: nothing fails
 
 
 class NoBoundError(ValueError):

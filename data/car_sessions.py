@@ -1,7 +1,7 @@
 """Home charging sessions made by chance: when cars come and go, and what they lack.
 
 Calibrated to the private chargers of Trondheim (5347 sessions): .67 sessions and 7.2 kWh a day and user. Kept simple
-on purpose: at most one session from each noon to the next, and every session can be served.
+on purpose: one car a charger, at most one session from each noon to the next, and every session can be served.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _LEAST_KWH, _MOST_KWH = 0.5, 45.0
 
 
 def make_sessions(master: int, n_days: int, n_cars: int, step_h: float) -> Sessions:
-    """Make the sessions of cars; a car stays the same when more are asked for.
+    """Make the sessions of cars at home; a car stays the same when more are asked for.
 
     Each session can be served by a 7.4 kW charger of 90 % within the whole steps of its stay, with at least one step
     to spare. The last noon of the bank begins no session.
@@ -71,11 +71,33 @@ def make_sessions(master: int, n_days: int, n_cars: int, step_h: float) -> Sessi
     need_kwh = np.clip(size * _ENERGY_MEDIAN_KWH * np.exp(_ENERGY_SIGMA * noise), _LEAST_KWH, _MOST_KWH)
     need_kwh = np.minimum(need_kwh, 0.999 * most_kwh)
     present &= most_kwh > 0
+    noon_h = 12.0 + 24.0 * np.arange(n_days)
+    return in_order(present, noon_h + arrive_h, noon_h + depart_h, need_kwh, is_same_car=True, end_h=24.0 * n_days)
+
+
+def in_order(
+    present: NDArray[np.bool_], arrive_h: Floats, depart_h: Floats, need_kwh: Floats, *, is_same_car: bool,
+    end_h: float, announced_h: Floats | None = None,
+) -> Sessions:  # fmt: skip
+    """Put the sessions of each charger, [n_chargers, n_slots] in order of time, before its unused slots.
+
+    Cars leave when they announced to, unless that is given. The same car used on the way what it lacks.
+    """
+    order = np.argsort(~present, axis=1, kind="stable")
+    used = np.take_along_axis(present, order, axis=1)
+
+    def packed(values: Floats, unused: float) -> Floats:
+        return np.where(used, np.take_along_axis(values, order, axis=1), unused)
+
+    leaves_h, lacks_kwh = packed(depart_h, end_h), packed(need_kwh, 0.0)
     return Sessions(
-        present=present,
-        arrive_h=np.where(present, arrive_h, 0.0),
-        depart_h=np.where(present, depart_h, 24.0),
-        need_kwh=np.where(present, need_kwh, 0.0),
+        present=used,
+        arrive_h=packed(arrive_h, end_h),
+        depart_h=leaves_h,
+        need_kwh=lacks_kwh,
+        announced_h=leaves_h if announced_h is None else packed(announced_h, end_h),
+        trip_kwh=lacks_kwh * is_same_car,
+        is_same_car=used & is_same_car,
     )
 
 

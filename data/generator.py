@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from gridbazaar.data.bank import Bank
-from gridbazaar.data.car_sessions import make_sessions
 from gridbazaar.data.forecast import add_forecasts
 from gridbazaar.data.load_profiles import make_loads
 from gridbazaar.data.resample import resample
+from gridbazaar.data.session_source import check_source, find_sessions
 from gridbazaar.data.sun import SITES, make_pv, make_sun, usual_sun
+from gridbazaar.data.weather import make_outdoor
 from gridbazaar.data.wholesale import make_carbon, make_spot
 from gridbazaar.data.wind import make_wind
 
@@ -33,6 +34,7 @@ class GeneratorConfig:
     n_homes: int = 64
     n_roofs: int = 16
     n_cars: int = 64
+    sessions: str = "home"  # where chargers stand, or which sessions are played: see data/session_source.py
     mean_load_kwh_per_day: float = 11.0  # of the mean home; the levels of homes spread by a quarter
     region: str = "eu"  # where the roofs stand, see data/sun.py
     spot_mean_cur_per_kwh: float = 0.0773
@@ -46,6 +48,7 @@ class GeneratorConfig:
         _whole("n_homes", self.n_homes, 1)
         _whole("n_roofs", self.n_roofs, 1)
         _whole("n_cars", self.n_cars, 0)
+        check_source(self.sessions)
         if self.step_min not in STEPS_MIN:
             raise ValueError(
                 f"step_min: expected one of {', '.join(map(str, STEPS_MIN))} minutes, got {self.step_min!r}"
@@ -86,12 +89,13 @@ def make_bank(config: GeneratorConfig) -> Bank:
             pv_kw_per_kwp=pv,
             spot_cur_per_kwh=resample(spot, 60, step_min),
             carbon_kg_per_kwh=resample(carbon, 60, step_min),
-            sessions=make_sessions(master, n_days, config.n_cars, step_min / 60),
+            sessions=find_sessions(config.sessions, master, first_day, n_days, config.n_cars, step_min / 60),
             load_next_kw=load_kw,
             pv_next_kw_per_kwp=pv,
             load_outlook_kw=load_kw,
             pv_outlook_kw_per_kwp=pv,
             wind_m_per_s=resample(make_wind(master, first_day, n_days), BASE_MIN, step_min),
+            outdoor_c=resample(make_outdoor(master, first_day, n_days), BASE_MIN, step_min),
         )
     )
 

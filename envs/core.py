@@ -19,7 +19,7 @@ from gridbazaar.agents.plan import Plan, View, join
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro
 from gridbazaar.envs.episode import OUTLOOK, draw_episode
-from gridbazaar.envs.island import Outage, Rationed, among_members, lost_load, outage_now, ration, runs_alone
+from gridbazaar.envs.island import Outage, Rationed, among_members, in_order, lost_load, outage_now, ration, runs_alone
 from gridbazaar.envs.reward import Outcome, potential_cur, reward
 from gridbazaar.envs.scenario import Scenario, load_scenario
 from gridbazaar.envs.state import Episode, State, Transition
@@ -118,7 +118,7 @@ class Core:
         """Play one interval: plan, bid, clear, carry, move, settle, reward."""
         world, episode, view = self.world, state.episode, state.view
         xp, step_h = namespace(view.firm_kw), self.scenario.step_h
-        now = self._now(episode, state.t)
+        now = self._now(state.devices, episode, state.t)
         rates = self._rates(episode, state.t)
 
         outage = self._outage(state)
@@ -181,10 +181,13 @@ class Core:
         if state.episode.outages is None:
             return None
         world = self.world
-        return outage_now(state.episode.outages, state.t, world.behind, world.meter_bus, world.agent_of_meter)
+        outages = in_order(state.episode.outages, world, state.episode.params, state.devices)
+        return outage_now(outages, state.t, world.behind, world.meter_bus, world.agent_of_meter)
 
-    def _now(self, episode: Episode, t: Array) -> Now:
-        alone = None if episode.outages is None else runs_alone(episode.outages, t)
+    def _now(self, devices: tuple[Any, ...], episode: Episode, t: Array) -> Now:
+        alone = None
+        if episode.outages is not None:
+            alone = runs_alone(in_order(episode.outages, self.world, episode.params, devices), t)
         return Now(self.world.series, episode.start + t, t, alone)
 
     def _plans(self, action: Array, views: tuple[View, ...]) -> tuple[tuple[Plan, ...], Array]:
@@ -217,14 +220,14 @@ class Core:
             raise ValueError(f"action: expected finite numbers, got {came} for {name} in environment {env}")
 
     def _views(self, devices: tuple[Any, ...], episode: Episode, t: Array) -> tuple[View, ...]:
-        now = self._now(episode, t)
+        now = self._now(devices, episode, t)
         return tuple(k.view(d, p, now) for k, d, p in zip(self.world.kinds, devices, episode.params, strict=True))
 
     def features(self, state: State) -> list[tuple[slice, int, Array]]:
         """Give what kinds observe of their own: whose, which of ``own_columns``, and values [n_envs, n_kind]."""
         if not self.own_columns:
             return []
-        world, now, found = self.world, self._now(state.episode, state.t), []
+        world, now, found = self.world, self._now(state.devices, state.episode, state.t), []
         for i, (kind, config) in enumerate(zip(world.kinds, world.configs, strict=True)):
             columns = kind.columns(config)
             values = kind.features(state.views[i], state.devices[i], state.episode.params[i], now) if columns else []
@@ -309,8 +312,10 @@ class Core:
         return Terms(self.world.is_brp, connections, episode.rent_ucur, due_ucur, is_firm, self.world.held)
 
     def _stored_value_cur(self, view: View, episode: Episode) -> Array:
-        """Worth of what is left in stationary storage; what a car carries away beyond its need is not counted."""
-        return view.stored_kwh * view.eta_dis * view.is_stationary * episode.end_value_cur_per_kwh[:, None]
+        """Worth of what is left in stationary storage and as heat; what a car carries away unasked is not counted."""
+        left_kwh = view.stored_kwh * view.eta_dis * view.is_stationary
+        left_kwh = left_kwh if view.spare_kwh is None else left_kwh + view.spare_kwh
+        return left_kwh * episode.end_value_cur_per_kwh[:, None]
 
     def stored_value_cur(self, state: State) -> Array:
         """Worth of what stationary storage holds, as if the episode ended now, [n_envs, n_agents]."""

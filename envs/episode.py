@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,9 @@ from gridbazaar.data.arrays import Array, host
 from gridbazaar.data.chance import between, episode_keys, integers, uniform
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import Episode, Outages
-from gridbazaar.envs.world import World
+from gridbazaar.envs.world import World, has_unit
 from gridbazaar.market.mechanisms import mechanism_draws
 
-_NOON_H = 12
 _YEAR_H = 8766.0
 
 BLOCKS_H = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -49,10 +48,10 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     """
     scenario, bank = world.scenario, world.bank
     keys = episode_keys(scenario.seed, split, seeds)
-    days = bank.start_days(split)
+    days = bank.start_days(split, scenario.data.months)
     day = days[integers(uniform(keys, "day", 1)[:, 0], len(days))]
-    draw = Draw(keys, day, bank, scenario.step_h, scenario.n_steps)
-    start = day * bank.steps_per_day + round(_NOON_H / scenario.step_h)
+    draw = Draw(keys, day, bank, scenario.step_h, scenario.n_steps, scenario.start_h)
+    start = day * bank.steps_per_day + round(scenario.start_h / scenario.step_h)
     params = [kind.draw(config, draw) for kind, config in zip(world.kinds, world.configs, strict=True)]
     load_kw = _mean_load_kw(world, params, len(keys))
     params = _share_storage(world, draw, load_kw, params)
@@ -101,7 +100,7 @@ def _outages(world: World, draw: Draw, params: list[Any]) -> Outages:
     first = 1 if feeder.has_transformer and feeder.n_buses > 1 else 0
     line = first + integers(unit[:, 6], feeder.n_buses - first)
     forming = [
-        np.asarray((p.power_kw if hasattr(p, "power_kw") else p.capacity_kwh) > 0).reshape(len(begin), -1).any(axis=1)
+        np.asarray(has_unit(p)).reshape(len(begin), -1).any(axis=1)
         for config, p in zip(world.configs, params, strict=True)
         if getattr(config, "grid_forming", False)
     ]
@@ -228,11 +227,14 @@ def _cheaper(prices: Array) -> NDArray[np.int16]:
 
 
 def _map(value: Any, function: Any) -> Any:
-    """Apply a function to every array of a frozen dataclass."""
-    changes = {
-        f.name: function(getattr(value, f.name)) for f in fields(value) if hasattr(getattr(value, f.name), "dtype")
-    }
-    return replace(value, **changes)
+    """Apply a function to every array of a frozen dataclass, and of those inside it."""
+    changes = {}
+    for field in fields(value):
+        inner = getattr(value, field.name)
+        mapped = function(inner) if hasattr(inner, "dtype") else _map(inner, function) if is_dataclass(inner) else inner
+        if mapped is not inner:
+            changes[field.name] = mapped
+    return replace(value, **changes) if changes else value
 
 
 def _on_host(value: Any) -> Any:

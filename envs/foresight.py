@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from gridbazaar.agents.failure import Luck, least_upkeep_cur
 from gridbazaar.agents.kind import Kind, Now, kinds
 from gridbazaar.agents.kinds.genset import full_load_cur_per_kwh
-from gridbazaar.agents.policy import Foresight
+from gridbazaar.agents.policy import Foresight, NoBoundError
+from gridbazaar.agents.storage import best_efficiencies
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.state import Episode, State
 
@@ -21,6 +23,7 @@ def foresight(core: Core, state: State) -> Foresight:
     the real load of all, and so does an island.
     """
     world, episode = core.world, state.episode
+    _refuse_uncovered(core)
     steps = episode.start[:, None] + np.arange(core.n_steps)
     firm = np.zeros((core.n_envs, core.n_agents, core.n_steps))
     off = _is_off(core, state)
@@ -74,6 +77,21 @@ def _sources(core: Core, episode: Episode, firm_kw: Any) -> dict[str, Any]:
     return found
 
 
+def _refuse_uncovered(core: Core) -> None:
+    """Name what the optimum's program has no variables for."""
+    reasons = [reason for kind, config in core.scenario.agents.items() for reason in uncovered(kind, config)]
+    if reasons:
+        raise NoBoundError(f"the optimum does not cover {', '.join(reasons)}")
+
+
+def uncovered(kind: str, config: Any) -> list[str]:
+    """What of a kind's config the optimum's program leaves out, so that a policy might do better than it."""
+    if kind != "prosumer" or not config.count:
+        return []
+    names = {"heat pumps": config.heating, "hot-water tanks": config.water, "appliances that wait": config.appliance}
+    return [name for name, part in names.items() if part.share[1] > 0] + ["PV that is withheld"] * config.curtailable
+
+
 def _is_off(core: Core, state: State) -> Any:
     """[n_envs, n_steps] bool, without the grid above."""
     outages, t = state.episode.outages, np.arange(core.n_steps)
@@ -83,7 +101,12 @@ def _is_off(core: Core, state: State) -> Any:
 
 
 def _devices(core: Core, kind: Kind, params: Any, device: Any) -> dict[str, Any]:
-    """Parameters of a kind's storage, pooled over the devices of one agent."""
+    """Parameters of a kind's storage, pooled over the devices of one agent.
+
+    Where a battery can do better than this at no time, the optimum is a bound on what it can do: it loses as little
+    as its converter ever does, keeps its capacity, is always at work, uses its reserve if there can be an island, and
+    wears off nothing where wear goes by depth, since the smallest cycles hardly wear. Upkeep is the least there can be.
+    """
     storage, stay = kind.storage(params), kind.stay(params, core.n_steps)
 
     def pooled(x: Any) -> Any:
@@ -91,21 +114,32 @@ def _devices(core: Core, kind: Kind, params: Any, device: Any) -> dict[str, Any]
         return whole.sum(2) if whole.ndim == 3 else whole
 
     ceiling = pooled(storage.ceiling_kwh)
+    reserve_frac: float = getattr(params.config, "reserve_frac", 0.0)
+    keeps = not (reserve_frac and core.scenario.outage.happens)
+    eta_ch, eta_dis = best_efficiencies(storage)
+    ageing = getattr(params.config, "ageing", None)
+    wears = ageing is None or ageing.wear == "throughput"
+    luck: Luck | None = getattr(getattr(params, "fate", None), "luck", None)
     each = np.zeros(ceiling.shape)
     none = each.astype(np.int64)
     arrive, depart, required = stay if stay is not None else (none, np.where(ceiling > 0, core.n_steps, 0), each)
     return {
         "start_kwh": pooled(device.energy_kwh),
-        "floor_kwh": pooled(storage.floor_kwh),
+        "floor_kwh": pooled(np.minimum(storage.floor_kwh, device.energy_kwh)) * keeps,
         "ceiling_kwh": ceiling,
         "charge_kw": pooled(storage.charge_kw),
         "discharge_kw": pooled(storage.discharge_kw),
-        "eta_ch": each + storage.eta_ch,
-        "eta_dis": each + storage.eta_dis,
+        "eta_ch": each + eta_ch,
+        "eta_dis": each + eta_dis,
         "loss_per_h": each + storage.loss_per_h,
-        "wear_cur_per_kwh": each + getattr(params.config, "wear_cur_per_kwh", 0.0),
+        "wear_cur_per_kwh": each + getattr(params.config, "wear_cur_per_kwh", 0.0) * wears,
         "arrive": arrive,
         "depart": depart,
         "required_kwh": required,
         "is_stationary": (ceiling > 0) & (stay is None),
+        "upkeep_cur": each + (0.0 if luck is None else pooled(_upkeep_cur(core, params, luck))),
     }
+
+
+def _upkeep_cur(core: Core, params: Any, luck: Luck) -> Any:
+    return least_upkeep_cur(luck, params.capacity_kwh > 0, params.config.failure, core.scenario.step_h)

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from gridbazaar.agents.bid import Bids
+from gridbazaar.agents.failure import works
 from gridbazaar.agents.kind import Meters
 from gridbazaar.agents.plan import View
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.scenario import OutageConfig
 from gridbazaar.envs.state import Outages
-from gridbazaar.envs.world import World
+from gridbazaar.envs.world import World, has_unit
 from gridbazaar.market.island import settle_among_members
 from gridbazaar.market.orders import Clearing, Setting, mean_price_ucur_per_kwh
 
@@ -33,6 +35,22 @@ class Outage:
     is_island: Array  # [n_envs] bool, cut off from the grid above and running
     live: Array  # [n_envs, n_meters] 1.0 where something supplies the meter, else 0.0
     live_agent: Array  # [n_envs, n_agents] share of the agent's meters that are live
+
+
+def in_order(outages: Outages, world: World, params: tuple[Any, ...], devices: tuple[Any, ...]) -> Outages:
+    """Give the outages with who can form an island now: where every grid-forming unit is out of order, nobody can."""
+    forming = [
+        (getattr(device, "condition", None), has_unit(p))
+        for config, p, device in zip(world.configs, params, devices, strict=True)
+        if getattr(config, "grid_forming", False)
+    ]
+    if all(condition is None for condition, _ in forming):
+        return outages
+    xp, can_island = namespace(outages.begin), outages.can_island & False
+    for condition, has in forming:
+        is_up = has if condition is None else has & works(condition)
+        can_island = can_island | xp.any(is_up.reshape(is_up.shape[0], -1), axis=1)
+    return replace(outages, can_island=can_island)
 
 
 def runs_alone(outages: Outages, t: Array) -> Array:

@@ -13,6 +13,7 @@ from gridbazaar.agents.policy import Community, Observation, Policy, load_policy
 from gridbazaar.data.arrays import Array
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
+from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.rows import take_rows
 from gridbazaar.envs.state import State
 
@@ -23,9 +24,12 @@ Policies = str | Policy | Mapping[str, str | Policy] | None
 def community_of(core: Core) -> Community:
     """Give what every policy may know of a core's community."""
     actions = {kind: tuple(c.name for c in columns) for kind, columns in core.action_columns.items()}
+    scenario = core.scenario
+    features = tuple(column.name for column in feature_columns(scenario))
     return Community(
-        core.agents, core.scenario.kind_slices, core.scenario.step_h, core.n_steps, core.n_actions, actions
-    )
+        core.agents, scenario.kind_slices, scenario.step_h, core.n_steps, core.n_actions, actions, features,
+        scenario.agents, scenario.start_h,
+    )  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from gridbazaar.agents.kind import Range, kinds
 from gridbazaar.data.forecast import WAYS as FORECASTS
+from gridbazaar.data.session_source import check_source
 from gridbazaar.market.inverter import RESPONSES
 from gridbazaar.market.sharing import RULES as SHARING
 
@@ -30,13 +31,18 @@ class DataConfig:
     n_days: int = 365
     n_homes: int = 64
     n_roofs: int = 16
-    n_cars: int = 64
+    n_cars: int = 64  # chargers whose sessions are made
+    sessions: str = "home"  # cars at home, workplace or public chargers; acn:PATH, trondheim:PATH: measured
     mean_load_kwh_per_day: float = 11.0
+    months: Range | None = None  # first and last month in which episodes begin, such as [11, 2]; none: all the year
 
     def __post_init__(self) -> None:
+        check_source(self.sessions)
         for name in ("n_homes", "n_roofs", "n_cars"):
             if getattr(self, name) < 1:
                 raise ValueError(f"data.{name}: expected at least 1, got {getattr(self, name)}")
+        if self.months is not None and not all(m in range(1, 13) for m in self.months):
+            raise ValueError(f"data.months: expected two months from 1 to 12, got {self.months}")
         if self.n_days < 50:
             raise ValueError(f"data.n_days: expected at least 50, got {self.n_days}")
 
@@ -146,6 +152,7 @@ class Scenario:
     seed: int = 0  # of the banks and of all episodes
     step_min: int = 15
     hours: float = 24.0  # length of an episode
+    start_h: float = 12.0  # local hour at which an episode begins
     mechanism: str = "uniform_price"
     tariff: str = "spot"
     feeder: str = "village"
@@ -168,6 +175,8 @@ class Scenario:
             raise ValueError(f"step_min: expected 5, 15, 30 or 60, got {self.step_min}")
         if not 0 < self.hours <= 24 or abs(self.hours * 60 / self.step_min - self.n_steps) > 1e-6:
             raise ValueError(f"hours: expected up to 24 in whole steps of {self.step_min} min, got {self.hours}")
+        if not 0 <= self.start_h < 24 or abs(self.start_h * 60 / self.step_min % 1) > 1e-6:
+            raise ValueError(f"start_h: expected 0 to 24 in whole steps of {self.step_min} min, got {self.start_h}")
         if self.constraint not in ("none", "curtail", "nodal"):
             raise ValueError(f"constraint: expected none, curtail or nodal, got {self.constraint!r}")
         if self.curtailment not in ("proportional", *SHARING):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from gridbazaar.data.feeders import load_feeder
 from gridbazaar.data.forecast import forecast_by
 from gridbazaar.data.generator import GeneratorConfig, make_bank
 from gridbazaar.data.loaders import load_bank
+from gridbazaar.data.session_source import find_sessions
 from gridbazaar.data.units import to_micro
 from gridbazaar.envs.scenario import DataConfig, Scenario
 from gridbazaar.market.grid import Grid
@@ -65,10 +66,14 @@ class World:
 def bank_of(data: DataConfig, seed: int, step_min: int) -> Bank:
     """Give the series of a scenario; the same object for the same arguments."""
     if data.path is not None:
-        return load_bank(data.path, step_min=step_min, master=seed, n_cars=data.n_cars)
+        bank = load_bank(data.path, step_min=step_min, master=seed, n_cars=data.n_cars)
+        if data.sessions == "home":  # what a loader makes
+            return bank
+        sessions = find_sessions(data.sessions, seed, bank.first_day, bank.n_days, data.n_cars, bank.step_h)
+        return replace(bank, sessions=sessions)
     config = GeneratorConfig(
         master=seed, step_min=step_min, n_days=data.n_days, n_homes=data.n_homes, n_roofs=data.n_roofs,
-        n_cars=data.n_cars, mean_load_kwh_per_day=data.mean_load_kwh_per_day,
+        n_cars=data.n_cars, mean_load_kwh_per_day=data.mean_load_kwh_per_day, sessions=data.sessions,
     )  # fmt: skip
     return make_bank(config)
 
@@ -118,6 +123,7 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         wind_m_per_s=None if bank.wind_m_per_s is None else to_array(bank.wind_m_per_s),
         wind_next_m_per_s=None if bank.wind_next_m_per_s is None else to_array(bank.wind_next_m_per_s),
         wind_outlook_m_per_s=None if bank.wind_outlook_m_per_s is None else to_array(bank.wind_outlook_m_per_s),
+        outdoor_c=None if bank.outdoor_c is None else to_array(bank.outdoor_c),
     )
     return World(
         scenario=scenario, bank=bank,
@@ -136,6 +142,11 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         is_only_meter=to_array(np.bincount(places.meter_agent)[places.meter_agent] == 1),
         behind=to_array(_behind(feeder.parent)), owner=to_array(places.owner), held=_held(scenario, to_array),
     )  # fmt: skip
+
+
+def has_unit(params: Any) -> Array:
+    """[n_envs, n_kind(, n_devices)] bool, where an episode drew a battery or an engine of some size."""
+    return (params.power_kw if hasattr(params, "power_kw") else params.capacity_kwh) > 0
 
 
 def _held(scenario: Scenario, to_array: Any) -> Holding | None:

@@ -9,7 +9,7 @@ import inspect
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -23,8 +23,16 @@ _UNITS = (
     ("cur_per_kwh", "currency/kWh"),
     ("cur_per_day", "currency/day"),
     ("kwh_per_day", "kWh/day"),
+    ("cur_per_k2h", "currency/K2/h"),
+    ("cur_per_kh", "currency/K/h"),
+    ("kw_per_kwp", "kW/kWp"),
+    ("kwh_per_k", "kWh/K"),
+    ("k_per_kw", "K/kW"),
+    ("w_per_k", "W/K"),
+    ("litres", "l"),
+    ("c", "C"),
     ("hours", "h"),
-    ("scale_cur", "currency"),
+    ("cur", "currency"),
     ("per_h", "1/h"),
     ("kwh", "kWh"),
     ("kwp", "kWp"),
@@ -34,6 +42,7 @@ _UNITS = (
     ("share_of_load", "share"),
     ("min", "min"),
     ("h", "h"),
+    ("c", "C"),
 )
 _FIELD = re.compile(r"^ {4}(\w+): .*?# (.*)$")
 _NOTES = {
@@ -106,6 +115,8 @@ def toml_value(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, list | tuple):
         return f"[{', '.join(toml_value(v) for v in value)}]"
+    if is_dataclass(value):
+        value = {f.name: getattr(value, f.name) for f in fields(value)}
     if isinstance(value, Mapping):
         return f"{{ {', '.join(f'{k} = {toml_value(v)}' for k, v in value.items())} }}" if value else "{}"
     if isinstance(value, str):
@@ -197,6 +208,7 @@ def scenarios_md() -> str:
     parts = [_fields_md("", Scenario, [n for n, t in tables.items() if _is_table(t) or n in ("name", "agents")])]
     parts += [_fields_md(name, table, []) for name, table in tables.items() if _is_table(table)]
     parts += [_fields_md(name, kind.Config, [], about_kind(name)) for name, kind in kinds().items()]
+    parts += [_fields_md(name, table, []) for name, table in _inner_tables().items()]
     shipped = "\n".join(f"| `{name}` | {load_scenario(name).title} |" for name in list_scenarios())
     return f"""# Scenarios
 
@@ -229,18 +241,33 @@ def _columns_md(columns: tuple[Column, ...], first: int = 0) -> str:
     return "\n".join(["| column | name | unit | bounds | meaning |", "|---|---|---|---|---|", *rows]) + "\n"
 
 
+def _inner_tables() -> dict[str, Any]:
+    """The tables inside the kinds' tables, by the names under which a scenario has them."""
+    found: dict[Any, list[str]] = {}
+    for name, kind in kinds().items():
+        for field, hint in get_type_hints(kind.Config).items():
+            if _is_table(hint):
+                found.setdefault(hint, []).append(f"{name}.{field}")
+    return {"]`, `[".join(names): table for table, names in found.items()}
+
+
 def _fields_md(table: str, cls: Any, skip: list[str], about: str = "") -> str:
     title = f"Table `[{table}]`" if table else "Top of the file"
     if table and not about:
-        about = re.sub(r"^Table ``\[\w+\]``:\s*", "", (inspect.getdoc(cls) or "").splitlines()[0])
+        about = re.sub(r"^Table ``\[[\w.]+\]``:\s*", "", (inspect.getdoc(cls) or "").splitlines()[0])
         about = about[:1].upper() + about[1:]
     rows = [
-        f"| `{e.name}` | {e.type} | `{toml_value(e.default)}` | {e.unit} | {e.note} |"
+        f"| `{e.name}` | {e.type} | {_default_md(e.default)} | {e.unit} | {e.note} |"
         for e in entries(cls)
         if e.name not in skip
     ]
     head = [f"## {title}", "", *([about, ""] if about else [])]
     return "\n".join([*head, "| field | type | default | unit | meaning |", "|---|---|---|---|---|", *rows]) + "\n"
+
+
+def _default_md(value: Any) -> str:
+    """A default as it stands in a cell; a table has a section of its own."""
+    return "" if is_dataclass(value) else f"`{toml_value(value)}`"
 
 
 def _is_table(hint: Any) -> bool:

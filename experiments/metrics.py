@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.state import State, Transition
+from gridbazaar.experiments.rainflow import count_cycles
 from gridbazaar.market.settlement import LINES, SYSTEM_PARTIES
 
 Floats = NDArray[np.float64]
@@ -20,6 +21,8 @@ COMMUNITY_FIGURES = {
     "imbalance_cur": "part of the bills that settles deviations from forecasts",
     "operator_cur": "what the market operator paid (a deficit of the rule); < 0 what it kept",
     "wear_cur": "wear of storage",
+    "full_cycles": "equivalent full cycles of a stationary storage, the mean of all",
+    "cycle_life": "share of a storage's life that cycles of such depths use, counted by rainflow, the mean of all",
     "discomfort_cur": "comfort missed, in money",
     "upkeep_cur": "fuel, starts, repairs and what else no bill holds",
     "left_cur": "value of stored energy at the end, above that of the beginning",
@@ -62,6 +65,7 @@ class Tally:
     left_cur: Floats = field(init=False)  # [n_envs, n_agents]
     reward: Floats = field(init=False)  # [n_envs, n_agents]
     sums: dict[str, Floats] = field(default_factory=dict)  # [n_envs] each
+    filled: list[Floats] = field(default_factory=list)  # [n_envs, n_agents] each, state of charge before an interval
     loadings: list[Floats] = field(default_factory=list)  # [n_envs] each, the largest of an interval
 
     def __post_init__(self) -> None:
@@ -93,6 +97,7 @@ class Tally:
             flow.voltage_pu - feeder.v_max_pu, 0
         )
         root_kwh = flow.root_kw * step_h
+        self.filled.append(happened.view.stored_kwh / np.maximum(happened.view.capacity_kwh, 1e-9))
         self.loadings.append(flow.branch_loading.max(1))
         rent = (happened.clearing.outside_ukwh * happened.clearing.rent_ucur_per_kwh[:, None]).sum(1) / MICRO**2
         for name, amount in {
@@ -138,16 +143,33 @@ class Tally:
         unserved_cur_per_kwh = self.core.scenario.reward.unserved_cur_per_kwh
         return kept + self.sums["shed_cur"] + unserved_cur_per_kwh * self.sums["unserved_kwh"]
 
+    def cycles(self) -> tuple[Floats, Floats]:
+        """Equivalent full cycles, and share of a life by rainflow, [n_envs] each: means of the stationary storages.
+
+        What several devices of one agent do counts as one storage's history, up to the last interval's beginning.
+        """
+        has = self.first.view.is_stationary
+        full, life = np.zeros(has.shape), np.zeros(has.shape)
+        histories = np.stack(self.filled, axis=2)
+        for env, agent in np.argwhere(has & (np.ptp(histories, axis=2) > 0)):
+            cycles = count_cycles(histories[env, agent])
+            full[env, agent], life[env, agent] = cycles.full_cycles, cycles.life
+        n = np.maximum(has.sum(1), 1)
+        return full.sum(1) / n, life.sum(1) / n
+
     def figures(self) -> dict[str, Floats]:
         """All of ``COMMUNITY_FIGURES``, [n_envs] each."""
         s = self.sums
         consumed = np.maximum(s["load_kwh"] + s["charged_kwh"], 1e-9)
+        full_cycles, cycle_life = self.cycles()
         made = {
             "cost_cur": self.cost_cur.sum(1),
             "bill_cur": self.bill_cur.sum(1),
             "imbalance_cur": self.imbalance_cur.sum(1),
             "operator_cur": self.operator_cur,
             "wear_cur": self.wear_cur.sum(1),
+            "full_cycles": full_cycles,
+            "cycle_life": cycle_life,
             "discomfort_cur": self.discomfort_cur.sum(1),
             "upkeep_cur": self.upkeep_cur.sum(1),
             "left_cur": self.left_cur.sum(1),

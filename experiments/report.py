@@ -572,13 +572,17 @@ def scenario_toml(scenario: Scenario) -> str:
             plain += _assignment(field.name, value)
     lines = [f"# {scenario.name}", *plain]
     for name, table in tables:
-        pairs = (
-            table.items() if isinstance(table, Mapping) else ((f.name, getattr(table, f.name)) for f in fields(table))
-        )
-        body = [line for key, value in pairs for line in _assignment(key, value)]
-        if body:
-            lines += ["", f"[{name}]", *body]
+        lines += _table(name, table)
     return "\n".join(lines) + "\n"
+
+
+def _table(name: str, table: Any) -> list[str]:
+    """A table that is not empty, and the tables in it."""
+    pairs = dict(table) if isinstance(table, Mapping) else {f.name: getattr(table, f.name) for f in fields(table)}
+    inner = {key: value for key, value in pairs.items() if is_dataclass(value)}
+    body = [line for key, value in pairs.items() if key not in inner for line in _assignment(key, value)]
+    lines = ["", f"[{name}]", *body] if body else []
+    return lines + [line for key, value in inner.items() for line in _table(f"{name}.{key}", value)]
 
 
 def _assignment(key: str, value: Any) -> list[str]:

@@ -248,6 +248,9 @@ def data_formats() -> Table:
         ("generator", generated),
         ("CityLearn", "a folder with schema.json and a file a building: load, PV, prices, carbon"),
         ("CSV", "a file, or a folder of files, with a column of times and a column a series; units in the names"),
+        ("ACN-Data", "charging sessions at work, with what drivers said; data.sessions = acn:PATH"),
+        ("Trondheim", "charging sessions of a housing cooperative; data.sessions = trondheim:PATH"),
+        ("ElaadNL", "tables from which sessions are made; data.sessions = elaad_workplace:PATH, _public, _home"),
     ]
     return table("", ("format", "what it is"), rows)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from gridbazaar.agents.ageing import Ageing
+from gridbazaar.agents.failure import Failure, actions_of, columns_of, features_of
 from gridbazaar.agents.kind import (
     EAGERNESS,
     POWER,
@@ -19,8 +21,17 @@ from gridbazaar.agents.kind import (
     scaled_plan,
 )
 from gridbazaar.agents.plan import Plan, View
-from gridbazaar.agents.stationary import Batteries, check_battery, moved_of, storage_of, view_of
-from gridbazaar.agents.storage import Storage
+from gridbazaar.agents.stationary import (
+    Batteries,
+    Fate,
+    check_battery,
+    draw_fate,
+    moved_of,
+    new_batteries,
+    storage_of,
+    view_of,
+)
+from gridbazaar.agents.storage import Converter, Storage
 from gridbazaar.data.arrays import Array, namespace
 
 IS_BRP = True
@@ -42,6 +53,12 @@ class Config:
     eta_dis: float = 0.95
     loss_per_h: float = 0.0001
     wear_cur_per_kwh: float = 0.04  # per kWh released
+    taper_frac: float = 1.0  # state of charge above which charging tapers off; 1 is never
+    release_taper_frac: float = 0.0  # state of charge below which releasing tapers off; 0 is never
+    reserve_frac: float = 0.0  # share of the capacity kept for an island
+    converter: Converter = field(default_factory=Converter)  # losses that depend on power
+    ageing: Ageing = field(default_factory=Ageing)  # what use and time take
+    failure: Failure = field(default_factory=Failure)  # failures, maintenance and repair
     grid_forming: bool = True  # keeps voltage and frequency where the grid above is away
     shares: Mapping[str, float] = field(default_factory=dict)  # of homes in all batteries of the table, by agent
 
@@ -64,18 +81,19 @@ class Params:
     capacity_kwh: Array  # [n_envs, n_kind]
     start_frac: Array  # [n_envs, n_kind]
     config: Config
+    fate: Fate = field(default_factory=Fate)
 
 
 def actions(config: Config) -> tuple[Column, ...]:
-    return POWER, EAGERNESS
+    return POWER, EAGERNESS, *actions_of(config.failure)
 
 
 def columns(config: Config) -> tuple[Column, ...]:
-    return ()
+    return columns_of(config.failure)
 
 
 def features(view: View, device: Batteries, params: Params, now: Now) -> list[Array]:
-    return []
+    return features_of(device.condition)
 
 
 def draw(config: Config, draw: Draw) -> Params:
@@ -83,6 +101,7 @@ def draw(config: Config, draw: Draw) -> Params:
         capacity_kwh=draw.within("battery.capacity_kwh", config.count, config.capacity_kwh),
         start_frac=draw.within("battery.start_frac", config.count, config.start_frac),
         config=config,
+        fate=draw_fate(config, draw, "battery", config.count),
     )
 
 
@@ -91,15 +110,15 @@ def scale(params: Params, factor: Array) -> Params:
 
 
 def storage(params: Params) -> Storage:
-    return storage_of(params.capacity_kwh, params.config)
+    return storage_of(params)
 
 
 def start(params: Params) -> Batteries:
-    return Batteries(params.capacity_kwh * params.start_frac)
+    return new_batteries(params)
 
 
 def view(device: Batteries, params: Params, now: Now) -> View:
-    return view_of(None, device, storage(params), params.config, now)
+    return view_of(None, device, params, now)
 
 
 def plan(action: Array, view: View) -> Plan:
@@ -112,7 +131,7 @@ def meters(fill_kw: Array, plan: Plan, view: View, device: Batteries, params: Pa
 
 
 def move(meters: Meters, plan: Plan, view: View, device: Batteries, params: Params, now: Now) -> Moved:
-    return moved_of(meters, device, storage(params), now.series)
+    return moved_of(meters, plan, device, params, actions(params.config), now)
 
 
 def n_meters(config: Config) -> int:

@@ -1,11 +1,10 @@
-"""EV: a charger and the car that comes and goes, with energy needed by its departure and power given back (V2G)."""
+"""EV: a charger and the cars that come and go, with energy needed by their departure and power given back (V2G)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from gridbazaar.agents.charging import needed_before_kwh
 from gridbazaar.agents.kind import (
     EAGERNESS,
     POWER,
@@ -20,7 +19,10 @@ from gridbazaar.agents.kind import (
     scaled_plan,
 )
 from gridbazaar.agents.plan import Plan, View
+from gridbazaar.agents.policy import NoBoundError
+from gridbazaar.agents.site import SHARINGS, fit_needs, fit_wishes
 from gridbazaar.agents.storage import Storage, limits_kw, move_kwh
+from gridbazaar.agents.visits import Car, Visits, car_of, draw_visits, drive
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
 
@@ -38,47 +40,76 @@ class Config:
 
     count: int = 6
     capacity_kwh: Range = (50.0, 77.0)
-    charge_kw: float = 7.4
+    charge_kw: float = 7.4  # of the charger
+    onboard_kw: Range | None = None  # what the car's own charger takes; none: as much as the charger gives
     discharge_kw: float = 7.4  # 0: no V2G
     min_kw: float = 1.38  # 6 A on one phase; what is wished below it is nothing
     target_frac: float = 0.9  # state of charge wanted at departure
     v2g_floor_frac: float = 0.2  # no release below this state of charge
+    keep_arrival: bool = False  # nor below what the car came with
     eta_ch: float = 0.92
     eta_dis: float = 0.92
     wear_cur_per_kwh: float = 0.05  # per kWh released
     taper_frac: float = 1.0  # state of charge above which charging tapers; 1 is never
-    guarantee: bool = True  # the charger sees to it that the car has what it needs
+    guarantee: bool = True  # the charger sees to it that the car has what it needs when it said it would leave
     backup: bool = True  # gives power to an island, above v2g_floor_frac
+    late_sd_h: float = 0.0  # spread of the arrival about that of the session
+    announced_sd_h: float = 0.0  # spread of the departure that the driver announces about the one meant
+    early_share: float = 0.0  # of the sessions that end before the announced departure
+    early_h: float = 2.0  # by how much they do at most, all times alike
+    short_cur_per_kwh2: float = 0.0  # per squared kWh lacking at departure, beside reward.unserved_cur_per_kwh
+    trip_floor_frac: float = 0.1  # a trip that would leave less charges on its way, in public
+    public_cur_per_kwh: float = 0.55  # for that, per kWh stored
+    site_kw: float | None = None  # limit of all chargers together, which they keep by themselves; none: no limit
+    sharing: str = "laxity"  # of site_kw: laxity (who has little time to spare gets more), proportional
 
     def __post_init__(self) -> None:
         if self.count < 0:
             raise ValueError(f"ev.count: expected 0 or more, got {self.count}")
         check_range("ev", "capacity_kwh", self.capacity_kwh, 1.0)
+        if self.onboard_kw is not None:
+            check_range("ev", "onboard_kw", self.onboard_kw, 0.1)
         for name in ("eta_ch", "eta_dis", "target_frac", "taper_frac"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"ev.{name}: expected a number in (0, 1], got {getattr(self, name)}")
         if not 0 <= self.v2g_floor_frac <= self.target_frac:
             raise ValueError(f"ev.v2g_floor_frac: expected 0 to target_frac, got {self.v2g_floor_frac}")
+        for name in ("early_share", "trip_floor_frac"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"ev.{name}: expected a number in [0, 1], got {getattr(self, name)}")
+        for name in ("late_sd_h", "announced_sd_h", "early_h", "short_cur_per_kwh2", "public_cur_per_kwh"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"ev.{name}: expected 0 or more, got {getattr(self, name)}")
         if self.charge_kw <= 0 or self.discharge_kw < 0 or not 0 <= self.min_kw <= self.charge_kw:
             raise ValueError(
                 "ev: expected charge_kw > 0, discharge_kw >= 0, 0 <= min_kw <= charge_kw, "
                 f"got {self.charge_kw}, {self.discharge_kw}, {self.min_kw}"
             )
+        if self.sharing not in SHARINGS:
+            raise ValueError(f"ev.sharing: expected {' or '.join(SHARINGS)}, got {self.sharing!r}")
+        if self.site_kw is not None and (self.site_kw <= 0 or self.backup):
+            raise ValueError(
+                f"ev.site_kw: expected a positive number and backup = false, got {self.site_kw} and {self.backup}; "
+                "an island would ask chargers for more than their site carries"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class Params:
-    capacity_kwh: Array  # [n_envs, n_kind]
-    arrive: Array  # [n_envs, n_kind] int64, first step plugged in; n_steps without a session
-    depart: Array  # [n_envs, n_kind] int64, first step away again
-    arrival_kwh: Array  # [n_envs, n_kind] stored on arrival
-    required_kwh: Array  # [n_envs, n_kind] wanted at departure
+    visits: Visits
     config: Config
+
+    @property
+    def capacity_kwh(self) -> Array:
+        """[n_envs, n_kind] of the first car."""
+        return self.visits.capacity_kwh[:, :, 0]
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    energy_kwh: Array  # [n_envs, n_kind]
+    energy_kwh: Array  # [n_envs, n_kind] of the car that is plugged in, or comes next
+    visit: Array | None  # [n_envs, n_kind] int64, which one that is; None: there is but one
+    arrival_kwh: Array | None  # [n_envs, n_kind] what it came with; None: nobody asks
 
 
 def actions(config: Config) -> tuple[Column, ...]:
@@ -94,20 +125,7 @@ def features(view: View, device: Device, params: Params, now: Now) -> list[Array
 
 
 def draw(config: Config, draw: Draw) -> Params:
-    sessions, n = draw.bank.sessions, config.count
-    n_cars = sessions.present.shape[0]
-    first = (draw.unit("ev.car", 1) * n_cars).astype(np.int64)
-    car, day = (first + np.arange(n)) % n_cars, draw.day[:, None]
-    capacity_kwh = draw.within("ev.capacity_kwh", n, config.capacity_kwh)
-    arrive = np.ceil(sessions.arrive_h[car, day] / draw.step_h - 1e-9).astype(np.int64)
-    depart = np.minimum(np.floor(sessions.depart_h[car, day] / draw.step_h + 1e-9).astype(np.int64), draw.n_steps)
-    present = sessions.present[car, day] & (depart > arrive)
-    arrive, depart = np.where(present, arrive, draw.n_steps), np.where(present, depart, draw.n_steps)
-    required_kwh = config.target_frac * capacity_kwh
-    # A session is what a charger of this power could have delivered: a longer need is cut to it, one step in reserve.
-    reach_kwh = config.charge_kw * config.eta_ch * draw.step_h * np.maximum(depart - arrive - 1, 0)
-    need_kwh = np.minimum(np.minimum(sessions.need_kwh[car, day], reach_kwh), 0.95 * required_kwh)
-    return Params(capacity_kwh, arrive, depart, required_kwh - np.where(present, need_kwh, 0.0), required_kwh, config)
+    return Params(draw_visits(config, draw), config)
 
 
 def scale(params: Params, factor: Array) -> Params:
@@ -115,52 +133,75 @@ def scale(params: Params, factor: Array) -> Params:
 
 
 def storage(params: Params) -> Storage:
-    config = params.config
+    """Of the first car of each charger."""
+    visits = params.visits
+    return _storage(params.config, visits.capacity_kwh[:, :, 0], visits.charge_kw[:, :, 0])
+
+
+def _storage(config: Config, capacity_kwh: Array, charge_kw: Array) -> Storage:
     return Storage(
-        config.v2g_floor_frac * params.capacity_kwh, params.capacity_kwh, config.charge_kw, config.discharge_kw,
+        config.v2g_floor_frac * capacity_kwh, capacity_kwh, charge_kw, config.discharge_kw,
         config.eta_ch, config.eta_dis, taper_frac=config.taper_frac,
     )  # fmt: skip
 
 
 def start(params: Params) -> Device:
-    return Device(params.arrival_kwh)
+    visits, config = params.visits, params.config
+    energy_kwh = visits.arrival_kwh[:, :, 0]
+    visit = None if visits.n == 1 else 0 * visits.arrive[:, :, 0]
+    return Device(energy_kwh, visit, energy_kwh if config.keep_arrival else None)
 
 
 def view(device: Device, params: Params, now: Now) -> View:
     xp = namespace(device.energy_kwh)
-    config, step_h = params.config, now.series.step_h
+    config, step_h, car = params.config, now.series.step_h, car_of(params.visits, device.visit)
     rows = now.t[:, None]
-    plugged = (rows >= params.arrive) & (rows < params.depart)
-    low_kw, high_kw = limits_kw(device.energy_kwh, storage(params), step_h)
-    need_kwh = params.required_kwh - device.energy_kwh
-    later_steps = xp.maximum(params.depart - rows - 1, 0)
+    plugged = (rows >= car.arrive) & (rows < car.depart)
+    low_kw, high_kw = limits_kw(device.energy_kwh, _storage(config, car.capacity_kwh, car.charge_kw), step_h)
+    need_kwh = car.required_kwh - device.energy_kwh
+    # Who stays longer than announced may leave any moment.
+    later_steps = xp.maximum(car.announced - rows - 1, 0)
     # What must be stored in this step so that full power afterwards still suffices; negative: what may be released.
-    now_kwh = need_kwh - later_steps * (config.charge_kw * config.eta_ch * step_h)
+    now_kwh = _now_kwh(car, need_kwh, device, config, later_steps, step_h)
     must_kw = xp.zeros_like(need_kwh)
     if config.guarantee:
         must_kw = xp.where(now_kwh > 0, xp.maximum(now_kwh / (config.eta_ch * step_h) + 1e-5, config.min_kw), 0.0)
         must_kw = xp.where(plugged, xp.minimum(must_kw, high_kw), 0.0)
         low_kw = xp.maximum(low_kw, xp.minimum(now_kwh + 1e-5, 0.0) * config.eta_dis / step_h)
         low_kw = xp.where(must_kw > 0, 0.0, low_kw)
+    if device.arrival_kwh is not None:
+        above_kwh = xp.maximum(device.energy_kwh - device.arrival_kwh, 0.0)
+        low_kw = xp.maximum(low_kw, -above_kwh * config.eta_dis / step_h)
     low_kw = xp.where(plugged & (low_kw <= -config.min_kw), low_kw, 0.0)
     high_kw = xp.where(plugged & (high_kw >= config.min_kw), high_kw - must_kw, 0.0)
-    zero, floor_kwh = xp.zeros_like(need_kwh), config.v2g_floor_frac * params.capacity_kwh
-    return View(
+    zero, floor_kwh = xp.zeros_like(need_kwh), config.v2g_floor_frac * car.capacity_kwh
+    has_device = params.visits.arrive[:, :, 0] < now.series.n_steps
+    seen = View(
         firm_kw=must_kw, low_kw=low_kw, high_kw=high_kw,
         stored_kwh=xp.where(plugged, xp.maximum(device.energy_kwh - floor_kwh, 0.0), 0.0),
-        room_kwh=xp.where(plugged, params.capacity_kwh - device.energy_kwh, 0.0),
-        capacity_kwh=params.capacity_kwh * (1 - config.v2g_floor_frac) * (params.arrive < now.series.n_steps),
-        power_kw=zero + config.charge_kw, min_kw=zero + config.min_kw,
+        room_kwh=xp.where(plugged, car.capacity_kwh - device.energy_kwh, 0.0),
+        capacity_kwh=car.capacity_kwh * (1 - config.v2g_floor_frac) * has_device,
+        power_kw=zero + car.charge_kw, min_kw=zero + config.min_kw,
         eta_ch=zero + config.eta_ch, eta_dis=zero + config.eta_dis,
         wear_cur_per_kwh=zero + config.wear_cur_per_kwh,
         need_kwh=xp.where(plugged, xp.maximum(need_kwh, 0.0), 0.0),
-        left_h=xp.where(plugged, (params.depart - rows) * step_h, 0.0),
-        is_stationary=xp.zeros_like(plugged), has_device=params.arrive < now.series.n_steps, is_active=plugged,
+        left_h=xp.where(plugged, xp.maximum(car.announced - rows, 1) * step_h, 0.0),
+        is_stationary=xp.zeros_like(plugged), has_device=has_device, is_active=plugged,
     )  # fmt: skip
+    return seen if config.site_kw is None else fit_needs(seen, config.site_kw, config.sharing)
+
+
+def _now_kwh(car: Car, need_kwh: Array, device: Device, config: Config, later_steps: Array, step_h: float) -> Array:
+    if config.taper_frac == 1:
+        return need_kwh - later_steps * (car.charge_kw * config.eta_ch * step_h)
+    full_kw = car.charge_kw * config.eta_ch
+    least_kwh = needed_before_kwh(car.required_kwh, car.capacity_kwh, full_kw, later_steps * step_h, config.taper_frac)
+    return least_kwh - device.energy_kwh
 
 
 def plan(action: Array, view: View) -> Plan:
-    return scaled_plan(action, view)
+    wanted = scaled_plan(action, view)
+    return wanted if view.more is None else fit_wishes(wanted, view)
 
 
 def meters(fill_kw: Array, plan: Plan, view: View, device: Device, params: Params, now: Now) -> Meters:
@@ -169,22 +210,34 @@ def meters(fill_kw: Array, plan: Plan, view: View, device: Device, params: Param
 
 def move(meters: Meters, plan: Plan, view: View, device: Device, params: Params, now: Now) -> Moved:
     xp = namespace(meters.device_kw)
-    firm_ukwh = to_micro(meters.fixed_kw * now.series.step_h)
-    flexible_ukwh = to_micro_towards_zero(meters.device_kw * now.series.step_h)
+    config, step_h, car = params.config, now.series.step_h, car_of(params.visits, device.visit)
+    firm_ukwh = to_micro(meters.fixed_kw * step_h)
+    flexible_ukwh = to_micro_towards_zero(meters.device_kw * step_h)
     drawn_kwh = from_micro(firm_ukwh + flexible_ukwh)
-    after_kwh, loss_kwh = move_kwh(device.energy_kwh, drawn_kwh / now.series.step_h, storage(params), now.series.step_h)
-    leaves = (now.t + 1)[:, None] == params.depart
-    short_kwh = params.required_kwh - after_kwh
+    battery = _storage(config, car.capacity_kwh, car.charge_kw)
+    after_kwh, loss_kwh = move_kwh(device.energy_kwh, drawn_kwh / step_h, battery, step_h)
+    leaves = (now.t + 1)[:, None] == car.depart
+    short_kwh = car.required_kwh - after_kwh
+    short_kwh = xp.where(leaves & view.is_active & (short_kwh > _METER_KWH), short_kwh, 0.0)
+    visit, arrival_kwh, upkeep_cur = device.visit, device.arrival_kwh, None
+    if visit is not None:
+        after_kwh, visit, goes, public_kwh = drive(
+            params.visits, visit, after_kwh, leaves & view.is_active, config.trip_floor_frac
+        )
+        upkeep_cur = config.public_cur_per_kwh * public_kwh
+        arrival_kwh = None if arrival_kwh is None else xp.where(goes, after_kwh, arrival_kwh)
     zero = xp.zeros_like(drawn_kwh)
     return Moved(
-        device=Device(after_kwh),
+        device=Device(after_kwh, visit, arrival_kwh),
         firm_ukwh=firm_ukwh,
         flexible_ukwh=flexible_ukwh,
         load_kwh=zero,
         pv_kwh=zero,
         loss_kwh=loss_kwh,
         released_kwh=xp.maximum(-drawn_kwh, 0.0),
-        unserved_kwh=xp.where(leaves & (view.is_active) & (short_kwh > _METER_KWH), short_kwh, 0.0),
+        unserved_kwh=short_kwh,
+        discomfort_cur=config.short_cur_per_kwh2 * short_kwh**2 if config.short_cur_per_kwh2 else None,
+        upkeep_cur=upkeep_cur,
     )
 
 
@@ -209,4 +262,15 @@ def rent_cur_per_day(params: Params) -> Array | None:
 
 
 def stay(params: Params, n_steps: int) -> tuple[Array, Array, Array] | None:
-    return params.arrive, params.depart, params.required_kwh
+    visits, config = params.visits, params.config
+    lacks = {
+        "several sessions at a charger": visits.n > 1,
+        "ev.site_kw": config.site_kw is not None,
+        "departures other than announced": config.early_share > 0
+        or config.announced_sd_h > 0
+        or bool((visits.depart != visits.announced).any()),
+        "ev.guarantee = false": not config.guarantee,
+    }
+    if found := [name for name, is_so in lacks.items() if is_so]:
+        raise NoBoundError(f"the optimum's program does not cover {', '.join(found)}")
+    return visits.arrive[:, :, 0], visits.depart[:, :, 0], visits.required_kwh[:, :, 0]

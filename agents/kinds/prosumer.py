@@ -1,11 +1,14 @@
-"""Prosumer: a home with load, perhaps PV, perhaps a battery behind its meter."""
+"""Prosumer: a home with load, perhaps PV, a battery, a heat pump, hot water, an appliance that waits; one meter."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from gridbazaar.agents import home
+from gridbazaar.agents.ageing import Ageing
+from gridbazaar.agents.failure import Failure, actions_of, columns_of, features_of
 from gridbazaar.agents.kind import (
     EAGERNESS,
     POWER,
@@ -20,10 +23,19 @@ from gridbazaar.agents.kind import (
     scaled_plan,
 )
 from gridbazaar.agents.plan import Plan, View
-from gridbazaar.agents.stationary import Batteries, check_battery, moved_of, storage_of, view_of
-from gridbazaar.agents.storage import Storage
+from gridbazaar.agents.stationary import (
+    Batteries,
+    Fate,
+    check_battery,
+    draw_fate,
+    moved_of,
+    new_batteries,
+    storage_of,
+    view_of,
+)
+from gridbazaar.agents.storage import Converter, Storage
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.units import to_micro
+from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
 
 IS_BRP = False
 CONNECTIONS = 1
@@ -38,6 +50,8 @@ class Config:
     load_scale: Range = (1.0, 1.0)
     pv_share: Range = (0.5, 1.0)  # of homes that have PV
     pv_kwp: Range = (3.0, 9.0)
+    inverter_kw_per_kwp: float | None = None  # what the inverter gives at most; none: all that the roof does
+    curtailable: bool = False  # the home may withhold PV
     battery_share: Range = (0.3, 0.7)  # of homes that have a battery
     battery_kwh: Range = (5.0, 10.0)  # usable; resized where the scenario sets a storage share
     duration_h: float = 2.0  # usable energy over rated power
@@ -46,7 +60,16 @@ class Config:
     eta_dis: float = 0.95
     loss_per_h: float = 0.0001
     wear_cur_per_kwh: float = 0.04  # per kWh released
+    taper_frac: float = 1.0  # state of charge above which charging tapers off; 1 is never
+    release_taper_frac: float = 0.0  # state of charge below which releasing tapers off; 0 is never
+    reserve_frac: float = 0.0  # share of the capacity kept for an island
+    converter: Converter = field(default_factory=Converter)  # losses that depend on power
+    ageing: Ageing = field(default_factory=Ageing)  # what use and time take
+    failure: Failure = field(default_factory=Failure)  # failures, maintenance and repair
     follow_meter: bool = False  # the battery absorbs its home's deviation from the forecast
+    heating: home.Heating = field(default_factory=home.Heating)  # heat pump
+    water: home.Water = field(default_factory=home.Water)  # hot water
+    appliance: home.Appliance = field(default_factory=home.Appliance)  # that can wait
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -57,7 +80,13 @@ class Config:
         check_range("prosumer", "battery_share", self.battery_share, 0.0, 1.0)
         check_range("prosumer", "battery_kwh", self.battery_kwh, 0.0)
         check_range("prosumer", "start_frac", self.start_frac, 0.0, 1.0)
+        if self.inverter_kw_per_kwp is not None and self.inverter_kw_per_kwp <= 0:
+            raise ValueError(
+                f"prosumer.inverter_kw_per_kwp: expected none or a positive number, got {self.inverter_kw_per_kwp}"
+            )
         check_battery("prosumer", self)
+        for part in (self.heating, self.water, self.appliance):
+            part.check()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +98,52 @@ class Params:
     capacity_kwh: Array  # [n_envs, n_kind], 0 without a battery
     start_frac: Array  # [n_envs, n_kind]
     config: Config
+    fate: Fate = field(default_factory=Fate)
+    devices: home.Drawn = field(default_factory=home.Drawn)
+
+
+@dataclass(frozen=True, slots=True)
+class Device(Batteries):
+    """State of homes: the battery and what else they have."""
+
+    inside: home.Inside | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the plan needs beside the view."""
+
+    home: home.Look | None
+    pv_kw: Array | None  # expected, where it may be curtailed
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """What the action asks of all but the battery."""
+
+    battery_kw: Array
+    home: home.Wants
+    used: Array | None  # share of the PV that is not curtailed
+
+
+CURTAIL = Column("curtail", "1", -1.0, 1.0, "a > 0: share of the PV that is withheld; else none")
 
 
 def actions(config: Config) -> tuple[Column, ...]:
-    return POWER, EAGERNESS
+    curtail = (CURTAIL,) if config.curtailable else ()
+    return POWER, EAGERNESS, *actions_of(config.failure), *home.actions_of(config), *curtail
 
 
 def columns(config: Config) -> tuple[Column, ...]:
-    return ()
+    return *columns_of(config.failure), *home.columns_of(config)
 
 
-def features(view: View, device: Batteries, params: Params, now: Now) -> list[Array]:
-    return []
+def features(view: View, device: Device, params: Params, now: Now) -> list[Array]:
+    own = features_of(device.condition)
+    if device.inside is None:
+        return own
+    return own + home.features_of(device.inside, params.devices, params.config, view.more.home, now)
 
 
 def draw(config: Config, draw: Draw) -> Params:
@@ -97,6 +160,8 @@ def draw(config: Config, draw: Draw) -> Params:
         capacity_kwh=draw.within("prosumer.battery_kwh", n, config.battery_kwh) * has_battery,
         start_frac=draw.within("prosumer.start_frac", n, config.start_frac),
         config=config,
+        fate=draw_fate(config, draw, "prosumer", n),
+        devices=home.draw_devices(config, draw),
     )
 
 
@@ -105,41 +170,120 @@ def scale(params: Params, factor: Array) -> Params:
 
 
 def storage(params: Params) -> Storage:
-    return storage_of(params.capacity_kwh, params.config)
+    return storage_of(params)
 
 
-def start(params: Params) -> Batteries:
-    return Batteries(params.capacity_kwh * params.start_frac)
+def start(params: Params) -> Device:
+    inside = home.begin(params.devices, params.config) if home.any_of(params.config) else None
+    return _device(new_batteries(params), inside)
 
 
-def view(device: Batteries, params: Params, now: Now) -> View:
-    rows = now.step[:, None]
+def _device(batteries: Batteries, inside: home.Inside | None) -> Device:
+    return Device(batteries.energy_kwh, batteries.age, batteries.condition, inside)
+
+
+def view(device: Device, params: Params, now: Now) -> View:
+    rows, config = now.step[:, None], params.config
     load_kw = now.series.load_next_kw[params.home, rows] * params.load_scale
-    firm_kw = load_kw - now.series.pv_next_kw_per_kwp[params.roof, rows] * params.pv_kwp
-    return view_of(firm_kw, device, storage(params), params.config, now)
+    pv_kw = _pv_kw(now.series.pv_next_kw_per_kwp[params.roof, rows], params)
+    seen = view_of(load_kw - pv_kw, device, params, now)
+    if device.inside is None and not config.curtailable:
+        return seen
+    more = Look(None, pv_kw if config.curtailable else None, actions(config))
+    if device.inside is None:
+        return replace(seen, more=more)
+    at_home = home.look(device.inside, params.devices, config, now)
+    yes = seen.is_active | True
+    return replace(
+        seen, firm_kw=seen.firm_kw + at_home.must_kw(seen.firm_kw),
+        spare_kwh=at_home.spare_kwh(seen.firm_kw), more=replace(more, home=at_home),
+        has_device=yes, is_active=yes,
+    )  # fmt: skip
+
+
+def _pv_kw(per_kwp: Array, params: Params) -> Array:
+    most = params.config.inverter_kw_per_kwp
+    return (per_kwp if most is None else namespace(per_kwp).minimum(per_kwp, most)) * params.pv_kwp
 
 
 def plan(action: Array, view: View) -> Plan:
-    return scaled_plan(action, view)
+    plan, look = scaled_plan(action, view), view.more
+    if look is None:
+        return plan
+    asked = {column.name: action[..., i] for i, column in enumerate(look.columns)}
+    firm_kw, wish_kw, used = plan.firm_kw, plan.wish_kw, None
+    wants = home.Wants()
+    if look.home is not None:
+        wants = home.wants(look.home, asked)
+        wish_kw = wish_kw + wants.flexible_kw(wish_kw)
+        firm_kw = firm_kw + home.start_kw(look.home, wants, firm_kw)
+    if look.pv_kw is not None:
+        used = 1.0 - namespace(action).maximum(asked["curtail"], 0.0)
+        firm_kw = firm_kw + look.pv_kw * (1.0 - used)
+    high_kw = view.high_kw + wants.flexible_kw(wish_kw)
+    return replace(plan, firm_kw=firm_kw, wish_kw=wish_kw, high_kw=high_kw, more=Wants(plan.wish_kw, wants, used))
 
 
-def meters(fill_kw: Array, plan: Plan, view: View, device: Batteries, params: Params, now: Now) -> Meters:
+def meters(fill_kw: Array, plan: Plan, view: View, device: Device, params: Params, now: Now) -> Meters:
     xp = namespace(fill_kw)
-    rows = now.step[:, None]
-    load_kw = now.series.load_kw[params.home, rows] * params.load_scale
-    pv_kw = now.series.pv_kw_per_kwp[params.roof, rows] * params.pv_kwp
+    fixed_kw, pv_kw = _fixed_kw(plan, view, params, now), _pv_now_kw(plan, params, now)
     if params.config.follow_meter:
-        deviation_kw = load_kw - pv_kw - view.firm_kw
-        fill_kw = xp.clip(fill_kw - deviation_kw, view.low_kw, view.high_kw)
-    return Meters(load_kw, pv_kw, fill_kw)
+        deviation_kw = fixed_kw - pv_kw - plan.firm_kw
+        fill_kw = xp.clip(fill_kw - deviation_kw, plan.low_kw, plan.high_kw)
+    return Meters(fixed_kw, pv_kw, fill_kw)
 
 
-def move(meters: Meters, plan: Plan, view: View, device: Batteries, params: Params, now: Now) -> Moved:
+def _fixed_kw(plan: Plan, view: View, params: Params, now: Now) -> Array:
+    """Must-serve draw as it turns out."""
+    load_kw = now.series.load_kw[params.home, now.step[:, None]] * params.load_scale
+    if view.more is None or view.more.home is None:
+        return load_kw
+    look = view.more.home
+    return load_kw + look.must_kw(load_kw) + home.start_kw(look, plan.more.home, load_kw)
+
+
+def _pv_now_kw(plan: Plan, params: Params, now: Now) -> Array:
+    pv_kw = _pv_kw(now.series.pv_kw_per_kwp[params.roof, now.step[:, None]], params)
+    return pv_kw if plan.more is None or plan.more.used is None else pv_kw * plan.more.used
+
+
+def move(meters: Meters, plan: Plan, view: View, device: Device, params: Params, now: Now) -> Moved:
+    step_h = now.series.step_h
+    if device.inside is None:
+        moved = moved_of(meters, plan, device, params, actions(params.config), now)
+        moved = replace(moved, device=_device(moved.device, None), load_kwh=meters.fixed_kw * step_h)
+    else:
+        moved = _move_all(meters, plan, view, device, params, now)
     return replace(
-        moved_of(meters, device, storage(params), now.series),
-        firm_ukwh=to_micro((meters.fixed_kw - meters.pv_kw) * now.series.step_h),
-        load_kwh=meters.fixed_kw * now.series.step_h,
-        pv_kwh=meters.pv_kw * now.series.step_h,
+        moved,
+        firm_ukwh=to_micro((meters.fixed_kw - meters.pv_kw) * step_h),
+        pv_kwh=meters.pv_kw * step_h,
+    )
+
+
+def _move_all(meters: Meters, plan: Plan, view: View, device: Device, params: Params, now: Now) -> Moved:
+    """Share the flexible power between the battery and the rest of the home, and move it."""
+    xp, step_h, wants, inside = namespace(meters.fixed_kw), now.series.step_h, plan.more, device.inside
+    assert inside is not None
+    warmth_kw = wants.home.flexible_kw(plan.wish_kw)
+    heat_kw = home.share_kw(meters.device_kw, wants.battery_kw, warmth_kw, view.low_kw, view.high_kw)
+    moved = moved_of(
+        replace(meters, device_kw=meters.device_kw - heat_kw), plan, device, params, actions(params.config), now
+    )
+    flexible_ukwh = to_micro_towards_zero(meters.device_kw * step_h)
+    heat_kwh = xp.maximum(from_micro(flexible_ukwh - moved.flexible_ukwh), 0.0)
+    asked_kw = _fixed_kw(plan, view, params, now)
+    served = xp.clip(meters.fixed_kw / xp.where(asked_kw > 0, asked_kw, 1.0), 0.0, 1.0)
+    served = xp.where(asked_kw > 0, served, 1.0)
+    inside, discomfort_cur = home.run(
+        inside, params.devices, params.config, view.more.home, wants.home, served, heat_kwh / step_h, now
+    )
+    return replace(
+        moved,
+        device=_device(moved.device, inside),
+        flexible_ukwh=flexible_ukwh,
+        load_kwh=meters.fixed_kw * step_h + from_micro(flexible_ukwh - moved.flexible_ukwh),
+        discomfort_cur=discomfort_cur,
     )
 
 
@@ -150,7 +294,12 @@ def n_meters(config: Config) -> int:
 def outlook_kw(params: Params, series: Series, step: Array) -> tuple[Array, Array] | None:
     rows = step[:, None]
     load_kw = series.load_outlook_kw[params.home, rows] * params.load_scale
-    return load_kw, series.pv_outlook_kw_per_kwp[params.roof, rows] * params.pv_kwp
+    if (
+        home.any_of(params.config)
+        and (more_kw := home.usual_kw(params.devices, params.config, series, step)) is not None
+    ):
+        load_kw = load_kw + more_kw
+    return load_kw, _pv_kw(series.pv_outlook_kw_per_kwp[params.roof, rows], params)
 
 
 def mean_load_kw(params: Params, home_kw: Array) -> Array | None:

@@ -6,8 +6,10 @@ balance-responsible party, which pays the owner a rent. Power is shared in propo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from gridbazaar.agents.ageing import Ageing
+from gridbazaar.agents.failure import Failure, actions_of, columns_of, features_of
 from gridbazaar.agents.kind import (
     EAGERNESS,
     POWER,
@@ -22,8 +24,19 @@ from gridbazaar.agents.kind import (
     scaled_plan,
 )
 from gridbazaar.agents.plan import Plan, View
-from gridbazaar.agents.stationary import Batteries, check_battery, moved_of, storage_of, view_of
-from gridbazaar.agents.storage import Storage, limits_kw
+from gridbazaar.agents.stationary import (
+    Batteries,
+    Fate,
+    battery_limits_kw,
+    check_battery,
+    draw_fate,
+    moved_of,
+    new_batteries,
+    storage_now,
+    storage_of,
+    view_of,
+)
+from gridbazaar.agents.storage import Converter, Storage
 from gridbazaar.data.arrays import Array, namespace
 
 IS_BRP = True
@@ -44,6 +57,12 @@ class Config:
     eta_dis: float = 0.95
     loss_per_h: float = 0.0001
     wear_cur_per_kwh: float = 0.04  # per kWh released
+    taper_frac: float = 1.0  # state of charge above which charging tapers off; 1 is never
+    release_taper_frac: float = 0.0  # state of charge below which releasing tapers off; 0 is never
+    reserve_frac: float = 0.0  # share of the capacity kept for an island, of each device; the guarantee to its owner
+    converter: Converter = field(default_factory=Converter)  # losses that depend on power
+    ageing: Ageing = field(default_factory=Ageing)  # what use and time take
+    failure: Failure = field(default_factory=Failure)  # failures, maintenance and repair
     rent_cur_per_kwh_day: float = 0.02  # paid to the owner for each enrolled kWh and day
 
     def __post_init__(self) -> None:
@@ -59,18 +78,19 @@ class Params:
     capacity_kwh: Array  # [n_envs, n_kind, n_devices]
     start_frac: Array  # [n_envs, n_kind, n_devices]
     config: Config
+    fate: Fate = field(default_factory=Fate)
 
 
 def actions(config: Config) -> tuple[Column, ...]:
-    return POWER, EAGERNESS
+    return POWER, EAGERNESS, *actions_of(config.failure)
 
 
 def columns(config: Config) -> tuple[Column, ...]:
-    return ()
+    return columns_of(config.failure)
 
 
 def features(view: View, device: Batteries, params: Params, now: Now) -> list[Array]:
-    return []
+    return features_of(device.condition)
 
 
 def draw(config: Config, draw: Draw) -> Params:
@@ -79,6 +99,7 @@ def draw(config: Config, draw: Draw) -> Params:
         capacity_kwh=draw.within("vpp.capacity_kwh", n, config.capacity_kwh).reshape(shape),
         start_frac=draw.within("vpp.start_frac", n, config.start_frac).reshape(shape),
         config=config,
+        fate=draw_fate(config, draw, "vpp", config.count, config.devices),
     )
 
 
@@ -87,15 +108,15 @@ def scale(params: Params, factor: Array) -> Params:
 
 
 def storage(params: Params) -> Storage:
-    return storage_of(params.capacity_kwh, params.config)
+    return storage_of(params)
 
 
 def start(params: Params) -> Batteries:
-    return Batteries(params.capacity_kwh * params.start_frac)
+    return new_batteries(params)
 
 
 def view(device: Batteries, params: Params, now: Now) -> View:
-    return view_of(None, device, storage(params), params.config, now)
+    return view_of(None, device, params, now)
 
 
 def plan(action: Array, view: View) -> Plan:
@@ -105,7 +126,7 @@ def plan(action: Array, view: View) -> Plan:
 def meters(fill_kw: Array, plan: Plan, view: View, device: Batteries, params: Params, now: Now) -> Meters:
     """Share the filled power over the devices in proportion to headroom; no device passes its own limit."""
     xp = namespace(fill_kw)
-    low_kw, high_kw = limits_kw(device.energy_kwh, storage(params), now.series.step_h)
+    low_kw, high_kw = battery_limits_kw(device, storage_now(device, params, now), now.series.step_h)
     draw_share = xp.maximum(fill_kw, 0.0) / xp.maximum(view.high_kw, 1e-12)
     release_share = xp.minimum(fill_kw, 0.0) / xp.minimum(view.low_kw, -1e-12)
     device_kw = (draw_share[..., None] * high_kw + release_share[..., None] * low_kw).reshape(fill_kw.shape[0], -1)
@@ -114,7 +135,7 @@ def meters(fill_kw: Array, plan: Plan, view: View, device: Batteries, params: Pa
 
 
 def move(meters: Meters, plan: Plan, view: View, device: Batteries, params: Params, now: Now) -> Moved:
-    return moved_of(meters, device, storage(params), now.series)
+    return moved_of(meters, plan, device, params, actions(params.config), now)
 
 
 def n_meters(config: Config) -> int:

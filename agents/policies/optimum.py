@@ -2,7 +2,8 @@
 
 Its objective is a lower bound on what any policy can reach: devices of a VPP are pooled, the charger's least power and
 the wires are left out, and so are an engine's least load, its starts and its times of running and standing. ``Policy``
-plays the schedule, so that bound and replay can be compared.
+plays the schedule, so that bound and replay can be compared; where devices can fail it looks after them like
+``maintain``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.agents.kind import encode
+from gridbazaar.agents.policies.maintain import with_upkeep
 from gridbazaar.agents.policy import Community, Foresight, Observation
 from gridbazaar.data.arrays import Array
 
@@ -25,7 +27,7 @@ class Schedule:
     power_kw: NDArray[np.float64]  # [n_envs, n_agents, n_steps] of the flexible device, > 0 draws
     cost_cur: NDArray[
         np.float64
-    ]  # [n_envs] bills without imbalance and standing charges + wear - value of what is left
+    ]  # [n_envs] bills without imbalance and standing charges + wear + upkeep - value of what is left
 
 
 class _Program:
@@ -88,7 +90,10 @@ def solve_optimum(episode: Foresight, step_h: float) -> Schedule:
     """
     n_envs = episode.firm_kw.shape[0]
     solved = [_solve_row(episode, e, step_h) for e in range(n_envs)]
-    return Schedule(np.stack([s[0] for s in solved]), np.array([s[1] for s in solved]))
+    cost_cur = np.array([s[1] for s in solved])
+    if episode.upkeep_cur is not None:
+        cost_cur = cost_cur + episode.upkeep_cur.sum(1)
+    return Schedule(np.stack([s[0] for s in solved]), cost_cur)
 
 
 def _solve_row(episode: Foresight, e: int, step_h: float) -> tuple[NDArray[np.float64], float]:
@@ -113,12 +118,13 @@ def _solve_row(episode: Foresight, e: int, step_h: float) -> tuple[NDArray[np.fl
     charge = program.columns(0.0, 0.0, of(episode.charge_kw) * plugged)
     release = program.columns(step_h * of(episode.wear_cur_per_kwh), 0.0, of(episode.discharge_kw) * plugged)
     worth = np.where((t == n_steps - 1) & of(episode.is_stationary), -episode.end_value_cur_per_kwh[e], 0.0)
-    floor = np.minimum(of(episode.floor_kwh), of(episode.start_kwh)) + np.zeros((len(chosen), n_steps))
+    kept, hours = _decay(of(episode.loss_per_h), step_h)
+    # What leaks below the floor need not be charged again.
+    floor = np.minimum(of(episode.floor_kwh), of(episode.start_kwh)) * kept ** (t + 1)
     leaves = (t + 1 == of(episode.depart)) & ~of(episode.is_stationary)
     floor = np.where(leaves, np.maximum(floor, of(episode.required_kwh)), floor)
     energy = program.columns(worth * of(episode.eta_dis), floor, of(episode.ceiling_kwh))
 
-    kept, hours = _decay(of(episode.loss_per_h), step_h)
     terms = [
         (energy, np.ones(energy.shape)),
         (charge, -of(episode.eta_ch) * hours + np.zeros(energy.shape)),
@@ -178,6 +184,7 @@ def _decay(loss_per_h: Array, step_h: float) -> tuple[Array, Array]:
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
+    community: Community
     schedule: Schedule
     is_beside: NDArray[np.bool_]  # [n_envs, n_agents] turbines: the schedule is beside what is firm
     t: int
@@ -192,11 +199,12 @@ class Policy:
             raise ValueError("optimum: needs the episode's foresight; it is an evaluation policy")
         nobody = np.zeros(episode.firm_kw.shape[:2], bool)
         is_beside = nobody if episode.hold_kw is None else (episode.hold_kw > 0).any(axis=2)
-        return _Memory(solve_optimum(episode, community.step_h), is_beside, 0)
+        return _Memory(community, solve_optimum(episode, community.step_h), is_beside, 0)
 
     def act(self, observation: Observation, memory: Any) -> tuple[Array, Any]:
         view = observation.view
         wish_kw = memory.schedule.power_kw[:, :, memory.t]
         wish_kw = np.where(view.is_stationary | memory.is_beside, wish_kw, wish_kw - view.firm_kw)
         wish_kw = np.clip(wish_kw, view.low_kw, view.high_kw)
-        return encode(wish_kw, np.ones_like(wish_kw), view), replace(memory, t=memory.t + 1)
+        action = encode(wish_kw, np.ones_like(wish_kw), view)
+        return with_upkeep(action, observation, memory.community), replace(memory, t=memory.t + 1)

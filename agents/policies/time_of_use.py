@@ -11,8 +11,6 @@ from gridbazaar.agents.kind import encode
 from gridbazaar.agents.policy import Community, Foresight, Observation
 from gridbazaar.data.arrays import Array
 
-_NOON_H = 12.0
-
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
@@ -34,7 +32,7 @@ class Policy:
 
     def act(self, observation: Observation, memory: Any) -> tuple[Array, Any]:
         view, step_h = observation.view, memory.community.step_h
-        hour = (_NOON_H + memory.t * step_h) % 24
+        hour = (memory.community.start_h + memory.t * step_h) % 24
         wish_kw = np.zeros_like(view.high_kw)
         if left_h := _left_h(hour, self.fill_h):
             room_kw = view.room_kwh / (view.eta_ch * left_h)

@@ -10,6 +10,7 @@ How its columns are read:
 - ``non_shiftable_load`` is kWh an hour; ``solar_generation`` W per installed kW, 1/1000 of it is kW per kWp.
 - ``pricing.csv`` is a retail time-of-use tariff, not a wholesale price: it becomes ``retail_cur_per_kwh``, and the
   bank's spot price is generated for these dates and roofs. ``carbon_intensity.csv`` is an average intensity.
+- ``weather.csv``, where it is there, gives the outdoor temperature.
 - There are no cars: sessions are generated.
 """
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+_WEATHER = "weather.csv"
 _FIRST_DAY = np.datetime64("2016-08-01", "D")
 
 
@@ -55,6 +57,7 @@ def read_citylearn(folder: Path, *, step_min: int, drop_bad: bool, master: int, 
             f"{folder}: expected whole days of hourly rows, the same number in each home ({n_steps} in "
             f"{homes[0].name}), got {', '.join(uneven) or 'a broken day'}"
         )
+    has_weather = (folder / _WEATHER).is_file()
     data = Measured(
         source=folder.name,
         first_day=_FIRST_DAY,
@@ -62,6 +65,7 @@ def read_citylearn(folder: Path, *, step_min: int, drop_bad: bool, master: int, 
         homes=tuple(homes),
         carbon=_series(folder / carbon, "carbon_intensity", n_steps),
         retail=_series(folder / pricing, "electricity_pricing", n_steps),
+        outdoor=_series(folder / _WEATHER, "outdoor_dry_bulb_temperature", n_steps) if has_weather else None,
         absent=tuple(absent),
         notes=("the price of the data is a retail tariff, kept as retail_cur_per_kwh",),
     )

@@ -7,6 +7,7 @@ import pytest
 
 from gridbazaar.agents.kind import Now, Series, scaled_plan
 from gridbazaar.agents.kinds import ev
+from gridbazaar.agents.visits import Visits
 
 PRICES = np.array([0.35, 0.40, 0.38, 0.30, 0.25, 0.22, 0.15, 0.12, 0.10, 0.10, 0.12, 0.18, 0.25])
 
@@ -15,9 +16,15 @@ def evening(config: ev.Config) -> tuple[ev.Params, Series]:
     """60 kWh, plugged in at 18:00 with 24 kWh, 48 kWh needed at 07:00; hourly steps."""
 
     def one(x: float, kind: type = float) -> np.ndarray:
-        return np.full((1, 1), x, kind)
+        return np.full((1, 1, 1), x, kind)
 
-    params = ev.Params(one(60.0), one(0, int), one(13, int), one(24.0), one(48.0), config)
+    params = ev.Params(
+        Visits(
+            one(0, int), one(13, int), one(13, int), one(60.0), one(config.charge_kw), one(24.0), one(48.0), one(0.0),
+            one(0, bool),
+        ),
+        config,
+    )  # fmt: skip
     nothing = np.zeros((1, 13))
     return params, Series(nothing, nothing, nothing, nothing, nothing, nothing, step_h=1.0, n_steps=13)
 

@@ -72,8 +72,6 @@ def test_car_costs_the_worked_amount(release: float, wear: float, expected: floa
 
 
 def test_scarcity_is_paid_only_beyond_the_cap() -> None:
-    from dataclasses import replace
-
     flat = one_storage([0.3] * 4, 5.0, capacity=0.0, power=1.0, eta=0.9)
     capped = replace(flat, import_cap_kw=np.array([3.0]))
     assert cost(flat) == pytest.approx(4 * 5 * 0.3)
@@ -97,3 +95,16 @@ def test_an_engine_serves_what_is_dearer_than_its_fuel() -> None:
     )
     assert cost(found) == pytest.approx(2 * 0.4 + 0.9 + 3 * 0.3 - 2 * 0.1)
     assert solve_optimum(found, 1.0).power_kw.tolist() == [[[-2.0, 0.0, -2.0]]]
+
+
+def test_what_leaks_below_a_floor_need_not_be_bought_back() -> None:
+    leaky = one_storage([0.3] * 6, 0.0, capacity=10, power=5, eta=0.95, export=0.0, start=5.0, floor=5.0)
+    assert cost(replace(leaky, loss_per_h=np.full((1, 1), 0.02))) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_floor_holds_what_is_there_and_no_more() -> None:
+    held = one_storage([0.1, 0.5], 0.0, capacity=10, power=10, eta=1.0, start=8.0, floor=5.0)
+    assert -cost(held) == pytest.approx(5 * 0.5 - 2 * 0.1)
+    assert -cost(one_storage([0.1, 0.5], 0.0, capacity=10, power=10, eta=1.0, start=3.0, floor=5.0)) == pytest.approx(
+        7 * 0.5 - 7 * 0.1
+    )

@@ -10,9 +10,8 @@ from gridbazaar.data.chance import SPLITS
 def empty_bank(first_day: str, n_days: int, step_min: int = 60) -> Bank:
     n_steps = n_days * 1440 // step_min
     nothing = np.zeros((1, n_steps))
-    sessions = Sessions(
-        np.zeros((1, n_days), np.bool_), np.zeros((1, n_days)), np.zeros((1, n_days)), np.zeros((1, n_days))
-    )
+    never, nobody = np.zeros((1, n_days)), np.zeros((1, n_days), np.bool_)
+    sessions = Sessions(nobody, never, never, never, never, never, nobody)
     return Bank(
         "empty",
         step_min / 60,

@@ -31,7 +31,7 @@ def test_the_pages_name_every_column_and_every_field() -> None:
 
 
 def test_columns_are_numbered_as_in_the_array() -> None:
-    page = generated()["spaces.md"].partition("## Observation\n")[2].partition("## Observation of some kinds")[0]
+    page = generated()["spaces.md"].partition("## Observation")[2].partition("## Observation of some kinds")[0]
     rows = [line.split(" | ")[:2] for line in page.splitlines() if line.startswith("| ") and line[2].isdigit()]
     assert rows == [[f"| {i}", f"`{c.name}`"] for i, c in enumerate(feature_columns(load_scenario("village")))]
 

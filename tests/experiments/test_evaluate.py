@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from gridbazaar.experiments.evaluate import Evaluation, check, evaluate, golden_
 from gridbazaar.experiments.files import to_json, write_json
 from gridbazaar.experiments.metrics import COMMUNITY_FIGURES
 from gridbazaar.experiments.play import Played, play
+from gridbazaar.experiments.rainflow import count_cycles
 from gridbazaar.experiments.report import render
 from gridbazaar.experiments.statistics import mean_interval, score_interval
 from gridbazaar.experiments.table import terminal_table
@@ -231,7 +233,11 @@ def by_hand(played: Played) -> dict[str, float]:
             sums["violation_pu_min"] += outside_pu * step_h * 60
         loadings += [float(x) for x in happened.flow.branch_loading[0]]
         worst.append(max(float(x) for x in happened.flow.branch_loading[0]))
+    stores = [a for a in agents if played.states[0].view.is_stationary[0, a]]
+    charges = [[float(s.view.stored_kwh[0, a] / s.view.capacity_kwh[0, a]) for s in played.states] for a in stores]
     return {name: sums[name] for name in COMMUNITY_FIGURES} | {
+        "full_cycles": sum(abs(b - a) / 2 for soc in charges for a, b in pairwise(soc)) / len(stores),
+        "cycle_life": sum(count_cycles(soc).life for soc in charges) / len(stores),
         "cost_cur": sums["bill_cur"] + sums["wear_cur"] - sums["left_cur"],
         "self_sufficiency": 1 - sums["import_kwh"] / (sums["load"] + sums["charged"]),
         "self_consumption": 1 - min(sums["export_kwh"], sums["pv"]) / sums["pv"],
@@ -251,6 +257,8 @@ WORLDS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         (
             "bill_cur",
             "wear_cur",
+            "full_cycles",
+            "cycle_life",
             "left_cur",
             "traded_share",
             "export_kwh",

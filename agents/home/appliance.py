@@ -1,0 +1,123 @@
+"""A deferrable appliance: once loaded it may start at any time, must be done by its deadline and runs to its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbazaar.agents.home.part import Part
+from gridbazaar.agents.kind import Column, Draw, Now, Range, check_range
+from gridbazaar.data.arrays import Array, namespace
+
+ACTION = Column("appliance", "1", -1.0, 1.0, "above 0.5 the waiting appliance starts; else at the latest")
+COLUMNS = (
+    Column("appliance_waits", "1", 0.0, 1.0, "the appliance is loaded and has not started"),
+    Column("appliance_slack", "24 h", 0.0, 1.0, "time until the waiting appliance starts by itself"),
+)
+
+_PROFILE = ((1 / 3, 0.6), (1 / 3, 0.15), (1 / 3, 0.25))  # shares of the cycle's time and energy: heat, wash, spin
+_NEVER = 1_000_000  # later than any episode
+
+
+@dataclass(frozen=True, slots=True)
+class Appliance:
+    """Table ``[prosumer.appliance]``: washing machines or dishwashers that may wait."""
+
+    share: Range = (0.0, 0.0)  # of homes that have one to run in an episode
+    kwh: float = 1.0  # of a cycle
+    hours: float = 2.0  # of a cycle
+    ready_h: Range = (14.0, 20.0)  # local time at which it is loaded, beyond 24 on the next day
+    window_h: Range = (6.0, 14.0)  # from then until it must be done
+
+    def check(self) -> None:
+        """Refuse windows in which no cycle fits."""
+        where = "prosumer.appliance"
+        check_range(where, "share", self.share, 0.0, 1.0)
+        check_range(where, "ready_h", self.ready_h, 0.0, 36.0)
+        if self.kwh < 0 or self.hours <= 0:
+            raise ValueError(f"{where}: expected kwh >= 0 and hours > 0, got {self.kwh} and {self.hours}")
+        if not self.hours <= self.window_h[0] <= self.window_h[1]:
+            raise ValueError(
+                f"{where}.window_h: expected two numbers, {self.hours} (a cycle) <= first <= second, "
+                f"got {self.window_h}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Loads:
+    """What an episode draws."""
+
+    ready: Array  # [n_envs, n_kind] int64, first step in which it may start; beyond the episode without one
+    last: Array  # [n_envs, n_kind] int64, step in which it starts by itself
+    cycle_kwh: Array  # [n_cycle] energy of each step of a cycle
+
+
+def cycle_kwh(energy_kwh: float, hours: float, step_h: float) -> NDArray[np.float64]:
+    """[n_cycle] energy of each step of a cycle; they sum to the whole, whatever the step."""
+    n = int(np.ceil(hours / step_h - 1e-9))
+    ends = np.minimum(np.arange(n + 1) * step_h / hours, 1.0)
+    times = np.concatenate([[0.0], np.cumsum([time for time, _ in _PROFILE])])
+    done = np.concatenate([[0.0], np.cumsum([share for _, share in _PROFILE])])
+    energy: NDArray[np.float64] = energy_kwh * np.diff(np.interp(ends, times, done))
+    return energy
+
+
+def draw_loads(config: Appliance, n: int, draw: Draw) -> Loads:
+    """Draw the appliances of ``n`` homes; windows that the end of the episode cuts are moved before it."""
+    cycle = cycle_kwh(config.kwh, config.hours, draw.step_h)
+    latest = draw.n_steps - len(cycle)
+    has = draw.unit("prosumer.has_appliance", n) < draw.within("prosumer.appliance_share", 1, config.share)
+    has = has & (latest >= 0)
+    from_start_h = (draw.within("prosumer.appliance.ready_h", n, config.ready_h) - draw.start_h) % 24
+    window_h = draw.within("prosumer.appliance.window_h", n, config.window_h)
+    ready = np.clip(np.ceil(from_start_h / draw.step_h - 1e-9).astype(np.int64), 0, max(latest, 0))
+    spare = np.floor(window_h / draw.step_h + 1e-9).astype(np.int64) - len(cycle)
+    last = np.minimum(ready + np.maximum(spare, 0), latest)
+    return Loads(np.where(has, ready, _NEVER), np.where(has, last, _NEVER), cycle)
+
+
+def begin(loads: Loads) -> Array:
+    """Give the step of the start, [n_envs, n_kind] int64: none yet."""
+    return 0 * loads.ready + _NEVER
+
+
+def waits(started: Array, loads: Loads, t: Array) -> Array:
+    """[n_envs, n_kind] bool, loaded and not started."""
+    return (t[:, None] >= loads.ready) & (started > t[:, None])
+
+
+def look(started: Array, loads: Loads, now: Now) -> Part:
+    """See what runs or must start, and what the waiting one draws if it starts now."""
+    xp, step_h = namespace(started), now.series.step_h
+    k = now.t[:, None] - started
+    runs = (k >= 0) & (k < loads.cycle_kwh.shape[0])
+    running_kwh = xp.where(runs, loads.cycle_kwh[xp.clip(k, 0, loads.cycle_kwh.shape[0] - 1)], 0.0)
+    waiting, late = waits(started, loads, now.t), now.t[:, None] >= loads.last
+    first_kwh = loads.cycle_kwh[0]
+    return Part(
+        (running_kwh + first_kwh * (waiting & late)) / step_h,
+        first_kwh / step_h * (waiting & ~late),
+        0.0 * running_kwh,
+    )
+
+
+def run(started: Array, starts: Array, loads: Loads, now: Now) -> Array:
+    """Let a step pass; give the step of the start.
+
+    Args:
+        started: step of the start so far.
+        starts: [n_envs, n_kind] bool, the home asks for it.
+        loads: what the episode drew.
+        now: the interval.
+    """
+    begins = waits(started, loads, now.t) & (starts | (now.t[:, None] >= loads.last))
+    return namespace(started).where(begins, now.t[:, None], started)
+
+
+def features(started: Array, part: Part, loads: Loads, now: Now) -> list[Array]:
+    """Give ``COLUMNS``, [n_envs, n_kind] each."""
+    xp, waiting = namespace(started), waits(started, loads, now.t)
+    slack_h = xp.minimum(loads.last - now.t[:, None], 24 * 60) * now.series.step_h
+    return [xp.astype(waiting, part.must_kw.dtype), xp.clip(slack_h / 24.0, 0.0, 1.0) * waiting]

@@ -1,0 +1,67 @@
+"""Appliances: once in each window, in one piece, never late, with exactly the energy of their cycle."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridbazaar.agents.home import appliance
+from gridbazaar.agents.home.appliance import Appliance, Loads, cycle_kwh
+from gridbazaar.agents.kind import Now, Series
+
+STEPS_H = st.sampled_from([5 / 60, 0.25, 0.5, 1.0])
+
+
+def now(t: int, n_steps: int, step_h: float) -> Now:
+    nothing = np.zeros((1, n_steps))
+    series = Series(nothing, nothing, nothing, nothing, nothing, nothing, step_h=step_h, n_steps=n_steps)
+    return Now(series, np.array([t]), np.array([t]))
+
+
+@given(st.floats(0.1, 5), st.floats(0.2, 4), STEPS_H)
+def test_a_cycle_has_its_energy_at_any_step(energy: float, hours: float, step_h: float) -> None:
+    cycle = cycle_kwh(energy, hours, step_h)
+    assert cycle.sum() == pytest.approx(energy, rel=1e-12)
+    assert (cycle >= 0).all()
+    assert (len(cycle) - 1) * step_h < hours + 1e-9 <= len(cycle) * step_h + 2e-9
+
+
+@given(st.integers(0, 30), st.integers(0, 20), st.floats(0.3, 3), STEPS_H, st.integers(0, 2**16))
+def test_it_runs_once_in_one_piece_and_in_time(ready: int, slack: int, hours: float, step_h: float, luck: int) -> None:
+    cycle = cycle_kwh(1.2, hours, step_h)
+    n_steps = ready + slack + len(cycle) + 3
+    loads = Loads(np.array([[ready]]), np.array([[ready + slack]]), cycle)
+    started, drawn = appliance.begin(loads), []
+    asks = np.random.default_rng(luck).random(n_steps) < 0.1
+    for t in range(n_steps):
+        at = now(t, n_steps, step_h)
+        part = appliance.look(started, loads, at)
+        starts = np.array([[asks[t]]]) & (part.can_kw > 0)
+        drawn.append(float((part.must_kw + part.can_kw * starts)[0, 0]) * step_h)
+        started = appliance.run(started, starts, loads, at)
+    begin = int(started[0, 0])
+    assert ready <= begin <= ready + slack
+    expected = np.zeros(n_steps)
+    expected[begin : begin + len(cycle)] = cycle
+    assert drawn == pytest.approx(expected.tolist(), abs=1e-12)
+
+
+def test_a_start_before_it_is_loaded_is_nothing() -> None:
+    loads = Loads(np.array([[5]]), np.array([[9]]), cycle_kwh(1.0, 1.0, 0.25))
+    part = appliance.look(appliance.begin(loads), loads, now(4, 20, 0.25))
+    assert float(part.can_kw[0, 0]) == 0
+    started = appliance.run(appliance.begin(loads), np.array([[True]]), loads, now(4, 20, 0.25))
+    assert int(started[0, 0]) > 20
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"window_h": (1.0, 3.0)}, r"window_h: expected two numbers, 2.0 \(a cycle\) <= first <= second"),
+        ({"hours": 0.0}, "hours > 0"),
+        ({"share": (0.5, 1.5)}, "share: expected two numbers"),
+    ],
+)
+def test_windows_in_which_no_cycle_fits_are_refused(fields: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Appliance(**fields).check()  # type: ignore[arg-type]
