@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gridbazaar.agents.kinds
+from gridbazaar.agents.called import Called
 from gridbazaar.agents.plan import Plan, View
 from gridbazaar.agents.storage import Storage
 from gridbazaar.data.arrays import Array, namespace
@@ -71,6 +72,8 @@ class Now:
     step: Array  # [n_envs] int64, of the bank
     t: Array  # [n_envs] int64, since the episode began
     is_island: Array | None = None  # [n_envs] bool, cut off from the grid above; None: the scenario has no outages
+    site_kw: Array | None = None  # [n_envs, 1] what all chargers together may draw; None: no charging profiles
+    call: Called | None = None  # of the operator on the VPPs; None: the scenario has no calls
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 import gridbazaar.agents.policies
+from gridbazaar.agents.called import Called
 from gridbazaar.agents.plan import View
 from gridbazaar.data.arrays import Array
 
@@ -54,6 +55,7 @@ class Observation:
     mask: Array  # [n_envs, n_agents] bool, the agent has something to decide now
     view: View  # [n_envs, n_agents] the same in physical units, for policies that think in kW
     forecasts: Forecasts | None = None  # only for policies that ask
+    call: Called | None = None  # of the operator on the VPPs, where the scenario has calls
 
 
 @dataclass(frozen=True, slots=True)

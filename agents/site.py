@@ -10,6 +10,7 @@ from gridbazaar.data.arrays import Array, namespace
 SHARINGS = ("proportional", "laxity")
 _SOON_H = 0.25  # laxity is not told apart below it
 _MOST_ROUNDS = 3
+_ENDLESS_KW = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,13 @@ class Site:
     sharing: str
 
 
-def fit_needs(seen: View, site_kw: float, sharing: str) -> View:
+def fit_needs(seen: View, site_kw: Array, give_kw: float | None, sharing: str) -> View:
     """Fit what must be charged into the limit of a site; ``more`` then says what is left of it for wishes.
 
     Args:
         seen: the chargers as if each were alone.
-        site_kw: what all together may draw, and what they may give.
+        site_kw: what all together may draw, a number or [n_envs, 1].
+        give_kw: what all together may give; none: no limit, as with charging profiles.
         sharing: see ``share_kw``.
     """
     xp = namespace(seen.firm_kw)
@@ -39,7 +41,8 @@ def fit_needs(seen: View, site_kw: float, sharing: str) -> View:
     least_kw = xp.where(firm_kw > 0, 0.0, seen.min_kw)
     high_kw = xp.minimum(seen.high_kw + seen.firm_kw - firm_kw, left_kw)
     high_kw = xp.where((high_kw >= least_kw) & (seen.high_kw > 0), high_kw, 0.0)
-    return replace(seen, firm_kw=firm_kw, high_kw=high_kw, more=Site(left_kw, site_kw, laxity_h, least_kw, sharing))
+    most_kw = _ENDLESS_KW if give_kw is None else give_kw
+    return replace(seen, firm_kw=firm_kw, high_kw=high_kw, more=Site(left_kw, most_kw, laxity_h, least_kw, sharing))
 
 
 def fit_wishes(wanted: Plan, view: View) -> Plan:

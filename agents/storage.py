@@ -92,6 +92,45 @@ def move_kwh(energy_kwh: Array, power_kw: Array, storage: Storage, step_h: float
     return after_kwh, power_kw * step_h - (after_kwh - energy_kwh)
 
 
+def sustained_kw(
+    energy_kwh: Array, storage: Storage, wait_h: Array, hours: Array, *, beside_kw: Array = 0.0, step_h: float = 0.0
+) -> Array:  # fmt: skip
+    """Give the largest release (>= 0) that can be held for some hours after a wait.
+
+    Args:
+        energy_kwh: stored energy now.
+        wait_h, hours: broadcast with it.
+        beside_kw: what is released beside it in the first ``step_h``; then there is no wait.
+    """
+    xp = namespace(energy_kwh)
+    kept, _ = _decays(storage, wait_h + hours)
+    kept_after, _ = _decays(storage, wait_h + hours - step_h)
+    _, counted = _decays(storage, hours)
+    _, beside_h = _decay(storage, step_h)
+    left = kept * energy_kwh - storage.floor_kwh - kept_after * beside_kw * beside_h / storage.eta_dis
+    held_kw = xp.maximum(left, 0.0) * storage.eta_dis / xp.maximum(counted, 1e-9)
+    return xp.maximum(xp.minimum(held_kw, storage.discharge_kw - beside_kw), 0.0)
+
+
+def kept_back_kwh(power_kw: Array, storage: Storage, wait_h: Array, hours: Array) -> Array:
+    """Give what must be stored so that a release can be held for some hours after a wait; the floor for none."""
+    xp = namespace(power_kw)
+    kept, _ = _decays(storage, wait_h + hours)
+    _, counted = _decays(storage, hours)
+    needed = (storage.floor_kwh + power_kw * counted / storage.eta_dis) / kept
+    return xp.where(power_kw > 0, needed, storage.floor_kwh + 0.0 * needed)
+
+
+def _decays(storage: Storage, hours: Array) -> tuple[Array, Array]:
+    """What ``_decay`` gives, for many lengths of time."""
+    xp = namespace(hours)
+    if storage.loss_per_h == 0:
+        return 1.0 + 0.0 * hours, hours
+    rate = -math.log1p(-storage.loss_per_h)
+    kept = xp.exp(-rate * hours)
+    return kept, (1 - kept) / rate
+
+
 def best_efficiencies(storage: Storage) -> tuple[Array, Array]:
     """Give meter to store and store to meter at the power where the converter loses least; no power does better."""
     if storage.converter is None:

@@ -14,15 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.agents.bid import bid, flexible_fill_ukwh, metered
+from gridbazaar.agents.called import Called
 from gridbazaar.agents.kind import Meters, Moved, Now, kinds, own_columns
 from gridbazaar.agents.plan import Plan, View, join
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro
+from gridbazaar.envs.calls import Answers, services_cur
 from gridbazaar.envs.episode import OUTLOOK, draw_episode
 from gridbazaar.envs.island import Outage, Rationed, among_members, in_order, lost_load, outage_now, ration, runs_alone
 from gridbazaar.envs.reward import Outcome, potential_cur, reward
 from gridbazaar.envs.scenario import Scenario, load_scenario
-from gridbazaar.envs.state import Episode, State, Transition
+from gridbazaar.envs.state import Episode, Standing, State, Transition
 from gridbazaar.envs.wiring import Wiring
 from gridbazaar.envs.world import make_world
 from gridbazaar.market.mechanisms import carry_width, load_mechanism, mechanism_stage
@@ -75,6 +77,7 @@ class Core:
         fixed = load_tariff(self.scenario.tariff, **self.scenario.tariff_options).fixed_cur_per_day
         self._fixed_ucur = round(fixed * 1e6 * self.scenario.hours / 24)
         self.wiring = Wiring(self.world)
+        self.answers = Answers(self.world, self._to_array) if self.scenario.call.happens else None
         self._scarcity_ucur = round(self.scenario.connection.scarcity_cur_per_kwh * 1e6)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -98,7 +101,8 @@ class Core:
         episode = draw_episode(self.world, split, numbers, self._to_array)
         devices = tuple(k.start(p) for k, p in zip(self.world.kinds, episode.params, strict=True))
         t = self._to_array(np.zeros(self.n_envs, np.int64))
-        rates, views = self._rates(episode, t), self._views(devices, episode, t)
+        standing = None if self.answers is None or episode.calls is None else self.answers.begin(episode.calls)
+        rates, views = self._rates(episode, t), self._views(devices, episode, t, standing)
         view = join(views)
         return State(
             t=t,
@@ -112,13 +116,14 @@ class Core:
             net_kw=0.0 * episode.import_cap_kw,
             n_clipped=0 * t,
             carry=self._to_array(np.zeros((self.n_envs, self._carry_width), np.int64)),
+            standing=standing,
         )
 
     def step(self, state: State, action: Array) -> tuple[State, Transition]:
         """Play one interval: plan, bid, clear, carry, move, settle, reward."""
         world, episode, view = self.world, state.episode, state.view
         xp, step_h = namespace(view.firm_kw), self.scenario.step_h
-        now = self._now(state.devices, episode, state.t)
+        now = self._now(state.devices, episode, state.t, state.standing)
         rates = self._rates(episode, state.t)
 
         outage = self._outage(state)
@@ -146,12 +151,18 @@ class Core:
             flowed = metered(firm_ukwh, flexible_ukwh, setting, world.order_agent, world.order_bus)
             bids, clearing = among_members(bids, flowed, clearing, setting, rationed, self.scenario.outage)
         delivery = Delivery(firm_ukwh + flexible_ukwh, curtailed_ukwh, to_micro(flow.loss_kw * step_h))
-        bill = settle(bids.orders, clearing, setting, delivery, rates, self._terms(episode, state.t))
+        devices = tuple(m.device for m in moved)
+        answer, standing, services = None, state.standing, None
+        if self.answers is not None:  # what was called leaves position and curtailment
+            of_market = (clearing, delivery.metered_ukwh, curtailed_ukwh)
+            answer, standing = self.answers.answer(state, plans, fill_kw, allowed, *of_market, devices, now)
+            curtailed_ukwh, services = curtailed_ukwh - answer.withheld_ukwh, answer.services
+            delivery = replace(delivery, curtailed_ukwh=curtailed_ukwh, activated_ukwh=answer.delivered_ukwh)
+        bill = settle(bids.orders, clearing, setting, delivery, rates, self._terms(episode, state.t), services)
 
         t = state.t + 1
         ends = t >= self.n_steps
-        devices = tuple(m.device for m in moved)
-        views = self._views(devices, episode, t)
+        views = self._views(devices, episode, t, standing)
         after = join(views)
         mean_price = self._mean_price(after, episode, xp.minimum(t, self.n_steps - 1))
         load_kwh, pv_kwh, loss_kwh, released_kwh, unserved_kwh = (
@@ -166,15 +177,17 @@ class Core:
             unserved_kwh, shed_cur, left_cur,
             self._potential_cur(view, state.mean_price_cur_per_kwh, episode, state.t),
             self._potential_cur(after, mean_price, episode, t) * ~ends[:, None],
+            None if answer is None else services_cur(answer),
         )  # fmt: skip
         rewards, parts = reward(outcome, self.scenario.reward, world.firm_is_chosen)
         transition = Transition(
             state.t, view, plan, bids.orders, setting, clearing, flow, bids.netted_ukwh, firm_ukwh, flexible_ukwh,
             delivery.metered_ukwh, curtailed_ukwh, load_kwh, pv_kwh, unserved_kwh, shed_kwh, shed_cur, loss_kwh,
             wear_cur, discomfort_cur, upkeep_cur, left_cur, bill, rewards, parts, rates,
-            world.carbon_kg_per_kwh[now.step], emitted_kg, ends,
+            world.carbon_kg_per_kwh[now.step], emitted_kg, ends, answer,
         )  # fmt: skip
-        return self._next(state, t, devices, views, after, mean_price, transition, n_clipped), transition
+        after_it = self._next(state, t, devices, views, after, mean_price, transition, n_clipped)
+        return after_it if standing is None else replace(after_it, standing=standing), transition
 
     def _outage(self, state: State) -> Outage | None:
         """Say who is dark now; none where the scenario has no outages."""
@@ -184,11 +197,19 @@ class Core:
         outages = in_order(state.episode.outages, world, state.episode.params, state.devices)
         return outage_now(outages, state.t, world.behind, world.meter_bus, world.agent_of_meter)
 
-    def _now(self, devices: tuple[Any, ...], episode: Episode, t: Array) -> Now:
-        alone = None
+    def _now(self, devices: tuple[Any, ...], episode: Episode, t: Array, standing: Standing | None) -> Now:
+        alone, site_kw, call = None, None, None
         if episode.outages is not None:
             alone = runs_alone(in_order(episode.outages, self.world, episode.params, devices), t)
-        return Now(self.world.series, episode.start + t, t, alone)
+        if self.answers is not None and self.answers.n_vpps and episode.calls is not None and standing is not None:
+            call = self.answers.called(episode.calls, standing, t)
+        if episode.calls is not None and episode.calls.limit_kw is not None:
+            site_kw = episode.calls.limit_kw[namespace(t).arange(self.n_envs, t), t][:, None]
+        return Now(self.world.series, episode.start + t, t, alone, site_kw, call)
+
+    def called(self, state: State) -> Called | None:
+        """Give what the operator's calls ask of the VPPs; none where there are no calls, or no VPP answers them."""
+        return self._now(state.devices, state.episode, state.t, state.standing).call
 
     def _plans(self, action: Array, views: tuple[View, ...]) -> tuple[tuple[Plan, ...], Array]:
         world, xp = self.world, namespace(views[0].firm_kw)
@@ -219,15 +240,17 @@ class Core:
             came, name = action[env, agent], self.agents[agent]
             raise ValueError(f"action: expected finite numbers, got {came} for {name} in environment {env}")
 
-    def _views(self, devices: tuple[Any, ...], episode: Episode, t: Array) -> tuple[View, ...]:
-        now = self._now(devices, episode, t)
+    def _views(
+        self, devices: tuple[Any, ...], episode: Episode, t: Array, standing: Standing | None
+    ) -> tuple[View, ...]:
+        now = self._now(devices, episode, t, standing)
         return tuple(k.view(d, p, now) for k, d, p in zip(self.world.kinds, devices, episode.params, strict=True))
 
     def features(self, state: State) -> list[tuple[slice, int, Array]]:
         """Give what kinds observe of their own: whose, which of ``own_columns``, and values [n_envs, n_kind]."""
         if not self.own_columns:
             return []
-        world, now, found = self.world, self._now(state.devices, state.episode, state.t), []
+        world, now, found = self.world, self._now(state.devices, state.episode, state.t, state.standing), []
         for i, (kind, config) in enumerate(zip(world.kinds, world.configs, strict=True)):
             columns = kind.columns(config)
             values = kind.features(state.views[i], state.devices[i], state.episode.params[i], now) if columns else []
@@ -236,7 +259,21 @@ class Core:
 
     def _rates(self, episode: Episode, t: Array) -> Rates:
         step = episode.start + t
-        return Rates(*(getattr(self.world.rates, f)[step] for f in Rates.__slots__))
+        rates = Rates(*(getattr(self.world.rates, f)[step] for f in Rates.__slots__))
+        if episode.calls is None or episode.calls.extra_ucur_per_kwh is None:
+            return rates
+        rows = namespace(t).arange(self.n_envs, t)
+        return replace(rates, energy=rates.energy + episode.calls.extra_ucur_per_kwh[rows, t])
+
+    def retail_cur_per_kwh(self, episode: Episode, t: Array) -> Array:
+        """Retail price with all charges in interval ``t`` of the episodes, [n_envs, ...] like ``t``, whose rows are
+        theirs."""
+        xp, extra = namespace(t), None if episode.calls is None else episode.calls.extra_ucur_per_kwh
+        start, rows = episode.start, xp.arange(self.n_envs, t)
+        if t.ndim == 2:
+            start, rows = start[:, None], rows[:, None]
+        retail = self.world.retail_cur_per_kwh[start + t]
+        return retail if extra is None else retail + self._to_array(from_micro(extra[rows, t]))
 
     def _lottery(self, state: State) -> Array | None:
         """[n_envs, n_agents] this interval's banked numbers."""

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from gridbazaar.agents.kind import Draw
 from gridbazaar.data.arrays import Array, host
 from gridbazaar.data.chance import between, episode_keys, integers, uniform
+from gridbazaar.envs.call_draw import draw_calls
+from gridbazaar.envs.response import baselines_ukwh
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import Episode, Outages
 from gridbazaar.envs.world import World, has_unit
@@ -60,6 +62,13 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     retail = np.asarray(host(world.retail_cur_per_kwh))
     window = start[:, None] + np.arange(scenario.n_steps)
     prices = retail[window]
+    calls = None
+    if scenario.call.happens:
+        calls = draw_calls(scenario, draw, np.rint(prices * 1e6).astype(np.int64))
+        if calls.extra_ucur_per_kwh is not None:
+            prices = prices + calls.extra_ucur_per_kwh[:, :-1] / 1e6
+        if scenario.call.response_share:
+            calls = replace(calls, baseline_ukwh=baselines_ukwh(world, draw, params, calls.level_ppm > 0))
     net_kw = _community_net_kw(world, start, params)
     end_value = _end_value(prices, host(world.rates.export)[window[:, -1]] / 1e6, net_kw, scenario.step_h)
     size_kwh = sum(kind.storage_kwh(p) for kind, p in zip(world.kinds, params, strict=True))
@@ -76,6 +85,7 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
         cheaper=to_array(_cheaper(prices)),
         lottery=to_array(_lottery(draw, scenario)) if mechanism_draws(scenario.mechanism) else None,
         outages=_map(_outages(world, draw, params), to_array) if scenario.outage.happens else None,
+        calls=None if calls is None else _map(calls, to_array),
     )
 
 

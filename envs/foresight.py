@@ -21,7 +21,12 @@ def foresight(core: Core, state: State) -> Foresight:
     Homes bid their forecast as firm, so the forecast is what the market clears; where batteries follow the meter the
     real load is what they can serve, so that is taken for homes that have one. A rule that prices metered energy sees
     the real load of all, and so does an island.
+
+    Raises:
+        NoBoundError: the scenario has calls of the operator.
     """
+    if core.answers is not None:
+        raise NoBoundError("calls of the grid operator, table [call], are not in the optimum's program")
     world, episode = core.world, state.episode
     _refuse_uncovered(core)
     steps = episode.start[:, None] + np.arange(core.n_steps)

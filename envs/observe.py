@@ -113,7 +113,7 @@ def observe(core: Core, state: State, out: Array | None = None, *, forecasts: bo
     for columns, j, values in core.features(state):
         features[:, columns, n + len(OWN) + j] = values
     mask = view.is_active & ((view.high_kw > 0) | (view.low_kw < 0))
-    return Observation(features, mask, view, look_ahead(core, state) if forecasts else None)
+    return Observation(features, mask, view, look_ahead(core, state) if forecasts else None, core.called(state))
 
 
 def _common(core: Core, state: State, xp: Any) -> list[Array]:
@@ -121,7 +121,7 @@ def _common(core: Core, state: State, xp: Any) -> list[Array]:
     t = xp.minimum(state.t, core.n_steps - 1)
     step = episode.start + t
     rates = core._rates(episode, t)
-    retail = world.retail_cur_per_kwh[step]
+    retail = core.retail_cur_per_kwh(episode, t)
     upper = from_micro(rates.energy + rates.network + rates.tax - rates.local_network - rates.local_tax)
     export = from_micro(rates.export)
     angle = world.hour[step] * (2 * np.pi / 24)
@@ -171,7 +171,7 @@ def _own(core: Core, state: State, xp: Any) -> list[Array]:
     t = xp.minimum(state.t, core.n_steps - 1)
     size = xp.sum(view.capacity_kwh * view.is_stationary, axis=1)[:, None]
     fill_h = view.need_kwh / (view.eta_ch * xp.maximum(view.power_kw, 1e-9))
-    retail = core.world.retail_cur_per_kwh[episode.start + t][:, None]
+    retail = core.retail_cur_per_kwh(episode, t)[:, None]
     window = (state.mean_price_cur_per_kwh - retail) / PRICE_SCALE * view.is_active
     until = core.until(view, t)
     rows = xp.arange(core.n_envs, t)[:, None]
@@ -220,7 +220,7 @@ def look_ahead(core: Core, state: State) -> Forecasts:
     nets[0] = xp.where(world.firm_is_chosen, 0.0, state.view.firm_kw)
     rates = world.rates
     return Forecasts(
-        retail_cur_per_kwh=world.retail_cur_per_kwh[steps],
+        retail_cur_per_kwh=core.retail_cur_per_kwh(episode, steps - episode.start[:, None]),
         export_cur_per_kwh=from_micro(rates.export[steps]),
         local_charge_cur_per_kwh=from_micro((rates.local_network + rates.local_tax)[steps]),
         net_kw=xp.stack(nets, axis=2),

@@ -37,12 +37,15 @@ class Outcome:
     stored_value_cur: Array  # [n_envs, n_agents]
     potential_before_cur: Array  # [n_envs, n_agents]
     potential_after_cur: Array  # [n_envs, n_agents], 0 after the last interval
+    services_cur: Array | None = None  # [n_envs, n_agents] what calls cost, without deposits; none: no calls
 
 
 def reward(outcome: Outcome, config: RewardConfig, firm_is_chosen: Array) -> tuple[Array, Array]:
     """Give rewards [n_envs, n_agents] and their parts [n_envs, n_agents, n_parts], in units of ``scale_cur``."""
     xp = namespace(outcome.wear_cur)
     own_cur = chosen_cost_cur(outcome, firm_is_chosen)
+    if outcome.services_cur is not None:
+        own_cur = own_cur + outcome.services_cur
     if config.whose != "own":
         n_agents = own_cur.shape[1]
         bills = from_micro(xp.sum(outcome.bill.ucur[:, :, :n_agents], axis=1))

@@ -17,7 +17,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 from gridbazaar.agents.kind import Range, kinds
 from gridbazaar.data.forecast import WAYS as FORECASTS
 from gridbazaar.data.session_source import check_source
+from gridbazaar.market.activation import CallTerms
 from gridbazaar.market.inverter import RESPONSES
+from gridbazaar.market.mechanisms import mechanism_stage
 from gridbazaar.market.sharing import RULES as SHARING
 
 _FOLDER = Path(__file__).parent / "scenarios"
@@ -107,6 +109,64 @@ class OutageConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class CallConfig:
+    """Table ``[call]``: dispatch events of the grid operator that VPPs answer. Pairs are limits of what is drawn."""
+
+    chance: float = 0.0  # that an episode has one, and so for each further one
+    per_day: int = 1  # the most an episode has
+    file: str | None = None  # OpenADR 3 events as JSON, in every episode at the same hours; none: drawn
+    limits: str | None = None  # OCPP 2.0.1 charging profiles as JSON, a limit of all chargers together
+    start_h: Range = (17.0, 20.0)  # hour of the day
+    duration_h: Range = (1.0, 3.0)  # of a call
+    notice_min: Range = (60.0, 120.0)  # from the closing of offers to the start; at least an interval
+    ahead_h: float = 24.0  # before the start it is known
+    level: Range = (1.0, 1.0)  # share of the awards that is called while it runs
+    need_kw: Range = (10.0, 30.0)  # what the operator wants of all VPPs together
+    price_cur_per_kwh: float = 0.5  # the most that is paid for a called kWh
+    availability_cur_per_kwh: float = 0.005  # for a kWh held ready, from the closing of offers to the end
+    least_kw: float = 0.0  # smallest offer of a VPP
+    outside_kw: float = 0.0  # of each VPP outside this feeder, which counts for that
+    tolerance: float = 0.1  # share of a call that may be missing
+    penalty: float = 1.5  # of the price, for each kWh missing beyond it; taken from the stake
+    derate: float = 0.5  # of what a VPP may offer, after every third call that it delivered less than 75 % of
+    member_share: float = 0.8  # of the pay for energy, to the owners of the devices that delivered it
+    response_share: float = 0.0  # of the homes, enrolled to draw less than their history baseline while a call runs
+    response_cur_per_kwh: float = 0.2  # paid to them for each kWh less
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.chance <= 1:
+            raise ValueError(f"call.chance: expected a number in [0, 1], got {self.chance}")
+        if self.per_day < 1:
+            raise ValueError(f"call.per_day: expected at least 1, got {self.per_day}")
+        for name, least, most in (
+            ("start_h", 0.0, 24.0), ("duration_h", 0.0, 24.0), ("notice_min", 0.0, 1440.0), ("level", 0.0, 1.0),
+            ("need_kw", 0.0, float("inf")),
+        ):  # fmt: skip
+            low, high = getattr(self, name)
+            if not least <= low <= high <= most:
+                raise ValueError(f"call.{name}: expected {least:g} <= first <= second <= {most:g}, got {(low, high)}")
+        for name in (
+            "ahead_h", "price_cur_per_kwh", "availability_cur_per_kwh", "least_kw", "outside_kw",
+            "response_cur_per_kwh",
+        ):  # fmt: skip
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"call.{name}: expected 0 or more, got {getattr(self, name)}")
+        for name in ("member_share", "response_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"call.{name}: expected a number in [0, 1], got {getattr(self, name)}")
+        _ = self.terms
+
+    @property
+    def terms(self) -> CallTerms:
+        return CallTerms(tolerance=self.tolerance, penalty=self.penalty, derate=self.derate)
+
+    @property
+    def happens(self) -> bool:
+        """Whether there can be any call."""
+        return bool(self.chance or self.file or self.limits)
+
+
+@dataclass(frozen=True, slots=True)
 class InverterConfig:
     """Table ``[inverter]``: how the inverters of PV answer the voltage."""
 
@@ -164,6 +224,7 @@ class Scenario:
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     outage: OutageConfig = field(default_factory=OutageConfig)
+    call: CallConfig = field(default_factory=CallConfig)
     inverter: InverterConfig = field(default_factory=InverterConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
     mechanism_options: Mapping[str, Any] = field(default_factory=dict)
@@ -188,6 +249,11 @@ class Scenario:
             )
         if self.forecast not in FORECASTS:
             raise ValueError(f"forecast: expected one of {', '.join(FORECASTS)}, got {self.forecast!r}")
+        if self.call.happens and (self.outage.happens or mechanism_stage(self.mechanism) != "ex_ante"):
+            raise ValueError(
+                f"call: expected a mechanism that clears before delivery and no outages, got {self.mechanism!r}"
+                f"{' with outages' if self.outage.happens else ''}; what is delivered is measured from a schedule"
+            )
         if not 0.5 <= self.power_factor <= 1:
             raise ValueError(f"power_factor: expected 0.5 to 1, got {self.power_factor}")
         if not 0 <= self.seed < 2**32:

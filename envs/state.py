@@ -9,7 +9,7 @@ from gridbazaar.agents.plan import Plan, View
 from gridbazaar.data.arrays import Array
 from gridbazaar.market.grid import Flow
 from gridbazaar.market.orders import Clearing, Orders, Setting
-from gridbazaar.market.settlement import Bill, Rates
+from gridbazaar.market.settlement import Bill, Rates, Services
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,65 @@ class Outages:
     line_begin: Array  # [n_envs] int64; n_steps where none fails
     line_end: Array  # [n_envs] int64
     can_island: Array  # [n_envs] bool, there is a grid-forming unit
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """The operator's calls of an episode, in the order of time; steps since its beginning.
+
+    Offers close with the interval ``gate``; awards are held ready from the next one to the end. Rows with fewer calls
+    than others end with empty ones at ``n_steps``, and so does every row once more.
+    """
+
+    gate: Array  # [n_envs, n_calls + 1] int64
+    begin: Array  # [n_envs, n_calls + 1] int64
+    end: Array  # [n_envs, n_calls + 1] int64, first step after it
+    need_ukwh: Array  # [n_envs, n_calls + 1] int64, what the operator wants of all VPPs in an interval
+    known: Array  # [n_envs, n_calls + 1] int64, first step at which it is known
+    at: Array  # [n_envs, n_steps + 1] int64, the call that runs or comes next
+    level_ppm: Array  # [n_envs, n_steps + 1] int64, share of the awards that is called, millionths
+    extra_ucur_per_kwh: Array | None  # [n_envs, n_steps + 1] int64, added to the retail price; none: no price events
+    limit_kw: Array | None  # [n_envs, n_steps + 1] what all chargers may draw; none: no charging profiles
+    baseline_ukwh: Array | None = None  # [n_envs, n_steps + 1, n_agents] int64 of homes that are asked, else -1
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the VPPs stand with the call that runs or comes next, [n_envs, n_vpps] int64 each."""
+
+    award_ukwh: Array  # held ready in every interval
+    price_ucur_per_kwh: Array  # asked and awarded
+    stake_ucur: Array  # of it that lies in escrow
+    called_ukwh: Array  # of this call so far, less what the wires withheld
+    delivered_ukwh: Array  # of this call so far
+    n_under: Array  # calls of this episode that were under-delivered
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What homes drew less while a call ran, [n_envs, n_agents] int64 each."""
+
+    baseline_ukwh: Array  # -1: not asked
+    reduced_ukwh: Array  # >= 0
+    pay_ucur: Array  # >= 0, received
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What calls were worth in an interval; energy >= 0, money > 0 is paid by the agent."""
+
+    called_ukwh: Array  # [n_envs, n_agents] int64, award x level
+    delivered_ukwh: Array  # [n_envs, n_agents] int64 of it, schedule less meter
+    withheld_ukwh: Array  # [n_envs, n_agents] int64 of it, which the wires did not let through
+    shortfall_ukwh: Array  # [n_envs, n_agents] int64, missing beyond the tolerance
+    award_ukwh: Array  # [n_envs, n_agents] int64, held ready
+    price_ucur_per_kwh: Array  # [n_envs, n_agents] int64, of the award
+    pay_ucur: Array  # [n_envs, n_agents] int64, received for what was delivered
+    ready_ucur: Array  # [n_envs, n_agents] int64, received for holding ready
+    new_award_ukwh: Array  # [n_envs, n_agents] int64, held ready from the next interval on, where offers closed now
+    new_price_ucur_per_kwh: Array  # [n_envs, n_agents] int64
+    services: Services
+    response: Response | None = None  # of homes, where any are enrolled
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +99,7 @@ class Episode:
     cheaper: Array  # [n_envs, n_steps + 1, n_steps + 1] int16, intervals t .. u - 1 that are cheaper than interval t
     lottery: Array | None  # [n_envs, n_steps, n_agents] in [0, 1), where the mechanism draws
     outages: Outages | None  # where the scenario has any
+    calls: Calls | None = None  # where the scenario has any
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +117,7 @@ class State:
     net_kw: Array  # [n_envs] last metered power of the community
     n_clipped: Array  # [n_envs] int64, action entries out of bounds since the reset
     carry: Array  # [n_envs, n_carry] int64, what the mechanism keeps from interval to interval; mostly n_carry = 0
+    standing: Standing | None = None  # of the VPPs, where the scenario has calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +153,4 @@ class Transition:
     carbon_kg_per_kwh: Array  # [n_envs] of the grid above
     emitted_kg: Array  # [n_envs, n_agents] carbon of the fuel that devices burnt
     truncated: Array  # [n_envs] bool, the episode ended with this interval
+    answer: Answer | None = None  # to the operator's calls, where the scenario has any

@@ -194,6 +194,13 @@ def _places(
         if kind is kinds()["prosumer"]
     ]
     owner = np.resize(homes[0], len(rented)) if homes else meter_agent[rented]
+    enrolled = [getattr(config, "enrolled_homes", None) for _, config in chosen]
+    if any(enrolled):
+        named = np.concatenate([np.ravel(of) for of in enrolled if of])
+        if not homes or (named >= len(homes[0])).any():
+            n = len(homes[0]) if homes else 0
+            raise ValueError(f"vpp.homes: expected numbers of the {n} homes, from 0; got {max(named)}")
+        owner = homes[0][named]
     meter_bus = agent_bus[meter_agent]
     meter_bus[rented] = agent_bus[owner]
     return _Places(meter_agent, meter_bus, agent_bus, owner)

@@ -139,8 +139,16 @@ def scenario_toml(scenario: Scenario) -> str:
         elif f.name != "name":
             lines.append(f"{f.name} = {toml_value(value)}")
     for name, table in tables.items():
-        lines += ["", f"[{name}]", *(f"{f.name} = {toml_value(getattr(table, f.name))}" for f in fields(table))]
+        lines += _table_toml(name, table)
     return "\n".join(lines) + "\n"
+
+
+def _table_toml(name: str, table: Any) -> list[str]:
+    """A table, and the tables inside it after its own fields."""
+    values = {f.name: getattr(table, f.name) for f in fields(table)}
+    inner = {key: value for key, value in values.items() if is_dataclass(value)}
+    lines = ["", f"[{name}]", *(f"{key} = {toml_value(value)}" for key, value in values.items() if key not in inner)]
+    return lines + [line for key, value in inner.items() for line in _table_toml(f"{name}.{key}", value)]
 
 
 def shipped_columns(kind: str, which: str) -> tuple[Column, ...]:

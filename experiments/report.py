@@ -5,9 +5,8 @@ Pictures are SVG inside the page, so that they follow the reader's light or dark
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +18,7 @@ from gridbazaar.data.units import MICRO
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.experiments import drawing, plots
 from gridbazaar.experiments.day import Day, day_of
+from gridbazaar.experiments.docs import scenario_toml
 from gridbazaar.experiments.evaluate import Evaluation
 from gridbazaar.experiments.files import check_folder, versions, write_text
 from gridbazaar.experiments.page import (
@@ -558,39 +558,6 @@ def _again(evaluation: Evaluation, command: str, machine: str) -> str:
     )
 
 
-def scenario_toml(scenario: Scenario) -> str:
-    """Write a scenario as TOML that ``load_scenario`` reads; fields that are none are left out."""
-    plain: list[str] = []
-    tables: list[tuple[str, Any]] = []
-    for field in fields(scenario):
-        value = getattr(scenario, field.name)
-        if field.name == "agents":
-            tables += value.items()
-        elif is_dataclass(value) or isinstance(value, Mapping):
-            tables.append((field.name, value))
-        elif field.name != "name":
-            plain += _assignment(field.name, value)
-    lines = [f"# {scenario.name}", *plain]
-    for name, table in tables:
-        lines += _table(name, table)
-    return "\n".join(lines) + "\n"
-
-
-def _table(name: str, table: Any) -> list[str]:
-    """A table that is not empty, and the tables in it."""
-    pairs = dict(table) if isinstance(table, Mapping) else {f.name: getattr(table, f.name) for f in fields(table)}
-    inner = {key: value for key, value in pairs.items() if is_dataclass(value)}
-    body = [line for key, value in pairs.items() if key not in inner for line in _assignment(key, value)]
-    lines = ["", f"[{name}]", *body] if body else []
-    return lines + [line for key, value in inner.items() for line in _table(f"{name}.{key}", value)]
-
-
-def _assignment(key: str, value: Any) -> list[str]:
-    if value is None:
-        return []
-    return [f"{key} = {json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)}"]
-
-
 def _left_out(scenario: Scenario) -> str:
     grid = (
         "Wires are only watched: what passes a limit is reported, not curtailed."
@@ -609,8 +576,22 @@ def _left_out(scenario: Scenario) -> str:
         f"The feeder is balanced over its three phases, and inverters do not regulate voltage. {grid}",
         "Agents act on their devices and on limit prices. They neither collude nor withhold must-serve load, and "
         "messages always arrive.",
-        "No heat pumps, no deferrable appliances, no calls for flexibility, no charges on the peak of a month.",
+        f"{_absent(scenario)}No charges on the peak of a month.",
         "The optimum knows the future and ignores the wires and the least power of chargers. So part of the gap to it "
         "cannot be closed.",
     ]
     return section("What is not modelled", "<ul>" + "".join(f"<li>{escape(p)}</li>" for p in points) + "</ul>")
+
+
+def _absent(scenario: Scenario) -> str:
+    """What could be turned on and is not, as a sentence."""
+    homes, configs = scenario.agents.get("prosumer"), scenario.agents.values()
+    warm = homes is not None and max(homes.heating.share[1], homes.water.share[1]) > 0
+    found = {
+        "heating by electricity": warm,
+        "appliances that wait": homes is not None and homes.appliance.share[1] > 0,
+        "failures of devices": any(getattr(getattr(c, "failure", None), "happens", False) for c in configs),
+        "outages": scenario.outage.happens,
+    }
+    missing = [name for name, is_there in found.items() if not is_there]
+    return f"Without {listed(missing)}. " if missing else ""

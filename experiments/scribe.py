@@ -70,6 +70,7 @@ class Scribe:
             *sealed,
             *([*readings, clear] if is_metered else [clear, *readings]),
             *delivered,
+            *self._called(interval, happened, env),
             *self._bills(interval, happened, env, account_payments(delivered)),
             *self._mints(interval, readings),
         ]
@@ -242,6 +243,42 @@ class Scribe:
                 })  # fmt: skip
         return bills
 
+    def _called(self, interval: int, happened: Transition, env: int) -> list[Entry]:
+        """What was delivered of awards, what homes drew less, then new awards."""
+        answer = happened.answer
+        if answer is None:
+            return []
+        services, written = answer.services, list[Entry]()
+        names = (
+            "award_ukwh", "called_ukwh", "delivered_ukwh", "price_ucur_per_kwh", "pay_ucur", "ready_ucur",
+        )  # fmt: skip
+        for i, agent in enumerate(self._agents):
+            if answer.award_ukwh[env, i]:
+                figures = {name: int(getattr(answer, name)[env, i]) for name in names}
+                figures["slashed_ucur"] = int(services.slashed_ucur[env, i])
+                written.append(
+                    {"kind": "delivery", "txid": f"{interval}/delivery/{agent}", "interval": interval, "account": agent}
+                    | figures
+                )
+        price, response = round(self._core.scenario.call.response_cur_per_kwh * MICRO), answer.response
+        for i, agent in enumerate(self._agents):
+            if response is not None and response.baseline_ukwh[env, i] >= 0:
+                written.append({
+                    "kind": "response", "txid": f"{interval}/response/{agent}", "interval": interval, "account": agent,
+                    "baseline_ukwh": int(response.baseline_ukwh[env, i]),
+                    "reduced_ukwh": int(response.reduced_ukwh[env, i]), "price_ucur_per_kwh": price,
+                    "pay_ucur": int(response.pay_ucur[env, i]),
+                })  # fmt: skip
+        for i, agent in enumerate(self._agents):
+            if answer.new_award_ukwh[env, i]:
+                written.append({
+                    "kind": "award", "txid": f"{interval}/award/{agent}", "interval": interval, "account": agent,
+                    "award_ukwh": int(answer.new_award_ukwh[env, i]),
+                    "price_ucur_per_kwh": int(answer.new_price_ucur_per_kwh[env, i]),
+                    "stake_ucur": int(services.staked_ucur[env, i]),
+                })  # fmt: skip
+        return written
+
     def _mints(self, interval: int, readings: list[Entry]) -> list[Entry]:
         return [
             {
@@ -288,12 +325,14 @@ def _energy_of_lines(happened: Transition, env: int) -> dict[str, list[int]]:
     )
     curtailed = happened.curtailed_ukwh[env]
     drawn = np.maximum(traded, 0) + np.maximum(outside, 0)
+    activated = 0 if happened.answer is None else happened.answer.delivered_ukwh[env]
     lines = {
         "retail": outside,
-        "imbalance": happened.metered_ukwh[env] - traded - outside - curtailed,
+        "imbalance": happened.metered_ukwh[env] - traded - outside - curtailed + activated,
         "network": drawn,
         "tax": drawn,
         "losses": curtailed,
+        "flexibility": -activated + 0 * curtailed,
     }
     return {line: energy.tolist() for line, energy in lines.items()}
 

@@ -87,6 +87,17 @@ class Delivery:
     metered_ukwh: Array
     curtailed_ukwh: Array
     loss_ukwh: Array
+    activated_ukwh: Array | None = None  # delivered to the operator's calls, > 0 drawn less; it leaves the position
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Money of the operator's calls, [n_envs, n_agents] int64, > 0 is paid by the agent."""
+
+    earned_ucur: Array  # <= 0, from the flexibility buyer
+    staked_ucur: Array  # into escrow; < 0 out of it
+    slashed_ucur: Array  # >= 0, of the stakes, from escrow to the flexibility buyer
+    shared_ucur: Array  # members' part of what a VPP earned; each row sums to zero
 
 
 class _Postings:
@@ -115,8 +126,9 @@ class _Postings:
 
 
 def settle(
-    orders: Orders, clearing: Clearing, setting: Setting, delivery: Delivery, rates: Rates, terms: Terms
-) -> Bill:
+    orders: Orders, clearing: Clearing, setting: Setting, delivery: Delivery, rates: Rates, terms: Terms,
+    services: Services | None = None,
+) -> Bill:  # fmt: skip
     """Bill one interval.
 
     Args:
@@ -125,6 +137,7 @@ def settle(
         delivery: meter readings, ordered curtailment and losses.
         rates: the tariff in this interval.
         terms: connections, contracts and standing charges.
+        services: money of the operator's calls, where there are any.
     """
     xp = namespace(clearing.traded_ukwh)
     n_agents = delivery.metered_ukwh.shape[1]
@@ -132,6 +145,8 @@ def settle(
     traded = clearing.traded_ukwh[:, both[0]] + clearing.traded_ukwh[:, both[1]]
     outside = clearing.outside_ukwh[:, both[0]] + clearing.outside_ukwh[:, both[1]]
     residual = delivery.metered_ukwh - traded - outside - delivery.curtailed_ukwh
+    if delivery.activated_ukwh is not None:
+        residual = residual + delivery.activated_ukwh
 
     if setting.is_island is not None:
         delivery = replace(delivery, loss_ukwh=delivery.loss_ukwh * ~setting.is_island)
@@ -151,6 +166,8 @@ def settle(
         _pool(post, pool, rates)
         net = net + pool
     post.between("retail", "retailer", "wholesale", energy_cost_ucur(net, rates.spot))
+    if services is not None and delivery.activated_ukwh is not None:
+        _called(post, services, xp.sum(delivery.activated_ukwh, axis=1), rates)
     post.among_agents("share", terms.rent_ucur)
     post.from_agents("fixed", terms.fixed_ucur, "retailer")
     if terms.held is not None:
@@ -188,6 +205,16 @@ def _residual(post: _Postings, residual: Array, rates: Rates, terms: Terms) -> N
     post.from_agents("imbalance", energy_cost_ucur(residual, price), "retailer")
     post.from_agents("imbalance", energy_cost_ucur(drawn, rates.network[:, None]), "network_operator")
     post.from_agents("imbalance", energy_cost_ucur(drawn, rates.tax[:, None]), "state")
+
+
+def _called(post: _Postings, services: Services, activated: Array, rates: Rates) -> None:
+    """The buyer pays for capacity and energy, sells the energy [n_envs] wholesale, and gets what is slashed."""
+    xp = namespace(activated)
+    post.from_agents("flexibility", services.earned_ucur, "flexibility_buyer")
+    post.between("flexibility", "wholesale", "flexibility_buyer", energy_cost_ucur(activated, rates.spot))
+    post.from_agents("penalty", services.staked_ucur, "escrow")
+    post.between("penalty", "escrow", "flexibility_buyer", xp.sum(services.slashed_ucur, axis=1))
+    post.among_agents("share", services.shared_ucur)
 
 
 def _congestion(post: _Postings, outside: Array, clearing: Clearing, setting: Setting, terms: Terms) -> None:

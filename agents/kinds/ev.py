@@ -68,7 +68,7 @@ class Config:
             raise ValueError(f"ev.count: expected 0 or more, got {self.count}")
         check_range("ev", "capacity_kwh", self.capacity_kwh, 1.0)
         if self.onboard_kw is not None:
-            check_range("ev", "onboard_kw", self.onboard_kw, 0.1)
+            check_range("ev", "onboard_kw", self.onboard_kw, max(self.min_kw, 0.1))
         for name in ("eta_ch", "eta_dis", "target_frac", "taper_frac"):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"ev.{name}: expected a number in (0, 1], got {getattr(self, name)}")
@@ -188,7 +188,10 @@ def view(device: Device, params: Params, now: Now) -> View:
         left_h=xp.where(plugged, xp.maximum(car.announced - rows, 1) * step_h, 0.0),
         is_stationary=xp.zeros_like(plugged), has_device=has_device, is_active=plugged,
     )  # fmt: skip
-    return seen if config.site_kw is None else fit_needs(seen, config.site_kw, config.sharing)
+    site_kw = config.site_kw
+    if now.site_kw is not None:
+        site_kw = now.site_kw if site_kw is None else xp.minimum(now.site_kw, site_kw)
+    return seen if site_kw is None else fit_needs(seen, site_kw, config.site_kw, config.sharing)
 
 
 def _now_kwh(car: Car, need_kwh: Array, device: Device, config: Config, later_steps: Array, step_h: float) -> Array:

@@ -2,6 +2,9 @@
 
 Each enrolled battery has one controller, the VPP; it is sub-metered, leaves its owner's net and is traded by the VPP as
 balance-responsible party, which pays the owner a rent. Power is shared in proportion to each device's headroom.
+
+Where it answers the operator's calls, it offers capacity when offers close, holds the award ready, and releases what
+is called beside what the market scheduled.
 """
 
 from __future__ import annotations
@@ -9,7 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from gridbazaar.agents.ageing import Ageing
-from gridbazaar.agents.failure import Failure, actions_of, columns_of, features_of
+from gridbazaar.agents.called import RUNNING
+from gridbazaar.agents.failure import Failure, actions_of, columns_of, features_of, works
+from gridbazaar.agents.held import activated_kw, free_limits_kw
 from gridbazaar.agents.kind import (
     EAGERNESS,
     POWER,
@@ -38,6 +43,24 @@ from gridbazaar.agents.stationary import (
 )
 from gridbazaar.agents.storage import Converter, Storage
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.market.split import SPLITS
+
+CAPACITY = Column(
+    "capacity", "1", -1.0, 1.0,
+    "when offers close: share of the envelope that is offered (below 0: none); while a call runs: below 0 the share of "
+    "it that is withheld",
+)  # fmt: skip
+PRICE = Column(
+    "price", "1", -1.0, 1.0, "asked for a called kWh: -1 nothing, 0 half of what is paid at most, 1 all of it"
+)
+LEAN = Column("split", "1", -1.0, 1.0, "devices that a call is asked of: 0 all alike, 1 the fullest, -1 the emptiest")
+CALL_COLUMNS = (
+    Column("call_status", "1", 0, 1, "0 no call known, 1/4 announced, 1/2 offers close now, 3/4 held ready, 1 it runs"),
+    Column("call_starts", "24 h", 0, 1, "time until the call begins"),
+    Column("call_lasts", "4 h", 0, 5, "length of the call, or what is left of it"),
+    Column("call_level", "1", 0, 1, "share of the award that is called now"),
+    Column("call_award", "1", 0, 1, "award over rated power"),
+)
 
 IS_BRP = True
 CONNECTIONS = 0
@@ -64,6 +87,9 @@ class Config:
     ageing: Ageing = field(default_factory=Ageing)  # what use and time take
     failure: Failure = field(default_factory=Failure)  # failures, maintenance and repair
     rent_cur_per_kwh_day: float = 0.02  # paid to the owner for each enrolled kWh and day
+    homes: str | None = None  # whose batteries, as "0 1 2; 3 4 5", VPPs apart by semicolons; none: homes take turns
+    answers_calls: bool = False  # offers capacity to the operator's calls, with actions and observations for it
+    split: str = "proportional"  # of what is called over devices: proportional, merit, weights
 
     def __post_init__(self) -> None:
         if self.count < 0 or self.devices < 1:
@@ -71,6 +97,42 @@ class Config:
         check_range("vpp", "capacity_kwh", self.capacity_kwh, 0.0)
         check_range("vpp", "start_frac", self.start_frac, 0.0, 1.0)
         check_battery("vpp", self)
+        if self.split not in SPLITS:
+            raise ValueError(f"vpp.split: expected one of {', '.join(SPLITS)}, got {self.split!r}")
+        if self.homes is not None:
+            check_enrolment(self)
+        if self.answers_calls and (self.converter != Converter() or self.release_taper_frac):
+            raise ValueError(
+                "vpp.answers_calls: expected no converter and no release_taper_frac, which allow no promise for hours; "
+                f"got {self.converter} and {self.release_taper_frac}"
+            )
+
+    @property
+    def enrolled_homes(self) -> tuple[tuple[int, ...], ...] | None:
+        """The numbers of the homes whose battery each VPP controls; none: homes take turns."""
+        if self.homes is None:
+            return None
+        return tuple(tuple(int(home) for home in homes.split()) for homes in self.homes.split(";"))
+
+
+def check_enrolment(config: Config) -> None:
+    """Refuse homes that are no numbers, too many or too few, and a battery with two controllers."""
+    try:
+        enrolled = config.enrolled_homes or ()
+    except ValueError:
+        enrolled = ()
+    if len(enrolled) != config.count or any(len(homes) != config.devices or min(homes) < 0 for homes in enrolled):
+        raise ValueError(
+            f"vpp.homes: expected {config.count} lists of {config.devices} numbers of homes, apart by semicolons, "
+            f"got {config.homes!r}"
+        )
+    controllers: dict[int, list[str]] = {}
+    for i, homes in enumerate(enrolled):
+        for home in homes:
+            controllers.setdefault(home, []).append(f"vpp_{i}")
+    twice = [f"that of home {home} in {' and '.join(by)}" for home, by in controllers.items() if len(by) > 1]
+    if twice:
+        raise ValueError(f"vpp.homes: expected one controller a battery, got {', '.join(twice)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +144,24 @@ class Params:
 
 
 def actions(config: Config) -> tuple[Column, ...]:
-    return POWER, EAGERNESS, *actions_of(config.failure)
+    of_calls = (CAPACITY, PRICE, *([LEAN] if config.split == "weights" else [])) if config.answers_calls else ()
+    return POWER, EAGERNESS, *of_calls, *actions_of(config.failure)
 
 
 def columns(config: Config) -> tuple[Column, ...]:
-    return columns_of(config.failure)
+    return (*(CALL_COLUMNS if config.answers_calls else ()), *columns_of(config.failure))
 
 
 def features(view: View, device: Batteries, params: Params, now: Now) -> list[Array]:
-    return features_of(device.condition)
+    of_devices = features_of(device.condition)
+    if not params.config.answers_calls:
+        return of_devices
+    xp, zero, call = namespace(view.low_kw), 0.0 * view.low_kw, now.call
+    if call is None:
+        return [zero] * len(CALL_COLUMNS) + of_devices
+    common = (call.status / RUNNING, call.starts_h / 24, xp.minimum(call.lasts_h / 4, 5.0), call.level)
+    of_calls = [*(zero + x[:, None] for x in common), call.award_kw / xp.maximum(view.power_kw, 1e-9)]
+    return of_calls + of_devices
 
 
 def draw(config: Config, draw: Draw) -> Params:
@@ -116,22 +187,61 @@ def start(params: Params) -> Batteries:
 
 
 def view(device: Batteries, params: Params, now: Now) -> View:
-    return view_of(None, device, params, now)
+    found = view_of(None, device, params, now)
+    if now.call is None:
+        return found
+    low_kw, _ = _limits_kw(device, params, now)
+    return replace(found, low_kw=namespace(low_kw).sum(low_kw, axis=2))
 
 
 def plan(action: Array, view: View) -> Plan:
     return scaled_plan(action, view)
 
 
-def meters(fill_kw: Array, plan: Plan, view: View, device: Batteries, params: Params, now: Now) -> Meters:
-    """Share the filled power over the devices in proportion to headroom; no device passes its own limit."""
+def scheduled_kw(fill_kw: Array, view: View, device: Batteries, params: Params, now: Now) -> Array:
+    """[n_envs, n_kind, n_devices] the filled power in proportion to headroom; no device passes its own limit."""
     xp = namespace(fill_kw)
-    low_kw, high_kw = battery_limits_kw(device, storage_now(device, params, now), now.series.step_h)
+    low_kw, high_kw = _limits_kw(device, params, now)
     draw_share = xp.maximum(fill_kw, 0.0) / xp.maximum(view.high_kw, 1e-12)
     release_share = xp.minimum(fill_kw, 0.0) / xp.minimum(view.low_kw, -1e-12)
-    device_kw = (draw_share[..., None] * high_kw + release_share[..., None] * low_kw).reshape(fill_kw.shape[0], -1)
-    zero = xp.zeros_like(device_kw)
+    return draw_share[..., None] * high_kw + release_share[..., None] * low_kw
+
+
+def meters(fill_kw: Array, plan: Plan, view: View, device: Batteries, params: Params, now: Now) -> Meters:
+    """Share the filled power over the devices, and release what is called beside it."""
+    device_kw = scheduled_kw(fill_kw, view, device, params, now)
+    if now.call is not None:
+        device_kw = device_kw - _called_kw(device_kw, plan, device, params, now)
+    device_kw = device_kw.reshape(fill_kw.shape[0], -1)
+    zero = namespace(fill_kw).zeros_like(device_kw)
     return Meters(zero, zero, device_kw)
+
+
+def _limits_kw(device: Batteries, params: Params, now: Now) -> tuple[Array, Array]:
+    """What the market may have of each device."""
+    if now.call is None:
+        return battery_limits_kw(device, storage_now(device, params, now), now.series.step_h)
+    return free_limits_kw(device.energy_kwh, working(device, params, now), now.call, now.series.step_h)
+
+
+def working(device: Batteries, params: Params, now: Now) -> Storage:
+    """Give the kernel's parameters of the devices as they are now, without power where they are out of order."""
+    found = storage_now(device, params, now)
+    if device.condition is None:
+        return found
+    is_up = works(device.condition)
+    return replace(found, charge_kw=found.charge_kw * is_up, discharge_kw=found.discharge_kw * is_up)
+
+
+def _called_kw(scheduled: Array, plan: Plan, device: Batteries, params: Params, now: Now) -> Array:
+    """What each device releases for the call; a VPP that opts out of a part delivers the rest."""
+    call, config, xp = now.call, params.config, namespace(scheduled)
+    assert call is not None
+    called_kw = call.award_kw * (call.level * (call.status == RUNNING))[:, None]
+    wanted_kw = called_kw * (1.0 - xp.maximum(-plan.executed[..., 2], 0.0))
+    lean = plan.executed[..., 4] if config.split == "weights" else None
+    storages, step_h = working(device, params, now), now.series.step_h
+    return activated_kw(scheduled, wanted_kw, device.energy_kwh, storages, call, step_h, split=config.split, lean=lean)
 
 
 def move(meters: Meters, plan: Plan, view: View, device: Batteries, params: Params, now: Now) -> Moved:

@@ -14,24 +14,26 @@ from gridbazaar.agents.policy import Community, Forecasts, Foresight, Observatio
 from gridbazaar.data.arrays import Array
 
 
-def is_cheap(view: View, ahead: Forecasts, spread: float) -> Array:
-    """[n_envs, n_agents] whether this interval is among the cheapest that a car needs before its departure.
+def cheapest_kw(view: View, ahead: Forecasts, spread: float) -> Array:
+    """[n_envs, n_agents] draw beside the firm part that the cheaper intervals before departure do not cover.
 
     Args:
         view: says what cars need, and until when.
         ahead: prices to come.
-        spread: over how many times the intervals it needs a car may spread its charging.
+        spread: a cheaper interval is counted on for full power over this.
     """
     retail = ahead.retail_cur_per_kwh
     steps = np.arange(retail.shape[1])
     window = (steps * ahead.step_h < view.left_h[:, :, None]) & ahead.inside[:, None, :]
     cheaper = (window & (retail < retail[:, :1])[:, None, :]).sum(2)
-    needed = view.need_kwh / (view.eta_ch * np.maximum(view.power_kw, 1e-9) * ahead.step_h)
-    return (view.need_kwh > 0) & (cheaper < np.maximum(np.ceil(spread * needed), 1))
+    full_kw = charge_on_arrival_kw(view, ahead.step_h)
+    now_kw = view.need_kwh / (view.eta_ch * ahead.step_h) - cheaper * view.power_kw / spread - view.firm_kw
+    wanted_kw = np.where(now_kw > 1e-9, np.maximum(now_kw, view.min_kw), 0.0)
+    return np.where(view.need_kwh > 0, np.minimum(wanted_kw, full_kw), 0.0)
 
 
 class Policy:
-    """Args: ``spread``: over how many times the intervals it needs a car may spread its charging."""
+    """Args: ``spread``: a cheaper interval is counted on for full power over this; more is more careful."""
 
     needs_forecasts = True
     needs_foresight = False
@@ -47,6 +49,5 @@ class Policy:
     def act(self, observation: Observation, memory: Any) -> tuple[Array, Any]:
         view, ahead = observation.view, observation.forecasts
         assert ahead is not None
-        cheap = is_cheap(view, ahead, self.spread)
-        wish_kw = np.where(cheap, charge_on_arrival_kw(view, memory.step_h), latest_kw(view, memory.step_h))
+        wish_kw = np.maximum(cheapest_kw(view, ahead, self.spread), latest_kw(view, memory.step_h))
         return encode(wish_kw, np.ones_like(wish_kw), view), memory

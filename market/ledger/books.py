@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from gridbazaar.market.ledger import certificates, meters, rules, sealed
+from gridbazaar.market.ledger import called, certificates, meters, rules, sealed
 from gridbazaar.market.ledger.canonical import Entry
 from gridbazaar.market.ledger.entries import BUILT_IN, Malformed, Refused, fault
 from gridbazaar.market.ledger.holdings import Holdings
@@ -17,7 +17,7 @@ from gridbazaar.market.ledger.postings import Posting, postings
 __all__ = ["Books", "Posting", "Refused", "postings"]
 
 _RULES: Mapping[str, Callable[[Holdings, int, Entry], None]] = (
-    rules.RULES | sealed.RULES | meters.RULES | certificates.RULES
+    rules.RULES | sealed.RULES | meters.RULES | certificates.RULES | called.RULES
 )
 
 

@@ -170,6 +170,19 @@ KINDS: Mapping[str, Mapping[str, Field]] = {
         "price_ucur_per_kwh": INTEGER, "pay_ucur": INTEGER, "receive_ucur": INTEGER, "time_s": NATURAL,
         "status": _one_of("settled"),
     },
+    "award": {  # held ready in every interval from the next one on
+        "interval": NATURAL, "account": NAME, "award_ukwh": POSITIVE, "price_ucur_per_kwh": NATURAL,
+        "stake_ucur": NATURAL,
+    },
+    "delivery": {
+        "interval": NATURAL, "account": NAME, "award_ukwh": POSITIVE, "called_ukwh": NATURAL,
+        "delivered_ukwh": NATURAL, "price_ucur_per_kwh": NATURAL, "pay_ucur": NATURAL, "ready_ucur": NATURAL,
+        "slashed_ucur": NATURAL,
+    },
+    "response": {
+        "interval": NATURAL, "account": NAME, "baseline_ukwh": NATURAL, "reduced_ukwh": NATURAL,
+        "price_ucur_per_kwh": NATURAL, "pay_ucur": NATURAL,
+    },
     "bill": {"interval": NATURAL, "line": NAME, "ucur": _PARTIES, "ukwh": _PARTIES},  # of ``settlement.LINES``
     "expire": {"interval": NATURAL, "tokens": _list(_row(NAME, NAME, POSITIVE))},  # holder, meter, energy
     # Certificates, rights and other transfers.

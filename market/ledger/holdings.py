@@ -34,6 +34,7 @@ class Known:
     committees: dict[str, tuple[frozenset[str], int]] = field(default_factory=dict)  # -> members, k
     txids: dict[str, int] = field(default_factory=dict)  # -> interval
     generated: dict[str, tuple[str, int, int]] = field(default_factory=dict)  # reading -> meter, interval, ukwh
+    awards: dict[str, tuple[int, int]] = field(default_factory=dict)  # by account: ukwh an interval, price
     clock_s: dict[str, int] = field(default_factory=dict)  # "end" of the last gate
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from gridbazaar.market.island import settle_among_members
 from gridbazaar.market.ledger.bus_prices import check_bus_prices, is_by_bus
+from gridbazaar.market.ledger.called import check_delivered
 from gridbazaar.market.ledger.canonical import LARGEST, Entry
 from gridbazaar.market.ledger.entries import OPERATOR, fault
 from gridbazaar.market.ledger.postings import postings
@@ -40,7 +41,7 @@ def reclear(interval: int, entries: Sequence[Entry]) -> list[str]:
         interval: which one.
         entries: of it, without a ``fault``.
     """
-    found: list[str] = []
+    found: list[str] = check_delivered(entries)
     for clear in _of(entries, "clear"):
         found += _trades_against(clear, entries)
         if clear["unstated"] and not is_by_bus(clear):

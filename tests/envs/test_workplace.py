@@ -1,5 +1,6 @@
 """Many cars a day behind one limit, in play."""
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -131,3 +132,18 @@ def test_a_bound_that_a_policy_could_beat_is_not_given(field: str, value: object
     core = Core(load_scenario("village", **{f"ev.{field}": value}), 1)
     with pytest.raises(NoBoundError, match="the optimum's program does not cover"):
         foresight(core, core.reset(0))
+
+
+DATASETS = os.environ.get("GRIDBAZAAR_DATASETS")
+
+
+@pytest.mark.skipif(DATASETS is None, reason="GRIDBAZAAR_DATASETS names no folder")
+@pytest.mark.parametrize("source", ["acn:{}/acn_data", "trondheim:{}/ev_trondheim", "elaad_public:{}/ev_elaad_nl"])
+def test_measured_sessions_are_played(source: str) -> None:
+    core = Core(load_scenario("workplace", **{"data.sessions": source.format(DATASETS)}), 8)
+    visits = core.reset(0, split="test").episode.params[0].visits
+    used = visits.depart > visits.arrive
+    assert used.sum() / (8 * 40) > 0.05  # sessions a day and charger; ACN-Data have .57, Trondheim .14 in a year
+    tally = play(core, load_policy("idle"), np.arange(8), split="test").tally
+    assert (tally.sums["charged_kwh"] > 0).sum() > 4  # in spring 2020 hardly anybody came
+    assert tally.sums["unserved_kwh"].sum() < tally.sums["charged_kwh"].sum()

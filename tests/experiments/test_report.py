@@ -1,7 +1,6 @@
 """The report: complete, self-contained, and with the evaluation's own numbers."""
 
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
@@ -15,11 +14,10 @@ from rich.console import Console
 
 from gridbazaar.agents.policy import load_policy
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.scenario import list_scenarios, load_scenario
 from gridbazaar.experiments import report
 from gridbazaar.experiments.evaluate import Evaluation, Result, evaluate
 from gridbazaar.experiments.play import Played, play
-from gridbazaar.experiments.report import balances, render, scenario_toml, write_report
+from gridbazaar.experiments.report import balances, render, write_report
 from gridbazaar.experiments.statistics import Interval, mean_interval
 from gridbazaar.experiments.table import columns, kind_table, number, policy_names, terminal_table
 
@@ -301,16 +299,6 @@ def test_the_file_is_the_page_and_small(
 def test_days_of_unknown_policies_are_refused(evaluation: Evaluation, days: dict[str, Played]) -> None:
     with pytest.raises(ValueError, match="nobody"):
         render(evaluation, {"nobody": days["idle"]}, **WORDS)
-
-
-@pytest.mark.parametrize("name", list_scenarios())
-def test_the_listed_scenario_is_the_scenario(name: str, tmp_path: Path) -> None:
-    scenario = load_scenario(name, seed=7, reward={"whose": "mix"})
-    text = scenario_toml(scenario)
-    assert tomllib.loads(text)["seed"] == 7
-    path = tmp_path / f"{name}.toml"
-    path.write_text(text, encoding="utf-8")
-    assert load_scenario(path) == scenario
 
 
 def printed(table: Any, width: int) -> str:
