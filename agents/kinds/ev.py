@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gridbazaar.agents.charging import needed_before_kwh
+from gridbazaar.agents.failure import (
+    Condition,
+    Failure,
+    Luck,
+    actions_of,
+    asks_for_upkeep,
+    columns_of,
+    draw_luck,
+    features_of,
+    new_condition,
+    pass_step,
+    works,
+)
 from gridbazaar.agents.kind import (
     EAGERNESS,
     POWER,
@@ -61,6 +74,7 @@ class Config:
     trip_floor_frac: float = 0.1  # a trip that would leave less charges on its way, in public
     public_cur_per_kwh: float = 0.55  # for that, per kWh stored
     site_kw: float | None = None  # limit of all chargers together, which they keep by themselves; none: no limit
+    failure: Failure = field(default_factory=Failure)  # failures, maintenance and repair of the charger
     sharing: str = "laxity"  # of site_kw: laxity (who has little time to spare gets more), proportional
 
     def __post_init__(self) -> None:
@@ -85,6 +99,7 @@ class Config:
                 "ev: expected charge_kw > 0, discharge_kw >= 0, 0 <= min_kw <= charge_kw, "
                 f"got {self.charge_kw}, {self.discharge_kw}, {self.min_kw}"
             )
+        self.failure.check("ev.failure")
         if self.sharing not in SHARINGS:
             raise ValueError(f"ev.sharing: expected {' or '.join(SHARINGS)}, got {self.sharing!r}")
         if self.site_kw is not None and (self.site_kw <= 0 or self.backup):
@@ -98,6 +113,7 @@ class Config:
 class Params:
     visits: Visits
     config: Config
+    luck: Luck | None = None  # of the chargers
 
     @property
     def capacity_kwh(self) -> Array:
@@ -110,22 +126,23 @@ class Device:
     energy_kwh: Array  # [n_envs, n_kind] of the car that is plugged in, or comes next
     visit: Array | None  # [n_envs, n_kind] int64, which one that is; None: there is but one
     arrival_kwh: Array | None  # [n_envs, n_kind] what it came with; None: nobody asks
+    condition: Condition | None = None  # of the charger; None: it never fails
 
 
 def actions(config: Config) -> tuple[Column, ...]:
-    return POWER, EAGERNESS
+    return POWER, EAGERNESS, *actions_of(config.failure)
 
 
 def columns(config: Config) -> tuple[Column, ...]:
-    return ()
+    return columns_of(config.failure)
 
 
 def features(view: View, device: Device, params: Params, now: Now) -> list[Array]:
-    return []
+    return features_of(device.condition)
 
 
 def draw(config: Config, draw: Draw) -> Params:
-    return Params(draw_visits(config, draw), config)
+    return Params(draw_visits(config, draw), config, draw_luck(config.failure, draw, "ev", (config.count,)))
 
 
 def scale(params: Params, factor: Array) -> Params:
@@ -149,7 +166,7 @@ def start(params: Params) -> Device:
     visits, config = params.visits, params.config
     energy_kwh = visits.arrival_kwh[:, :, 0]
     visit = None if visits.n == 1 else 0 * visits.arrive[:, :, 0]
-    return Device(energy_kwh, visit, energy_kwh if config.keep_arrival else None)
+    return Device(energy_kwh, visit, energy_kwh if config.keep_arrival else None, new_condition(params.luck))
 
 
 def view(device: Device, params: Params, now: Now) -> View:
@@ -157,6 +174,7 @@ def view(device: Device, params: Params, now: Now) -> View:
     config, step_h, car = params.config, now.series.step_h, car_of(params.visits, device.visit)
     rows = now.t[:, None]
     plugged = (rows >= car.arrive) & (rows < car.depart)
+    usable = plugged if device.condition is None else plugged & works(device.condition)
     low_kw, high_kw = limits_kw(device.energy_kwh, _storage(config, car.capacity_kwh, car.charge_kw), step_h)
     need_kwh = car.required_kwh - device.energy_kwh
     # Who stays longer than announced may leave any moment.
@@ -166,14 +184,14 @@ def view(device: Device, params: Params, now: Now) -> View:
     must_kw = xp.zeros_like(need_kwh)
     if config.guarantee:
         must_kw = xp.where(now_kwh > 0, xp.maximum(now_kwh / (config.eta_ch * step_h) + 1e-5, config.min_kw), 0.0)
-        must_kw = xp.where(plugged, xp.minimum(must_kw, high_kw), 0.0)
+        must_kw = xp.where(usable, xp.minimum(must_kw, high_kw), 0.0)
         low_kw = xp.maximum(low_kw, xp.minimum(now_kwh + 1e-5, 0.0) * config.eta_dis / step_h)
         low_kw = xp.where(must_kw > 0, 0.0, low_kw)
     if device.arrival_kwh is not None:
         above_kwh = xp.maximum(device.energy_kwh - device.arrival_kwh, 0.0)
         low_kw = xp.maximum(low_kw, -above_kwh * config.eta_dis / step_h)
-    low_kw = xp.where(plugged & (low_kw <= -config.min_kw), low_kw, 0.0)
-    high_kw = xp.where(plugged & (high_kw >= config.min_kw), high_kw - must_kw, 0.0)
+    low_kw = xp.where(usable & (low_kw <= -config.min_kw), low_kw, 0.0)
+    high_kw = xp.where(usable & (high_kw >= config.min_kw), high_kw - must_kw, 0.0)
     zero, floor_kwh = xp.zeros_like(need_kwh), config.v2g_floor_frac * car.capacity_kwh
     has_device = params.visits.arrive[:, :, 0] < now.series.n_steps
     seen = View(
@@ -229,9 +247,16 @@ def move(meters: Meters, plan: Plan, view: View, device: Device, params: Params,
         )
         upkeep_cur = config.public_cur_per_kwh * public_kwh
         arrival_kwh = None if arrival_kwh is None else xp.where(goes, after_kwh, arrival_kwh)
+    condition = device.condition
+    if condition is not None and params.luck is not None:
+        condition, repairs_cur = pass_step(
+            condition, params.luck, xp.abs(drawn_kwh) / 2 / car.capacity_kwh,
+            asks_for_upkeep(plan, actions(config)), car.capacity_kwh > 0, now.t, config.failure, step_h,
+        )  # fmt: skip
+        upkeep_cur = repairs_cur if upkeep_cur is None else upkeep_cur + repairs_cur
     zero = xp.zeros_like(drawn_kwh)
     return Moved(
-        device=Device(after_kwh, visit, arrival_kwh),
+        device=Device(after_kwh, visit, arrival_kwh, condition),
         firm_ukwh=firm_ukwh,
         flexible_ukwh=flexible_ukwh,
         load_kwh=zero,
@@ -272,6 +297,7 @@ def stay(params: Params, n_steps: int) -> tuple[Array, Array, Array] | None:
         "departures other than announced": config.early_share > 0
         or config.announced_sd_h > 0
         or bool((visits.depart != visits.announced).any()),
+        "ev.failure": config.failure.happens,
         "ev.guarantee = false": not config.guarantee,
     }
     if found := [name for name, is_so in lacks.items() if is_so]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from gridbazaar.agents import home
+from gridbazaar.agents import home as extras
 from gridbazaar.agents.ageing import Ageing
 from gridbazaar.agents.failure import Failure, actions_of, columns_of, features_of
 from gridbazaar.agents.kind import (
@@ -67,9 +67,9 @@ class Config:
     ageing: Ageing = field(default_factory=Ageing)  # what use and time take
     failure: Failure = field(default_factory=Failure)  # failures, maintenance and repair
     follow_meter: bool = False  # the battery absorbs its home's deviation from the forecast
-    heating: home.Heating = field(default_factory=home.Heating)  # heat pump
-    water: home.Water = field(default_factory=home.Water)  # hot water
-    appliance: home.Appliance = field(default_factory=home.Appliance)  # that can wait
+    heating: extras.Heating = field(default_factory=extras.Heating)  # heat pump
+    water: extras.Water = field(default_factory=extras.Water)  # hot water
+    appliance: extras.Appliance = field(default_factory=extras.Appliance)  # that can wait
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -99,21 +99,21 @@ class Params:
     start_frac: Array  # [n_envs, n_kind]
     config: Config
     fate: Fate = field(default_factory=Fate)
-    devices: home.Drawn = field(default_factory=home.Drawn)
+    devices: extras.Drawn = field(default_factory=extras.Drawn)
 
 
 @dataclass(frozen=True, slots=True)
 class Device(Batteries):
     """State of homes: the battery and what else they have."""
 
-    inside: home.Inside | None = None
+    inside: extras.Inside | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """What the plan needs beside the view."""
 
-    home: home.Look | None
+    home: extras.Look | None
     pv_kw: Array | None  # expected, where it may be curtailed
     columns: tuple[Column, ...]
 
@@ -123,7 +123,7 @@ class Wants:
     """What the action asks of all but the battery."""
 
     battery_kw: Array
-    home: home.Wants
+    home: extras.Wants
     used: Array | None  # share of the PV that is not curtailed
 
 
@@ -132,18 +132,18 @@ CURTAIL = Column("curtail", "1", -1.0, 1.0, "a > 0: share of the PV that is with
 
 def actions(config: Config) -> tuple[Column, ...]:
     curtail = (CURTAIL,) if config.curtailable else ()
-    return POWER, EAGERNESS, *actions_of(config.failure), *home.actions_of(config), *curtail
+    return POWER, EAGERNESS, *actions_of(config.failure), *extras.actions_of(config), *curtail
 
 
 def columns(config: Config) -> tuple[Column, ...]:
-    return *columns_of(config.failure), *home.columns_of(config)
+    return *columns_of(config.failure), *extras.columns_of(config)
 
 
 def features(view: View, device: Device, params: Params, now: Now) -> list[Array]:
     own = features_of(device.condition)
     if device.inside is None:
         return own
-    return own + home.features_of(device.inside, params.devices, params.config, view.more.home, now)
+    return own + extras.features_of(device.inside, params.devices, params.config, view.more.home, now)
 
 
 def draw(config: Config, draw: Draw) -> Params:
@@ -161,7 +161,7 @@ def draw(config: Config, draw: Draw) -> Params:
         start_frac=draw.within("prosumer.start_frac", n, config.start_frac),
         config=config,
         fate=draw_fate(config, draw, "prosumer", n),
-        devices=home.draw_devices(config, draw),
+        devices=extras.draw_devices(config, draw),
     )
 
 
@@ -174,11 +174,11 @@ def storage(params: Params) -> Storage:
 
 
 def start(params: Params) -> Device:
-    inside = home.begin(params.devices, params.config) if home.any_of(params.config) else None
+    inside = extras.begin(params.devices, params.config) if extras.any_of(params.config) else None
     return _device(new_batteries(params), inside)
 
 
-def _device(batteries: Batteries, inside: home.Inside | None) -> Device:
+def _device(batteries: Batteries, inside: extras.Inside | None) -> Device:
     return Device(batteries.energy_kwh, batteries.age, batteries.condition, inside)
 
 
@@ -192,7 +192,7 @@ def view(device: Device, params: Params, now: Now) -> View:
     more = Look(None, pv_kw if config.curtailable else None, actions(config))
     if device.inside is None:
         return replace(seen, more=more)
-    at_home = home.look(device.inside, params.devices, config, now)
+    at_home = extras.look(device.inside, params.devices, config, now)
     yes = seen.is_active | True
     return replace(
         seen, firm_kw=seen.firm_kw + at_home.must_kw(seen.firm_kw),
@@ -212,11 +212,11 @@ def plan(action: Array, view: View) -> Plan:
         return plan
     asked = {column.name: action[..., i] for i, column in enumerate(look.columns)}
     firm_kw, wish_kw, used = plan.firm_kw, plan.wish_kw, None
-    wants = home.Wants()
+    wants = extras.Wants()
     if look.home is not None:
-        wants = home.wants(look.home, asked)
+        wants = extras.wants(look.home, asked)
         wish_kw = wish_kw + wants.flexible_kw(wish_kw)
-        firm_kw = firm_kw + home.start_kw(look.home, wants, firm_kw)
+        firm_kw = firm_kw + extras.start_kw(look.home, wants, firm_kw)
     if look.pv_kw is not None:
         used = 1.0 - namespace(action).maximum(asked["curtail"], 0.0)
         firm_kw = firm_kw + look.pv_kw * (1.0 - used)
@@ -239,7 +239,7 @@ def _fixed_kw(plan: Plan, view: View, params: Params, now: Now) -> Array:
     if view.more is None or view.more.home is None:
         return load_kw
     look = view.more.home
-    return load_kw + look.must_kw(load_kw) + home.start_kw(look, plan.more.home, load_kw)
+    return load_kw + look.must_kw(load_kw) + extras.start_kw(look, plan.more.home, load_kw)
 
 
 def _pv_now_kw(plan: Plan, params: Params, now: Now) -> Array:
@@ -266,7 +266,7 @@ def _move_all(meters: Meters, plan: Plan, view: View, device: Device, params: Pa
     xp, step_h, wants, inside = namespace(meters.fixed_kw), now.series.step_h, plan.more, device.inside
     assert inside is not None
     warmth_kw = wants.home.flexible_kw(plan.wish_kw)
-    heat_kw = home.share_kw(meters.device_kw, wants.battery_kw, warmth_kw, view.low_kw, view.high_kw)
+    heat_kw = extras.share_kw(meters.device_kw, wants.battery_kw, warmth_kw, view.low_kw, view.high_kw)
     moved = moved_of(
         replace(meters, device_kw=meters.device_kw - heat_kw), plan, device, params, actions(params.config), now
     )
@@ -275,7 +275,7 @@ def _move_all(meters: Meters, plan: Plan, view: View, device: Device, params: Pa
     asked_kw = _fixed_kw(plan, view, params, now)
     served = xp.clip(meters.fixed_kw / xp.where(asked_kw > 0, asked_kw, 1.0), 0.0, 1.0)
     served = xp.where(asked_kw > 0, served, 1.0)
-    inside, discomfort_cur = home.run(
+    inside, discomfort_cur = extras.run(
         inside, params.devices, params.config, view.more.home, wants.home, served, heat_kwh / step_h, now
     )
     return replace(
@@ -295,8 +295,8 @@ def outlook_kw(params: Params, series: Series, step: Array) -> tuple[Array, Arra
     rows = step[:, None]
     load_kw = series.load_outlook_kw[params.home, rows] * params.load_scale
     if (
-        home.any_of(params.config)
-        and (more_kw := home.usual_kw(params.devices, params.config, series, step)) is not None
+        extras.any_of(params.config)
+        and (more_kw := extras.usual_kw(params.devices, params.config, series, step)) is not None
     ):
         load_kw = load_kw + more_kw
     return load_kw, _pv_kw(series.pv_outlook_kw_per_kwp[params.roof, rows], params)

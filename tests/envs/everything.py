@@ -37,8 +37,28 @@ EVERYTHING: dict[str, Any] = {
     "ev.announced_sd_h": 0.5,
     "ev.early_share": 0.2,
     "ev.short_cur_per_kwh2": 0.05,
-    "outage.chance": 0.5,
-    "outage.lines_per_year": 100.0,
+    "ev.failure.mtbf_h": 400.0,
+    "ev.failure.repair_cur": 5.0,
+    "vpp.converter.k0": 0.0,  # one that loses by power can promise nothing for hours
+    "vpp.converter.k2": 0.0,
+    "vpp.release_taper_frac": 0.0,
+    "vpp.answers_calls": True,
+    "vpp.split": "weights",
+    "call.chance": 1.0,
+    "call.per_day": 2,
+    "call.least_kw": 100.0,
+    "call.outside_kw": 98.0,
+    "call.response_share": 0.5,
     "inverter.response": "vde_ar_n_4105",
 }
-"""Overrides of ``village``."""
+"""Overrides of ``village``, with calls."""
+
+OUTAGES: dict[str, Any] = {
+    **EVERYTHING,
+    "vpp.answers_calls": False,
+    "call.chance": 0.0,
+    "call.response_share": 0.0,
+    "outage.chance": 0.5,
+    "outage.lines_per_year": 100.0,
+}
+"""The same with outages, where nothing can be measured from a schedule."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gridbazaar.agents.failure import works
+from gridbazaar.agents.policy import NoBoundError
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
@@ -210,3 +211,22 @@ def test_an_island_without_a_working_battery_is_dark() -> None:
         lit += int((happened.load_kwh[:, homes].sum(1) > 0)[is_off & up].sum())
     assert dark > 10
     assert lit > 10
+
+
+def test_a_broken_charger_does_nothing_and_its_car_keeps_its_energy() -> None:
+    failure = {"mtbf_h": 4.0, "mttr_h": 2.0, "maintain_cur": 1.0, "repair_cur": 3.0}
+    core = Core(load_scenario("street", ev={"failure": failure, "count": 3}), 8)
+    i, cars = list(core.scenario.agents).index("ev"), core.scenario.kind_slices["ev"]
+    state, broken, upkeep = core.reset(0), 0, 0.0
+    for action in drawn_actions(core, 1):
+        before = state
+        state, happened = core.step(before, action)
+        down = ~works(before.devices[i].condition)
+        idle = down & before.views[i].is_active
+        assert ((happened.firm_ukwh + happened.flexible_ukwh)[:, cars][down] == 0).all()
+        np.testing.assert_array_equal(state.devices[i].energy_kwh[idle], before.devices[i].energy_kwh[idle])
+        broken, upkeep = broken + int(idle.sum()), upkeep + float(happened.upkeep_cur[:, cars].sum())
+    assert broken > 10
+    assert upkeep > 10
+    with pytest.raises(NoBoundError, match=r"ev\.failure"):
+        foresight(core, core.reset(0))

@@ -13,7 +13,7 @@ from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import feature_columns, observe
 from gridbazaar.envs.others import community_of
 from gridbazaar.envs.scenario import load_scenario
-from tests.envs.everything import EVERYTHING
+from tests.envs.everything import EVERYTHING, OUTAGES
 
 DAYS = 7
 
@@ -24,9 +24,10 @@ def stored_kwh(core: Core, state: Any) -> np.ndarray:
     return np.concatenate([b.sum(2) if b.ndim == 3 else b for b in blocks], axis=1)
 
 
-@pytest.mark.parametrize("name", ["random", "maintain", "preheat"])
-def test_a_week_with_everything_on_balances(name: str) -> None:
-    core = Core(load_scenario("village", **EVERYTHING), DAYS)
+@pytest.mark.parametrize("world", [EVERYTHING, OUTAGES], ids=["calls", "outages"])
+@pytest.mark.parametrize("name", ["random", "maintain", "preheat", "vpp_dispatch"])
+def test_a_week_with_everything_on_balances(name: str, world: dict[str, Any]) -> None:
+    core = Core(load_scenario("village", **world), DAYS)
     state, policy = core.reset(0), load_policy(name)
     memory = policy.start(community_of(core), np.random.default_rng(0))
     n, cars = core.n_agents, core.scenario.kind_slices["ev"]
