@@ -172,6 +172,7 @@ class Core:
             xp.concat([getattr(m, n) for m in moved], axis=1) for n in _FLOWS
         )
         wear_cur, discomfort_cur, upkeep_cur = self._private_costs(moved, released_kwh * view.wear_cur_per_kwh)
+        emitted_kg = self._own(moved, "carbon_kg", 0.0 * wear_cur)
         left_cur = self._stored_value_cur(after, episode) * ends[:, None]
         shed_kwh, shed_cur = lost_load(rationed, self.scenario.outage, step_h, wear_cur)
         outcome = Outcome(
@@ -186,7 +187,7 @@ class Core:
             state.t, view, plan, bids.orders, setting, clearing, flow, bids.netted_ukwh, firm_ukwh, flexible_ukwh,
             delivery.metered_ukwh, curtailed_ukwh, load_kwh, pv_kwh, unserved_kwh, shed_kwh, shed_cur, loss_kwh,
             wear_cur, discomfort_cur, upkeep_cur, left_cur, bill, rewards, parts, rates,
-            world.carbon_kg_per_kwh[now.step], ends, answer,
+            world.carbon_kg_per_kwh[now.step], emitted_kg, ends, answer,
         )  # fmt: skip
         after_it = self._next(state, t, devices, views, after, mean_price, transition, n_clipped)
         return after_it if standing is None else replace(after_it, standing=standing), transition
@@ -337,20 +338,24 @@ class Core:
 
     def _private_costs(self, moved: list[Moved], wear_cur: Array) -> tuple[Array, Array, Array]:
         """[n_envs, n_agents] wear, discomfort and upkeep; ``wear_cur`` where a kind does not count its own."""
-        xp, costs, none = namespace(wear_cur), [], 0.0 * wear_cur
-        for name, default in (("wear_cur", wear_cur), ("discomfort_cur", none), ("upkeep_cur", none)):
-            own = [getattr(m, name) for m in moved]
-            if any(x is not None for x in own):
-                blocks = zip(own, self.world.slices, strict=True)
-                default = xp.concat([default[:, s] if x is None else x for x, s in blocks], axis=1)
-            costs.append(default)
-        return costs[0], costs[1], costs[2]
+        none = 0.0 * wear_cur
+        wear_cur = self._own(moved, "wear_cur", wear_cur)
+        return wear_cur, self._own(moved, "discomfort_cur", none), self._own(moved, "upkeep_cur", none)
+
+    def _own(self, moved: list[Moved], name: str, default: Array) -> Array:
+        """[n_envs, n_agents] what kinds say of their own, and ``default`` where they say nothing."""
+        own = [getattr(m, name) for m in moved]
+        if all(x is None for x in own):
+            return default
+        blocks = zip(own, self.world.slices, strict=True)
+        return namespace(default).concat([default[:, s] if x is None else x for x, s in blocks], axis=1)
 
     def _terms(self, episode: Episode, t: Array) -> Terms:
         due = self._fixed_ucur * (t + 1) // self.n_steps - self._fixed_ucur * t // self.n_steps
         connections = self.world.connections
         due_ucur = due[:, None] * connections[None, :]
-        return Terms(self.world.is_brp, connections, episode.rent_ucur, due_ucur, self.scenario.connection.firm)
+        is_firm = self.scenario.connection.firm
+        return Terms(self.world.is_brp, connections, episode.rent_ucur, due_ucur, is_firm, self.world.held)
 
     def _stored_value_cur(self, view: View, episode: Episode) -> Array:
         """Worth of what is left in stationary storage and as heat; what a car carries away unasked is not counted."""
