@@ -58,6 +58,9 @@ class Series:
     pv_outlook_kw_per_kwp: Array  # [n_roofs, n_steps]
     step_h: float
     n_steps: int  # of an episode
+    wind_m_per_s: Array | None = None  # [n_steps] mean speed; none: the data have no wind
+    wind_next_m_per_s: Array | None = None  # [n_steps]
+    wind_outlook_m_per_s: Array | None = None  # [n_steps]
     outdoor_c: Array | None = None  # [n_steps] of the bank, where the data have it
 
 
@@ -117,6 +120,7 @@ class Moved:
     wear_cur: Array | None = None  # [n_envs, n_kind]; None: what is released at the view's price of wear
     discomfort_cur: Array | None = None  # [n_envs, n_kind] comfort missed; None: none
     upkeep_cur: Array | None = None  # [n_envs, n_kind] fuel, starts, repairs, whatever no bill holds; None: none
+    carbon_kg: Array | None = None  # [n_envs, n_kind] of fuel burnt; None: none
 
 
 class Kind(Protocol):

@@ -83,6 +83,9 @@ class Foresight:
     depart: Array  # int64, first step without it again
     required_kwh: Array  # at departure, 0 for stationary storage
     is_stationary: Array  # bool
+    hold_kw: Array | None = None  # [n_envs, n_agents, n_steps] output that may be held back; none: no turbines
+    engine_kw: Array | None = None  # rated output of a genset; none: no gensets
+    engine_cur_per_kwh: Array | None = None  # its cheapest fuel of a kWh
     upkeep_cur: Array | None = None  # what no policy can save of failures and maintenance; none: nothing fails
 
 

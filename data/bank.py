@@ -87,8 +87,9 @@ class Sessions:
 class Bank:
     """Series at one step length. Local civil time, the first step begins at midnight of ``first_day``.
 
-    ``load_next_kw`` and ``pv_next_kw_per_kwp`` are one-step forecasts made from data before that step only;
-    ``load_outlook_kw`` and ``pv_outlook_kw_per_kwp`` are made from data of the seven days before that are at least
+    ``load_next_kw``, ``pv_next_kw_per_kwp`` and ``wind_next_m_per_s`` are one-step forecasts made from data before that
+    step only;
+    ``load_outlook_kw``, ``pv_outlook_kw_per_kwp`` and ``wind_outlook_m_per_s`` are made from data that are at least
     24 hours older than the step: at step t the outlook of the steps t to t plus a day less one step is known.
     """
 
@@ -105,6 +106,9 @@ class Bank:
     load_outlook_kw: NDArray[np.float64]  # [n_homes, n_steps]
     pv_outlook_kw_per_kwp: NDArray[np.float64]  # [n_roofs, n_steps]
     retail_cur_per_kwh: NDArray[np.float64] | None = None  # [n_steps] retail price, where the data have one
+    wind_m_per_s: NDArray[np.float64] | None = None  # [n_steps] mean speed at the hub of a small turbine, if known
+    wind_next_m_per_s: NDArray[np.float64] | None = None  # [n_steps]
+    wind_outlook_m_per_s: NDArray[np.float64] | None = None  # [n_steps]
     outdoor_c: NDArray[np.float64] | None = None  # [n_steps] mean outdoor temperature, where the data have one
 
     @property

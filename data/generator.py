@@ -1,4 +1,4 @@
-"""A year of homes, roofs, cars and prices made by chance, so that nothing needs to be downloaded.
+"""A year of homes, roofs, cars, wind and prices made by chance, so that nothing needs to be downloaded.
 
 Each series has a random stream of its own: more homes, roofs or cars never change those that are already there.
 """
@@ -17,6 +17,7 @@ from gridbazaar.data.session_source import check_source, find_sessions
 from gridbazaar.data.sun import SITES, make_pv, make_sun, usual_sun
 from gridbazaar.data.weather import make_outdoor
 from gridbazaar.data.wholesale import make_carbon, make_spot
+from gridbazaar.data.wind import make_wind
 
 BASE_MIN = 15
 STEPS_MIN = (1, 3, 5, 15, 30, 60)
@@ -93,6 +94,7 @@ def make_bank(config: GeneratorConfig) -> Bank:
             pv_next_kw_per_kwp=pv,
             load_outlook_kw=load_kw,
             pv_outlook_kw_per_kwp=pv,
+            wind_m_per_s=resample(make_wind(master, first_day, n_days), BASE_MIN, step_min),
             outdoor_c=resample(make_outdoor(master, first_day, n_days), BASE_MIN, step_min),
         )
     )

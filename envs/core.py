@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from gridbazaar.agents.plan import Plan, View, join
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro
 from gridbazaar.envs.calls import Answers, services_cur
-from gridbazaar.envs.episode import OUTLOOK, draw_episode
+from gridbazaar.envs.episode import OUTLOOK, draw_episode, mapped
 from gridbazaar.envs.island import Outage, Rationed, among_members, in_order, lost_load, outage_now, ration, runs_alone
 from gridbazaar.envs.prices import rates_at
 from gridbazaar.envs.reward import Outcome, potential_cur, reward
@@ -32,6 +32,8 @@ from gridbazaar.market.mechanisms import carry_width, load_mechanism, mechanism_
 from gridbazaar.market.orders import Setting, mean_price_ucur_per_kwh
 from gridbazaar.market.settlement import Delivery, Rates, Terms, settle
 from gridbazaar.market.tariffs import load_tariff
+
+_T = TypeVar("_T")
 
 
 class Core:
@@ -139,6 +141,7 @@ class Core:
         wanted = self.wiring.unsold(self._meters(fill_kw, plans, state, now), bids, clearing)
         rationed = None if outage is None else self._ration(wanted, outage, plans, state, now)
         live, q_kvar = self.wiring.respond(wanted if rationed is None else rationed.meters, episode)
+        live = self._narrow(live)
         flow = self.wiring.carry(live, q_kvar)
         allowed = self.wiring.allow(live, flow, outage)
         moved = self._move(allowed, plans, state, now)
@@ -152,7 +155,7 @@ class Core:
             flowed = metered(firm_ukwh, flexible_ukwh, setting, world.order_agent, world.order_bus)
             bids, clearing = among_members(bids, flowed, clearing, setting, rationed, self.scenario.outage)
         delivery = Delivery(firm_ukwh + flexible_ukwh, curtailed_ukwh, to_micro(flow.loss_kw * step_h))
-        devices = tuple(m.device for m in moved)
+        devices = tuple(self._narrow(m.device) for m in moved)
         answer, standing, services = None, state.standing, None
         if self.answers is not None:  # what was called leaves position and curtailment
             of_market = (clearing, delivery.metered_ukwh, curtailed_ukwh)
@@ -170,6 +173,7 @@ class Core:
             xp.concat([getattr(m, n) for m in moved], axis=1) for n in _FLOWS
         )
         wear_cur, discomfort_cur, upkeep_cur = self._private_costs(moved, released_kwh * view.wear_cur_per_kwh)
+        emitted_kg = self._own(moved, "carbon_kg", 0.0 * wear_cur)
         left_cur = self._stored_value_cur(after, episode) * ends[:, None]
         shed_kwh, shed_cur = lost_load(rationed, self.scenario.outage, step_h, wear_cur)
         outcome = Outcome(
@@ -184,7 +188,7 @@ class Core:
             state.t, view, plan, bids.orders, setting, clearing, flow, bids.netted_ukwh, firm_ukwh, flexible_ukwh,
             delivery.metered_ukwh, curtailed_ukwh, load_kwh, pv_kwh, unserved_kwh, shed_kwh, shed_cur, loss_kwh,
             wear_cur, discomfort_cur, upkeep_cur, left_cur, bill, rewards, parts, rates,
-            world.carbon_kg_per_kwh[now.step], ends, answer,
+            world.carbon_kg_per_kwh[now.step], emitted_kg, ends, answer,
         )  # fmt: skip
         after_it = self._next(state, t, devices, views, after, mean_price, transition, n_clipped)
         return after_it if standing is None else replace(after_it, standing=standing), transition
@@ -289,14 +293,15 @@ class Core:
                 world.kinds, world.slices, plans, state.views, state.devices, state.episode.params, strict=True
             )
         ]
-        return Meters(*(xp.concat([getattr(b, f) for b in blocks], axis=1) for f in Meters.__slots__))
+        meters = Meters(*(xp.concat([getattr(b, f) for b in blocks], axis=1) for f in Meters.__slots__))
+        return self._narrow(meters)
 
     def _ration(self, wanted: Meters, outage: Outage, plans: tuple[Plan, ...], state: State, now: Now) -> Rationed:
         def share_devices(kw: Array) -> Array:
             return self._meters(kw, plans, state, now).device_kw
 
         def losses(meters: Meters) -> Array:
-            return self.wiring.carry(meters).loss_kw
+            return self._to_array(self.wiring.carry(self._narrow(meters)).loss_kw)
 
         return ration(wanted, outage, state.view, self.world, share_devices, losses)
 
@@ -309,22 +314,31 @@ class Core:
             )
         ]
 
+    def _narrow(self, value: _T) -> _T:
+        """Bring arrays of a dataclass, which come out of integers in full width, back to the physics' own."""
+        narrow: _T = value if self._arguments[2] == "float64" else mapped(value, self._to_array)
+        return narrow
+
     def _private_costs(self, moved: list[Moved], wear_cur: Array) -> tuple[Array, Array, Array]:
         """[n_envs, n_agents] wear, discomfort and upkeep; ``wear_cur`` where a kind does not count its own."""
-        xp, costs, none = namespace(wear_cur), [], 0.0 * wear_cur
-        for name, default in (("wear_cur", wear_cur), ("discomfort_cur", none), ("upkeep_cur", none)):
-            own = [getattr(m, name) for m in moved]
-            if any(x is not None for x in own):
-                blocks = zip(own, self.world.slices, strict=True)
-                default = xp.concat([default[:, s] if x is None else x for x, s in blocks], axis=1)
-            costs.append(default)
-        return costs[0], costs[1], costs[2]
+        none = 0.0 * wear_cur
+        wear_cur = self._own(moved, "wear_cur", wear_cur)
+        return wear_cur, self._own(moved, "discomfort_cur", none), self._own(moved, "upkeep_cur", none)
+
+    def _own(self, moved: list[Moved], name: str, default: Array) -> Array:
+        """[n_envs, n_agents] what kinds say of their own, and ``default`` where they say nothing."""
+        own = [getattr(m, name) for m in moved]
+        if all(x is None for x in own):
+            return default
+        blocks = zip(own, self.world.slices, strict=True)
+        return namespace(default).concat([default[:, s] if x is None else x for x, s in blocks], axis=1)
 
     def _terms(self, episode: Episode, t: Array) -> Terms:
         due = self._fixed_ucur * (t + 1) // self.n_steps - self._fixed_ucur * t // self.n_steps
         connections = self.world.connections
         due_ucur = due[:, None] * connections[None, :]
-        return Terms(self.world.is_brp, connections, episode.rent_ucur, due_ucur, self.scenario.connection.firm)
+        is_firm = self.scenario.connection.firm
+        return Terms(self.world.is_brp, connections, episode.rent_ucur, due_ucur, is_firm, self.world.held)
 
     def _stored_value_cur(self, view: View, episode: Episode) -> Array:
         """Worth of what is left in stationary storage and as heat; what a car carries away unasked is not counted."""

@@ -15,7 +15,7 @@ from gridbazaar.envs.call_draw import draw_calls
 from gridbazaar.envs.response import baselines_ukwh
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import Episode, Outages
-from gridbazaar.envs.world import World
+from gridbazaar.envs.world import World, has_unit
 from gridbazaar.market.mechanisms import mechanism_draws
 
 _YEAR_H = 8766.0
@@ -55,7 +55,7 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     draw = Draw(keys, day, bank, scenario.step_h, scenario.n_steps, scenario.start_h)
     start = day * bank.steps_per_day + round(scenario.start_h / scenario.step_h)
     params = [kind.draw(config, draw) for kind, config in zip(world.kinds, world.configs, strict=True)]
-    load_kw = _mean_load_kw(world, params)
+    load_kw = _mean_load_kw(world, params, len(keys))
     params = _share_storage(world, draw, load_kw, params)
     connection = scenario.connection
     unit = draw.unit("connection", 2)
@@ -75,17 +75,17 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     return Episode(
         seed=to_array(np.asarray(seeds, np.int64)),
         start=to_array(start),
-        params=tuple(_map(p, to_array) for p in params),
+        params=tuple(mapped(p, to_array) for p in params),
         import_cap_kw=to_array(load_kw * between(unit[:, 0], *connection.import_over_load)),
         export_cap_kw=to_array(load_kw * between(unit[:, 1], *connection.export_over_load)),
         end_value_cur_per_kwh=to_array(end_value),
-        rent_ucur=to_array(_rents(world, params)),
+        rent_ucur=to_array(_rents(world, params, len(keys))),
         price_sum_cur_per_kwh=to_array(_running_sum(prices)),
         outlook=to_array(_outlook(prices, net_kw, size_kwh, end_value, scenario.step_h)),
         cheaper=to_array(_cheaper(prices)),
         lottery=to_array(_lottery(draw, scenario)) if mechanism_draws(scenario.mechanism) else None,
-        outages=_map(_outages(world, draw, params), to_array) if scenario.outage.happens else None,
-        calls=None if calls is None else _map(calls, to_array),
+        outages=mapped(_outages(world, draw, params), to_array) if scenario.outage.happens else None,
+        calls=None if calls is None else mapped(calls, to_array),
     )
 
 
@@ -110,7 +110,7 @@ def _outages(world: World, draw: Draw, params: list[Any]) -> Outages:
     first = 1 if feeder.has_transformer and feeder.n_buses > 1 else 0
     line = first + integers(unit[:, 6], feeder.n_buses - first)
     forming = [
-        np.asarray(p.capacity_kwh > 0).reshape(len(begin), -1).any(axis=1)
+        np.asarray(has_unit(p)).reshape(len(begin), -1).any(axis=1)
         for config, p in zip(world.configs, params, strict=True)
         if getattr(config, "grid_forming", False)
     ]
@@ -123,12 +123,12 @@ def _lottery(draw: Draw, scenario: Scenario) -> Array:
     return np.stack([draw.unit(f"lottery.{name}", scenario.n_steps) for name in scenario.agent_names], axis=2)
 
 
-def _mean_load_kw(world: World, params: list[Any]) -> Array:
+def _mean_load_kw(world: World, params: list[Any], n_envs: int) -> Array:
     """[n_envs] mean load of all homes together, over the whole bank; a kilowatt where there are none."""
     home_kw = world.bank.load_kw.mean(axis=1)
     loads = [kind.mean_load_kw(p, home_kw) for kind, p in zip(world.kinds, params, strict=True)]
     known = [load for load in loads if load is not None]
-    return sum(known) if known else np.ones(len(params[0].capacity_kwh))
+    return sum(known) if known else np.ones(n_envs)
 
 
 def _share_storage(world: World, draw: Draw, load_kw: Array, params: list[Any]) -> list[Any]:
@@ -142,9 +142,9 @@ def _share_storage(world: World, draw: Draw, load_kw: Array, params: list[Any]) 
     return [kind.scale(p, factor) for kind, p in zip(world.kinds, params, strict=True)]
 
 
-def _rents(world: World, params: list[Any]) -> Array:
+def _rents(world: World, params: list[Any], n_envs: int) -> Array:
     """Contracts per interval, micro-currency: who rents pays, the owner of each device receives."""
-    rents = np.zeros((len(params[0].capacity_kwh), world.n_agents), np.int64)
+    rents = np.zeros((n_envs, world.n_agents), np.int64)
     owner, meter_agent = np.asarray(host(world.owner)), np.asarray(host(world.meter_agent))
     first = 0
     for kind, p, meters in zip(world.kinds, params, world.meter_slices, strict=True):
@@ -236,16 +236,18 @@ def _cheaper(prices: Array) -> NDArray[np.int16]:
     return count
 
 
-def _map(value: Any, function: Any) -> Any:
+def mapped(value: Any, function: Any) -> Any:
     """Apply a function to every array of a frozen dataclass, and of those inside it."""
     changes = {}
     for field in fields(value):
         inner = getattr(value, field.name)
-        mapped = function(inner) if hasattr(inner, "dtype") else _map(inner, function) if is_dataclass(inner) else inner
-        if mapped is not inner:
-            changes[field.name] = mapped
+        other = (
+            function(inner) if hasattr(inner, "dtype") else mapped(inner, function) if is_dataclass(inner) else inner
+        )
+        if other is not inner:
+            changes[field.name] = other
     return replace(value, **changes) if changes else value
 
 
 def _on_host(value: Any) -> Any:
-    return _map(value, host)
+    return mapped(value, host)

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from gridbazaar.agents.failure import Luck, least_upkeep_cur
-from gridbazaar.agents.kind import Kind, Now
+from gridbazaar.agents.kind import Kind, Now, kinds
+from gridbazaar.agents.kinds.genset import full_load_cur_per_kwh
 from gridbazaar.agents.policy import Foresight, NoBoundError
 from gridbazaar.agents.storage import best_efficiencies
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.state import State
+from gridbazaar.envs.state import Episode, State
 
 
 def foresight(core: Core, state: State) -> Foresight:
@@ -34,7 +35,7 @@ def foresight(core: Core, state: State) -> Foresight:
     for kind, columns, params, device in zip(world.kinds, world.slices, episode.params, state.devices, strict=True):
         if kind.outlook_kw(params, world.series, steps[:, 0]) is None:
             continue
-        follows = getattr(params.config, "follow_meter", False) & (params.capacity_kwh > 0)
+        follows = getattr(params.config, "follow_meter", False) and params.capacity_kwh > 0
         for t in range(core.n_steps):
             now = Now(world.series, steps[:, t], state.t)
             seen = kind.view(device, params, now)
@@ -53,6 +54,7 @@ def foresight(core: Core, state: State) -> Foresight:
         upper_cur = np.where(off, core.scenario.outage.lost_load_cur_per_kwh - local, upper_cur)
         export_cur = np.where(off, 0.0, export_cur)
     fields = {name: np.concatenate([b[name] for b in blocks], axis=1) for name in blocks[0]}
+    fields |= _sources(core, episode, firm)
     return Foresight(
         firm_kw=firm,
         upper_cur_per_kwh=upper_cur,
@@ -64,6 +66,20 @@ def foresight(core: Core, state: State) -> Foresight:
         end_value_cur_per_kwh=episode.end_value_cur_per_kwh,
         **fields,
     )
+
+
+def _sources(core: Core, episode: Episode, firm_kw: Any) -> dict[str, Any]:
+    """What turbines may hold back of what they yield, and what gensets may make at which least cost of fuel."""
+    found: dict[str, Any] = {}
+    for kind, columns, params in zip(core.world.kinds, core.world.slices, episode.params, strict=True):
+        if kind is kinds()["wind"]:
+            found["hold_kw"] = np.zeros(firm_kw.shape)
+            found["hold_kw"][:, columns] = np.maximum(-firm_kw[:, columns], 0.0)
+        if kind is kinds()["genset"]:
+            found |= {name: np.zeros(firm_kw.shape[:2]) for name in ("engine_kw", "engine_cur_per_kwh")}
+            found["engine_kw"][:, columns] = params.power_kw
+            found["engine_cur_per_kwh"][:, columns] = full_load_cur_per_kwh(params.config)
+    return found
 
 
 def _refuse_uncovered(core: Core) -> None:
@@ -121,7 +137,7 @@ def _devices(core: Core, kind: Kind, params: Any, device: Any) -> dict[str, Any]
         "eta_ch": each + eta_ch,
         "eta_dis": each + eta_dis,
         "loss_per_h": each + storage.loss_per_h,
-        "wear_cur_per_kwh": each + params.config.wear_cur_per_kwh * wears,
+        "wear_cur_per_kwh": each + getattr(params.config, "wear_cur_per_kwh", 0.0) * wears,
         "arrive": arrive,
         "depart": depart,
         "required_kwh": required,

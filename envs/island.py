@@ -20,7 +20,7 @@ from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.scenario import OutageConfig
 from gridbazaar.envs.state import Outages
-from gridbazaar.envs.world import World
+from gridbazaar.envs.world import World, has_unit
 from gridbazaar.market.island import settle_among_members
 from gridbazaar.market.orders import Clearing, Setting, mean_price_ucur_per_kwh
 
@@ -40,7 +40,7 @@ class Outage:
 def in_order(outages: Outages, world: World, params: tuple[Any, ...], devices: tuple[Any, ...]) -> Outages:
     """Give the outages with who can form an island now: where every grid-forming unit is out of order, nobody can."""
     forming = [
-        (getattr(device, "condition", None), p.capacity_kwh > 0)
+        (getattr(device, "condition", None), has_unit(p))
         for config, p, device in zip(world.configs, params, devices, strict=True)
         if getattr(config, "grid_forming", False)
     ]

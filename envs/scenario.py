@@ -15,6 +15,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from gridbazaar.agents.kind import Range, kinds
+from gridbazaar.data.forecast import WAYS as FORECASTS
 from gridbazaar.data.session_source import check_source
 from gridbazaar.market.activation import CallTerms
 from gridbazaar.market.inverter import RESPONSES
@@ -218,7 +219,7 @@ class Scenario:
     constraint: str = "none"  # none: report only; curtail: after clearing; nodal: priced in it, the rest curtailed
     curtailment: str = "proportional"  # who is cut: proportional, equal_share, last_in
     power_factor: float = 0.97  # of load, lagging
-    forecast: str = "past"  # past, perfect
+    forecast: str = "past"  # past, persistence, ar: made from data before the interval; perfect: what will be
     data: DataConfig = field(default_factory=DataConfig)
     connection: ConnectionConfig = field(default_factory=ConnectionConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
@@ -246,19 +247,30 @@ class Scenario:
                 f"constraint nodal: expected mechanism nodal and no outages, got {self.mechanism!r}"
                 f"{' with outages' if self.outage.happens else ''}; prices per bus are that mechanism's"
             )
+        if self.forecast not in FORECASTS:
+            raise ValueError(f"forecast: expected one of {', '.join(FORECASTS)}, got {self.forecast!r}")
         if self.call.happens and (self.outage.happens or mechanism_stage(self.mechanism) != "ex_ante"):
             raise ValueError(
                 f"call: expected a mechanism that clears before delivery and no outages, got {self.mechanism!r}"
                 f"{' with outages' if self.outage.happens else ''}; what is delivered is measured from a schedule"
             )
-        if self.forecast not in ("past", "perfect"):
-            raise ValueError(f"forecast: expected past or perfect, got {self.forecast!r}")
         if not 0.5 <= self.power_factor <= 1:
             raise ValueError(f"power_factor: expected 0.5 to 1, got {self.power_factor}")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed: expected 0 to 2**32 - 1, got {self.seed}")
+        self._check_members()
         if not any(config.count for config in self.agents.values()):
             raise ValueError(f"scenario {self.name!r} has no agents; expected a table of {', '.join(kinds())}")
+
+    def _check_members(self) -> None:
+        """Refuse shares in a battery of those who are no homes here."""
+        shares = getattr(self.agents.get("battery"), "shares", {})
+        count = self.agents["prosumer"].count if "prosumer" in self.agents else 0
+        homes = {f"prosumer_{i}" for i in range(count)}
+        if unknown := [member for member in shares if member not in homes]:
+            raise ValueError(f"battery.shares: expected homes, prosumer_0 to prosumer_{count - 1}, got {unknown}")
+        if shares and not self.agents["battery"].count:
+            raise ValueError("battery.shares: expected a battery to hold shares in, got battery.count = 0")
 
     @property
     def step_h(self) -> float:

@@ -151,5 +151,6 @@ class Transition:
     reward_parts: Array  # [n_envs, n_agents, n_parts] in the order of ``reward.PARTS``; they sum to the reward
     rates: Rates  # [n_envs] the tariff of the interval
     carbon_kg_per_kwh: Array  # [n_envs] of the grid above
+    emitted_kg: Array  # [n_envs, n_agents] carbon of the fuel that devices burnt
     truncated: Array  # [n_envs] bool, the episode ended with this interval
     answer: Answer | None = None  # to the operator's calls, where the scenario has any

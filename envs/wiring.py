@@ -58,8 +58,8 @@ class Wiring:
             return live, None
         world, xp, at_bus = self.world, namespace(live.pv_kw), self.world.bus_of_meter
         load_kw, pv_kw = xp.matmul(live.fixed_kw, at_bus), xp.matmul(live.pv_kw, at_bus)
-        kwp = [  # kinds with PV say so in their parameters, one number a meter
-            getattr(p, "pv_kwp", 0.0 * live.pv_kw[:, m])
+        kwp = [  # kinds with PV or a turbine say so in their parameters, one number a meter
+            getattr(p, "pv_kwp", getattr(p, "rated_kw", 0.0 * live.pv_kw[:, m]))
             for p, m in zip(episode.params, world.meter_slices, strict=True)
         ]
         rating_kva = self.world.scenario.inverter.kva_per_kwp * xp.matmul(xp.concat(kwp, axis=1), at_bus)
@@ -123,7 +123,7 @@ def _inverters(world: World) -> InverterGrid | None:
     if config.response == "none":
         return None
     most_kwp = [
-        getattr(kind_config, "pv_kwp", (0.0, 0.0))[1] * np.ones(m.stop - m.start)
+        getattr(kind_config, "pv_kwp", getattr(kind_config, "rated_kw", (0.0, 0.0)))[1] * np.ones(m.stop - m.start)
         for kind_config, m in zip(world.configs, world.meter_slices, strict=True)
     ]
     bus, buses = np.asarray(host(world.meter_bus)), world.grid.n_buses

@@ -12,6 +12,7 @@ from gridbazaar.agents.kind import Kind, Series, kinds
 from gridbazaar.data.arrays import Array
 from gridbazaar.data.bank import Bank
 from gridbazaar.data.feeders import load_feeder
+from gridbazaar.data.forecast import forecast_by
 from gridbazaar.data.generator import GeneratorConfig, make_bank
 from gridbazaar.data.loaders import load_bank
 from gridbazaar.data.session_source import find_sessions
@@ -19,6 +20,7 @@ from gridbazaar.data.units import to_micro
 from gridbazaar.envs.scenario import DataConfig, Scenario
 from gridbazaar.market.grid import Grid
 from gridbazaar.market.settlement import Rates
+from gridbazaar.market.shares import Holding, holding
 from gridbazaar.market.tariffs import Prices, load_tariff, price
 
 _GOLDEN_RATIO = 0.6180339887498949
@@ -53,6 +55,7 @@ class World:
     is_only_meter: Array  # [n_meters] bool, whether its agent has no other
     behind: Array  # [n_buses, n_buses] 1 where a bus lies behind a branch
     owner: Array  # [n_rented] agents that own what others have rented, for the meters with a rent
+    held: Holding | None  # members' shares in the batteries; none: there are no shares
 
     @property
     def n_agents(self) -> int:
@@ -75,6 +78,17 @@ def bank_of(data: DataConfig, seed: int, step_min: int) -> Bank:
     return make_bank(config)
 
 
+def _bank_with_forecasts(scenario: Scenario) -> Bank:
+    if scenario.forecast in ("past", "perfect"):  # nothing to be made
+        return forecast_by(bank_of(scenario.data, scenario.seed, scenario.step_min), scenario.forecast)
+    return _refitted(scenario.data, scenario.seed, scenario.step_min, scenario.forecast)
+
+
+@lru_cache(maxsize=4)
+def _refitted(data: DataConfig, seed: int, step_min: int, forecast: str) -> Bank:
+    return forecast_by(bank_of(data, seed, step_min), forecast)
+
+
 def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
     """Build the world of a scenario.
 
@@ -82,7 +96,7 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         scenario: what to build.
         to_array: turns a NumPy array into one of the core's library; float arrays get its float type.
     """
-    bank = bank_of(scenario.data, scenario.seed, scenario.step_min)
+    bank = _bank_with_forecasts(scenario)
     found = kinds()
     chosen = [(found[name], config) for name, config in scenario.agents.items() if config.count]
     counts = [config.count for _, config in chosen]
@@ -97,16 +111,18 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
     places = _places(chosen, counts, meters, connections, n_buses, feeder.has_transformer)
     bus_of_meter = np.zeros((len(places.meter_bus), n_buses))
     bus_of_meter[np.arange(len(places.meter_bus)), places.meter_bus] = 1.0
-    perfect = scenario.forecast == "perfect"
     series = Series(
         load_kw=to_array(bank.load_kw),
         pv_kw_per_kwp=to_array(bank.pv_kw_per_kwp),
-        load_next_kw=to_array(bank.load_kw if perfect else bank.load_next_kw),
-        pv_next_kw_per_kwp=to_array(bank.pv_kw_per_kwp if perfect else bank.pv_next_kw_per_kwp),
-        load_outlook_kw=to_array(bank.load_kw if perfect else bank.load_outlook_kw),
-        pv_outlook_kw_per_kwp=to_array(bank.pv_kw_per_kwp if perfect else bank.pv_outlook_kw_per_kwp),
+        load_next_kw=to_array(bank.load_next_kw),
+        pv_next_kw_per_kwp=to_array(bank.pv_next_kw_per_kwp),
+        load_outlook_kw=to_array(bank.load_outlook_kw),
+        pv_outlook_kw_per_kwp=to_array(bank.pv_outlook_kw_per_kwp),
         step_h=scenario.step_h,
         n_steps=scenario.n_steps,
+        wind_m_per_s=None if bank.wind_m_per_s is None else to_array(bank.wind_m_per_s),
+        wind_next_m_per_s=None if bank.wind_next_m_per_s is None else to_array(bank.wind_next_m_per_s),
+        wind_outlook_m_per_s=None if bank.wind_outlook_m_per_s is None else to_array(bank.wind_outlook_m_per_s),
         outdoor_c=None if bank.outdoor_c is None else to_array(bank.outdoor_c),
     )
     return World(
@@ -124,8 +140,21 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         lends=to_array(np.repeat([getattr(c, "backup", True) for _, c in chosen], counts)),
         agent_of_meter=to_array(1.0 * (places.meter_agent[:, None] == np.arange(sum(counts)))),
         is_only_meter=to_array(np.bincount(places.meter_agent)[places.meter_agent] == 1),
-        behind=to_array(_behind(feeder.parent)), owner=to_array(places.owner),
+        behind=to_array(_behind(feeder.parent)), owner=to_array(places.owner), held=_held(scenario, to_array),
     )  # fmt: skip
+
+
+def has_unit(params: Any) -> Array:
+    """[n_envs, n_kind(, n_devices)] bool, where an episode drew a battery or an engine of some size."""
+    return (params.power_kw if hasattr(params, "power_kw") else params.capacity_kwh) > 0
+
+
+def _held(scenario: Scenario, to_array: Any) -> Holding | None:
+    battery = scenario.agents.get("battery")
+    if battery is None or not battery.shares:
+        return None
+    held = holding(scenario.agent_names, scenario.kind_slices["battery"], battery.shares)
+    return Holding(to_array(held.is_owned), to_array(held.until_ppm))
 
 
 def _behind(parent: Any) -> Any:

@@ -52,7 +52,6 @@ _NOTES = {
     "mechanism": "how the local market clears; `gridbazaar list mechanisms`",
     "tariff": "what the retailer asks and pays; `gridbazaar list tariffs`",
     "feeder": "the wires; `gridbazaar list feeders`, or a folder of your own",
-    "forecast": "past: made from data before the interval; perfect: what will be",
     "count": "agents of the kind",
     "mechanism_options": "keyword options of the mechanism",
     "tariff_options": "fields of the tariff that are replaced",

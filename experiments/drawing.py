@@ -21,7 +21,14 @@ INK, MUTED, GRID, PAPER = "#1b1f24", "#6b7280", "#dde1e6", "#fefefe"
 LOCAL, IMPORT, EXPORT, ALARM = "#7b5ea7", "#5b7fa6", "#a9bdd1", "#c1121f"
 LEARNED, RULE = "#d55e00", "#93a4b5"
 POLICY_COLOURS = {"idle": "#8a8f98", "optimum": INK, "opportunity_cost": "#0072b2"}
-KIND_COLOURS = {"prosumer": "#e69f00", "battery": "#009e73", "ev": "#56b4e9", "vpp": "#cc79a7"}
+KIND_COLOURS = {
+    "prosumer": "#e69f00",
+    "battery": "#009e73",
+    "ev": "#56b4e9",
+    "vpp": "#cc79a7",
+    "wind": "#0f766e",
+    "genset": "#9a5b32",
+}
 DARK = {
     INK: "#e8eaed", MUTED: "#a3abb5", GRID: "#363c44", PAPER: "#1c2127", LOCAL: "#a98fd6", IMPORT: "#7fa6d1",
     EXPORT: "#4c6076", ALARM: "#ff6b6b", LEARNED: "#f07f2e", RULE: "#7d8c9b", "#8a8f98": "#8f959e",

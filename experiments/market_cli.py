@@ -1,4 +1,4 @@
-"""Commands about market rules: clear an order book, measure mechanisms."""
+"""Commands about market rules and forecasts: clear an order book, measure mechanisms, measure forecasts."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class Measurable(StrEnum):
     """What ``measure`` knows."""
 
     mechanisms = "mechanisms"
+    forecasts = "forecasts"
 
 
 @market_app.command(
@@ -68,14 +69,19 @@ def measure(
     sides: Annotated[str, typer.Option(metavar="N,...", help="Buyers, and as many sellers.")] = "4,8,16,64",
     books: Annotated[int, typer.Option(min=1, help="Random books of each size.")] = 1000,
     probes: Annotated[int, typer.Option(min=1, help="Traders who try every limit of a grid.")] = 300,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of books, lotteries and probes.")] = 0,
+    data: Annotated[Path | None, typer.Option(help="Series to forecast, a folder or a CSV; none: generated.")] = None,
+    step_min: Annotated[int, typer.Option("--step-min", help="Minutes a step of the forecast series.")] = 60,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of books, lotteries and probes, or of the series.")] = 0,
     json: Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON.")] = None,
     write: Annotated[
         Path | None, typer.Option("--write", metavar="DOCS", help="Fill the page and pictures of the documentation.")
     ] = None,
     force: Force = False,
 ) -> None:
-    """Measure what each rule costs in efficiency, money and truthfulness, on random books of small markets."""
+    """Measure what each market rule costs in efficiency, money and truthfulness, or how far forecasts err."""
+    if what is Measurable.forecasts:
+        _measure_forecasts(data, step_min, seed, json, force=force)
+        return
     from gridbazaar.experiments.cards import measured, write_page
     from gridbazaar.experiments.files import check_file, write_json
     from gridbazaar.experiments.show import card_tables
@@ -95,3 +101,17 @@ def measure(
     if write is not None:
         for path in write_page(found, write):
             typer.echo(f"written: {path}")
+
+
+def _measure_forecasts(data: Path | None, step_min: int, seed: int, json: Path | None, *, force: bool) -> None:
+    from gridbazaar.experiments.files import check_file, write_json
+    from gridbazaar.experiments.forecasts import bank_to_measure, measure_forecasts
+    from gridbazaar.experiments.show import forecast_table
+
+    if json is not None:
+        check_file(json, force=force)
+    bank = bank_to_measure(data, step_min, seed)
+    cards = measure_forecasts(bank)
+    terminal.console().print(forecast_table(cards, f"{bank.name}, {step_min} min: error (rms) in % of the mean"))
+    if json is not None:
+        write_json(json, {"data": bank.name, "step_min": step_min, "seed": seed, "cards": [asdict(c) for c in cards]})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -15,6 +15,7 @@ from gridbazaar.market.clear.result import Result, as_text
 if TYPE_CHECKING:
     from gridbazaar.experiments.cards import Measured
     from gridbazaar.experiments.compare import Comparison
+    from gridbazaar.experiments.forecasts import ForecastCard
 
 _MANY_BRANCHES = 60
 _RUN = "FOLDER of a run"
@@ -224,6 +225,14 @@ def card_tables(found: Measured) -> list[Table]:
     tables = [table(f"{found.n_books} books, {found.n_probes} probes, seed {found.seed}", head, clearing)]
     other = ("community rule", ">a side", ">traded %", ">gain to sellers %", ">worse off %", ">kept %")
     return (tables if clearing else []) + ([table("", other, metered)] if metered else [])
+
+
+def forecast_table(cards: Sequence[ForecastCard], title: str) -> Table:
+    """Say how far each way of forecasting errs."""
+    from gridbazaar.experiments.forecasts import card_row
+
+    head = ("way", "horizon", ">load, single homes", ">PV", ">wind speed")
+    return table(title, head, [card_row(card) for card in cards])
 
 
 def data_formats() -> Table:

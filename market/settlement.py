@@ -15,6 +15,7 @@ from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import energy_cost_ucur
 from gridbazaar.market.nodal.settling import deviation_prices, rebate_per_connection
 from gridbazaar.market.orders import Clearing, Orders, Setting
+from gridbazaar.market.shares import Holding, pass_on
 
 LINES = (
     "market",  # local trades
@@ -26,7 +27,7 @@ LINES = (
     "congestion",  # scarcity of the connection, and its rebate
     "flexibility",  # services called by the operator
     "penalty",  # non-delivery
-    "share",  # contracts inside the community, such as a VPP's rent
+    "share",  # contracts inside the community, such as a VPP's rent or shares in a battery
     "tax",
     "fixed",  # standing charges
 )
@@ -76,6 +77,7 @@ class Terms:
     rent_ucur: Array  # [n_envs, n_agents] int64, contracts for this interval; each row sums to zero
     fixed_ucur: Array  # [n_envs, n_agents] int64, standing charge due in this interval
     is_firm: bool = False  # connections are firm: withheld injection is paid for
+    held: Holding | None = None  # who passes its result on to whom; none: nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,8 @@ def settle(
         _called(post, services, xp.sum(delivery.activated_ukwh, axis=1), rates)
     post.among_agents("share", terms.rent_ucur)
     post.from_agents("fixed", terms.fixed_ucur, "retailer")
+    if terms.held is not None:
+        post.among_agents("share", pass_on(xp.sum(post.ucur[:, :, :n_agents], axis=1), terms.held))
     return Bill(post.ucur)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from gridbazaar.agents.ageing import Ageing
@@ -37,6 +38,8 @@ IS_BRP = True
 CONNECTIONS = 1
 FIRM_IS_CHOSEN = False
 
+_SHARES_OFF = 1e-6  # by how much shares may miss one
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -57,6 +60,7 @@ class Config:
     ageing: Ageing = field(default_factory=Ageing)  # what use and time take
     failure: Failure = field(default_factory=Failure)  # failures, maintenance and repair
     grid_forming: bool = True  # keeps voltage and frequency where the grid above is away
+    shares: Mapping[str, float] = field(default_factory=dict)  # of homes in all batteries of the table, by agent
 
     def __post_init__(self) -> None:
         if self.count < 0:
@@ -64,6 +68,12 @@ class Config:
         check_range("battery", "capacity_kwh", self.capacity_kwh, 0.0)
         check_range("battery", "start_frac", self.start_frac, 0.0, 1.0)
         check_battery("battery", self)
+        listed = ", ".join(f"{member} {share}" for member, share in self.shares.items())
+        if any(not isinstance(s, int | float) or isinstance(s, bool) or not 0 < s <= 1 for s in self.shares.values()):
+            raise ValueError(f"battery.shares: expected numbers in (0, 1], got {listed}")
+        if self.shares and abs(sum(self.shares.values()) - 1) > _SHARES_OFF:
+            total = sum(self.shares.values())
+            raise ValueError(f"battery.shares: expected shares that sum to 1, got {listed}, together {total:g}")
 
 
 @dataclass(frozen=True, slots=True)

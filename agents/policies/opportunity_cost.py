@@ -56,7 +56,9 @@ class Policy:
         stock_kw = np.where(from_grid, grid_kw, np.where(short, release_kw, take_kw))
         limit = np.where(from_grid, upper[:, :1], np.where(short, sells_at, buys_at))
 
-        gives = (car_kw <= 0) & short & (view.low_kw < 0) & (upper[:, :1] > price_of_refill)
+        is_car = np.zeros(view.low_kw.shape, bool)
+        is_car[:, cars] = True
+        gives = is_car & (car_kw <= 0) & short & (view.low_kw < 0) & (upper[:, :1] > price_of_refill)
         wish_kw = np.where(view.is_stationary, stock_kw, np.where(gives, view.low_kw, car_kw))
         limit = np.where(view.is_stationary, limit, np.where(gives, price_of_refill, upper[:, :1]))
         band = (ahead.export_cur_per_kwh[:, :1], upper[:, :1], ahead.scarcity_cur_per_kwh)

@@ -1,8 +1,9 @@
 """Optimum: the copper-plate community's cheapest schedule with perfect foresight, by linear programming (HiGHS).
 
 Its objective is a lower bound on what any policy can reach: devices of a VPP are pooled, the charger's least power and
-the wires are left out. ``Policy`` plays the schedule, so that bound and replay can be compared; where devices can
-fail it looks after them like ``maintain``.
+the wires are left out, and so are an engine's least load, its starts and its times of running and standing. ``Policy``
+plays the schedule, so that bound and replay can be compared; where devices can fail it looks after them like
+``maintain``.
 """
 
 from __future__ import annotations
@@ -138,16 +139,41 @@ def _solve_row(episode: Foresight, e: int, step_h: float) -> tuple[NDArray[np.fl
     net = np.zeros((n_agents, n_steps))
     has = np.zeros(n_agents, bool)
     has[chosen] = True
+    sources, hold, engine = _sources(episode, e, program, step_h)
+    has[sources] = True
     program.equal(
         [(draw[chosen], 1.0), (send[chosen], -1.0), (charge, -1.0), (release, 1.0)], episode.firm_kw[e][chosen]
     )
+    if len(sources):
+        firm_kw = episode.firm_kw[e][sources]
+        program.equal([(draw[sources], 1.0), (send[sources], -1.0), (hold, -1.0), (engine, 1.0)], firm_kw)
     if (~has).any():
         program.equal([(draw[~has], 1.0), (send[~has], -1.0)], episode.firm_kw[e][~has])
     program.equal([(buy, 1.0), (over, 1.0), (sell, -1.0), (spill, -1.0), (draw, -1.0), (send, 1.0)], net[0])
     x, cost = program.solve()
     power_kw = np.zeros((n_agents, n_steps))
     power_kw[chosen] = x[charge] - x[release]
+    if len(sources):
+        power_kw[sources] = x[hold] - x[engine]
     return power_kw, cost
+
+
+def _sources(episode: Foresight, e: int, program: _Program, step_h: float) -> tuple[Array, Array, Array]:
+    """Add what turbines hold back and what engines make; give whose, and the variables of both, [n, n_steps].
+
+    An engine may run at any part of its rating, without starts and times: no real one makes a kWh for less.
+    """
+    n_agents, n_steps = episode.firm_kw.shape[1:]
+    none = np.zeros(n_agents)
+    hold_kw = np.zeros((n_agents, n_steps)) if episode.hold_kw is None else episode.hold_kw[e]
+    engine_kw = none if episode.engine_kw is None else episode.engine_kw[e]
+    fuel_cur = none if episode.engine_cur_per_kwh is None else episode.engine_cur_per_kwh[e]
+    sources = np.flatnonzero((hold_kw > 0).any(axis=1) | (engine_kw > 0))
+    if not len(sources):
+        return sources, none, none
+    hold = program.columns(0.0, 0.0, hold_kw[sources])
+    engine = program.columns(step_h * fuel_cur[sources, None], 0.0, engine_kw[sources, None] + np.zeros(hold.shape))
+    return sources, hold, engine
 
 
 def _decay(loss_per_h: Array, step_h: float) -> tuple[Array, Array]:
@@ -160,6 +186,7 @@ def _decay(loss_per_h: Array, step_h: float) -> tuple[Array, Array]:
 class _Memory:
     community: Community
     schedule: Schedule
+    is_beside: NDArray[np.bool_]  # [n_envs, n_agents] turbines: the schedule is beside what is firm
     t: int
 
 
@@ -170,12 +197,14 @@ class Policy:
     def start(self, community: Community, rng: np.random.Generator, episode: Foresight | None = None) -> Any:
         if episode is None:
             raise ValueError("optimum: needs the episode's foresight; it is an evaluation policy")
-        return _Memory(community, solve_optimum(episode, community.step_h), 0)
+        nobody = np.zeros(episode.firm_kw.shape[:2], bool)
+        is_beside = nobody if episode.hold_kw is None else (episode.hold_kw > 0).any(axis=2)
+        return _Memory(community, solve_optimum(episode, community.step_h), is_beside, 0)
 
     def act(self, observation: Observation, memory: Any) -> tuple[Array, Any]:
         view = observation.view
         wish_kw = memory.schedule.power_kw[:, :, memory.t]
-        wish_kw = np.where(view.is_stationary, wish_kw, wish_kw - view.firm_kw)
+        wish_kw = np.where(view.is_stationary | memory.is_beside, wish_kw, wish_kw - view.firm_kw)
         wish_kw = np.clip(wish_kw, view.low_kw, view.high_kw)
         action = encode(wish_kw, np.ones_like(wish_kw), view)
         return with_upkeep(action, observation, memory.community), replace(memory, t=memory.t + 1)

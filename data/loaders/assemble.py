@@ -39,6 +39,7 @@ class Measured:
     spot: tuple[Floats, int] | None = None  # currency per kWh, minutes a step
     carbon: tuple[Floats, int] | None = None  # kg per kWh, minutes a step
     retail: tuple[Floats, int] | None = None  # currency per kWh, minutes a step
+    wind: tuple[Floats, int] | None = None  # m/s, minutes a step
     outdoor: tuple[Floats, int] | None = None  # degrees Celsius, minutes a step
     absent: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -76,6 +77,7 @@ def assemble(data: Measured, *, step_min: int, drop_bad: bool, master: int, n_ca
         load_outlook_kw=load_kw,
         pv_outlook_kw_per_kwp=pv,
         retail_cur_per_kwh=None if data.retail is None else resample(*data.retail, step_min),
+        wind_m_per_s=None if data.wind is None else resample(*data.wind, step_min),
         outdoor_c=None if data.outdoor is None else resample(*data.outdoor, step_min),
     )
     report = LoadReport(

@@ -10,6 +10,7 @@ Every column but ``time`` ends in its unit:
 ``spot_cur_per_kwh``, ``spot_cur_per_mwh``      wholesale price, may be negative
 ``retail_cur_per_kwh``                          retail price
 ``carbon_kg_per_kwh``, ``carbon_g_per_kwh``     intensity of the grid's electricity
+``wind_m_per_s``                                mean speed at the hub of a small turbine
 ==============================================  ====================================================================
 
 Faults are refused, all at once, unless ``repair`` names them:
@@ -58,6 +59,7 @@ _UNITS = {
     "retail_cur_per_kwh": ("retail", 1.0, False),
     "carbon_kg_per_kwh": ("carbon", 1.0, False),
     "carbon_g_per_kwh": ("carbon", 1e-3, False),
+    "wind_m_per_s": ("wind", 1.0, False),
 }
 _LONGEST_GAP_H = 3.0
 _OFFSET = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$", re.IGNORECASE)
@@ -66,8 +68,8 @@ _SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    kind: str  # load, pv, spot, retail, carbon
-    home: str  # empty for prices
+    kind: str  # load, pv, spot, retail, carbon, wind
+    home: str  # empty for prices and wind
     values: Floats  # [n_steps] in the unit of the bank
 
 
@@ -109,6 +111,7 @@ def read_csv(
         spot=series.get(("spot", "")),
         carbon=series.get(("carbon", "")),
         retail=series.get(("retail", "")),
+        wind=series.get(("wind", "")),
         notes=tuple(f"{file.path.name}: {note}" for file in files for note in file.notes),
     )
     return assemble(data, step_min=step_min, drop_bad=drop_bad, master=master, n_cars=n_cars, region="eu")
@@ -235,7 +238,7 @@ def _numbers(column: pd.Series[str], name: str, repair: frozenset[str], problems
     wrong = np.flatnonzero(~np.isfinite(numbers) & ~is_empty)
     if len(wrong):
         problems.append(f"{name}: expected numbers with a decimal point, got other text in {_lines(wrong)}")
-    if name.endswith(tuple(end for end in _UNITS if end[0] == "_")):
+    if name.endswith(tuple(end for end in _UNITS if end[0] == "_" or end.startswith("wind"))):
         negative = np.flatnonzero(numbers < 0)
         if len(negative) and "negative" in repair:
             numbers[negative] = 0.0

@@ -78,6 +78,25 @@ def test_scarcity_is_paid_only_beyond_the_cap() -> None:
     assert cost(capped) == pytest.approx(4 * (5 * 0.3 + 2 * 0.5))
 
 
+def test_output_that_nobody_wants_is_held_back_as_far_as_it_may_be() -> None:
+    """4 kW of wind at a feed-in price of 0.05, -0.10 and -0.10; of the last 4 kW only 1 may be held back."""
+    calm = one_storage([0.3] * 3, -4.0, capacity=0.0, power=0.0, eta=1.0, export=[0.05, -0.10, -0.10])
+    assert cost(calm) == pytest.approx(-0.2 + 0.4 + 0.4)
+    windy = replace(calm, hold_kw=np.array([[[4.0, 4.0, 1.0]]]), depart=np.zeros((1, 1), np.int64))
+    assert cost(windy) == pytest.approx(-0.2 + 0.0 + 0.3)
+    assert solve_optimum(windy, 1.0).power_kw.tolist() == [[[0.0, 4.0, 1.0]]]
+
+
+def test_an_engine_serves_what_is_dearer_than_its_fuel() -> None:
+    """A kWh of fuel costs 0.40: it serves 2 of the 3 kW at 0.90, none at 0.30, and sells at 0.50."""
+    rest = one_storage([0.9, 0.3, 0.9], [3.0, 3.0, 0.0], capacity=0.0, power=0.0, eta=1.0, export=[0.1, 0.1, 0.5])
+    found = replace(
+        rest, engine_kw=np.array([[2.0]]), engine_cur_per_kwh=np.array([[0.4]]), depart=np.zeros((1, 1), np.int64)
+    )
+    assert cost(found) == pytest.approx(2 * 0.4 + 0.9 + 3 * 0.3 - 2 * 0.1)
+    assert solve_optimum(found, 1.0).power_kw.tolist() == [[[-2.0, 0.0, -2.0]]]
+
+
 def test_what_leaks_below_a_floor_need_not_be_bought_back() -> None:
     leaky = one_storage([0.3] * 6, 0.0, capacity=10, power=5, eta=0.95, export=0.0, start=5.0, floor=5.0)
     assert cost(replace(leaky, loss_per_h=np.full((1, 1), 0.02))) == pytest.approx(0.0, abs=1e-9)

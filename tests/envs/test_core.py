@@ -284,6 +284,20 @@ def test_torch_plays_the_same_episode() -> None:
         np.testing.assert_allclose(observe(numpy_core, a).features, observe(torch_core, b).features.numpy(), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["village", "blackout", "winter", "vpp_call"])
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_half_the_width_plays_nearly_the_same(name: str, backend: str) -> None:
+    torch = pytest.importorskip("torch")
+    wide, narrow = Core(name, 2), Core(name, 2, backend=backend, dtype="float32")
+    a, b = wide.reset(5), narrow.reset(5)
+    for _ in range(wide.n_steps):
+        action = np.zeros((2, wide.n_agents, wide.n_actions), np.float32)
+        a, x = wide.step(a, action.astype(float))
+        b, y = narrow.step(b, torch.as_tensor(action) if backend == "torch" else action)
+        assert str(b.view.stored_kwh.dtype).endswith("float32")
+        np.testing.assert_allclose(x.metered_ukwh, np.asarray(y.metered_ukwh), atol=100)
+
+
 def test_a_core_survives_pickling() -> None:
     import pickle
 

@@ -283,7 +283,7 @@ def test_tariffs_are_compared_on_the_same_episodes(tmp_path: Path) -> None:
     found = json.loads((out / "compare.json").read_text())
     alone = {t: evaluate("street", ["random"], seeds=2, hours=6, tariff=t) for t in ("flat", "tou")}
     rows = {(r["tariff"], r["policy"], r["kind"]): r for r in found["rows"]}
-    assert len(rows) == 2 * 2 * (len(kinds()) + 1)
+    assert len(rows) == 2 * 2 * (len(load_scenario("street").agents) + 1)
     for tariff, evaluation in alone.items():
         result = evaluation.result("random")
         assert rows[tariff, "random", "all"]["cost_cur"]["mean"] == pytest.approx(result.figures["cost_cur"].mean())
