@@ -35,7 +35,7 @@ from gridbazaar.market.activation import (
 from gridbazaar.market.flexibility.flexibility_tender import flexibility_tender
 from gridbazaar.market.offers import Call, Offers
 from gridbazaar.market.orders import Clearing
-from gridbazaar.market.settlement import Services
+from gridbazaar.market.settlement import Delivery, Services
 
 _NAMES = ("award_ukwh", "price_ucur_per_kwh", "stake_ucur", "called_ukwh", "delivered_ukwh", "n_under")
 
@@ -99,7 +99,7 @@ class Answers:
 
     def answer(
         self, state: State, plans: tuple[Plan, ...], fill_kw: Array, allowed: Meters, clearing: Clearing,
-        metered_ukwh: Array, curtailed_ukwh: Array, devices: tuple[Any, ...], now: Now,
+        delivery: Delivery, devices: tuple[Any, ...], now: Now,
     ) -> tuple[Answer, Standing]:  # fmt: skip
         """Measure and pay what was delivered, and take offers where they close with this interval.
 
@@ -109,11 +109,12 @@ class Answers:
             fill_kw: [n_envs, n_agents] what the market filled.
             allowed: what the wires let through at the meters.
             clearing: the market's schedule.
-            metered_ukwh, curtailed_ukwh: [n_envs, n_agents].
+            delivery: what the meters say and the wires withheld.
             devices: after the interval, of all kinds.
             now: the interval.
         """
         calls, standing = state.episode.calls, state.standing
+        metered_ukwh, curtailed_ukwh = delivery.metered_ukwh, delivery.curtailed_ukwh
         assert calls is not None
         assert standing is not None
         if now.call is None:  # nobody offers
@@ -239,6 +240,12 @@ class Answers:
         whole = namespace(like).zeros_like(like)
         whole[:, self.columns] = figures
         return whole
+
+
+def without_called(delivery: Delivery, answer: Answer) -> Delivery:
+    """Take what was called out of position and curtailment, so that no kWh is paid twice."""
+    curtailed_ukwh = delivery.curtailed_ukwh - answer.withheld_ukwh
+    return replace(delivery, curtailed_ukwh=curtailed_ukwh, activated_ukwh=answer.delivered_ukwh)
 
 
 def services_cur(answer: Answer) -> Array:

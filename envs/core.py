@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.agents.bid import bid, flexible_fill_ukwh, metered
 from gridbazaar.agents.called import Called
-from gridbazaar.agents.kind import Meters, Moved, Now, kinds, own_columns
+from gridbazaar.agents.kind import Meters, Now, kinds, own_columns
 from gridbazaar.agents.plan import Plan, View, join
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro
-from gridbazaar.envs.calls import Answers, services_cur
+from gridbazaar.envs.calls import Answers, services_cur, without_called
 from gridbazaar.envs.episode import OUTLOOK, draw_episode, mapped
+from gridbazaar.envs.fleet import Fleet, joined
 from gridbazaar.envs.island import Outage, Rationed, among_members, in_order, lost_load, outage_now, ration, runs_alone
 from gridbazaar.envs.prices import rates_at
 from gridbazaar.envs.reward import Outcome, potential_cur, reward
@@ -32,8 +33,6 @@ from gridbazaar.market.mechanisms import carry_width, load_mechanism, mechanism_
 from gridbazaar.market.orders import Setting, mean_price_ucur_per_kwh
 from gridbazaar.market.settlement import Delivery, Rates, Terms, settle
 from gridbazaar.market.tariffs import load_tariff
-
-_T = TypeVar("_T")
 
 
 class Core:
@@ -80,6 +79,7 @@ class Core:
         fixed = load_tariff(self.scenario.tariff, **self.scenario.tariff_options).fixed_cur_per_day
         self._fixed_ucur = round(fixed * 1e6 * self.scenario.hours / 24)
         self.wiring = Wiring(self.world)
+        self.fleet = Fleet(self.world, self.own_columns, self._narrow)
         self.answers = Answers(self.world, self._to_array) if self.scenario.call.happens else None
         self._scarcity_ucur = round(self.scenario.connection.scarcity_cur_per_kwh * 1e6)
 
@@ -105,7 +105,8 @@ class Core:
         devices = tuple(k.start(p) for k, p in zip(self.world.kinds, episode.params, strict=True))
         t = self._to_array(np.zeros(self.n_envs, np.int64))
         standing = None if self.answers is None or episode.calls is None else self.answers.begin(episode.calls)
-        rates, views = rates_at(self.world, episode, t), self._views(devices, episode, t, standing)
+        rates = rates_at(self.world, episode, t)
+        views = self.fleet.views(devices, episode.params, self._now(devices, episode, t, standing))
         view = join(views)
         return State(
             t=t,
@@ -138,57 +139,50 @@ class Core:
         clearing = self.mechanism(bids.orders, setting) if self.clears_ahead else None
 
         fill_kw = from_micro(flexible_fill_ukwh(bids, clearing)) / step_h
-        wanted = self.wiring.unsold(self._meters(fill_kw, plans, state, now), bids, clearing)
+        wanted = self.wiring.unsold(self.fleet.meters(fill_kw, plans, state, now), bids, clearing)
         rationed = None if outage is None else self._ration(wanted, outage, plans, state, now)
         live, q_kvar = self.wiring.respond(wanted if rationed is None else rationed.meters, episode)
-        live = self._narrow(live)
+        live = self.fleet.narrow(live)
         flow = self.wiring.carry(live, q_kvar)
         allowed = self.wiring.allow(live, flow, outage)
-        moved = self._move(allowed, plans, state, now)
+        devices, flows = self.fleet.move(allowed, plans, state, now)
 
-        firm_ukwh, flexible_ukwh = (xp.concat([getattr(m, n) for m in moved], axis=1) for n in _METERED)
+        meter = (flows.firm_ukwh, flows.flexible_ukwh, setting, world.order_agent, world.order_bus)
         curtailed_ukwh = self.wiring.curtailed_ukwh(wanted, allowed, outage)
         if clearing is None:  # the rule prices what was metered: no schedule, so nothing to make good
-            bids = metered(firm_ukwh, flexible_ukwh, setting, world.order_agent, world.order_bus)
+            bids = metered(*meter)
             clearing, curtailed_ukwh = self.mechanism(bids.orders, setting), 0 * curtailed_ukwh
         if rationed is not None:
-            flowed = metered(firm_ukwh, flexible_ukwh, setting, world.order_agent, world.order_bus)
-            bids, clearing = among_members(bids, flowed, clearing, setting, rationed, self.scenario.outage)
-        delivery = Delivery(firm_ukwh + flexible_ukwh, curtailed_ukwh, to_micro(flow.loss_kw * step_h))
-        devices = tuple(self._narrow(m.device) for m in moved)
-        answer, standing, services = None, state.standing, None
-        if self.answers is not None:  # what was called leaves position and curtailment
-            of_market = (clearing, delivery.metered_ukwh, curtailed_ukwh)
-            answer, standing = self.answers.answer(state, plans, fill_kw, allowed, *of_market, devices, now)
-            curtailed_ukwh, services = curtailed_ukwh - answer.withheld_ukwh, answer.services
-            delivery = replace(delivery, curtailed_ukwh=curtailed_ukwh, activated_ukwh=answer.delivered_ukwh)
+            bids, clearing = among_members(bids, metered(*meter), clearing, setting, rationed, self.scenario.outage)
+        delivery = Delivery(flows.firm_ukwh + flows.flexible_ukwh, curtailed_ukwh, to_micro(flow.loss_kw * step_h))
+        answer, standing = None, state.standing
+        if self.answers is not None:
+            answer, standing = self.answers.answer(state, plans, fill_kw, allowed, clearing, delivery, devices, now)
+            delivery = without_called(delivery, answer)
+        services = None if answer is None else answer.services
         bill = settle(bids.orders, clearing, setting, delivery, rates, self._terms(episode, state.t), services)
 
         t = state.t + 1
         ends = t >= self.n_steps
-        views = self._views(devices, episode, t, standing)
+        views = self.fleet.views(devices, episode.params, self._now(devices, episode, t, standing))
         after = join(views)
         mean_price = self._mean_price(after, episode, xp.minimum(t, self.n_steps - 1))
-        load_kwh, pv_kwh, loss_kwh, released_kwh, unserved_kwh = (
-            xp.concat([getattr(m, n) for m in moved], axis=1) for n in _FLOWS
-        )
-        wear_cur, discomfort_cur, upkeep_cur = self._private_costs(moved, released_kwh * view.wear_cur_per_kwh)
-        emitted_kg = self._own(moved, "carbon_kg", 0.0 * wear_cur)
         left_cur = self._stored_value_cur(after, episode) * ends[:, None]
-        shed_kwh, shed_cur = lost_load(rationed, self.scenario.outage, step_h, wear_cur)
+        shed_kwh, shed_cur = lost_load(rationed, self.scenario.outage, step_h, flows.wear_cur)
         outcome = Outcome(
-            clearing, bill, rates, -bids.flexible_sign * bids.netted_ukwh, wear_cur, discomfort_cur, upkeep_cur,
-            unserved_kwh, shed_cur, left_cur,
+            clearing, bill, rates, -bids.flexible_sign * bids.netted_ukwh, flows.wear_cur, flows.discomfort_cur,
+            flows.upkeep_cur, flows.unserved_kwh, shed_cur, left_cur,
             self._potential_cur(view, state.mean_price_cur_per_kwh, episode, state.t),
             self._potential_cur(after, mean_price, episode, t) * ~ends[:, None],
             None if answer is None else services_cur(answer),
         )  # fmt: skip
         rewards, parts = reward(outcome, self.scenario.reward, world.firm_is_chosen)
         transition = Transition(
-            state.t, view, plan, bids.orders, setting, clearing, flow, bids.netted_ukwh, firm_ukwh, flexible_ukwh,
-            delivery.metered_ukwh, curtailed_ukwh, load_kwh, pv_kwh, unserved_kwh, shed_kwh, shed_cur, loss_kwh,
-            wear_cur, discomfort_cur, upkeep_cur, left_cur, bill, rewards, parts, rates,
-            world.carbon_kg_per_kwh[now.step], emitted_kg, ends, answer,
+            state.t, view, plan, bids.orders, setting, clearing, flow, bids.netted_ukwh, flows.firm_ukwh,
+            flows.flexible_ukwh, delivery.metered_ukwh, delivery.curtailed_ukwh, flows.load_kwh, flows.pv_kwh,
+            flows.unserved_kwh, shed_kwh, shed_cur, flows.loss_kwh, flows.wear_cur, flows.discomfort_cur,
+            flows.upkeep_cur, left_cur, bill, rewards, parts, rates, world.carbon_kg_per_kwh[now.step],
+            flows.emitted_kg, ends, answer,
         )  # fmt: skip
         after_it = self._next(state, t, devices, views, after, mean_price, transition, n_clipped)
         return after_it if standing is None else replace(after_it, standing=standing), transition
@@ -216,16 +210,14 @@ class Core:
         return self._now(state.devices, state.episode, state.t, state.standing).call
 
     def _plans(self, action: Array, views: tuple[View, ...]) -> tuple[tuple[Plan, ...], Array]:
-        world, xp = self.world, namespace(views[0].firm_kw)
+        xp = namespace(views[0].firm_kw)
         self._check(action, xp)
         inside = xp.clip(action, -1.0, 1.0)
         n_clipped = xp.sum(xp.astype(inside != action, xp.int64), axis=(1, 2))
-        plans = tuple(k.plan(inside[:, s], v) for k, s, v in zip(world.kinds, world.slices, views, strict=True))
-        return plans, n_clipped
+        return self.fleet.plans(inside, views), n_clipped
 
     def _joint(self, plans: tuple[Plan, ...], outage: Outage | None) -> Plan:
-        xp = namespace(plans[0].firm_kw)
-        plan = Plan(*(xp.concat([getattr(b, f) for b in plans], axis=1) for f in _PLANNED))
+        plan = joined(plans)
         if outage is not None:  # who is dark places no order
             is_live = outage.live_agent > 0
             plan = replace(plan, firm_kw=plan.firm_kw * is_live, wish_kw=plan.wish_kw * is_live)
@@ -244,22 +236,9 @@ class Core:
             came, name = action[env, agent], self.agents[agent]
             raise ValueError(f"action: expected finite numbers, got {came} for {name} in environment {env}")
 
-    def _views(
-        self, devices: tuple[Any, ...], episode: Episode, t: Array, standing: Standing | None
-    ) -> tuple[View, ...]:
-        now = self._now(devices, episode, t, standing)
-        return tuple(k.view(d, p, now) for k, d, p in zip(self.world.kinds, devices, episode.params, strict=True))
-
     def features(self, state: State) -> list[tuple[slice, int, Array]]:
         """Give what kinds observe of their own: whose, which of ``own_columns``, and values [n_envs, n_kind]."""
-        if not self.own_columns:
-            return []
-        world, now, found = self.world, self._now(state.devices, state.episode, state.t, state.standing), []
-        for i, (kind, config) in enumerate(zip(world.kinds, world.configs, strict=True)):
-            columns = kind.columns(config)
-            values = kind.features(state.views[i], state.devices[i], state.episode.params[i], now) if columns else []
-            found += [(world.slices[i], self.own_columns.index(c), v) for c, v in zip(columns, values, strict=True)]
-        return found
+        return self.fleet.features(state, self._now(state.devices, state.episode, state.t, state.standing))
 
     def _lottery(self, state: State) -> Array | None:
         """[n_envs, n_agents] this interval's banked numbers."""
@@ -285,53 +264,17 @@ class Core:
             is_island=island,
         )
 
-    def _meters(self, fill_kw: Array, plans: tuple[Plan, ...], state: State, now: Now) -> Meters:
-        world, xp = self.world, namespace(fill_kw)
-        blocks = [
-            k.meters(fill_kw[:, s], plan, v, d, p, now)
-            for k, s, plan, v, d, p in zip(
-                world.kinds, world.slices, plans, state.views, state.devices, state.episode.params, strict=True
-            )
-        ]
-        meters = Meters(*(xp.concat([getattr(b, f) for b in blocks], axis=1) for f in Meters.__slots__))
-        return self._narrow(meters)
-
     def _ration(self, wanted: Meters, outage: Outage, plans: tuple[Plan, ...], state: State, now: Now) -> Rationed:
         def share_devices(kw: Array) -> Array:
-            return self._meters(kw, plans, state, now).device_kw
+            return self.fleet.meters(kw, plans, state, now).device_kw
 
         def losses(meters: Meters) -> Array:
-            return self._to_array(self.wiring.carry(self._narrow(meters)).loss_kw)
+            return self._to_array(self.wiring.carry(self.fleet.narrow(meters)).loss_kw)
 
         return ration(wanted, outage, state.view, self.world, share_devices, losses)
 
-    def _move(self, allowed: Meters, plans: tuple[Plan, ...], state: State, now: Now) -> list[Moved]:
-        world = self.world
-        return [
-            k.move(_columns(allowed, m), plan, v, d, p, now)
-            for k, m, plan, v, d, p in zip(
-                world.kinds, world.meter_slices, plans, state.views, state.devices, state.episode.params, strict=True
-            )
-        ]
-
-    def _narrow(self, value: _T) -> _T:
-        """Bring arrays of a dataclass, which come out of integers in full width, back to the physics' own."""
-        narrow: _T = value if self._arguments[2] == "float64" else mapped(value, self._to_array)
-        return narrow
-
-    def _private_costs(self, moved: list[Moved], wear_cur: Array) -> tuple[Array, Array, Array]:
-        """[n_envs, n_agents] wear, discomfort and upkeep; ``wear_cur`` where a kind does not count its own."""
-        none = 0.0 * wear_cur
-        wear_cur = self._own(moved, "wear_cur", wear_cur)
-        return wear_cur, self._own(moved, "discomfort_cur", none), self._own(moved, "upkeep_cur", none)
-
-    def _own(self, moved: list[Moved], name: str, default: Array) -> Array:
-        """[n_envs, n_agents] what kinds say of their own, and ``default`` where they say nothing."""
-        own = [getattr(m, name) for m in moved]
-        if all(x is None for x in own):
-            return default
-        blocks = zip(own, self.world.slices, strict=True)
-        return namespace(default).concat([default[:, s] if x is None else x for x, s in blocks], axis=1)
+    def _narrow(self, value: Any) -> Any:
+        return value if self._arguments[2] == "float64" else mapped(value, self._to_array)
 
     def _terms(self, episode: Episode, t: Array) -> Terms:
         due = self._fixed_ucur * (t + 1) // self.n_steps - self._fixed_ucur * t // self.n_steps
@@ -392,14 +335,6 @@ class Core:
 
 
 _BEYOND_UCUR_PER_KWH = 10_000_000  # dearer than any bus, so that who takes any price is served there
-_PLANNED = tuple(name for name in Plan.__slots__ if name != "more")
-_METERED = ("firm_ukwh", "flexible_ukwh")
-_FLOWS = ("load_kwh", "pv_kwh", "loss_kwh", "released_kwh", "unserved_kwh")
-
-
-def _columns(block: Any, columns: slice) -> Any:
-    """Cut a kind's columns out of a dataclass of [n_envs, n] arrays."""
-    return type(block)(*(getattr(block, f)[:, columns] for f in type(block).__slots__))
 
 
 def _rebuild(scenario: Scenario, n_envs: int, backend: str, device: str, dtype: str) -> Core:

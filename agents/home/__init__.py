@@ -138,21 +138,25 @@ def start_kw(look: Look, wants: Wants, like: Array) -> Array:
     return look.appliance.can_kw * wants.starts
 
 
-def share_kw(total_kw: Array, battery_kw: Array, warmth_kw: Array, low_kw: Array, high_kw: Array) -> Array:
+def share_kw(
+    total_kw: Array, battery_kw: Array, warmth_kw: Array, low_kw: Array, high_kw: Array, *, battery_last: bool = False
+) -> Array:
     """Give the part of a home's flexible power that goes to room and tank; the battery has the rest.
 
     Args:
         total_kw: what was filled or allowed.
         battery_kw, warmth_kw: what they wished; ``warmth_kw`` >= 0.
         low_kw, high_kw: limits of the battery.
+        battery_last: room and tank get all that they wished, and the battery, which follows the meter, the difference.
 
-    Wishes of one sign are served in proportion. Of opposite ones that against the order is kept, for the other was
-    filled; a battery takes what goes beyond all wishes.
+    Otherwise wishes of one sign are served in proportion. Of opposite ones that against the order is kept, for the
+    other was filled; a battery takes what goes beyond all wishes.
     """
     xp = namespace(total_kw)
     wish_kw = battery_kw + warmth_kw
     in_proportion = warmth_kw * xp.clip(total_kw / xp.maximum(wish_kw, 1e-12), 0.0, 1.0)
     given_kw = xp.where(battery_kw >= 0, in_proportion, xp.clip(total_kw - battery_kw, 0.0, warmth_kw))
+    given_kw = warmth_kw if battery_last else given_kw
     rest_kw = xp.clip(total_kw - given_kw, low_kw, high_kw)
     return xp.clip(total_kw - rest_kw, 0.0, warmth_kw)
 

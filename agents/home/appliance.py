@@ -65,16 +65,27 @@ def cycle_kwh(energy_kwh: float, hours: float, step_h: float) -> NDArray[np.floa
 
 
 def draw_loads(config: Appliance, n: int, draw: Draw) -> Loads:
-    """Draw the appliances of ``n`` homes; windows that the end of the episode cuts are moved before it."""
+    """Draw the appliances of ``n`` homes; windows that the end of the episode cuts are moved before it.
+
+    Raises:
+        ValueError: a cycle in whole intervals does not fit into the shortest window.
+    """
     cycle = cycle_kwh(config.kwh, config.hours, draw.step_h)
+    is_whole = config.ready_h[0] == config.ready_h[1] and (config.ready_h[0] / draw.step_h).is_integer()
+    needed_h = (len(cycle) + (0 if is_whole else 1)) * draw.step_h  # one interval may pass until the next begins
+    if config.window_h[0] < needed_h - 1e-9:
+        raise ValueError(
+            f"prosumer.appliance.window_h: expected at least {needed_h:g} h, so that a cycle of {config.hours:g} h "
+            f"fits into whole intervals of {draw.step_h * 60:g} min; got {config.window_h}"
+        )
     latest = draw.n_steps - len(cycle)
     has = draw.unit("prosumer.has_appliance", n) < draw.within("prosumer.appliance_share", 1, config.share)
     has = has & (latest >= 0)
     from_start_h = (draw.within("prosumer.appliance.ready_h", n, config.ready_h) - draw.start_h) % 24
     window_h = draw.within("prosumer.appliance.window_h", n, config.window_h)
-    ready = np.clip(np.ceil(from_start_h / draw.step_h - 1e-9).astype(np.int64), 0, max(latest, 0))
-    spare = np.floor(window_h / draw.step_h + 1e-9).astype(np.int64) - len(cycle)
-    last = np.minimum(ready + np.maximum(spare, 0), latest)
+    done = np.floor((from_start_h + window_h) / draw.step_h + 1e-9).astype(np.int64)
+    last = np.minimum(done - len(cycle), latest)
+    ready = np.minimum(np.ceil(from_start_h / draw.step_h - 1e-9).astype(np.int64), last)
     return Loads(np.where(has, ready, _NEVER), np.where(has, last, _NEVER), cycle)
 
 

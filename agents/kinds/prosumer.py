@@ -266,7 +266,10 @@ def _move_all(meters: Meters, plan: Plan, view: View, device: Device, params: Pa
     xp, step_h, wants, inside = namespace(meters.fixed_kw), now.series.step_h, plan.more, device.inside
     assert inside is not None
     warmth_kw = wants.home.flexible_kw(plan.wish_kw)
-    heat_kw = extras.share_kw(meters.device_kw, wants.battery_kw, warmth_kw, view.low_kw, view.high_kw)
+    heat_kw = extras.share_kw(
+        meters.device_kw, wants.battery_kw, warmth_kw, view.low_kw, view.high_kw,
+        battery_last=params.config.follow_meter,
+    )  # fmt: skip
     moved = moved_of(
         replace(meters, device_kw=meters.device_kw - heat_kw), plan, device, params, actions(params.config), now
     )

@@ -22,7 +22,7 @@ from gridbazaar.envs.others import community_of
 from gridbazaar.envs.prices import rates_at
 from gridbazaar.envs.scenario import load_scenario
 from gridbazaar.envs.state import State, Transition
-from gridbazaar.market.settlement import LINES, SYSTEM_PARTIES
+from gridbazaar.market.settlement import LINES, SYSTEM_PARTIES, Delivery
 from tests.envs.playing import differences
 
 CAPACITY, PRICE = 2, 3
@@ -214,10 +214,9 @@ def test_what_the_wires_withhold_is_neither_paid_nor_penalised_nor_curtailment_o
     state = before
     plans, _ = core._plans(rest(core), state.views)
     fill = np.zeros((1, core.n_agents))
-    allowed = core._meters(fill, plans, state, now)
-    found, _ = core.answers.answer(
-        state, plans, fill, allowed, happened.clearing, happened.metered_ukwh + cut, cut, state.devices, now
-    )
+    allowed = core.fleet.meters(fill, plans, state, now)
+    delivery = Delivery(happened.metered_ukwh + cut, cut, 0 * cut[:, 0])
+    found, _ = core.answers.answer(state, plans, fill, allowed, happened.clearing, delivery, state.devices, now)
     assert (found.withheld_ukwh == cut).all()
     assert (found.called_ukwh == answer.called_ukwh - cut).all()
     assert (found.called_ukwh - found.delivered_ukwh <= ROUNDING).all()

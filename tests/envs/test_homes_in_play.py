@@ -103,16 +103,18 @@ def test_a_dark_home_gets_cold_and_that_costs() -> None:
 
 
 def test_withheld_sun_never_reaches_the_meter() -> None:
-    world = {"data.months": None, "prosumer.pv_share": 1.0, "prosumer.inverter_kw_per_kwp": 0.5}
-    core = Core(load_scenario("winter", **world), 2)
+    world = {"data.months": None, "prosumer.pv_share": 1.0, "prosumer.inverter_kw_per_kwp": 0.5, "constraint": "none"}
+    core = Core(load_scenario("winter", **world), 3)
     state = core.reset(5)
     column = [c.name for c in core.action_columns["prosumer"]].index("curtail")
     for _ in range(core.n_steps):
-        action = np.zeros((2, core.n_agents, core.n_actions))
-        action[0, :, column], action[1, :, column] = 1.0, -1.0
-        params = state.episode.params[0]
+        action = np.zeros((3, core.n_agents, core.n_actions))
+        action[0, :, column], action[1, :, column], action[2, :, column] = 1.0, -1.0, 0.25
+        params, sun = state.episode.params[0], core.world.series.pv_kw_per_kwp[state.episode.params[0].roof[2]]
+        there = np.minimum(sun[:, state.episode.start[2] + state.t[2]], 0.5) * params.pv_kwp[2]
         state, happened = core.step(state, action)
         assert (happened.pv_kwh[0] == 0).all()
+        np.testing.assert_allclose(happened.pv_kwh[2, HOMES], 0.75 * there * core.scenario.step_h, atol=1e-9)
         assert (happened.pv_kwh[1, HOMES] <= 0.5 * params.pv_kwp[1] * core.scenario.step_h + 1e-12).all()
 
 

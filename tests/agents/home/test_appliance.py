@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from gridbazaar.agents.home import appliance
 from gridbazaar.agents.home.appliance import Appliance, Loads, cycle_kwh
-from gridbazaar.agents.kind import Now, Series
+from gridbazaar.agents.kind import Draw, Now, Series
+from gridbazaar.data.chance import episode_keys
 
 STEPS_H = st.sampled_from([5 / 60, 0.25, 0.5, 1.0])
 
@@ -44,6 +45,31 @@ def test_it_runs_once_in_one_piece_and_in_time(ready: int, slack: int, hours: fl
     expected = np.zeros(n_steps)
     expected[begin : begin + len(cycle)] = cycle
     assert drawn == pytest.approx(expected.tolist(), abs=1e-12)
+
+
+@given(st.floats(0, 23.9), st.floats(0.3, 3), st.floats(0, 6), st.sampled_from([5, 15, 30, 60]), st.integers(0, 50))
+def test_it_is_done_within_its_window_by_the_clock(
+    ready_h: float, hours: float, slack_h: float, step_min: int, seed: int
+) -> None:
+    step_h = step_min / 60
+    n_cycle = len(cycle_kwh(1.0, hours, step_h))
+    window_h = (n_cycle + 1) * step_h + slack_h
+    config = Appliance(share=(1.0, 1.0), hours=hours, ready_h=(ready_h, ready_h), window_h=(window_h, window_h))
+    draw = Draw(episode_keys(0, "train", np.array([seed])), np.array([9]), None, step_h, round(24 / step_h), 12.0)
+    loads, after_start_h = appliance.draw_loads(config, 1, draw), (ready_h - 12) % 24
+    first, last = int(loads.ready[0, 0]), int(loads.last[0, 0])
+    end_h = (last + n_cycle) * step_h
+    assert first <= last
+    assert end_h <= min(after_start_h + window_h, 24.0) + 1e-6
+    if after_start_h + window_h <= 24.0:
+        assert first * step_h >= after_start_h - 1e-6
+
+
+def test_windows_too_short_for_whole_intervals_are_refused() -> None:
+    config = Appliance(share=(1.0, 1.0), hours=1.5, ready_h=(14.0, 15.0), window_h=(1.5, 3.0))
+    draw = Draw(episode_keys(0, "train", np.array([0])), np.array([9]), None, 1.0, 24, 12.0)
+    with pytest.raises(ValueError, match=r"expected at least 3 h, so that a cycle of 1.5 h fits into whole intervals"):
+        appliance.draw_loads(config, 1, draw)
 
 
 def test_a_start_before_it_is_loaded_is_nothing() -> None:

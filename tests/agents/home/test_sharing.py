@@ -29,6 +29,13 @@ def test_what_was_filled_goes_to_the_order_s_own_side(battery: float, warmth: fl
         assert warm == pytest.approx(warmth, abs=1e-9)
 
 
+def test_a_battery_that_follows_the_meter_takes_the_difference() -> None:
+    powers = (np.array(x) for x in (1.0, 0.0, 2.0, -5.0, 5.0))
+    assert float(share_kw(*powers, battery_last=True)) == 2.0  # the battery gives the kilowatt that is missing
+    powers = (np.array(x) for x in (1.0, 0.0, 2.0, -0.25, 5.0))
+    assert float(share_kw(*powers, battery_last=True)) == 1.25
+
+
 @given(st.floats(-5, 0), POWER, st.floats(-5, 5), POWER, st.floats(0, 1))
 def test_no_battery_passes_its_limits(low: float, high: float, battery: float, warmth: float, where: float) -> None:
     battery = min(max(battery, low), high)
