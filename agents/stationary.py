@@ -141,7 +141,8 @@ def view_of(firm_kw: Array | None, device: Batteries, params: Any, now: Now) -> 
     return View(
         firm_kw=zero if firm_kw is None else firm_kw, low_kw=_pooled(low_kw), high_kw=_pooled(high_kw),
         stored_kwh=stored_kwh, room_kwh=capacity_kwh - stored_kwh,
-        capacity_kwh=capacity_kwh, power_kw=rated_kw, min_kw=zero + config.converter.k0 * rated_kw,
+        capacity_kwh=capacity_kwh, power_kw=rated_kw,
+        min_kw=zero if storage.converter is None else zero + storage.converter.k0 * rated_kw,
         eta_ch=zero + eta_ch, eta_dis=zero + eta_dis,
         wear_cur_per_kwh=zero + wear_cur_per_kwh(config.ageing, config.wear_cur_per_kwh), need_kwh=zero,
         left_h=zero + ((series.n_steps - now.t) * series.step_h)[:, None],

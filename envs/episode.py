@@ -89,6 +89,11 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     )
 
 
+def chance_of(per_year: float, hours: float) -> float:
+    """That something which happens so often in a year happens in so many hours, if it comes by pure chance."""
+    return 1.0 - float(np.exp(-per_year * hours / _YEAR_H))
+
+
 def _outages(world: World, draw: Draw, params: list[Any]) -> Outages:
     """Draw whether, when and how long the grid above is away, and the same for one branch of the feeder."""
     config, n_steps, hours = world.scenario.outage, draw.n_steps, draw.n_steps * draw.step_h
@@ -99,13 +104,12 @@ def _outages(world: World, draw: Draw, params: list[Any]) -> Outages:
         length = np.maximum(np.ceil(-config.mean_h * np.log1p(-how_long) / draw.step_h), 1).astype(np.int64)
         return np.where(has, begin, n_steps), np.where(has, np.minimum(begin + length, n_steps), n_steps)
 
-    def chance(per_year: float) -> float:
-        return 1.0 - float(np.exp(-per_year * hours / _YEAR_H))
-
     begin, end = window(
-        unit[:, 0] < (chance(config.per_year) if config.chance is None else config.chance), unit[:, 1], unit[:, 2]
+        unit[:, 0] < (chance_of(config.per_year, hours) if config.chance is None else config.chance),
+        unit[:, 1],
+        unit[:, 2],
     )
-    line_begin, line_end = window(unit[:, 3] < chance(config.lines_per_year), unit[:, 4], unit[:, 5])
+    line_begin, line_end = window(unit[:, 3] < chance_of(config.lines_per_year, hours), unit[:, 4], unit[:, 5])
     feeder = world.grid.feeder
     first = 1 if feeder.has_transformer and feeder.n_buses > 1 else 0
     line = first + integers(unit[:, 6], feeder.n_buses - first)

@@ -52,8 +52,9 @@ def reward(outcome: Outcome, config: RewardConfig, firm_is_chosen: Array) -> tup
         community = xp.sum(bills, axis=1, keepdims=True) / n_agents + xp.zeros_like(own_cur)
         weight = config.mix if config.whose == "mix" else 0.0
         own_cur = weight * own_cur + (1 - weight) * community
-    parts = xp.stack(
-        [
+    parts = xp.zeros((*own_cur.shape, len(PARTS)), own_cur)
+    for i, part in enumerate(
+        (
             -own_cur,
             -outcome.wear_cur,
             -outcome.discomfort_cur,
@@ -61,10 +62,9 @@ def reward(outcome: Outcome, config: RewardConfig, firm_is_chosen: Array) -> tup
             -config.unserved_cur_per_kwh * outcome.unserved_kwh - outcome.shed_cur,
             outcome.stored_value_cur,
             config.shaping * (outcome.potential_after_cur - outcome.potential_before_cur),
-        ],
-        axis=-1,
-    )
-    parts = parts / config.scale_cur
+        )
+    ):
+        parts[..., i] = part / config.scale_cur
     return xp.sum(parts, axis=-1), parts
 
 

@@ -65,7 +65,8 @@ def test_energy_is_kept_and_stays_within_its_bounds(kind: str, world: str, step_
 def _called_kw(happened: Any, step_h: float) -> np.ndarray:
     """What a call releases beside the market."""
     called = 0 * happened.metered_ukwh if happened.answer is None else happened.answer.called_ukwh
-    return called / MICRO / step_h
+    called_kw: np.ndarray = called / MICRO / step_h
+    return called_kw
 
 
 @worlds
