@@ -187,6 +187,10 @@ class Kind(Protocol):
         """Give first step plugged in, first step away and energy required then; None: always there."""
         ...
 
+    def uncovered(self, params: Any) -> list[str]:
+        """Name what the optimum's program has no variables for, so that a policy might do better than it."""
+        ...
+
     def storage_kwh(self, params: Any) -> Array:
         """Give the stationary storage of the kind, [n_envs]."""
         ...

@@ -23,12 +23,10 @@ def foresight(core: Core, state: State) -> Foresight:
     the real load of all, and so does an island.
 
     Raises:
-        NoBoundError: the scenario has calls of the operator.
+        NoBoundError: the scenario has what the optimum's program does not cover.
     """
-    if core.answers is not None:
-        raise NoBoundError("calls of the grid operator (its table is call) are not in the optimum's program")
     world, episode = core.world, state.episode
-    _refuse_uncovered(core)
+    _refuse_uncovered(core, episode)
     steps = episode.start[:, None] + np.arange(core.n_steps)
     firm = np.zeros((core.n_envs, core.n_agents, core.n_steps))
     off = _is_off(core, state)
@@ -82,19 +80,13 @@ def _sources(core: Core, episode: Episode, firm_kw: Any) -> dict[str, Any]:
     return found
 
 
-def _refuse_uncovered(core: Core) -> None:
+def _refuse_uncovered(core: Core, episode: Episode) -> None:
     """Name what the optimum's program has no variables for."""
-    reasons = [reason for kind, config in core.scenario.agents.items() for reason in uncovered(kind, config)]
+    reasons = [] if core.answers is None else ["calls of the grid operator (table call)"]
+    for kind, params in zip(core.world.kinds, episode.params, strict=True):
+        reasons += kind.uncovered(params)
     if reasons:
-        raise NoBoundError(f"the optimum does not cover {', '.join(reasons)}")
-
-
-def uncovered(kind: str, config: Any) -> list[str]:
-    """What of a kind's config the optimum's program leaves out, so that a policy might do better than it."""
-    if kind != "prosumer" or not config.count:
-        return []
-    names = {"heat pumps": config.heating, "hot-water tanks": config.water, "appliances that wait": config.appliance}
-    return [name for name, part in names.items() if part.share[1] > 0] + ["PV that is withheld"] * config.curtailable
+        raise NoBoundError(f"the optimum's program does not cover {', '.join(reasons)}")
 
 
 def _is_off(core: Core, state: State) -> Any:

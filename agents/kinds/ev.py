@@ -32,7 +32,6 @@ from gridbazaar.agents.kind import (
     scaled_plan,
 )
 from gridbazaar.agents.plan import Plan, View
-from gridbazaar.agents.policy import NoBoundError
 from gridbazaar.agents.site import SHARINGS, fit_needs, fit_wishes
 from gridbazaar.agents.storage import Storage, limits_kw, move_kwh
 from gridbazaar.agents.visits import Car, Visits, car_of, draw_visits, drive
@@ -290,6 +289,11 @@ def rent_cur_per_day(params: Params) -> Array | None:
 
 
 def stay(params: Params, n_steps: int) -> tuple[Array, Array, Array] | None:
+    visits = params.visits
+    return visits.arrive[:, :, 0], visits.depart[:, :, 0], visits.required_kwh[:, :, 0]
+
+
+def uncovered(params: Params) -> list[str]:
     visits, config = params.visits, params.config
     lacks = {
         "several sessions at a charger": visits.n > 1,
@@ -300,6 +304,4 @@ def stay(params: Params, n_steps: int) -> tuple[Array, Array, Array] | None:
         "ev.failure": config.failure.happens,
         "ev.guarantee = false": not config.guarantee,
     }
-    if found := [name for name, is_so in lacks.items() if is_so]:
-        raise NoBoundError(f"the optimum's program does not cover {', '.join(found)}")
-    return visits.arrive[:, :, 0], visits.depart[:, :, 0], visits.required_kwh[:, :, 0]
+    return [name for name, is_so in lacks.items() if is_so]

@@ -317,5 +317,15 @@ def rent_cur_per_day(params: Params) -> Array | None:
     return None
 
 
+def uncovered(params: Params) -> list[str]:
+    config = params.config
+    shares = {
+        "heat pumps": config.heating.share,
+        "hot-water tanks": config.water.share,
+        "appliances that wait": config.appliance.share,
+    }
+    return [name for name, share in shares.items() if share[1] > 0] + ["PV that is withheld"] * config.curtailable
+
+
 def stay(params: Params, n_steps: int) -> tuple[Array, Array, Array] | None:
     return None

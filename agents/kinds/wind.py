@@ -167,5 +167,9 @@ def rent_cur_per_day(params: Params) -> Array | None:
     return None
 
 
+def uncovered(params: Params) -> list[str]:
+    return []
+
+
 def stay(params: Params, n_steps: int) -> tuple[Array, Array, Array] | None:
     return None
