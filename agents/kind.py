@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gridbazaar.agents.kinds
-from gridbazaar.agents.called import Called
 from gridbazaar.agents.plan import Plan, View
 from gridbazaar.agents.storage import Storage
+from gridbazaar.agents.vpps.called import Called
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.chance import between, uniform
 

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 
 import gridbazaar.agents.policies
-from gridbazaar.agents.called import Called
 from gridbazaar.agents.plan import View
+from gridbazaar.agents.vpps.called import Called
 from gridbazaar.data.arrays import Array
 
 

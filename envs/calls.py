@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from gridbazaar.agents.called import ANNOUNCED, RUNNING, Called
-from gridbazaar.agents.held import envelope_kw
 from gridbazaar.agents.kind import Meters, Now, kinds
 from gridbazaar.agents.kinds import vpp
 from gridbazaar.agents.plan import Plan
+from gridbazaar.agents.vpps.called import ANNOUNCED, RUNNING, Called
+from gridbazaar.agents.vpps.held import envelope_kw
 from gridbazaar.data.arrays import Array, host, namespace
 from gridbazaar.data.units import MICRO, energy_cost_ucur, from_micro, to_micro, to_micro_towards_zero
 from gridbazaar.envs.response import respond

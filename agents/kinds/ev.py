@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gridbazaar.agents.charging import needed_before_kwh
+from gridbazaar.agents.cars.charging import needed_before_kwh
+from gridbazaar.agents.cars.site import SHARINGS, fit_needs, fit_wishes
+from gridbazaar.agents.cars.visits import Car, Visits, car_of, draw_visits, drive
 from gridbazaar.agents.failure import (
     Condition,
     Failure,
@@ -32,9 +34,7 @@ from gridbazaar.agents.kind import (
     scaled_plan,
 )
 from gridbazaar.agents.plan import Plan, View
-from gridbazaar.agents.site import SHARINGS, fit_needs, fit_wishes
 from gridbazaar.agents.storage import Storage, limits_kw, move_kwh
-from gridbazaar.agents.visits import Car, Visits, car_of, draw_visits, drive
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
 

@@ -12,9 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from gridbazaar.agents.ageing import Ageing
-from gridbazaar.agents.called import RUNNING
 from gridbazaar.agents.failure import Failure, actions_of, columns_of, features_of, works
-from gridbazaar.agents.held import activated_kw, free_limits_kw
 from gridbazaar.agents.kind import (
     EAGERNESS,
     POWER,
@@ -42,6 +40,8 @@ from gridbazaar.agents.stationary import (
     view_of,
 )
 from gridbazaar.agents.storage import Converter, Storage
+from gridbazaar.agents.vpps.called import RUNNING
+from gridbazaar.agents.vpps.held import activated_kw, free_limits_kw
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.market.split import SPLITS
 

@@ -9,7 +9,7 @@ import pytest
 from gridbazaar.agents.kind import Now
 from gridbazaar.agents.kinds import ev
 from gridbazaar.agents.policy import Community, Forecasts, Observation, load_policy
-from tests.agents.cars import params_of, series_of
+from tests.agents.driving import params_of, series_of
 
 PRICES = np.array([0.35, 0.40, 0.38, 0.30, 0.25, 0.22, 0.15, 0.12, 0.10, 0.10, 0.12, 0.18, 0.25])
 CONFIG = ev.Config(

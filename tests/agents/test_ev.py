@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gridbazaar.agents.cars.visits import Visits
 from gridbazaar.agents.kind import Now, Series, scaled_plan
 from gridbazaar.agents.kinds import ev
-from gridbazaar.agents.visits import Visits
 
 PRICES = np.array([0.35, 0.40, 0.38, 0.30, 0.25, 0.22, 0.15, 0.12, 0.10, 0.10, 0.12, 0.18, 0.25])
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbazaar.agents.called import HELD, OFFERING, RUNNING
-from gridbazaar.agents.held import envelope_kw
 from gridbazaar.agents.kinds import vpp
 from gridbazaar.agents.policy import load_policy, widened
+from gridbazaar.agents.vpps.called import HELD, OFFERING, RUNNING
+from gridbazaar.agents.vpps.held import envelope_kw
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import feature_columns, observe

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridbazaar.agents.cars.site import SHARINGS, share_kw
 from gridbazaar.agents.kinds import ev
-from gridbazaar.agents.site import SHARINGS, share_kw
 from gridbazaar.data.away_sessions import PLACES, make_away_sessions
-from tests.agents.cars import draw_of, play
+from tests.agents.driving import draw_of, play
 
 
 @given(

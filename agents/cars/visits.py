@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gridbazaar.agents.charging import needed_before_kwh
+from gridbazaar.agents.cars.charging import needed_before_kwh
 from gridbazaar.agents.kind import Draw
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.bank import Sessions

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from gridbazaar.agents.cars.visits import Visits
 from gridbazaar.agents.kind import Draw, Now, Series
 from gridbazaar.agents.kinds import ev
-from gridbazaar.agents.visits import Visits
 from gridbazaar.data.bank import Sessions
 from gridbazaar.data.chance import episode_keys
 

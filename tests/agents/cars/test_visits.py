@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbazaar.agents.charging import needed_before_kwh
+from gridbazaar.agents.cars.charging import needed_before_kwh
 from gridbazaar.agents.kinds import ev
 from gridbazaar.agents.storage import Storage, limits_kw, move_kwh
 from gridbazaar.data.away_sessions import PLACES, make_away_sessions
 from gridbazaar.data.bank import Sessions
 from gridbazaar.data.car_sessions import make_sessions
-from tests.agents.cars import Week, draw_of, params_of, play
+from tests.agents.driving import Week, draw_of, params_of, play
 
 STEPS_MIN = st.sampled_from([5, 15, 30, 60])
 CONFIGS: list[dict[str, Any]] = [

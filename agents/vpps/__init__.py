@@ -1,0 +1,1 @@
+"""VPPs: what calls of the grid operator ask, and what is held ready for them."""
