@@ -33,7 +33,7 @@ class Flows:
     emitted_kg: Array
 
 
-_FLOWED = Flows.__slots__[:7]
+_FLOWED = tuple(Flows.__slots__)[:7]
 
 
 class Fleet:

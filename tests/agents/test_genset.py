@@ -176,6 +176,7 @@ def test_an_engine_that_forms_no_grid_or_lends_nothing_lets_go() -> None:
     assert shed_kwh[1] > 0.1
 
 
+@pytest.mark.slow
 def test_the_merit_rule_beats_rest_where_the_connection_is_short_and_nobody_beats_the_bound() -> None:
     scenario = load_scenario(
         "village",

@@ -36,7 +36,7 @@ def actions_of(core: Core, seed: int) -> np.ndarray:
 
 pytestmark = pytest.mark.parametrize("kind", list(kinds()))
 worlds = pytest.mark.parametrize("world", list(_WORLDS))
-few = settings(max_examples=6, deadline=None)
+few = settings(max_examples=4, deadline=None)
 draws = given(st.sampled_from(STEPS_MIN), st.integers(0, 2**20))
 
 

@@ -160,6 +160,7 @@ def test_nothing_is_drawn_to_restore_a_reserve() -> None:
         assert (state.view.low_kw[own] == 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outage", [{}, {"chance": 1.0, "mean_h": 4.0}])
 def test_no_policy_beats_the_optimum_with_every_option_on(outage: dict[str, Any]) -> None:
     """``evaluate`` refuses a policy that costs less than the bound."""

@@ -172,6 +172,7 @@ def test_a_scenario_without_outages_draws_none() -> None:
     assert Core("village").reset(0).episode.outages is None
 
 
+@pytest.mark.slow
 def test_no_policy_beats_the_bound_in_a_blackout() -> None:
     found = evaluate("blackout", ["random", "opportunity_cost", "optimum"], seeds=4, split="train")
     assert found.result("optimum").figures["shed_kwh"].sum() <= found.result("random").figures["shed_kwh"].sum()

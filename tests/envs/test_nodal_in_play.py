@@ -84,6 +84,7 @@ def test_a_deviation_is_never_better_than_at_the_tariff() -> None:
         assert (happened.bill.line("imbalance")[:, :n] >= least - 4).all()
 
 
+@pytest.mark.slow
 def test_no_policy_beats_the_bound_with_prices_per_bus() -> None:
     found = evaluate("village", ["random", "opportunity_cost", "optimum"], seeds=3, split="train", **PRICED)
     for result in found.results:
