@@ -7,6 +7,7 @@ summed for the view and the meters. A kind's ``Params`` has ``capacity_kwh`` (us
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,7 +101,7 @@ def storage_of(params: Any) -> Storage:
     return Storage(
         config.reserve_frac * capacity_kwh if config.reserve_frac else 0.0,
         capacity_kwh, power_kw, power_kw, config.eta_ch, config.eta_dis, config.loss_per_h,
-        config.taper_frac, config.release_taper_frac, config.converter if config.converter != Converter() else None,
+        config.taper_frac, config.release_taper_frac, config.converter if config.converter.loses else None,
     )  # fmt: skip
 
 
@@ -151,7 +152,7 @@ def view_of(firm_kw: Array | None, device: Batteries, params: Any, now: Now) -> 
 
 
 def moved_of(
-    meters: Meters, plan: Plan, device: Batteries, params: Any, columns: tuple[Column, ...], now: Now
+    meters: Meters, plan: Plan, device: Batteries, params: Any, actions: Callable[[Any], tuple[Column, ...]], now: Now
 ) -> Moved:
     """Move the metered energy, once, and quantise it; load and PV beside the batteries are zero.
 
@@ -160,7 +161,7 @@ def moved_of(
         plan: of the kind.
         device: the batteries before the step.
         params: of the kind.
-        columns: of its action.
+        actions: of the kind, asked for where something can fail.
         now: the interval.
     """
     xp, step_h = namespace(meters.device_kw), now.series.step_h
@@ -177,10 +178,10 @@ def moved_of(
         after_kwh, loss_kwh = after_kwh - excess_kwh, loss_kwh + excess_kwh
     if condition is not None:
         cycles = xp.abs(drawn_kwh) / 2 / xp.maximum(params.capacity_kwh, 1e-9)
+        asks = asks_for_upkeep(plan, actions(params.config))
         condition, upkeep_cur = pass_step(
-            condition, params.fate.luck, cycles, asks_for_upkeep(plan, columns), params.capacity_kwh > 0, now.t,
-            params.config.failure, step_h,
-        )  # fmt: skip
+            condition, params.fate.luck, cycles, asks, params.capacity_kwh > 0, now.t, params.config.failure, step_h
+        )
     flexible_ukwh, loss_kwh = _pooled(drawn_ukwh), _pooled(loss_kwh)
     zero = xp.zeros_like(loss_kwh)
     return Moved(

@@ -26,6 +26,10 @@ class Converter:
     k1: float = 0.0  # loss in proportion to power
     k2: float = 0.0  # loss in proportion to the square of power, over the rating at full power
 
+    @property
+    def loses(self) -> bool:
+        return self.k0 > 0 or self.k1 > 0 or self.k2 > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Storage:

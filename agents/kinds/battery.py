@@ -131,7 +131,7 @@ def meters(fill_kw: Array, plan: Plan, view: View, device: Batteries, params: Pa
 
 
 def move(meters: Meters, plan: Plan, view: View, device: Batteries, params: Params, now: Now) -> Moved:
-    return moved_of(meters, plan, device, params, actions(params.config), now)
+    return moved_of(meters, plan, device, params, actions, now)
 
 
 def n_meters(config: Config) -> int:

@@ -250,7 +250,7 @@ def _pv_now_kw(plan: Plan, params: Params, now: Now) -> Array:
 def move(meters: Meters, plan: Plan, view: View, device: Device, params: Params, now: Now) -> Moved:
     step_h = now.series.step_h
     if device.inside is None:
-        moved = moved_of(meters, plan, device, params, actions(params.config), now)
+        moved = moved_of(meters, plan, device, params, actions, now)
         moved = replace(moved, device=_device(moved.device, None), load_kwh=meters.fixed_kw * step_h)
     else:
         moved = _move_all(meters, plan, view, device, params, now)
@@ -270,9 +270,7 @@ def _move_all(meters: Meters, plan: Plan, view: View, device: Device, params: Pa
         meters.device_kw, wants.battery_kw, warmth_kw, view.low_kw, view.high_kw,
         battery_last=params.config.follow_meter,
     )  # fmt: skip
-    moved = moved_of(
-        replace(meters, device_kw=meters.device_kw - heat_kw), plan, device, params, actions(params.config), now
-    )
+    moved = moved_of(replace(meters, device_kw=meters.device_kw - heat_kw), plan, device, params, actions, now)
     flexible_ukwh = to_micro_towards_zero(meters.device_kw * step_h)
     heat_kwh = xp.maximum(from_micro(flexible_ukwh - moved.flexible_ukwh), 0.0)
     asked_kw = _fixed_kw(plan, view, params, now)

@@ -101,7 +101,7 @@ class Config:
             raise ValueError(f"vpp.split: expected one of {', '.join(SPLITS)}, got {self.split!r}")
         if self.homes is not None:
             check_enrolment(self)
-        if self.answers_calls and (self.converter != Converter() or self.release_taper_frac):
+        if self.answers_calls and (self.converter.loses or self.release_taper_frac):
             raise ValueError(
                 "vpp.answers_calls: expected no converter and no release_taper_frac, which allow no promise for hours; "
                 f"got {self.converter} and {self.release_taper_frac}"
@@ -245,7 +245,7 @@ def _called_kw(scheduled: Array, plan: Plan, device: Batteries, params: Params, 
 
 
 def move(meters: Meters, plan: Plan, view: View, device: Batteries, params: Params, now: Now) -> Moved:
-    return moved_of(meters, plan, device, params, actions(params.config), now)
+    return moved_of(meters, plan, device, params, actions, now)
 
 
 def n_meters(config: Config) -> int:
