@@ -132,7 +132,15 @@ def test_everything_can_be_shown(what: str, name: str) -> None:
 
 def test_what_is_shown_of_a_kind_are_its_columns_and_fields() -> None:
     text = call("show", "kind", "ev").stdout
-    for word in ("eagerness", "storage_filled", "to_spare", "v2g_floor_frac", "[50.0, 77.0]", "currency/kWh"):
+    for word in (
+        "eagerness",
+        "storage_filled",
+        "to_spare",
+        "[ev] in a scenario",
+        "v2g_floor_frac",
+        "[50.0, 77.0]",
+        "currency/kWh",
+    ):
         assert word in text, word
 
 
