@@ -18,15 +18,15 @@ from tests.envs.everything import EVERYTHING
 STEPS_MIN = (5, 15, 30, 60)
 _HOMES = {"prosumer.count": 2, "battery.count": 0, "ev.count": 0, "vpp.count": 0}
 _WORLDS = {"plain": {}, "everything": EVERYTHING}
-_CORES: dict[tuple[str, str, int], Core] = {}
+_CORES: dict[tuple[str, str, int, int], Core] = {}
 
 
-def core_of(kind: str, world: str, step_min: int) -> Core:
-    """Three agents of a kind beside two homes, three episodes at a time."""
-    key = (kind, world, step_min)
+def core_of(kind: str, world: str, step_min: int, n_envs: int = 3) -> Core:
+    """Three agents of a kind beside two homes."""
+    key = (kind, world, step_min, n_envs)
     if key not in _CORES:
         fields: dict[str, Any] = {**_WORLDS[world], **_HOMES, f"{kind}.count": 3, "step_min": step_min, "hours": 6.0}
-        _CORES[key] = Core(load_scenario("village", feeder="street", **fields), 3)
+        _CORES[key] = Core(load_scenario("village", feeder="street", **fields), n_envs)
     return _CORES[key]
 
 
@@ -101,8 +101,7 @@ def test_at_rest_nothing_flexible_moves(kind: str, world: str, step_min: int, se
 @few
 @draws
 def test_a_row_depends_on_no_other(kind: str, world: str, step_min: int, seed: int) -> None:
-    core = core_of(kind, world, step_min)
-    alone = Core(core.scenario, 1)
+    core, alone = core_of(kind, world, step_min), core_of(kind, world, step_min, 1)
     many, one = core.reset(seed), alone.reset(seed + 1)
     for action in actions_of(core, seed):
         many, first = core.step(many, action)

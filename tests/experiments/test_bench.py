@@ -45,6 +45,7 @@ def test_all_is_measured_by_default() -> None:
     assert Effort().repetitions >= 5
 
 
+@pytest.mark.slow
 def test_the_command_writes_speeds_versions_and_machine(tmp_path: Path) -> None:
     pytest.importorskip("stable_baselines3")
     out = tmp_path / "bench.json"
