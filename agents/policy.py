@@ -138,3 +138,15 @@ def load_policy(name: str, **options: Any) -> Policy:
         return load_run(name, **options)
     listed = ", ".join(n for n in list_policies() if n != "trained")
     raise ValueError(f"policy: expected one of {listed}, or the folder of a training run, got {name!r}")
+
+
+def load_rule(name: str) -> Policy:
+    """Give a policy that another one builds on.
+
+    Raises:
+        ValueError: there is none of this name, or it needs the whole episode.
+    """
+    rule = load_policy(name)
+    if rule.needs_foresight:
+        raise ValueError(f"rule: expected a policy without foresight, got {name!r}")
+    return rule

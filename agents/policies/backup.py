@@ -14,7 +14,7 @@ import numpy as np
 
 from gridbazaar.agents.kind import encode
 from gridbazaar.agents.policies.idle import charge_on_arrival_kw
-from gridbazaar.agents.policy import Community, Foresight, Observation, load_policy
+from gridbazaar.agents.policy import Community, Foresight, Observation, load_rule
 from gridbazaar.data.arrays import Array
 
 _ANY_TARIFF = 0.5  # the eagerness that buys at the tariff, but not beyond a full connection
@@ -38,9 +38,7 @@ class Policy:
     needs_foresight = False
 
     def __init__(self, rule: str = "opportunity_cost", keep: float = 0.7) -> None:
-        self.rule = load_policy(rule)
-        if self.rule.needs_foresight:
-            raise ValueError(f"rule: expected a policy without foresight, got {rule!r}")
+        self.rule = load_rule(rule)
         if not 0 <= keep <= 1:
             raise ValueError(f"keep: expected a number in [0, 1], got {keep}")
         self.needs_forecasts, self.keep = self.rule.needs_forecasts, keep

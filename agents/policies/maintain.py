@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gridbazaar.agents.failure import HEALTH, MAINTAIN, WORKS, Failure, hazard_per_h
-from gridbazaar.agents.policy import Community, Foresight, Observation, load_policy, widened
+from gridbazaar.agents.policy import Community, Foresight, Observation, load_rule, widened
 from gridbazaar.data.arrays import Array
 
 _QUIET = 0.05  # share of the feasible power up to which a device counts as resting
@@ -37,9 +37,7 @@ class Policy:
     needs_foresight = False
 
     def __init__(self, rule: str = "opportunity_cost", worth_cur_per_kwh_day: float = 0.05) -> None:
-        self.rule = load_policy(rule)
-        if self.rule.needs_foresight:
-            raise ValueError(f"rule: expected a policy without foresight, got {rule!r}")
+        self.rule = load_rule(rule)
         self.needs_forecasts = self.rule.needs_forecasts
         self.worth_cur_per_kwh_day = worth_cur_per_kwh_day
 

@@ -16,7 +16,7 @@ import numpy as np
 from gridbazaar.agents.home import appliance, heating, water
 from gridbazaar.agents.home.part import CAN_SCALE_KW
 from gridbazaar.agents.plan import View
-from gridbazaar.agents.policy import Community, Forecasts, Foresight, Observation, load_policy, widened
+from gridbazaar.agents.policy import Community, Forecasts, Foresight, Observation, load_rule, widened
 from gridbazaar.data.arrays import Array
 
 _ANY_TARIFF = 0.5  # the eagerness that buys at the tariff, but not beyond a full connection
@@ -44,9 +44,7 @@ class Policy:
         self, rule: str = "opportunity_cost", room_h: float = 4.0, tank_h: float = 12.0, room_margin: float = 0.1,
         tank_margin: float = 0.1,
     ) -> None:  # fmt: skip
-        self.rule = load_policy(rule)
-        if self.rule.needs_foresight:
-            raise ValueError(f"rule: expected a policy without foresight, got {rule!r}")
+        self.rule = load_rule(rule)
         self.room_h, self.room_margin, self.tank_h, self.tank_margin = room_h, room_margin, tank_h, tank_margin
 
     def start(self, community: Community, rng: np.random.Generator, episode: Foresight | None = None) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gridbazaar.agents.kind import encode
-from gridbazaar.agents.policy import Community, Foresight, Observation, load_policy, widened
+from gridbazaar.agents.policy import Community, Foresight, Observation, load_rule, widened
 from gridbazaar.agents.vpps.called import ANNOUNCED, OFFERING
 from gridbazaar.data.arrays import Array
 
@@ -34,7 +34,7 @@ class Policy:
     def __init__(self, rule: str = "opportunity_cost", fill_h: float = 5.0, ask: float = 1.0) -> None:
         if not 0 <= ask <= 1:
             raise ValueError(f"vpp_dispatch: expected ask in [0, 1], got {ask}")
-        self._rule, self._fill_h, self._ask = load_policy(rule), fill_h, ask
+        self._rule, self._fill_h, self._ask = load_rule(rule), fill_h, ask
         if self._rule.needs_foresight:
             raise ValueError(f"vpp_dispatch: expected a rule without foresight, got {rule!r}")
         self.needs_forecasts = self._rule.needs_forecasts
