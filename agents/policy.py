@@ -148,5 +148,5 @@ def load_rule(name: str) -> Policy:
     """
     rule = load_policy(name)
     if rule.needs_foresight:
-        raise ValueError(f"rule: expected a policy without foresight, got {name!r}")
+        raise ValueError(f"rule: expected a rule without foresight, got {name!r}")
     return rule

@@ -255,8 +255,9 @@ def _all_policies(about: _Subject) -> str:
     rows, shown = best_first(evaluation), columns(evaluation)
     bold = {i for i, row in enumerate(rows) if is_learned(row["policy"])}
     note = (
-        f"Means of {len(evaluation.seeds)} episodes, below them 95 % intervals (bootstrap over episodes). Cost: bills "
-        "and wear less the worth of what is left in storage. Savings leave out imbalance and standing charges. "
+        f"Means of {len(evaluation.seeds)} episodes, below them 95 % intervals (bootstrap over episodes). Cost: bills, "
+        "wear, discomfort and upkeep less the worth of what is left in storage. Savings leave out imbalance and "
+        "standing charges. "
     ) + (
         f"There is no bound ({escape(evaluation.no_bound)}): scores are the share of idle's cost that is saved."
         if evaluation.no_bound

@@ -35,8 +35,6 @@ class Policy:
         if not 0 <= ask <= 1:
             raise ValueError(f"vpp_dispatch: expected ask in [0, 1], got {ask}")
         self._rule, self._fill_h, self._ask = load_rule(rule), fill_h, ask
-        if self._rule.needs_foresight:
-            raise ValueError(f"vpp_dispatch: expected a rule without foresight, got {rule!r}")
         self.needs_forecasts = self._rule.needs_forecasts
 
     def start(self, community: Community, rng: np.random.Generator, episode: Foresight | None = None) -> Any:
