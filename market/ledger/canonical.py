@@ -7,6 +7,7 @@ ledger counts in micro-units, and a float that is printed in two ways would be t
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeAlias
 
 Entry: TypeAlias = dict[str, Any]
@@ -40,6 +41,36 @@ def parse(body: bytes, *, most_bytes: int = MOST_BYTES, deepest: int = DEEPEST) 
 
     So are duplicate keys, spaces, escapes without need and keys out of order: none survives being written again.
     """
+    entry = _decoded(body, most_bytes, deepest)
+    if write(entry) != body:
+        raise CanonicalError("body is not canonical: a key is double or out of order, or a space or escape is needless")
+    return entry
+
+
+def parse_all(bodies: Sequence[bytes]) -> list[Entry | CanonicalError]:
+    """Read many entries as ``parse`` does, which is faster; in place of one that is refused stands the reason.
+
+    All are written again in one go. No JSON object is the beginning of another one, so bodies that are equal one
+    behind the other are equal one by one.
+    """
+    read = [_or_reason(_decoded, body) for body in bodies]
+    sound = [(entry, body) for entry, body in zip(read, bodies, strict=True) if type(entry) is dict]
+    try:
+        if write([entry for entry, _ in sound]) == b"[%b]" % b",".join([body for _, body in sound]):
+            return read
+    except CanonicalError:
+        pass  # one of them cannot be written: find out which
+    return [_or_reason(parse, body) for body in bodies]
+
+
+def _or_reason(reader: Callable[[bytes], Entry], body: bytes) -> Entry | CanonicalError:
+    try:
+        return reader(body)
+    except CanonicalError as error:
+        return error
+
+
+def _decoded(body: bytes, most_bytes: int = MOST_BYTES, deepest: int = DEEPEST) -> Entry:
     if len(body) > most_bytes:
         raise CanonicalError(f"body has {len(body)} bytes, expected at most {most_bytes}")
     try:
@@ -58,8 +89,6 @@ def parse(body: bytes, *, most_bytes: int = MOST_BYTES, deepest: int = DEEPEST) 
         raise CanonicalError(f"body is a JSON {type(value).__name__}, expected an object")
     if body.count(b"{") + body.count(b"[") > deepest:
         _check(value, "body", deepest)
-    if write(value) != body:
-        raise CanonicalError("body is not canonical: a key is double or out of order, or a space or escape is needless")
     return value
 
 

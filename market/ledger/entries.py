@@ -93,8 +93,10 @@ def _list(item: Field, *, least: int = 0) -> Field:
 
 
 def _row(*items: Field) -> Field:
+    checks = [field.holds for field in items]
+
     def holds(x: Any) -> bool:
-        return type(x) is list and len(x) == len(items) and all(f.holds(v) for f, v in zip(items, x, strict=True))
+        return type(x) is list and len(x) == len(checks) and all([check(v) for check, v in zip(checks, x, strict=True)])
 
     return Field(holds, f"[{'; '.join(f.expected for f in items)}]")
 

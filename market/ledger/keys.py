@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from nacl.exceptions import CryptoError
+from nacl.signing import SigningKey, VerifyKey
 
 _ED25519 = b"\xed\x01"  # multicodec of an Ed25519 public key
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -18,8 +18,8 @@ class Signer:
     def __init__(self, seed: bytes) -> None:
         if len(seed) != 32:
             raise ValueError(f"seed has {len(seed)} bytes, expected 32")
-        self._key = Ed25519PrivateKey.from_private_bytes(seed)
-        self.public_key = self._key.public_key().public_bytes_raw()
+        self._key = SigningKey(seed)
+        self.public_key = bytes(self._key.verify_key)
 
     @property
     def did(self) -> str:
@@ -28,14 +28,14 @@ class Signer:
 
     def sign(self, message: bytes) -> bytes:
         """Give the 64 bytes of the signature."""
-        return self._key.sign(message)
+        return self._key.sign(message).signature
 
 
 def verify_signature(public_key: bytes, signature: bytes, message: bytes) -> bool:
     """Say whether the holder of the key signed the message; malformed keys and signatures have signed nothing."""
     try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
-    except (InvalidSignature, ValueError):
+        VerifyKey(public_key).verify(message, signature)
+    except CryptoError:
         return False
     return True
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from gridbazaar.market.ledger.canonical import CanonicalError, Entry, parse
+from gridbazaar.market.ledger.canonical import CanonicalError, Entry, parse, parse_all
 from gridbazaar.market.ledger.entries import Malformed
 from gridbazaar.market.ledger.jsonl import is_export, reading_export
 from gridbazaar.market.ledger.merkle import Tree, leaf_hash
@@ -22,6 +23,7 @@ from gridbazaar.market.ledger.store import Contents, Record, Stamp, reading
 
 _LONGEST_TXID = 200
 _LONGEST_LINE = 1000
+_READ_AT_ONCE = 256
 
 
 class Replay(Protocol):
@@ -142,8 +144,10 @@ def check(
 ) -> Report:
     """Check contents that are open already."""
     checker = _Checker(contents.stamps, NoteKey(origin, public_key), trusted, by)
-    for record in contents.records:
-        checker.take(record)
+    while records := list(islice(contents.records, _READ_AT_ONCE)):
+        entries = iter(parse_all([record.body for record in records if record.body is not None]))
+        for record in records:
+            checker.take(record, None if record.body is None else next(entries))
     return checker.finish(contents.balances)
 
 
@@ -166,8 +170,8 @@ class _Checker:
         self._is_replayed = True
         self.report.books.begin()
 
-    def take(self, record: Record) -> None:
-        """Check one entry."""
+    def take(self, record: Record, entry: Entry | CanonicalError | None) -> None:
+        """Check one entry; None: it is withheld."""
         if record.seq != self._next:
             self._find(f"expected entry {self._next}, found entry {record.seq}: what lay between is missing")
             self._is_lost = True
@@ -179,11 +183,13 @@ class _Checker:
         interval = self._stamps[-1].interval if self._stamps else record.interval
         if record.interval != interval:
             self._find(f"the entry is filed under interval {record.interval}", record.seq, _txid(record), interval)
-        if record.body is None:
+        if entry is None:
             self.report.n_withheld += 1
             self._is_replayed = False
+        elif isinstance(entry, CanonicalError):
+            self._find(str(entry), record.seq, _txid(record), interval)
         else:
-            self._read(record, record.body, interval)
+            self._replay(record, entry, interval)
         self._compare_trusted()
 
     def _hash(self, record: Record) -> None:
@@ -197,14 +203,9 @@ class _Checker:
         if self._alternative is not None:
             self._alternative.append(record.leaf)
 
-    def _read(self, record: Record, body: bytes, interval: int) -> None:
-        """Parse and replay one body."""
+    def _replay(self, record: Record, entry: Entry, interval: int) -> None:
+        """Take one entry into the books."""
         txid = _txid(record)
-        try:
-            entry = parse(body)
-        except CanonicalError as error:
-            self._find(str(error), record.seq, txid, interval)
-            return
         named = str(entry.get("txid"))[:_LONGEST_TXID]
         txid = named if txid is None else txid
         if named != txid:

@@ -158,7 +158,7 @@ def test_a_step_without_a_ledger_runs_no_ledger_code() -> None:
     probe = (
         "import sys\nimport gridbazaar as gb\nenv = gb.parallel_env('street')\nenv.reset(seed=1)\n"
         "env.step({agent: env.action_space(agent).sample() for agent in env.agents})\n"
-        "print([name for name in sys.modules if 'ledger' in name or name in ('sqlite3', 'cryptography')])"
+        "print([name for name in sys.modules if 'ledger' in name or name in ('sqlite3', 'nacl')])"
     )
     found = subprocess.run([sys.executable, "-c", probe], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert found.returncode == 0, found.stderr

@@ -11,7 +11,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbazaar.market.ledger.canonical import DEEPEST, LARGEST, MOST_BYTES, CanonicalError, canonical, parse
+from gridbazaar.market.ledger.canonical import DEEPEST, LARGEST, MOST_BYTES, CanonicalError, canonical, parse, parse_all
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 VALUES = st.recursive(
@@ -135,6 +135,27 @@ def test_a_value_without_canonical_bytes_is_refused_by_name(value: Any, why: str
 def test_bytes_that_are_not_those_of_an_entry_are_refused(body: bytes, why: str) -> None:
     with pytest.raises(CanonicalError, match=why):
         parse(body)
+
+
+ODD_BODIES = [
+    canonical(TRADE), b"{}", b"", b"[]", b"7", b"\xff", b'{"a":1,"a":1}', b'{"b":0,"a":0}', b'{"a": 1}', b'{"a":1} ',
+    b' {"a":1}', b'{"a":1.5}', b'{"a":9007199254740993}', b'{"a":"\\ud800"}', '{"\ufb33":1,"\U0001f600":2}'.encode(),
+    '{"\U0001f600":2,"\ufb33":1}'.encode(), b'{"a":1},{"b":2}', b'{"a":1},{"b":[{}', b"{}]}", b'{"a":"', b'"}',
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(ODD_BODIES) | st.binary(max_size=6), max_size=6))
+def test_many_bodies_are_read_as_one_by_one(bodies: list[bytes]) -> None:
+    """Also bodies which only one behind the other are those of entries."""
+
+    def alone(body: bytes) -> Any:
+        try:
+            return parse(body)
+        except CanonicalError as error:
+            return str(error)
+
+    together = [str(read) if isinstance(read, CanonicalError) else read for read in parse_all(bodies)]
+    assert together == [alone(body) for body in bodies]
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
