@@ -7,6 +7,7 @@ agent of the kind; nothing in them loops over agents or environments.
 
 from __future__ import annotations
 
+import math
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,6 +87,11 @@ class Draw:
     step_h: float
     n_steps: int
     start_h: float = 12.0  # local hour at which it begins
+
+    @property
+    def n_days(self) -> int:
+        """Days of the episode from its first step on, the last one perhaps cut."""
+        return math.ceil(self.n_steps * self.step_h / 24 - 1e-9)
 
     def unit(self, stream: str, n: int) -> NDArray[np.float64]:
         """[n_envs, n] numbers in [0, 1) of a stream named after kind and purpose."""

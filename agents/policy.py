@@ -33,7 +33,7 @@ class Community:
 
 @dataclass(frozen=True, slots=True)
 class Forecasts:
-    """What is known or expected for the rest of the episode, as of now; padded with the last value."""
+    """What is known or expected for the day ahead, as of now; beyond the episode's end padded with the last value."""
 
     retail_cur_per_kwh: Array  # [n_envs, horizon] retail price with all charges
     export_cur_per_kwh: Array  # [n_envs, horizon] feed-in price

@@ -137,21 +137,22 @@ class Bank:
         months = days.astype("datetime64[M]").astype(np.int64) % 12 + 1
         return np.repeat(months, self.steps_per_day)
 
-    def start_days(self, split: str, months: tuple[float, float] | None = None) -> NDArray[np.int64]:
+    def start_days(self, split: str, months: tuple[float, float] | None = None, n_days: int = 2) -> NDArray[np.int64]:
         """Days on which an episode of this split may begin.
 
         Args:
             split: train, validation or test.
             months: first and last month, 11 and 2 for winter; none: all.
+            n_days: calendar days that an episode touches, the first and the last one included.
 
         Whole calendar weeks belong to one split (of five weeks three train, one validates, one tests), and an
         episode that would leave its week is left out, so no split sees a step of another one's episodes.
         """
         first = int((self.first_day.astype("datetime64[D]").astype(np.int64) + 3) % 7)
-        days = np.arange(HISTORY_DAYS, self.n_days - 1)
+        days = np.arange(HISTORY_DAYS, self.n_days - n_days + 1)
         week, weekday = (days + first) // 7, (days + first) % 7
         wanted = {"train": (0, 1, 3), "validation": (2,), "test": (4,)}[split]
-        chosen: NDArray[np.int64] = days[np.isin(week % 5, wanted) & (weekday < 6)]
+        chosen: NDArray[np.int64] = days[np.isin(week % 5, wanted) & (weekday + n_days <= 7)]
         if months is not None:
             month = self.month()[chosen * self.steps_per_day]
             first_month, last_month = months

@@ -20,10 +20,8 @@ from gridbazaar.envs.observe import feature_columns, observe
 from gridbazaar.envs.others import Others, Policies
 from gridbazaar.envs.reward import PARTS
 from gridbazaar.envs.rows import replace_rows
-from gridbazaar.envs.scenario import Scenario, load_scenario
+from gridbazaar.envs.scenario import WEEK_H, Scenario, load_scenario
 from gridbazaar.envs.state import State, Transition
-
-DAY_MIN = 24 * 60
 
 
 class ResetNeededError(RuntimeError):
@@ -34,9 +32,12 @@ def make_core(scenario: str | Scenario, n_envs: int, max_cycles: int | None, ove
     """Build a core whose episodes have ``max_cycles`` intervals; none: as long as the scenario says."""
     chosen = load_scenario(scenario, **overrides)
     if max_cycles is not None:
-        most = DAY_MIN // chosen.step_min
+        most = int((WEEK_H - chosen.start_h) / chosen.step_h)
         if not 1 <= max_cycles <= most:
-            raise ValueError(f"max_cycles: expected 1 to {most} ({chosen.step_min} min each, a day), got {max_cycles}")
+            raise ValueError(
+                f"max_cycles: expected 1 to {most} of {chosen.step_min} min each, which a calendar week has from "
+                f"{chosen.start_h:g} h on its first day; got {max_cycles}"
+            )
         chosen = replace(chosen, hours=max_cycles * chosen.step_min / 60)
     return Core(chosen, n_envs)
 

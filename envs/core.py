@@ -298,10 +298,10 @@ class Core:
         return potential_cur(view, worth, mean_price)
 
     def until(self, view: View, t: Array) -> Array:
-        """First step after departure or the end, [n_envs, n_agents] int64."""
+        """First step after departure, the day ahead or the end, [n_envs, n_agents] int64."""
         xp = namespace(view.firm_kw)
         steps = xp.maximum(xp.astype(xp.rint(view.left_h / self.scenario.step_h), xp.int64), 1)
-        return xp.minimum(t[:, None] + steps, self.n_steps)
+        return xp.minimum(t[:, None] + xp.minimum(steps, self.scenario.horizon), self.n_steps)
 
     def _mean_price(self, view: View, episode: Episode, t: Array) -> Array:
         """Mean retail price until departure or the end, [n_envs, n_agents]; ``t`` is inside the episode."""

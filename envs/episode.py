@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -23,18 +24,19 @@ _YEAR_H = 8766.0
 BLOCKS_H = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Hours ahead over which prices and the community's net load are averaged."""
 OUTLOOK = (
-    "price_rank",  # share of the remaining intervals that are cheaper
-    "mean_price",  # of the rest of the episode, retail, currency per kWh
+    "price_rank",  # share of the intervals to come that are cheaper
+    "mean_price",  # retail, currency per kWh
     *(f"price_next_{h:g}h" for h in BLOCKS_H),  # retail, currency per kWh
     *(f"net_next_{h:g}h" for h in BLOCKS_H),  # expected must-serve load less PV of all homes, kW
-    "highest_price",  # of the rest of the episode, retail, currency per kWh
+    "highest_price",  # retail, currency per kWh
     "lowest_price",
-    "deficit_ahead",  # expected draw of all homes together until the end, kWh
-    "surplus_ahead",  # expected surplus until the end, kWh
-    "deficit_price",  # mean retail price of the expected deficits; of the rest of the episode where there are none
-    "worth",  # what a kWh delivered from storage may save before the end, currency per kWh
+    "deficit_ahead",  # expected draw of all homes together, kWh
+    "surplus_ahead",  # expected surplus, kWh
+    "deficit_price",  # mean retail price of the expected deficits; of all the time ahead where there are none
+    "worth",  # what a kWh delivered from storage may save, currency per kWh
 )
-"""Columns of ``Episode.outlook``: known at any time of the episode, so made once."""
+"""Columns of ``Episode.outlook``, over the time ahead that is known: a day, or until the end if that is sooner. They do
+not depend on what agents do, so they are made once."""
 
 
 def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: Any) -> Episode:
@@ -50,7 +52,8 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     """
     scenario, bank = world.scenario, world.bank
     keys = episode_keys(scenario.seed, split, seeds)
-    days = bank.start_days(split, scenario.data.months)
+    touched = max(2, math.ceil((scenario.start_h + scenario.hours) / 24 - 1e-9))
+    days = bank.start_days(split, scenario.data.months, touched)
     day = days[integers(uniform(keys, "day", 1)[:, 0], len(days))]
     draw = Draw(keys, day, bank, scenario.step_h, scenario.n_steps, scenario.start_h)
     start = day * bank.steps_per_day + round(scenario.start_h / scenario.step_h)
@@ -70,7 +73,8 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
         if scenario.call.response_share:
             calls = replace(calls, baseline_ukwh=baselines_ukwh(world, draw, params, calls.level_ppm > 0))
     net_kw = _community_net_kw(world, start, params)
-    end_value = _end_value(prices, host(world.rates.export)[window[:, -1]] / 1e6, net_kw, scenario.step_h)
+    export = host(world.rates.export)[window[:, -1]] / 1e6
+    end_value = _end_value(prices[:, -scenario.horizon :], export, net_kw, scenario.step_h)
     size_kwh = sum(kind.storage_kwh(p) for kind, p in zip(world.kinds, params, strict=True))
     return Episode(
         seed=to_array(np.asarray(seeds, np.int64)),
@@ -81,8 +85,8 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
         end_value_cur_per_kwh=to_array(end_value),
         rent_ucur=to_array(_rents(world, params, len(keys))),
         price_sum_cur_per_kwh=to_array(_running_sum(prices)),
-        outlook=to_array(_outlook(prices, net_kw, size_kwh, end_value, scenario.step_h)),
-        cheaper=to_array(_cheaper(prices)),
+        outlook=to_array(_outlook(prices, net_kw, size_kwh, end_value, scenario)),
+        cheaper=to_array(_cheaper(prices, scenario.horizon)),
         lottery=to_array(_lottery(draw, scenario)) if mechanism_draws(scenario.mechanism) else None,
         outages=mapped(_outages(world, draw, params), to_array) if scenario.outage.happens else None,
         calls=None if calls is None else mapped(calls, to_array),
@@ -175,47 +179,43 @@ def _community_net_kw(world: World, start: Array, params: list[Any]) -> Array:
     return net_kw
 
 
-def _outlook(prices: Array, net_kw: Array, size_kwh: Array, end_value: Array, step_h: float) -> Array:
+def _outlook(prices: Array, net_kw: Array, size_kwh: Array, end_value: Array, scenario: Scenario) -> Array:
     """[n_envs, n_steps + 1, n_outlook]; averages end with the episode, the row after the end repeats the last.
 
     Storage is worth the price of the deficits to come as far as there are any for it, and what is left is worth after
     the end for the rest.
     """
-    n_steps = prices.shape[1]
+    n_steps, step_h, horizon = scenario.n_steps, scenario.step_h, scenario.horizon
     t = np.arange(n_steps)
 
     def mean(sums: Array, hours: float) -> Array:
         end = np.minimum(t + max(1, round(hours / step_h)), n_steps)
         return (sums[:, end] - sums[:, t]) / (end - t)
 
+    def ahead(function: Any, x: Array) -> Array:
+        """[n_envs, n_steps] sum or extreme over all steps ahead of each."""
+        if horizon == n_steps:
+            return function.accumulate(x[:, ::-1], axis=1)[:, ::-1]
+        return np.stack([function.reduce(x[:, i : i + horizon], axis=1) for i in range(n_steps)], axis=1)
+
     price_sum, net_sum = _running_sum(prices), _running_sum(net_kw)
-    columns = [_rank(prices), mean(price_sum, 24.0)]
+    columns = [_rank(prices, horizon), mean(price_sum, 24.0)]
     columns += [mean(price_sum, h) for h in BLOCKS_H] + [mean(net_sum, h) for h in BLOCKS_H]
     deficit_kwh, surplus_kwh = np.maximum(net_kw, 0.0) * step_h, np.maximum(-net_kw, 0.0) * step_h
-    deficit, cost = _still_to_come(deficit_kwh), _still_to_come(deficit_kwh * prices)
-    columns += [_backwards(np.maximum, prices), _backwards(np.minimum, prices), deficit, _still_to_come(surplus_kwh)]
+    deficit, cost = ahead(np.add, deficit_kwh), ahead(np.add, deficit_kwh * prices)
+    columns += [ahead(np.maximum, prices), ahead(np.minimum, prices), deficit, ahead(np.add, surplus_kwh)]
     columns.append(np.where(deficit > 1e-6, cost / np.maximum(deficit, 1e-6), columns[1]))
     share = np.minimum(deficit / np.maximum(size_kwh[:, None], 1e-6), 1.0)
     columns.append(share * columns[-1] + (1 - share) * end_value[:, None])
-    ahead = np.stack(columns, axis=2)
-    return np.concatenate([ahead, ahead[:, -1:]], axis=1)
-
-
-def _still_to_come(x: Array) -> Array:
-    """[n_envs, n_steps] sum from each step to the end."""
-    return np.cumsum(x[:, ::-1], axis=1)[:, ::-1]
-
-
-def _backwards(function: Any, x: Array) -> Array:
-    """[n_envs, n_steps] extreme from each step to the end."""
-    return function.accumulate(x[:, ::-1], axis=1)[:, ::-1]
+    rows = np.stack(columns, axis=2)
+    return np.concatenate([rows, rows[:, -1:]], axis=1)
 
 
 def _end_value(prices: Array, export: Array, net_kw: Array, step_h: float) -> Array:
     """[n_envs] currency per kWh: what it would cost to have it again after the end.
 
     The feed-in price where the homes expect a surplus in the last four hours, else a little less than a cheap retail
-    price of the episode.
+    price of the last day.
     """
     expects_surplus = net_kw[:, -round(4 / step_h) :].mean(axis=1) < 0
     return np.where(expects_surplus, export, 0.95 * np.quantile(prices, 0.25, axis=1))
@@ -225,18 +225,21 @@ def _running_sum(x: Array) -> Array:
     return np.concatenate([np.zeros((len(x), 1)), np.cumsum(x, axis=1)], axis=1)
 
 
-def _rank(prices: Array) -> Array:
-    """[n_envs, n_steps] share of the intervals after each that are cheaper."""
-    rank = _cheaper(prices)[:, :-1, -1].astype(float)
-    return rank / np.maximum(np.arange(prices.shape[1])[::-1], 1)
+def _rank(prices: Array, horizon: int) -> Array:
+    """[n_envs, n_steps] share of the intervals ahead of each that are cheaper."""
+    n_steps = prices.shape[1]
+    span = np.minimum(np.arange(n_steps)[::-1] + 1, horizon)  # itself included
+    cheaper = _cheaper(prices, horizon)[:, np.arange(n_steps), span].astype(float)
+    return cheaper / np.maximum(span - 1, 1)
 
 
-def _cheaper(prices: Array) -> NDArray[np.int16]:
-    """[n_envs, n_steps + 1, n_steps + 1] how many of the intervals t, t + 1, ... u - 1 are cheaper than interval t."""
+def _cheaper(prices: Array, horizon: int) -> NDArray[np.int16]:
+    """[n_envs, n_steps + 1, horizon + 1] how many of the n intervals from interval t on are cheaper than it."""
     n_envs, n_steps = prices.shape
-    count = np.zeros((n_envs, n_steps + 1, n_steps + 1), np.int16)
+    count = np.zeros((n_envs, n_steps + 1, horizon + 1), np.int16)
     for t in range(n_steps):
-        np.cumsum(prices[:, t:] < prices[:, t : t + 1], axis=1, out=count[:, t, t + 1 :])
+        n = min(horizon, n_steps - t)
+        np.cumsum(prices[:, t : t + n] < prices[:, t : t + 1], axis=1, out=count[:, t, 1 : n + 1])
     return count
 
 

@@ -46,7 +46,7 @@ class MarketAgentEnv(gymnasium.Env[Vector, Vector]):
         split: where episodes come from: train, validation or test.
         seed: number of the first episode; each ``reset()`` without a seed plays the next one.
         render_mode: rgb_array, ansi, or None.
-        max_cycles: intervals of an episode, up to a day; none: as the scenario says.
+        max_cycles: intervals of an episode, up to a week; none: as the scenario says.
         overrides: fields of the scenario, see ``load_scenario``.
 
     ``reset(seed=7)`` plays episode 7 of the split, ``options={"split": "validation"}`` for once of another. Episodes

@@ -1,5 +1,7 @@
 """Observations: one row of named, bounded features an agent, the same columns for every kind.
 
+The day ahead ends with the episode where that is sooner.
+
 Columns that mean nothing to a kind hold zero there. Prices are divided by ``PRICE_SCALE``, powers of the community by
 its connection or its homes, powers of an agent by ``POWER_SCALE``; nothing is normalised by running statistics.
 """
@@ -38,17 +40,19 @@ COMMON = (
     Column("remaining", "1", 0, 1, "share of the episode that is left"),
     _price("retail_price", "retail price of the interval with all charges"),
     _price("export_price", "feed-in price of the interval"),
-    _price("day_price", "mean retail price of the rest of the episode"),
+    _price("day_price", "mean retail price of the day ahead"),
     *(
         _price(f"price_next_{h:g}h", f"mean retail price of the next {h:g} h less that of the interval")
         for h in BLOCKS_H
     ),
-    Column("price_rank", "1", 0, 1, "share of the remaining intervals that are cheaper"),
-    _price("highest_price", "highest retail price of the rest of the episode less that of the interval"),
-    _price("lowest_price", "lowest retail price of the rest of the episode less that of the interval"),
-    _price("deficit_price", "mean retail price of the homes' expected deficits less that of the interval"),
-    Column("deficit_ahead", "storage", 0, BOUND, "expected deficits until the end over stationary storage"),
-    Column("surplus_ahead", "storage", 0, BOUND, "expected surpluses until the end over stationary storage"),
+    Column("price_rank", "1", 0, 1, "share of the intervals of the day ahead that are cheaper"),
+    _price("highest_price", "highest retail price of the day ahead less that of the interval"),
+    _price("lowest_price", "lowest retail price of the day ahead less that of the interval"),
+    _price(
+        "deficit_price", "mean retail price of the homes' expected deficits of the day ahead less that of the interval"
+    ),
+    Column("deficit_ahead", "storage", 0, BOUND, "expected deficits of the day ahead over stationary storage"),
+    Column("surplus_ahead", "storage", 0, BOUND, "expected surpluses of the day ahead over stationary storage"),
     _price("last_price", "last local price less the upper edge of the band"),
     _price("band", "width of the band of local prices"),
     Column("last_traded", "1", 0, 1, "share of the last filled demand that neighbours served"),
@@ -176,7 +180,7 @@ def _own(core: Core, state: State, xp: Any) -> list[Array]:
     window = (state.mean_price_cur_per_kwh - retail) / PRICE_SCALE * view.is_active
     until = core.until(view, t)
     rows = xp.arange(core.n_envs, t)[:, None]
-    cheaper = xp.astype(episode.cheaper[rows, t[:, None], until], xp.float64)
+    cheaper = xp.astype(episode.cheaper[rows, t[:, None], until - t[:, None]], xp.float64)
     step_h = core.scenario.step_h
     return [
         view.is_active,
@@ -204,14 +208,14 @@ def _flags(core: Core, xp: Any, like: Array) -> Array:
 
 
 def look_ahead(core: Core, state: State) -> Forecasts:
-    """Give prices and expected net loads of the rest of the episode; steps beyond its end repeat the last one."""
+    """Give prices and expected net loads of the day ahead; steps beyond the episode's end repeat the last one."""
     world, episode = core.world, state.episode
     xp = namespace(state.view.firm_kw)
-    ahead = state.t[:, None] + xp.arange(core.n_steps, state.t)[None, :]
+    ahead = state.t[:, None] + xp.arange(core.scenario.horizon, state.t)[None, :]
     inside = ahead < core.n_steps
     steps = episode.start[:, None] + xp.minimum(ahead, core.n_steps - 1)
     nets = []
-    for h in range(core.n_steps):
+    for h in range(core.scenario.horizon):
         blocks = []
         for kind, columns, params in zip(world.kinds, world.slices, episode.params, strict=True):
             outlook = kind.outlook_kw(params, world.series, steps[:, h])

@@ -38,9 +38,9 @@ class MarketParallelEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[misc]
         split: where episodes come from: train, validation or test.
         seed: number of the first episode; each ``reset()`` without a seed plays the next one, so that a run repeats.
         render_mode: human (prints the text), rgb_array, ansi, or None.
-        max_cycles: intervals of an episode, up to a day; none: as the scenario says.
+        max_cycles: intervals of an episode, up to a week; none: as the scenario says.
         strict: refuse actions outside [-1, 1] instead of clipping and counting them.
-        forecasts: also give ``info["forecasts"]``, prices and expected net load for the rest of the episode.
+        forecasts: also give ``info["forecasts"]``, prices and expected net load of the day ahead.
         overrides: fields of the scenario, see ``load_scenario``.
 
     ``reset(seed=7)`` plays episode 7 of the split, ``options={"split": "validation"}`` for once of another. Episodes

@@ -39,26 +39,29 @@ def baselines_ukwh(world: World, draw: Draw, params: list[Any], is_called: NDArr
     p, columns, bank = params[homes[0]], world.slices[homes[0]], world.bank
     share = world.scenario.call.response_share
     enrolled = draw.unit("call.enrolled", p.home.shape[1]) < share
-    past, has_past = _same_days(bank, draw)
-    steps = np.arange(draw.n_steps) + round(draw.start_h / draw.step_h)
-    for env in np.flatnonzero(has_past & is_called.any(axis=1)):
-        at = past[env][:, None] * bank.steps_per_day + steps
-        load_kw = bank.load_kw[p.home[env]][:, at] * p.load_scale[env][:, None, None]
-        net_kw = load_kw - bank.pv_kw_per_kwp[p.roof[env]][:, at] * p.pv_kwp[env][:, None, None]
-        usual_kw = history_baseline(net_kw, _RULE, np.flatnonzero(is_called[env, :-1]))
-        asked = is_called[env, :-1, None] & enrolled[env]
-        ukwh = np.rint(np.maximum(usual_kw.T, 0.0) * draw.step_h * MICRO).astype(np.int64)
-        found[env, :-1, columns] = np.where(asked, ukwh, NOT_ASKED)
+    per_day, first = bank.steps_per_day, round(draw.start_h / draw.step_h)
+    for day in range(draw.n_days):
+        of_day = slice(day * per_day, min((day + 1) * per_day, draw.n_steps))
+        called = is_called[:, of_day]
+        steps = first + np.arange(called.shape[1])
+        past, has_past = _same_days(bank, draw, day)
+        for env in np.flatnonzero(has_past & called.any(axis=1)):
+            at = past[env][:, None] * per_day + steps
+            load_kw = bank.load_kw[p.home[env]][:, at] * p.load_scale[env][:, None, None]
+            net_kw = load_kw - bank.pv_kw_per_kwp[p.roof[env]][:, at] * p.pv_kwp[env][:, None, None]
+            usual_kw = history_baseline(net_kw, _RULE, np.flatnonzero(called[env]))
+            ukwh = np.rint(np.maximum(usual_kw.T, 0.0) * draw.step_h * MICRO).astype(np.int64)
+            found[env, of_day, columns] = np.where(called[env][:, None] & enrolled[env], ukwh, NOT_ASKED)
     return found
 
 
-def _same_days(bank: Any, draw: Draw) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """[n_envs, n_days] the last days of the same type before each episode, and whether there are enough."""
+def _same_days(bank: Any, draw: Draw, after: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """[n_envs, n_days] the last days before each episode of the type of its day ``after``; whether there are enough."""
     n = RULES[_RULE].n_days
     is_weekend = bank.weekday()[:: bank.steps_per_day] >= 5
     past, has_past = np.zeros((len(draw.day), n), np.int64), np.zeros(len(draw.day), bool)
     for env, day in enumerate(draw.day.tolist()):
-        days = np.flatnonzero(is_weekend[: max(day, 0)] == is_weekend[day])[-n:]
+        days = np.flatnonzero(is_weekend[: max(day, 0)] == is_weekend[day + after])[-n:]
         has_past[env] = len(days) == n
         past[env, n - len(days) :] = days
     return past, has_past

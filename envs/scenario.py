@@ -23,6 +23,8 @@ from gridbazaar.market.mechanisms import mechanism_stage
 from gridbazaar.market.sharing import RULES as SHARING
 
 _FOLDER = Path(__file__).parent / "scenarios"
+WEEK_H = 168.0
+"""Longest episode: whole weeks belong to one split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,8 @@ class OutageConfig:
 class CallConfig:
     """Table ``[call]``: dispatch events of the grid operator that VPPs answer. Pairs are limits of what is drawn."""
 
-    chance: float = 0.0  # that an episode has one, and so for each further one
-    per_day: int = 1  # the most an episode has
+    chance: float = 0.0  # that a day has one, and so for each further one
+    per_day: int = 1  # the most a day of the episode has
     file: str | None = None  # OpenADR 3 events as JSON, in every episode at the same hours; none: drawn
     limits: str | None = None  # OCPP 2.0.1 charging profiles as JSON, a limit of all chargers together
     start_h: Range = (17.0, 20.0)  # hour of the day
@@ -211,7 +213,7 @@ class Scenario:
     currency: str = "EUR"
     seed: int = 0  # of the banks and of all episodes
     step_min: int = 15
-    hours: float = 24.0  # length of an episode
+    hours: float = 24.0  # length of an episode, up to a week
     start_h: float = 12.0  # local hour at which an episode begins
     mechanism: str = "uniform_price"
     tariff: str = "spot"
@@ -234,10 +236,17 @@ class Scenario:
     def __post_init__(self) -> None:
         if self.step_min not in (5, 15, 30, 60):
             raise ValueError(f"step_min: expected 5, 15, 30 or 60, got {self.step_min}")
-        if not 0 < self.hours <= 24 or abs(self.hours * 60 / self.step_min - self.n_steps) > 1e-6:
-            raise ValueError(f"hours: expected up to 24 in whole steps of {self.step_min} min, got {self.hours}")
+        if not 0 < self.hours <= WEEK_H or abs(self.hours * 60 / self.step_min - self.n_steps) > 1e-6:
+            raise ValueError(
+                f"hours: expected up to {WEEK_H:g} in whole steps of {self.step_min} min, got {self.hours}"
+            )
         if not 0 <= self.start_h < 24 or abs(self.start_h * 60 / self.step_min % 1) > 1e-6:
             raise ValueError(f"start_h: expected 0 to 24 in whole steps of {self.step_min} min, got {self.start_h}")
+        if self.start_h + self.hours > WEEK_H:
+            raise ValueError(
+                f"hours: expected start_h + hours up to {WEEK_H:g}, as an episode stays within a calendar week; got "
+                f"{self.start_h} and {self.hours}"
+            )
         if self.constraint not in ("none", "curtail", "nodal"):
             raise ValueError(f"constraint: expected none, curtail or nodal, got {self.constraint!r}")
         if self.curtailment not in ("proportional", *SHARING):
@@ -279,6 +288,11 @@ class Scenario:
     @property
     def n_steps(self) -> int:
         return round(self.hours / self.step_h)
+
+    @property
+    def horizon(self) -> int:
+        """Steps ahead of which prices are known and loads expected: a day, or the episode where that is shorter."""
+        return min(self.n_steps, round(24 / self.step_h))
 
     @property
     def agent_names(self) -> tuple[str, ...]:

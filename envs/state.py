@@ -96,7 +96,7 @@ class Episode:
     rent_ucur: Array  # [n_envs, n_agents] int64, contracts per interval; each row sums to zero
     price_sum_cur_per_kwh: Array  # [n_envs, n_steps + 1] running sum of the retail price
     outlook: Array  # [n_envs, n_steps + 1, n_outlook] what is known of the time ahead, see ``episode.OUTLOOK``
-    cheaper: Array  # [n_envs, n_steps + 1, n_steps + 1] int16, intervals t .. u - 1 that are cheaper than interval t
+    cheaper: Array  # [n_envs, n_steps + 1, horizon + 1] int16, how many of the n intervals from t on are cheaper
     lottery: Array | None  # [n_envs, n_steps, n_agents] in [0, 1), where the mechanism draws
     outages: Outages | None  # where the scenario has any
     calls: Calls | None = None  # where the scenario has any

@@ -34,15 +34,22 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 _NAMED_CARS = 16  # more have no name, and only those that come are shown
+_MOST_TICKS = 14
 _LEAST_SCORE = -90.0  # what scores lower is shown by an arrow and its number
 
 
 def _clock(axes: Axes, day: Day) -> None:
-    """Hours of the day below an axis, midnight marked."""
-    ticks = np.arange(np.ceil(day.edges[0] / 3) * 3, day.edges[-1] + 1e-9, 3)
+    """Hours of the day below an axis, midnights marked."""
+    every_h = next(h for h in (3, 6, 12, 24) if (day.edges[-1] - day.edges[0]) / h <= _MOST_TICKS or h == 24)
+    ticks = np.arange(np.ceil(day.edges[0] / every_h) * every_h, day.edges[-1] + 1e-9, every_h)
     axes.set_xticks(ticks, [f"{int(h) % 24:02d}:00" for h in ticks])
     axes.set_xlim(day.edges[0], day.edges[-1])
-    axes.axvline(24, color=GRID, linewidth=0.8, zorder=0)
+    _midnights(axes, day)
+
+
+def _midnights(axes: Axes, day: Day) -> None:
+    for hour in np.arange(24, day.edges[-1], 24):
+        axes.axvline(hour, color=GRID, linewidth=0.8, zorder=0)
 
 
 def _caps(axes: Axes, day: Day) -> None:
@@ -85,7 +92,7 @@ def prices(day: Day, currency: str) -> Figure:
     _caps(head, day)
     _clock(head, day)
     for axes in (price, local):
-        axes.axvline(24, color=GRID, linewidth=0.8, zorder=0)
+        _midnights(axes, day)
     figure.align_ylabels()
     return figure
 

@@ -38,20 +38,20 @@ def test_the_calendar_is_that_of_the_standard_library(first_day: object, step_mi
         assert bank.hour()[step] == pytest.approx(12.0)
 
 
-@given(st.integers(0, 6), st.integers(60, 400))
-@settings(max_examples=40)
-def test_no_episode_leaves_its_week_and_no_week_has_two_splits(offset: int, n_days: int) -> None:
+@given(st.integers(0, 6), st.integers(60, 400), st.integers(2, 7))
+@settings(max_examples=60)
+def test_no_episode_leaves_its_week_and_no_week_has_two_splits(offset: int, n_days: int, touched: int) -> None:
     first = np.datetime64("2024-01-01", "D") + offset
     bank = empty_bank(str(first), n_days)
     owner: dict[int, str] = {}
     for split in SPLITS:
-        days = bank.start_days(split)
+        days = bank.start_days(split, n_days=touched)
         assert days.min() >= HISTORY_DAYS
-        assert days.max() + 1 < n_days
+        assert days.max() + touched - 1 < n_days
         for day in (first + days).tolist():
             monday = day.toordinal() - day.weekday()
-            tomorrow = day.toordinal() + 1
-            assert tomorrow - monday < 7
+            last = day.toordinal() + touched - 1
+            assert last - monday < 7
             assert owner.setdefault(monday, split) == split
 
 

@@ -15,7 +15,7 @@ from gridbazaar.envs.others import community_of
 from gridbazaar.envs.scenario import load_scenario
 from tests.envs.everything import EVERYTHING, OUTAGES
 
-DAYS = 7
+N_ENVS = 1
 
 
 def stored_kwh(core: Core, state: Any) -> np.ndarray:
@@ -25,14 +25,17 @@ def stored_kwh(core: Core, state: Any) -> np.ndarray:
 
 
 @pytest.mark.parametrize("world", [EVERYTHING, OUTAGES], ids=["calls", "outages"])
-@pytest.mark.parametrize("name", ["random", "maintain", "preheat", "vpp_dispatch"])
+@pytest.mark.parametrize(
+    "name",
+    ["random", *(pytest.param(name, marks=pytest.mark.slow) for name in ("maintain", "preheat", "vpp_dispatch"))],
+)
 def test_a_week_with_everything_on_balances(name: str, world: dict[str, Any]) -> None:
-    core = Core(load_scenario("village", **world), DAYS)
+    core = Core(load_scenario("village", hours=168.0, start_h=0.0, **world), N_ENVS)
     state, policy = core.reset(0), load_policy(name)
     memory = policy.start(community_of(core), np.random.default_rng(0))
     n, cars = core.n_agents, core.scenario.kind_slices["ev"]
-    drawn, used, moved = np.zeros((3, DAYS, n))
-    root, metered_all, lost = np.zeros((3, DAYS))
+    drawn, used, moved = np.zeros((3, N_ENVS, n))
+    root, metered_all, lost = np.zeros((3, N_ENVS))
     low, high = (np.array([getattr(c, end) for c in feature_columns(core.scenario)]) for end in ("low", "high"))
     for _ in range(core.n_steps):
         seen = observe(core, state, forecasts=policy.needs_forecasts)

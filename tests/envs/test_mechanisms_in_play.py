@@ -56,7 +56,12 @@ def test_the_lottery_is_drawn_at_the_reset_and_each_row_is_the_episode_alone(nam
     assert len(np.unique(lotteries[:, 0])) == len(lotteries)
 
 
-@pytest.mark.parametrize("name", list_mechanisms())
+_QUICK = ("uniform_price", "mcafee", "bill_sharing")  # one for each stage of clearing, and one that costs the operator
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in _QUICK else pytest.param(n, marks=pytest.mark.slow) for n in list_mechanisms()]
+)
 def test_no_policy_beats_the_bound_under_any_rule(name: str) -> None:
     """The evaluation stops where it does; with a subsidy counted as cost."""
     found = evaluate("street", ["opportunity_cost", "optimum"], seeds=3, split="train", mechanism=name)

@@ -172,8 +172,9 @@ from gridbazaar.agents.policy import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import load_scenario
 from gridbazaar.experiments.audit import audit
-core, policy = Core(load_scenario("village"), n_envs=1), load_policy("self_consumption")
-audited = audit(core, policy, "self_consumption", range(7), sys.argv[1], tick=lambda: print(flush=True))
+core = Core(load_scenario("village", hours=168.0, start_h=0.0), n_envs=1)
+policy = load_policy("self_consumption")
+audited = audit(core, policy, "self_consumption", [0], sys.argv[1], tick=lambda: print(flush=True))
 print(audited.did, audited.origin)
 """
 
