@@ -78,6 +78,26 @@ class Now:
 
 
 @dataclass(frozen=True, slots=True)
+class Stays:
+    """When the devices of a kind are there, what they bring and what they want; [n_envs, n_kind, n_steps] unless said.
+
+    One place holds one device after another.
+    """
+
+    is_plugged: Array  # bool
+    charge_kw: Array
+    floor_kwh: Array
+    ceiling_kwh: Array
+    is_kept: Array  # bool, the device of the step before is still this place's; else what was stored is gone
+    brings_kwh: Array  # at the beginning of the step; of a kept device < 0, what it used on its way
+    required_kwh: Array  # of one that leaves at the end of the step; else 0
+    unfilled: Array  # share of the room of a device that full power leaves unfilled in a step as it tapers; 0: no taper
+    public_cur_per_kwh: float  # price at which it may be charged on its way
+    may_lack: bool  # whether one may leave with less than it requires
+    site_kw: float | None  # what all of them together may draw; None: no limit
+
+
+@dataclass(frozen=True, slots=True)
 class Draw:
     """What a kind may use to draw its episodes, on the host."""
 
@@ -189,8 +209,8 @@ class Kind(Protocol):
         """Give the parameters of the kind's storage, [n_envs, n_kind(, n_devices)]."""
         ...
 
-    def stay(self, params: Any, n_steps: int) -> tuple[Array, Array, Array] | None:
-        """Give first step plugged in, first step away and energy required then; None: always there."""
+    def stays(self, params: Any, n_steps: int, step_h: float) -> Stays | None:
+        """Say who is there when, for the optimum; None: the devices are always there."""
         ...
 
     def uncovered(self, params: Any) -> list[str]:

@@ -70,19 +70,23 @@ class Foresight:
     export_cap_kw: Array  # [n_envs]
     scarcity_cur_per_kwh: float
     end_value_cur_per_kwh: Array  # [n_envs]
-    start_kwh: Array  # stored at the beginning or on arrival
-    floor_kwh: Array
-    ceiling_kwh: Array
-    charge_kw: Array
+    is_plugged: Array  # [n_envs, n_agents, n_steps] bool, there is a device to be used
+    charge_kw: Array  # [n_envs, n_agents, n_steps]
+    floor_kwh: Array  # [n_envs, n_agents, n_steps]
+    ceiling_kwh: Array  # [n_envs, n_agents, n_steps]
+    is_kept: Array  # [n_envs, n_agents, n_steps] bool, what was stored before the step still is
+    brings_kwh: Array  # [n_envs, n_agents, n_steps] stored by another device; of a kept one < 0, used on its way
+    required_kwh: Array  # [n_envs, n_agents, n_steps] of one that leaves at the end of the step; else 0
+    unfilled: Array  # [n_envs, n_agents, n_steps] share of the room that full power leaves as it tapers; 0: no taper
     discharge_kw: Array
     eta_ch: Array
     eta_dis: Array
     loss_per_h: Array
     wear_cur_per_kwh: Array
-    arrive: Array  # int64, first step with a device
-    depart: Array  # int64, first step without it again
-    required_kwh: Array  # at departure, 0 for stationary storage
     is_stationary: Array  # bool
+    lack_cur_per_kwh: Array  # what a device that leaves costs for each kWh that it lacks; inf: it may lack none
+    public_cur_per_kwh: Array  # price at which a device that is away may be charged
+    site_kw: Array  # of those that share a limit of what they draw together, the limit; inf: none
     hold_kw: Array | None = None  # [n_envs, n_agents, n_steps] output that may be held back; none: no turbines
     engine_kw: Array | None = None  # rated output of a genset; none: no gensets
     engine_cur_per_kwh: Array | None = None  # its cheapest fuel of a kWh

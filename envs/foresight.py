@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from gridbazaar.agents.failure import Luck, least_upkeep_cur
-from gridbazaar.agents.kind import Kind, Now, kinds
+from gridbazaar.agents.kind import Kind, Now, Stays, kinds
 from gridbazaar.agents.kinds.genset import full_load_cur_per_kwh
 from gridbazaar.agents.policy import Foresight, NoBoundError
 from gridbazaar.agents.storage import best_efficiencies
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.state import Episode, State
+
+_BY_STEP = ("is_plugged", "charge_kw", "floor_kwh", "ceiling_kwh", "is_kept", "brings_kwh", "required_kwh", "unfilled")
 
 
 def foresight(core: Core, state: State) -> Foresight:
@@ -104,7 +106,11 @@ def _devices(core: Core, kind: Kind, params: Any, device: Any) -> dict[str, Any]
     as its converter ever does, keeps its capacity, is always at work, uses its reserve if there can be an island, and
     wears off nothing where wear goes by depth, since the smallest cycles hardly wear. Upkeep is the least there can be.
     """
-    storage, stay = kind.storage(params), kind.stay(params, core.n_steps)
+    storage, stays, scenario = (
+        kind.storage(params),
+        kind.stays(params, core.n_steps, core.scenario.step_h),
+        core.scenario,
+    )
 
     def pooled(x: Any) -> Any:
         whole = np.broadcast_to(x, device.energy_kwh.shape)
@@ -112,30 +118,47 @@ def _devices(core: Core, kind: Kind, params: Any, device: Any) -> dict[str, Any]
 
     ceiling = pooled(storage.ceiling_kwh)
     reserve_frac: float = getattr(params.config, "reserve_frac", 0.0)
-    keeps = not (reserve_frac and core.scenario.outage.happens)
+    keeps = not (reserve_frac and scenario.outage.happens)
     eta_ch, eta_dis = best_efficiencies(storage)
     ageing = getattr(params.config, "ageing", None)
     wears = ageing is None or ageing.wear == "throughput"
     luck: Luck | None = getattr(getattr(params, "fate", None), "luck", None)
     each = np.zeros(ceiling.shape)
-    none = each.astype(np.int64)
-    arrive, depart, required = stay if stay is not None else (none, np.where(ceiling > 0, core.n_steps, 0), each)
+    if stays is None:
+        start_kwh = pooled(device.energy_kwh)
+        floor_kwh = pooled(np.minimum(storage.floor_kwh, device.energy_kwh)) * keeps
+        stays = _always(core.n_steps, ceiling, pooled(storage.charge_kw), np.minimum(floor_kwh, start_kwh), start_kwh)
+        is_stationary = ceiling > 0
+    else:
+        is_stationary = np.zeros(ceiling.shape, bool)
+    may_lack = stays.may_lack or (scenario.outage.happens and not is_stationary.any())
     return {
-        "start_kwh": pooled(device.energy_kwh),
-        "floor_kwh": pooled(np.minimum(storage.floor_kwh, device.energy_kwh)) * keeps,
-        "ceiling_kwh": ceiling,
-        "charge_kw": pooled(storage.charge_kw),
+        **{name: getattr(stays, name) for name in _BY_STEP},
         "discharge_kw": pooled(storage.discharge_kw),
         "eta_ch": each + eta_ch,
         "eta_dis": each + eta_dis,
         "loss_per_h": each + storage.loss_per_h,
         "wear_cur_per_kwh": each + getattr(params.config, "wear_cur_per_kwh", 0.0) * wears,
-        "arrive": arrive,
-        "depart": depart,
-        "required_kwh": required,
-        "is_stationary": (ceiling > 0) & (stay is None),
+        "is_stationary": is_stationary,
+        "lack_cur_per_kwh": each + (scenario.reward.unserved_cur_per_kwh if may_lack else np.inf),
+        "public_cur_per_kwh": each + stays.public_cur_per_kwh,
+        "site_kw": each + (np.inf if stays.site_kw is None else stays.site_kw),
         "upkeep_cur": each + (0.0 if luck is None else pooled(_upkeep_cur(core, params, luck))),
     }
+
+
+def _always(n_steps: int, ceiling_kwh: Any, charge_kw: Any, floor_kwh: Any, start_kwh: Any) -> Stays:
+    """Spread what is always there over the steps; arguments are [n_envs, n_kind]."""
+    ceiling_kwh, charge_kw, floor_kwh, start_kwh = (
+        np.repeat(x[..., None], n_steps, axis=2) for x in (ceiling_kwh, charge_kw, floor_kwh, start_kwh)
+    )
+    is_first = np.broadcast_to(np.arange(n_steps) == 0, ceiling_kwh.shape)
+    return Stays(
+        is_plugged=ceiling_kwh > 0, charge_kw=charge_kw, floor_kwh=floor_kwh, ceiling_kwh=ceiling_kwh,
+        is_kept=~is_first, brings_kwh=np.where(is_first, start_kwh, 0.0),
+        required_kwh=0.0 * ceiling_kwh, unfilled=0.0 * ceiling_kwh,
+        public_cur_per_kwh=0.0, may_lack=False, site_kw=None,
+    )  # fmt: skip
 
 
 def _upkeep_cur(core: Core, params: Any, luck: Luck) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gridbazaar.agents.cars.charging import needed_before_kwh
-from gridbazaar.agents.kind import Draw
+from gridbazaar.agents.kind import Draw, Stays
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.bank import Sessions
 
@@ -91,6 +91,50 @@ def drive(visits: Visits, visit: Array, energy_kwh: Array, leaves: Array, floor_
     public_kwh = xp.where(comes_back, xp.maximum(least_kwh - on_return_kwh, 0.0), 0.0)
     brought_kwh = xp.where(comes_back, on_return_kwh + public_kwh, _of(visits.arrival_kwh, following))
     return Driven(xp.where(goes, brought_kwh, energy_kwh), xp.where(goes, following, visit), goes, public_kwh)
+
+
+def stays_of(visits: Visits, config: Any, n_steps: int, step_h: float) -> Stays:
+    """Spread the visits over the steps of the episode, with bounds that no car can leave.
+
+    Args:
+        visits: of the episode.
+        config: of kind ``ev``.
+        n_steps: of the episode.
+        step_h: length of a step.
+
+    Full power ends no higher than on the tangent of its taper at the full battery. A car that comes back may have
+    less than the floor of V2G, but no less than its trip leaves it.
+    """
+    t = np.arange(n_steps)
+    used = visits.depart > visits.arrive
+    over = (used[..., None] & (visits.depart[..., None] <= t)).sum(axis=2)
+    visit = np.minimum(over, np.maximum(used.sum(axis=2, keepdims=True) - 1, 0))
+
+    def at(x: Array) -> Array:
+        return np.take_along_axis(x, visit, 2)
+
+    is_new = np.diff(visit, axis=2, prepend=-1) > 0
+    is_back = is_new & (t > 0) & at(visits.is_same_car)
+    capacity_kwh, arrival_kwh = at(visits.capacity_kwh), at(visits.arrival_kwh)
+    least_kwh = np.where(at(visits.is_same_car) & (visit > 0), config.trip_floor_frac * capacity_kwh, arrival_kwh)
+    plugged = (t >= at(visits.arrive)) & (t < at(visits.depart))
+    charge_kw, unfilled = at(visits.charge_kw), np.zeros(visit.shape)
+    if config.taper_frac < 1:
+        unfilled = np.exp(-charge_kw * config.eta_ch * step_h / capacity_kwh / (1 - config.taper_frac))
+    is_sure = config.guarantee and config.site_kw is None and bool((visits.depart == visits.announced).all())
+    return Stays(
+        is_plugged=plugged,
+        charge_kw=charge_kw,
+        floor_kwh=np.minimum(config.v2g_floor_frac * capacity_kwh, least_kwh),
+        ceiling_kwh=capacity_kwh,
+        is_kept=~is_new | is_back,
+        brings_kwh=np.where(is_back, -at(visits.trip_kwh), np.where(is_new, arrival_kwh, 0.0)),
+        required_kwh=np.where(plugged & (t + 1 == at(visits.depart)), at(visits.required_kwh), 0.0),
+        unfilled=unfilled,
+        public_cur_per_kwh=config.public_cur_per_kwh,
+        may_lack=not is_sure,
+        site_kw=config.site_kw,
+    )
 
 
 @lru_cache(maxsize=32)

@@ -17,6 +17,7 @@ from gridbazaar.agents.kind import (
     Now,
     Range,
     Series,
+    Stays,
     check_range,
     scaled_plan,
 )
@@ -158,5 +159,5 @@ def uncovered(params: Params) -> list[str]:
     return []
 
 
-def stay(params: Params, n_steps: int) -> tuple[Array, Array, Array] | None:
+def stays(params: Params, n_steps: int, step_h: float) -> Stays | None:
     return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from gridbazaar.agents.cars.charging import needed_before_kwh
 from gridbazaar.agents.cars.site import SHARINGS, fit_needs, fit_wishes
-from gridbazaar.agents.cars.visits import Car, Visits, car_of, draw_visits, drive
+from gridbazaar.agents.cars.visits import Car, Visits, car_of, draw_visits, drive, stays_of
 from gridbazaar.agents.failure import (
     Condition,
     Failure,
@@ -30,6 +30,7 @@ from gridbazaar.agents.kind import (
     Now,
     Range,
     Series,
+    Stays,
     check_range,
     scaled_plan,
 )
@@ -288,20 +289,9 @@ def rent_cur_per_day(params: Params) -> Array | None:
     return None
 
 
-def stay(params: Params, n_steps: int) -> tuple[Array, Array, Array] | None:
-    visits = params.visits
-    return visits.arrive[:, :, 0], visits.depart[:, :, 0], visits.required_kwh[:, :, 0]
+def stays(params: Params, n_steps: int, step_h: float) -> Stays | None:
+    return stays_of(params.visits, params.config, n_steps, step_h)
 
 
 def uncovered(params: Params) -> list[str]:
-    visits, config = params.visits, params.config
-    lacks = {
-        "several sessions at a charger": visits.n > 1,
-        "ev.site_kw": config.site_kw is not None,
-        "departures other than announced": config.early_share > 0
-        or config.announced_sd_h > 0
-        or bool((visits.depart != visits.announced).any()),
-        "ev.failure": config.failure.happens,
-        "ev.guarantee = false": not config.guarantee,
-    }
-    return [name for name, is_so in lacks.items() if is_so]
+    return ["ev.failure"] if params.config.failure.happens else []

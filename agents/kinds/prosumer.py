@@ -19,6 +19,7 @@ from gridbazaar.agents.kind import (
     Now,
     Range,
     Series,
+    Stays,
     check_range,
     scaled_plan,
 )
@@ -325,5 +326,5 @@ def uncovered(params: Params) -> list[str]:
     return [name for name, share in shares.items() if share[1] > 0] + ["PV that is withheld"] * config.curtailable
 
 
-def stay(params: Params, n_steps: int) -> tuple[Array, Array, Array] | None:
+def stays(params: Params, n_steps: int, step_h: float) -> Stays | None:
     return None

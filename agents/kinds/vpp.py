@@ -23,6 +23,7 @@ from gridbazaar.agents.kind import (
     Now,
     Range,
     Series,
+    Stays,
     check_range,
     scaled_plan,
 )
@@ -273,5 +274,5 @@ def uncovered(params: Params) -> list[str]:
     return []
 
 
-def stay(params: Params, n_steps: int) -> tuple[Array, Array, Array] | None:
+def stays(params: Params, n_steps: int, step_h: float) -> Stays | None:
     return None

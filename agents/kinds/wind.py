@@ -10,7 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gridbazaar.agents.kind import EAGERNESS, Column, Draw, Meters, Moved, Now, Range, Series, check_range, scaled_plan
+from gridbazaar.agents.kind import (
+    EAGERNESS,
+    Column,
+    Draw,
+    Meters,
+    Moved,
+    Now,
+    Range,
+    Series,
+    Stays,
+    check_range,
+    scaled_plan,
+)
 from gridbazaar.agents.plan import Plan, View
 from gridbazaar.agents.stationary import Batteries
 from gridbazaar.agents.storage import Storage
@@ -171,5 +183,5 @@ def uncovered(params: Params) -> list[str]:
     return []
 
 
-def stay(params: Params, n_steps: int) -> tuple[Array, Array, Array] | None:
+def stays(params: Params, n_steps: int, step_h: float) -> Stays | None:
     return None

@@ -1,7 +1,8 @@
 """Optimum: the copper-plate community's cheapest schedule with perfect foresight, by linear programming (HiGHS).
 
 Its objective is a lower bound on what any policy can reach: devices of a VPP are pooled, the charger's least power and
-the wires are left out, and so are an engine's least load, its starts and its times of running and standing. ``Policy``
+the wires are left out, and so are an engine's least load, its starts and its times of running and standing. What a car
+lacks costs what the score counts for it, and no more. ``Policy``
 plays the schedule, so that bound and replay can be compared; where devices can fail it looks after them like
 ``maintain``.
 """
@@ -15,9 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.agents.kind import encode
+from gridbazaar.agents.plan import View
 from gridbazaar.agents.policies.maintain import with_upkeep
 from gridbazaar.agents.policy import Community, Foresight, Observation
 from gridbazaar.data.arrays import Array
+
+_LEAST_SHARE = 0.5
+"""Of a charger's least power: from there on a smaller one is rounded up to it, below it is put off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,7 @@ class Schedule:
     """The optimum of each environment."""
 
     power_kw: NDArray[np.float64]  # [n_envs, n_agents, n_steps] of the flexible device, > 0 draws
+    room_kwh: NDArray[np.float64]  # [n_envs, n_agents, n_steps] that is left in it at the end of each
     cost_cur: NDArray[
         np.float64
     ]  # [n_envs] bills without imbalance and standing charges + wear + upkeep - value of what is left
@@ -93,10 +99,10 @@ def solve_optimum(episode: Foresight, step_h: float) -> Schedule:
     cost_cur = np.array([s[1] for s in solved])
     if episode.upkeep_cur is not None:
         cost_cur = cost_cur + episode.upkeep_cur.sum(1)
-    return Schedule(np.stack([s[0] for s in solved]), cost_cur)
+    return Schedule(np.stack([s[0] for s in solved]), np.stack([s[2] for s in solved]), cost_cur)
 
 
-def _solve_row(episode: Foresight, e: int, step_h: float) -> tuple[NDArray[np.float64], float]:
+def _solve_row(episode: Foresight, e: int, step_h: float) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
     n_agents, n_steps = episode.firm_kw.shape[1:]
     upper, export = episode.upper_cur_per_kwh[e], episode.export_cur_per_kwh[e]
     local, scarcity = episode.local_charge_cur_per_kwh[e], episode.scarcity_cur_per_kwh
@@ -108,33 +114,56 @@ def _solve_row(episode: Foresight, e: int, step_h: float) -> tuple[NDArray[np.fl
     draw = program.columns(step_h * local + np.zeros((n_agents, n_steps)), 0.0, np.inf)  # an agent's meter, both ways
     send = program.columns(np.zeros((n_agents, n_steps)), 0.0, np.inf)
 
-    chosen = np.flatnonzero(episode.depart[e] > episode.arrive[e])
+    chosen = np.flatnonzero(episode.is_plugged[e].any(axis=1))
     t = np.arange(n_steps)
-    plugged = (t >= episode.arrive[e][chosen, None]) & (t < episode.depart[e][chosen, None])
 
     def of(x: Array) -> Array:
-        return x[e][chosen, None]
+        return x[e][chosen] if x.ndim == 3 else x[e][chosen, None]
 
+    plugged, is_kept, brings_kwh = of(episode.is_plugged), of(episode.is_kept), of(episode.brings_kwh)
     charge = program.columns(0.0, 0.0, of(episode.charge_kw) * plugged)
     release = program.columns(step_h * of(episode.wear_cur_per_kwh), 0.0, of(episode.discharge_kw) * plugged)
     worth = np.where((t == n_steps - 1) & of(episode.is_stationary), -episode.end_value_cur_per_kwh[e], 0.0)
     kept, hours = _decay(of(episode.loss_per_h), step_h)
     # What leaks below the floor need not be charged again.
-    floor = np.minimum(of(episode.floor_kwh), of(episode.start_kwh)) * kept ** (t + 1)
-    leaves = (t + 1 == of(episode.depart)) & ~of(episode.is_stationary)
-    floor = np.where(leaves, np.maximum(floor, of(episode.required_kwh)), floor)
+    floor = of(episode.floor_kwh) * kept ** (t + 1)
+    may_lack = np.isfinite(of(episode.lack_cur_per_kwh))
+    required_kwh = of(episode.required_kwh)
+    floor = np.where(may_lack, floor, np.maximum(floor, required_kwh))
     energy = program.columns(worth * of(episode.eta_dis), floor, of(episode.ceiling_kwh))
 
+    before = np.concatenate([energy[:, :1], energy[:, :-1]], axis=1)
     terms = [
         (energy, np.ones(energy.shape)),
+        (before, -kept * is_kept),
         (charge, -of(episode.eta_ch) * hours + np.zeros(energy.shape)),
         (release, hours / of(episode.eta_dis) + np.zeros(energy.shape)),
     ]
-    before = np.zeros(energy.shape)
-    before[:, 0] = (kept * of(episode.start_kwh))[:, 0]
-    rows = np.concatenate([energy[:, :1], energy[:, :-1]], axis=1)
-    carried = -kept * (t > 0) + np.zeros(energy.shape)
-    program.equal([*terms, (rows, carried)], before)
+    comes_back = is_kept & (brings_kwh < 0)
+    if comes_back.any():
+        public = program.columns(of(episode.public_cur_per_kwh), 0.0, np.where(comes_back, np.inf, 0.0))
+        terms.append((public, -np.ones(energy.shape)))
+    program.equal(terms, kept * brings_kwh)
+    unfilled = of(episode.unfilled)
+    rows, steps = np.nonzero(unfilled * plugged)
+    if len(rows):
+        left = unfilled[rows, steps]
+        under = program.columns(np.zeros(len(rows)), 0.0, np.inf)
+        tapers = [(energy[rows, steps], 1.0), (before[rows, steps], -left * is_kept[rows, steps]), (under, 1.0)]
+        if comes_back.any():
+            tapers.append((public[rows, steps], -left))
+        full_kwh = of(episode.ceiling_kwh)[rows, steps]
+        program.equal(tapers, (1 - left) * full_kwh + left * brings_kwh[rows, steps])
+    rows, steps = np.nonzero((required_kwh > 0) & may_lack)
+    if len(rows):
+        lack = program.columns(of(episode.lack_cur_per_kwh)[rows, 0], 0.0, np.inf)
+        beyond = program.columns(np.zeros(len(rows)), 0.0, np.inf)
+        program.equal([(energy[rows, steps], 1.0), (lack, 1.0), (beyond, -1.0)], required_kwh[rows, steps])
+    at_site = np.isfinite(of(episode.site_kw)[:, 0])
+    if at_site.any():
+        unused = program.columns(np.zeros(n_steps), 0.0, np.inf)
+        site_kw = np.full(n_steps, of(episode.site_kw)[at_site].min())
+        program.equal([(charge[at_site], 1.0), (release[at_site], -1.0), (unused, 1.0)], site_kw)
 
     net = np.zeros((n_agents, n_steps))
     has = np.zeros(n_agents, bool)
@@ -151,11 +180,12 @@ def _solve_row(episode: Foresight, e: int, step_h: float) -> tuple[NDArray[np.fl
         program.equal([(draw[~has], 1.0), (send[~has], -1.0)], episode.firm_kw[e][~has])
     program.equal([(buy, 1.0), (over, 1.0), (sell, -1.0), (spill, -1.0), (draw, -1.0), (send, 1.0)], net[0])
     x, cost = program.solve()
-    power_kw = np.zeros((n_agents, n_steps))
+    power_kw, room_kwh = np.zeros((2, n_agents, n_steps))
     power_kw[chosen] = x[charge] - x[release]
+    room_kwh[chosen] = of(episode.ceiling_kwh) - x[energy]
     if len(sources):
         power_kw[sources] = x[hold] - x[engine]
-    return power_kw, cost
+    return power_kw, cost, room_kwh
 
 
 def _sources(episode: Foresight, e: int, program: _Program, step_h: float) -> tuple[Array, Array, Array]:
@@ -204,7 +234,19 @@ class Policy:
     def act(self, observation: Observation, memory: Any) -> tuple[Array, Any]:
         view = observation.view
         wish_kw = memory.schedule.power_kw[:, :, memory.t]
-        wish_kw = np.where(view.is_stationary | memory.is_beside, wish_kw, wish_kw - view.firm_kw)
+        car_kw = _car_kw(view, wish_kw, memory.schedule.room_kwh[:, :, memory.t], memory.community.step_h)
+        wish_kw = np.where(view.is_stationary | memory.is_beside, wish_kw, car_kw - view.firm_kw)
         wish_kw = np.clip(wish_kw, view.low_kw, view.high_kw)
         action = encode(wish_kw, np.ones_like(wish_kw), view)
         return with_upkeep(action, observation, memory.community), replace(memory, t=memory.t + 1)
+
+
+def _car_kw(view: View, planned_kw: Array, room_kwh: Array, step_h: float) -> Array:
+    """Power with which a car is as full as scheduled after the step, so that it catches up with what it missed.
+
+    One that is ahead of its schedule rests; it does not release what it would have to charge again.
+    """
+    rise_kwh = view.room_kwh - room_kwh
+    wish_kw = np.where(rise_kwh > 0, rise_kwh / view.eta_ch, rise_kwh * view.eta_dis) / step_h
+    wish_kw = np.maximum(wish_kw, np.minimum(planned_kw, 0.0))
+    return np.where(wish_kw > _LEAST_SHARE * view.min_kw, np.maximum(wish_kw, view.min_kw), wish_kw)

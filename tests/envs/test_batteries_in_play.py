@@ -179,7 +179,7 @@ def test_the_optimum_pools_the_reserves_that_are_there() -> None:
     ahead = foresight(core, state)
     for columns, device, params in batteries(core, state):
         kept = np.minimum(0.5 * params.capacity_kwh, device.energy_kwh).reshape(4, columns.stop - columns.start, -1)
-        np.testing.assert_allclose(ahead.floor_kwh[:, columns], kept.sum(2))
+        np.testing.assert_allclose(ahead.floor_kwh[:, columns, 0], kept.sum(2))
     outage = Core(street({"reserve_frac": 0.5}, outage={"chance": 0.5}), 4)
     free = foresight(outage, outage.reset(0)).floor_kwh
     assert (free[:, outage.scenario.kind_slices["battery"]] == 0).all()

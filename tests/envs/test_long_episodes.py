@@ -14,6 +14,7 @@ from gridbazaar.envs.observe import look_ahead, observe
 from gridbazaar.envs.others import community_of
 from gridbazaar.envs.response import NOT_ASKED
 from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.experiments.evaluate import evaluate
 from tests.envs.everything import EVERYTHING
 
 DAYS = 3
@@ -117,3 +118,10 @@ def test_cars_come_back_with_what_their_trips_left() -> None:
         np.testing.assert_allclose(after.energy_kwh[goes][back], np.maximum(at_home, floor_kwh), atol=1e-6)
         n_back += int(back.sum())
     assert n_back > 8
+
+
+def test_the_bound_holds_over_several_days_and_the_optimum_comes_near() -> None:
+    """The evaluation stops where a policy costs less than the bound."""
+    found = evaluate("village", ["optimum", "opportunity_cost", "random"], seeds=2, split="train", hours=48.0)
+    assert found.no_bound is None
+    assert found.result("optimum").score.mean > 90

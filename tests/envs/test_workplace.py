@@ -2,16 +2,19 @@
 
 import os
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from gridbazaar.agents.policies.optimum import solve_optimum
 from gridbazaar.agents.policy import NoBoundError, load_policy
 from gridbazaar.data.arrays import host
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.observe import observe
 from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.experiments.evaluate import evaluate
 from gridbazaar.experiments.play import play
 
 SITE_KW = 60.0
@@ -59,10 +62,25 @@ def test_the_real_departure_is_nobodys_to_see() -> None:
     assert not np.array_equal(visits.depart, later.depart)
 
 
-def test_the_optimum_says_what_it_does_not_cover() -> None:
-    core = Core("workplace", 1)
-    with pytest.raises(NoBoundError, match=r"several sessions at a charger, ev.site_kw, departures other than"):
-        foresight(core, core.reset(0))
+def test_the_bound_holds_for_every_rule_and_the_optimum_comes_near() -> None:
+    """The evaluation stops where a policy costs less than the bound."""
+    rules = ["optimum", "least_laxity", "charge_late", "charge_cheapest", "random"]
+    found = evaluate("workplace", rules, seeds=3, split="train")
+    assert found.no_bound is None
+    scores = {result.policy: result.score.mean for result in found.results}
+    assert scores["optimum"] == max(scores.values())
+    assert scores["optimum"] > 60
+
+
+def test_the_taper_and_the_limit_of_the_site_raise_the_bound() -> None:
+    core = Core(load_scenario("workplace", **{"ev.site_kw": 25.0}), 2)
+    ahead, step_h = foresight(core, core.reset(0)), core.scenario.step_h
+    bound_cur = solve_optimum(ahead, step_h).cost_cur
+    assert ((ahead.unfilled > 0.3) & (ahead.unfilled < 0.95)).all()
+    without_taper = replace(ahead, unfilled=0.0 * ahead.unfilled)
+    assert (bound_cur > solve_optimum(without_taper, step_h).cost_cur + 0.1).all()
+    without_site = replace(ahead, site_kw=np.inf + ahead.site_kw)
+    assert (bound_cur > solve_optimum(without_site, step_h).cost_cur + 0.1).all()
 
 
 def test_episodes_begin_at_the_hour_that_the_scenario_says() -> None:
@@ -127,10 +145,20 @@ def test_cars_with_all_their_options_keep_their_energy_in_markets_and_on_islands
         assert (happened.metered_ukwh[:, cars][~happened.view.is_active[:, cars]] == 0).all()
 
 
-@pytest.mark.parametrize(("field", "value"), [("early_share", 0.2), ("guarantee", False), ("announced_sd_h", 0.5)])
-def test_a_bound_that_a_policy_could_beat_is_not_given(field: str, value: object) -> None:
-    core = Core(load_scenario("village", **{f"ev.{field}": value}), 1)
-    with pytest.raises(NoBoundError, match="the optimum's program does not cover"):
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("early_share", 0.5), ("guarantee", False), ("announced_sd_h", 1.0), ("taper_frac", 0.7)],
+)
+def test_no_rule_beats_the_bound_where_cars_may_lack(field: str, value: Any) -> None:
+    rules = ["opportunity_cost", "optimum", "charge_late", "random"]
+    found = evaluate("village", rules, seeds=2, split="train", **{f"ev.{field}": value})
+    assert found.no_bound is None
+    assert found.result("optimum").score.mean > 80
+
+
+def test_devices_that_fail_have_no_bound() -> None:
+    core = Core(load_scenario("village", **{"ev.failure.mtbf_h": 400.0}), 1)
+    with pytest.raises(NoBoundError, match=r"the optimum's program does not cover ev\.failure"):
         foresight(core, core.reset(0))
 
 

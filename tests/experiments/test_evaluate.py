@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def test_idle_scores_zero_and_nobody_beats_the_bound(found: Evaluation) -> None:
 def test_a_policy_that_beats_the_bound_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def too_dear(*args: Any) -> Schedule:
         schedule = solve_optimum(*args)
-        return Schedule(schedule.power_kw, schedule.cost_cur + 100.0)
+        return replace(schedule, cost_cur=schedule.cost_cur + 100.0)
 
     monkeypatch.setattr(evaluation_module, "solve_optimum", too_dear)
     with pytest.raises(AssertionError, match=r"idle costs less than the optimum's lower bound \(seed 0: .* seed 1: "):
