@@ -23,7 +23,7 @@ NAMES = [n for n in list_policies() if n != "trained"]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_policy_acts_within_bounds_and_repeats_itself(name: str) -> None:
-    core = Core("street", 3)
+    core = Core(load_scenario("street", hours=10.0), 3)
     taken = []
     for _ in range(2):
         state, policy = core.reset(4), load_policy(name)

@@ -284,8 +284,16 @@ def test_torch_plays_the_same_episode() -> None:
         np.testing.assert_allclose(observe(numpy_core, a).features, observe(torch_core, b).features.numpy(), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["village", "blackout", "winter", "vpp_call"])
-@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    [
+        ("village", "numpy"), ("blackout", "torch"), ("winter", "numpy"), ("vpp_call", "torch"),
+        *(
+            pytest.param(*pair, marks=pytest.mark.slow)
+            for pair in (("village", "torch"), ("blackout", "numpy"), ("winter", "torch"), ("vpp_call", "numpy"))
+        ),
+    ],
+)  # fmt: skip
 def test_half_the_width_plays_nearly_the_same(name: str, backend: str) -> None:
     torch = pytest.importorskip("torch")
     wide, narrow = Core(name, 2), Core(name, 2, backend=backend, dtype="float32")

@@ -24,10 +24,17 @@ def stored_kwh(core: Core, state: Any) -> np.ndarray:
     return np.concatenate([b.sum(2) if b.ndim == 3 else b for b in blocks], axis=1)
 
 
-@pytest.mark.parametrize("world", [EVERYTHING, OUTAGES], ids=["calls", "outages"])
 @pytest.mark.parametrize(
-    "name",
-    ["random", *(pytest.param(name, marks=pytest.mark.slow) for name in ("maintain", "preheat", "vpp_dispatch"))],
+    ("name", "world"),
+    [
+        pytest.param("random", EVERYTHING, id="random-calls"),
+        *(
+            pytest.param(name, world, id=f"{name}-{kind}", marks=pytest.mark.slow)
+            for name in ("random", "maintain", "preheat", "vpp_dispatch")
+            for kind, world in (("calls", EVERYTHING), ("outages", OUTAGES))
+            if (name, kind) != ("random", "calls")
+        ),
+    ],
 )
 def test_a_week_with_everything_on_balances(name: str, world: dict[str, Any]) -> None:
     core = Core(load_scenario("village", hours=168.0, start_h=0.0, **world), N_ENVS)

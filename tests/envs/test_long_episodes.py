@@ -84,7 +84,10 @@ def test_calls_come_every_day_and_homes_are_asked_on_their_own_kind_of_day() -> 
         assert asked[:, d * day : (d + 1) * day].any()
 
 
-@pytest.mark.parametrize("scenario", ["workplace", "winter", "ageing", "blackout"])
+@pytest.mark.parametrize(
+    "scenario",
+    ["winter", *(pytest.param(name, marks=pytest.mark.slow) for name in ("workplace", "ageing", "blackout"))],
+)
 def test_other_scenarios_last_longer_too(scenario: str) -> None:
     core = long(scenario, n_envs=1, hours=48.0, start_h=0.0)
     state, policy = core.reset(1), load_policy("opportunity_cost")
@@ -122,6 +125,6 @@ def test_cars_come_back_with_what_their_trips_left() -> None:
 
 def test_the_bound_holds_over_several_days_and_the_optimum_comes_near() -> None:
     """The evaluation stops where a policy costs less than the bound."""
-    found = evaluate("village", ["optimum", "opportunity_cost", "random"], seeds=2, split="train", hours=48.0)
+    found = evaluate("village", ["optimum", "opportunity_cost"], seeds=1, split="train", hours=36.0)
     assert found.no_bound is None
     assert found.result("optimum").score.mean > 90

@@ -147,7 +147,13 @@ def test_cars_with_all_their_options_keep_their_energy_in_markets_and_on_islands
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("early_share", 0.5), ("guarantee", False), ("announced_sd_h", 1.0), ("taper_frac", 0.7)],
+    [
+        ("guarantee", False),
+        *(
+            pytest.param(name, value, marks=pytest.mark.slow)
+            for name, value in (("early_share", 0.5), ("announced_sd_h", 1.0), ("taper_frac", 0.7))
+        ),
+    ],
 )
 def test_no_rule_beats_the_bound_where_cars_may_lack(field: str, value: Any) -> None:
     rules = ["opportunity_cost", "optimum", "charge_late", "random"]
