@@ -10,7 +10,7 @@ plays the schedule, so that bound and replay can be compared; where devices can 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,56 +114,9 @@ def _solve_row(episode: Foresight, e: int, step_h: float) -> tuple[NDArray[np.fl
     draw = program.columns(step_h * local + np.zeros((n_agents, n_steps)), 0.0, np.inf)  # an agent's meter, both ways
     send = program.columns(np.zeros((n_agents, n_steps)), 0.0, np.inf)
 
-    chosen = np.flatnonzero(episode.is_plugged[e].any(axis=1))
-    t = np.arange(n_steps)
-
-    def of(x: Array) -> Array:
-        return x[e][chosen] if x.ndim == 3 else x[e][chosen, None]
-
-    plugged, is_kept, brings_kwh = of(episode.is_plugged), of(episode.is_kept), of(episode.brings_kwh)
-    charge = program.columns(0.0, 0.0, of(episode.charge_kw) * plugged)
-    release = program.columns(step_h * of(episode.wear_cur_per_kwh), 0.0, of(episode.discharge_kw) * plugged)
-    worth = np.where((t == n_steps - 1) & of(episode.is_stationary), -episode.end_value_cur_per_kwh[e], 0.0)
-    kept, hours = _decay(of(episode.loss_per_h), step_h)
-    # What leaks below the floor need not be charged again.
-    floor = of(episode.floor_kwh) * kept ** (t + 1)
-    may_lack = np.isfinite(of(episode.lack_cur_per_kwh))
-    required_kwh = of(episode.required_kwh)
-    floor = np.where(may_lack, floor, np.maximum(floor, required_kwh))
-    energy = program.columns(worth * of(episode.eta_dis), floor, of(episode.ceiling_kwh))
-
-    before = np.concatenate([energy[:, :1], energy[:, :-1]], axis=1)
-    terms = [
-        (energy, np.ones(energy.shape)),
-        (before, -kept * is_kept),
-        (charge, -of(episode.eta_ch) * hours + np.zeros(energy.shape)),
-        (release, hours / of(episode.eta_dis) + np.zeros(energy.shape)),
-    ]
-    comes_back = is_kept & (brings_kwh < 0)
-    if comes_back.any():
-        public = program.columns(of(episode.public_cur_per_kwh), 0.0, np.where(comes_back, np.inf, 0.0))
-        terms.append((public, -np.ones(energy.shape)))
-    program.equal(terms, kept * brings_kwh)
-    unfilled = of(episode.unfilled)
-    rows, steps = np.nonzero(unfilled * plugged)
-    if len(rows):
-        left = unfilled[rows, steps]
-        under = program.columns(np.zeros(len(rows)), 0.0, np.inf)
-        tapers = [(energy[rows, steps], 1.0), (before[rows, steps], -left * is_kept[rows, steps]), (under, 1.0)]
-        if comes_back.any():
-            tapers.append((public[rows, steps], -left))
-        full_kwh = of(episode.ceiling_kwh)[rows, steps]
-        program.equal(tapers, (1 - left) * full_kwh + left * brings_kwh[rows, steps])
-    rows, steps = np.nonzero((required_kwh > 0) & may_lack)
-    if len(rows):
-        lack = program.columns(of(episode.lack_cur_per_kwh)[rows, 0], 0.0, np.inf)
-        beyond = program.columns(np.zeros(len(rows)), 0.0, np.inf)
-        program.equal([(energy[rows, steps], 1.0), (lack, 1.0), (beyond, -1.0)], required_kwh[rows, steps])
-    at_site = np.isfinite(of(episode.site_kw)[:, 0])
-    if at_site.any():
-        unused = program.columns(np.zeros(n_steps), 0.0, np.inf)
-        site_kw = np.full(n_steps, of(episode.site_kw)[at_site].min())
-        program.equal([(charge[at_site], 1.0), (release[at_site], -1.0), (unused, 1.0)], site_kw)
+    stored = _storage(episode, e, program, step_h)
+    _limits(episode, e, program, stored)
+    chosen, charge, release, energy = stored
 
     net = np.zeros((n_agents, n_steps))
     has = np.zeros(n_agents, bool)
@@ -182,10 +135,82 @@ def _solve_row(episode: Foresight, e: int, step_h: float) -> tuple[NDArray[np.fl
     x, cost = program.solve()
     power_kw, room_kwh = np.zeros((2, n_agents, n_steps))
     power_kw[chosen] = x[charge] - x[release]
-    room_kwh[chosen] = of(episode.ceiling_kwh) - x[energy]
+    room_kwh[chosen] = episode.ceiling_kwh[e][chosen] - x[energy]
     if len(sources):
         power_kw[sources] = x[hold] - x[engine]
     return power_kw, cost, room_kwh
+
+
+class _Stored(NamedTuple):
+    """Who has storage, and the variables of it, [n, n_steps]."""
+
+    chosen: NDArray[np.int64]  # [n] which agents
+    charge: NDArray[np.int64]  # kW at the meter
+    release: NDArray[np.int64]
+    energy: NDArray[np.int64]  # kWh at the end of the step
+
+
+def _storage(episode: Foresight, e: int, program: _Program, step_h: float) -> _Stored:
+    """Add what is charged, released and stored, one device of an agent after another."""
+    chosen = np.flatnonzero(episode.is_plugged[e].any(axis=1))
+    t = np.arange(episode.firm_kw.shape[2])
+
+    def of(x: Array) -> Array:
+        return x[e][chosen] if x.ndim == 3 else x[e][chosen, None]
+
+    is_kept, brings_kwh = of(episode.is_kept), of(episode.brings_kwh)
+    charge = program.columns(0.0, 0.0, of(episode.charge_kw) * of(episode.is_plugged))
+    wear_cur = step_h * of(episode.wear_cur_per_kwh)
+    release = program.columns(wear_cur, 0.0, of(episode.discharge_kw) * of(episode.is_plugged))
+    worth = np.where((t == t[-1]) & of(episode.is_stationary), -episode.end_value_cur_per_kwh[e], 0.0)
+    kept, hours = _decay(of(episode.loss_per_h), step_h)
+    # What leaks below the floor need not be charged again.
+    floor = of(episode.floor_kwh) * kept ** (t + 1)
+    may_lack = np.isfinite(of(episode.lack_cur_per_kwh))
+    floor = np.where(may_lack, floor, np.maximum(floor, of(episode.required_kwh)))
+    energy = program.columns(worth * of(episode.eta_dis), floor, of(episode.ceiling_kwh))
+    terms = [
+        (energy, np.ones(energy.shape)),
+        (_before(energy), -kept * is_kept),
+        (charge, -of(episode.eta_ch) * hours + np.zeros(energy.shape)),
+        (release, hours / of(episode.eta_dis) + np.zeros(energy.shape)),
+    ]
+    comes_back = is_kept & (brings_kwh < 0)
+    if comes_back.any():
+        public = program.columns(of(episode.public_cur_per_kwh), 0.0, np.where(comes_back, np.inf, 0.0))
+        terms.append((public, -np.ones(energy.shape)))
+    program.equal(terms, kept * brings_kwh)
+    return _Stored(chosen, charge, release, energy)
+
+
+def _before(energy: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The variables of the step before; for the first step its own, which must not count."""
+    return np.concatenate([energy[:, :1], energy[:, :-1]], axis=1)
+
+
+def _limits(episode: Foresight, e: int, program: _Program, stored: _Stored) -> None:
+    """Add tapers, what devices lack when they leave, and the limit of those that share one."""
+    chosen, charge, release, energy = stored
+    required_kwh, site_kw = episode.required_kwh[e][chosen], episode.site_kw[e][chosen]
+    lack_cur, brings_kwh = episode.lack_cur_per_kwh[e][chosen], episode.brings_kwh[e][chosen]
+    tapers = (episode.unfilled[e] > 0)[chosen] & episode.is_plugged[e][chosen]
+    # Where a car comes back into the step, what it has is a variable of its own: no taper in that step.
+    rows, t = np.nonzero(tapers & ~(episode.is_kept[e][chosen] & (brings_kwh < 0)))
+    if len(rows):
+        left = episode.unfilled[e][chosen][rows, t]
+        spare = program.columns(np.zeros(len(rows)), 0.0, np.inf)
+        began = (_before(energy)[rows, t], -left * episode.is_kept[e][chosen][rows, t])
+        full_kwh = episode.ceiling_kwh[e][chosen][rows, t]
+        program.equal([(energy[rows, t], 1.0), began, (spare, 1.0)], (1 - left) * full_kwh + left * brings_kwh[rows, t])
+    rows, t = np.nonzero((required_kwh > 0) & np.isfinite(lack_cur)[:, None])
+    if len(rows):
+        lack, beyond = (program.columns(cost, 0.0, np.inf) for cost in (lack_cur[rows], np.zeros(len(rows))))
+        program.equal([(energy[rows, t], 1.0), (lack, 1.0), (beyond, -1.0)], required_kwh[rows, t])
+    shares = np.isfinite(site_kw)
+    if shares.any():
+        unused = program.columns(np.zeros(energy.shape[1]), 0.0, np.inf)
+        limit_kw = np.full(energy.shape[1], site_kw[shares].min())
+        program.equal([(charge[shares], 1.0), (release[shares], -1.0), (unused, 1.0)], limit_kw)
 
 
 def _sources(episode: Foresight, e: int, program: _Program, step_h: float) -> tuple[Array, Array, Array]:

@@ -37,12 +37,16 @@ class Village(NamedTuple):
     exact: NodalClearing
 
 
+def both_ways(n: int) -> list[Village]:
+    """Four batches of ``n``; lines bind in the first and third, voltages in the second and fourth."""
+    kinds = [("village", 0.5, 2.0), ("village", 1.0, 3.0), ("ieee33", 0.3, 1.0), ("ieee33", 1.0, 2.3)]
+    markets = [random_markets(name, n, 7, ratings=ratings, level=level) for name, ratings, level in kinds]
+    return [Village(market, clear(market), clear(market, exact=True)) for market in markets]
+
+
 @pytest.fixture(scope="module")
 def villages() -> list[Village]:
-    """Lines bind in the first and third, voltages in the second and fourth."""
-    kinds = [("village", 0.5, 2.0), ("village", 1.0, 3.0), ("ieee33", 0.3, 1.0), ("ieee33", 1.0, 2.3)]
-    markets = [random_markets(name, 66, 7, ratings=ratings, level=level) for name, ratings, level in kinds]
-    return [Village(market, clear(market), clear(market, exact=True)) for market in markets]
+    return both_ways(22)
 
 
 def binds(part_cur_per_kwh: Floats) -> Bools:
@@ -56,17 +60,19 @@ def filled_of(clearing: Clearing) -> NDArray[np.int64]:
     return result
 
 
-def test_two_hundred_constrained_villages_clear_as_with_highs(villages: list[Village]) -> None:
+@pytest.mark.parametrize("least", [60, pytest.param(200, marks=pytest.mark.slow)])
+def test_constrained_villages_clear_as_with_highs(least: int, villages: list[Village]) -> None:
     """Through all rounds of linearisation; a row that HiGHS solved after all would say so."""
+    villages = both_ways(66) if least == 200 else villages
     lines = sum(int(binds(v.exact.prices.congestion_cur_per_kwh).sum()) for v in villages)
     voltages = sum(int(binds(v.exact.prices.voltage_cur_per_kwh).sum()) for v in villages)
     n = sum(
         int((binds(v.exact.prices.congestion_cur_per_kwh) | binds(v.exact.prices.voltage_cur_per_kwh)).sum())
         for v in villages
     )
-    assert n >= 200, (n, lines, voltages)
-    assert lines >= 80, lines
-    assert voltages >= 50, voltages
+    assert n >= least, (n, lines, voltages)
+    assert lines >= 0.4 * least, lines
+    assert voltages >= 0.25 * least, voltages
     for village in villages:
         fast, exact = village.fast.prices, village.exact.prices
         assert np.abs(fast.price_cur_per_kwh - exact.price_cur_per_kwh).max() < 1e-3
@@ -126,7 +132,7 @@ def test_the_dispatch_keeps_the_limits_in_the_ac_flow(villages: list[Village]) -
     for market, cleared, _ in villages:
         prices, check, limit = cleared.prices, cleared.check, market.orders.limit_ucur_per_kwh.max() / KWH
         is_kept = prices.price_cur_per_kwh.max(axis=1) < 1.5 * limit
-        assert is_kept.sum() > 30
+        assert is_kept.mean() > 0.45
         assert check.converged.all()
         assert check.overload_frac[is_kept].max() < 5e-3
         assert check.outside_band_pu[is_kept].max() < 5e-4
@@ -231,7 +237,7 @@ def test_the_rebate_is_a_lump_sum_per_connection() -> None:
 
 def test_a_row_of_the_batch_equals_the_row_alone(villages: list[Village]) -> None:
     market, cleared, _ = villages[1]
-    for i in range(0, 66, 12):
+    for i in range(0, 22, 4):
         alone = clear(market.row(i))
         for field in arrays_of(cleared.clearing):
             assert getattr(alone.clearing, field)[0].tolist() == getattr(cleared.clearing, field)[i].tolist()
