@@ -102,13 +102,16 @@ def train(
         return folder
     log = folder / "log" / (f"from_{model.num_timesteps}" if resume else "")
     model.set_logger(configure(str(log), ["csv", "tensorboard"]))
-    callback = _callback(config, scenario, folder, curve, start - spent_s, report)
-    model._progress = callback.progress
-    model.learn(left, callback=callback, reset_num_timesteps=False)
-    _save(model, folder / _MODEL)
-    callback.validate()
-    callback.save(folder)
-    callback.tell()
+    try:
+        callback = _callback(config, scenario, folder, curve, start - spent_s, report)
+        model._progress = callback.progress
+        model.learn(left, callback=callback, reset_num_timesteps=False)
+        _save(model, folder / _MODEL)
+        callback.validate()
+        callback.save(folder)
+        callback.tell()
+    finally:
+        model.logger.close()
     return folder
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import gc
+import io
 import json
 import os
 import subprocess
@@ -368,6 +370,8 @@ def test_an_interrupted_training_says_how_to_go_on(tmp_path: Path, monkeypatch: 
     with monkeypatch.context() as patch:
         patch.setattr(gridbazaar.experiments.train, "train", interrupted)
         message = refused("train", "street", "--out", run, "--steps", 600, "--n-envs", 1, "--set", "hours=3", code=130)
+    files = [f for f in gc.get_objects() if type(f) is io.TextIOWrapper and str(run) in str(f.name)]
+    assert all(f.closed for f in files), files
     assert f"gridbazaar train --out {run} --resume" in message
     assert "0 of 600 agent-steps" in message
     assert "steps was 600, not 9" in refused("train", "--out", run, "--resume", "--steps", 9)
