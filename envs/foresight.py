@@ -131,7 +131,7 @@ def _devices(core: Core, kind: Kind, params: Any, device: Any) -> dict[str, Any]
         is_stationary = ceiling > 0
     else:
         is_stationary = np.zeros(ceiling.shape, bool)
-    may_lack = stays.may_lack or (scenario.outage.happens and not is_stationary.any())
+    may_lack = stays.may_lack or scenario.outage.happens
     return {
         **{name: getattr(stays, name) for name in _BY_STEP},
         "discharge_kw": pooled(storage.discharge_kw),

@@ -23,8 +23,7 @@ from gridbazaar.market.mechanisms import mechanism_stage
 from gridbazaar.market.sharing import RULES as SHARING
 
 _FOLDER = Path(__file__).parent / "scenarios"
-WEEK_H = 168.0
-"""Longest episode: whole weeks belong to one split."""
+WEEK_H = 168.0  # longest episode: whole weeks belong to one split
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,17 +235,13 @@ class Scenario:
     def __post_init__(self) -> None:
         if self.step_min not in (5, 15, 30, 60):
             raise ValueError(f"step_min: expected 5, 15, 30 or 60, got {self.step_min}")
+        in_steps = f"in whole steps of {self.step_min} min"
         if not 0 < self.hours <= WEEK_H or abs(self.hours * 60 / self.step_min - self.n_steps) > 1e-6:
-            raise ValueError(
-                f"hours: expected up to {WEEK_H:g} in whole steps of {self.step_min} min, got {self.hours}"
-            )
+            raise ValueError(f"hours: expected up to {WEEK_H:g} {in_steps}, got {self.hours}")
         if not 0 <= self.start_h < 24 or abs(self.start_h * 60 / self.step_min % 1) > 1e-6:
-            raise ValueError(f"start_h: expected 0 to 24 in whole steps of {self.step_min} min, got {self.start_h}")
+            raise ValueError(f"start_h: expected 0 to 24 {in_steps}, got {self.start_h}")
         if self.start_h + self.hours > WEEK_H:
-            raise ValueError(
-                f"hours: expected start_h + hours up to {WEEK_H:g}, as an episode stays within a calendar week; got "
-                f"{self.start_h} and {self.hours}"
-            )
+            raise ValueError(f"hours: expected start_h + hours up to {WEEK_H:g}, got {self.start_h} and {self.hours}")
         if self.constraint not in ("none", "curtail", "nodal"):
             raise ValueError(f"constraint: expected none, curtail or nodal, got {self.constraint!r}")
         if self.curtailment not in ("proportional", *SHARING):

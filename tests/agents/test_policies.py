@@ -21,9 +21,10 @@ from gridbazaar.experiments.play import play
 NAMES = [n for n in list_policies() if n != "trained"]
 
 
+@pytest.mark.parametrize("hours", [10.0, pytest.param(24.0, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
-def test_every_policy_acts_within_bounds_and_repeats_itself(name: str) -> None:
-    core = Core(load_scenario("street", hours=10.0), 3)
+def test_every_policy_acts_within_bounds_and_repeats_itself(name: str, hours: float) -> None:
+    core = Core(load_scenario("street", hours=hours), 3)
     taken = []
     for _ in range(2):
         state, policy = core.reset(4), load_policy(name)
