@@ -5,7 +5,7 @@ An episode holds indices: which home, which roof, which car, which first step. N
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,3 +168,13 @@ class Bank:
                 f"expected at least {HISTORY_DAYS + 5 * 7} days"
             )
         return chosen
+
+
+def read_only(bank: Bank) -> Bank:
+    """Give the bank, into whose arrays nobody can write any more."""
+    for part in (bank, bank.sessions):
+        for field in fields(part):
+            value = getattr(part, field.name)
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+    return bank

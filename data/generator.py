@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from gridbazaar.data.bank import Bank
-from gridbazaar.data.forecast import add_forecasts
-from gridbazaar.data.load_profiles import make_loads
+from gridbazaar.data.forecast.forecast import add_forecasts
 from gridbazaar.data.resample import resample
-from gridbazaar.data.session_source import check_source, find_sessions
-from gridbazaar.data.sun import SITES, make_pv, make_sun, usual_sun
-from gridbazaar.data.weather import make_outdoor
-from gridbazaar.data.wholesale import make_carbon, make_spot
-from gridbazaar.data.wind import make_wind
+from gridbazaar.data.sessions import check_source, find_sessions
+from gridbazaar.data.synthetic.load import make_loads
+from gridbazaar.data.synthetic.sun import SITES, make_pv, make_sun, usual_sun
+from gridbazaar.data.synthetic.weather import make_outdoor
+from gridbazaar.data.synthetic.wholesale import make_carbon, make_spot
+from gridbazaar.data.synthetic.wind import make_wind
 
 BASE_MIN = 15
 STEPS_MIN = (1, 3, 5, 15, 30, 60)

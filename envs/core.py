@@ -19,19 +19,28 @@ from gridbazaar.agents.plan import Plan, View, join
 from gridbazaar.agents.vpps.called import Called
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro
-from gridbazaar.envs.calls import Answers, services_cur, without_called
-from gridbazaar.envs.episode import OUTLOOK, draw_episode, mapped
-from gridbazaar.envs.fleet import Fleet, joined
-from gridbazaar.envs.island import Outage, Rationed, among_members, in_order, lost_load, outage_now, ration, runs_alone
-from gridbazaar.envs.prices import rates_at
-from gridbazaar.envs.reward import Outcome, potential_cur, reward
+from gridbazaar.envs.episode.draw import OUTLOOK, draw_episode, mapped
+from gridbazaar.envs.episode.world import make_world
+from gridbazaar.envs.interval.calls import Answers, services_cur, without_called
+from gridbazaar.envs.interval.fleet import Fleet, joined
+from gridbazaar.envs.interval.island import (
+    Outage,
+    Rationed,
+    among_members,
+    in_order,
+    lost_load,
+    outage_now,
+    ration,
+    runs_alone,
+)
+from gridbazaar.envs.interval.rates import rates_at
+from gridbazaar.envs.interval.reward import Outcome, potential_cur, reward
+from gridbazaar.envs.interval.wiring import Wiring
 from gridbazaar.envs.scenario import Scenario, load_scenario
 from gridbazaar.envs.state import Episode, Standing, State, Transition
-from gridbazaar.envs.wiring import Wiring
-from gridbazaar.envs.world import make_world
 from gridbazaar.market.mechanisms import carry_width, load_mechanism, mechanism_stage
 from gridbazaar.market.orders import Setting, mean_price_ucur_per_kwh
-from gridbazaar.market.settlement import Delivery, Rates, Terms, settle
+from gridbazaar.market.settlement.settle import Delivery, Rates, Terms, settle
 from gridbazaar.market.tariffs import load_tariff
 
 
@@ -353,6 +362,8 @@ def _converter(backend: str, device: str, dtype: str) -> Any:
     import torch
 
     def to_torch(x: Any) -> Any:
+        if isinstance(x, np.ndarray) and not x.flags.writeable:
+            x = x.copy()  # a tensor cannot be kept from being written into
         tensor = torch.as_tensor(x, device=device)
         return tensor.to(getattr(torch, dtype)) if tensor.is_floating_point() else tensor
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gridbazaar.agents.failure import Luck, least_upkeep_cur
+from gridbazaar.agents.devices.failure import Luck, least_upkeep_cur
 from gridbazaar.agents.kind import Kind, Now, Stays, kinds
 from gridbazaar.agents.kinds.genset import full_load_cur_per_kwh
 from gridbazaar.agents.policy import Foresight, NoBoundError

@@ -17,8 +17,8 @@ from gridbazaar.agents.policy import Forecasts, Observation
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.episode import BLOCKS_H
-from gridbazaar.envs.prices import rates_at, retail_at
+from gridbazaar.envs.episode.draw import BLOCKS_H
+from gridbazaar.envs.interval.rates import rates_at, retail_at
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import State
 

@@ -15,10 +15,10 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from gridbazaar.agents.kind import Range, kinds
-from gridbazaar.data.forecast import WAYS as FORECASTS
-from gridbazaar.data.session_source import check_source
-from gridbazaar.market.activation import CallTerms
-from gridbazaar.market.inverter import RESPONSES
+from gridbazaar.data.forecast.forecast import WAYS as FORECASTS
+from gridbazaar.data.sessions import check_source
+from gridbazaar.market.flexibility.activation import CallTerms
+from gridbazaar.market.grid.inverter import RESPONSES
 from gridbazaar.market.mechanisms import mechanism_stage
 from gridbazaar.market.sharing import RULES as SHARING
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from gridbazaar.agents.plan import Plan, View
 from gridbazaar.data.arrays import Array
-from gridbazaar.market.grid import Flow
+from gridbazaar.market.grid.balanced import Flow
 from gridbazaar.market.orders import Clearing, Orders, Setting
-from gridbazaar.market.settlement import Bill, Rates, Services
+from gridbazaar.market.settlement.settle import Bill, Rates, Services
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gridbazaar.envs import pettingzoo_env
-from gridbazaar.envs.pettingzoo_env import MarketParallelEnv, Turns
+from gridbazaar.envs.views import pettingzoo_env
+from gridbazaar.envs.views.pettingzoo_env import MarketParallelEnv, Turns
 
 
 def parallel_env(**options: Any) -> MarketParallelEnv:

@@ -10,10 +10,10 @@ from typing import Any
 from gridbazaar.agents.policy import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import load_scenario
-from gridbazaar.experiments.evaluate import Evaluation, evaluate
+from gridbazaar.experiments.evaluation.evaluate import Evaluation, evaluate
+from gridbazaar.experiments.evaluation.play import Played, play
 from gridbazaar.experiments.files import new_folder, write_json, write_text
-from gridbazaar.experiments.play import Played, play
-from gridbazaar.experiments.train import TrainConfig, read_curve, train
+from gridbazaar.experiments.training.train import TrainConfig, read_curve, train
 
 TRAINED = "trained"
 """Name of the trained policy in results and pictures."""
@@ -89,8 +89,8 @@ def run_demo(
 
 
 def _report(folder: Path, evaluation: Evaluation, run: Path, command: str) -> Path:
-    from gridbazaar.experiments.bench import machine
-    from gridbazaar.experiments.report import render
+    from gridbazaar.experiments.measure.speed import machine
+    from gridbazaar.experiments.report.report import render
 
     here, title = machine(), f"A policy learns to trade in the {evaluation.scenario.name}"
     days = play_day(evaluation, {name: str(run) if name == TRAINED else name for name in _DRAWN})

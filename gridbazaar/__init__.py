@@ -17,22 +17,22 @@ if (_root / "pyproject.toml").is_file() and (_root / "envs").is_dir():
 _PUBLIC = {
     "Core": "gridbazaar.envs.core",
     "load_scenario": "gridbazaar.envs.scenario",
-    "parallel_env": "gridbazaar.envs.pettingzoo_env",
-    "env": "gridbazaar.envs.pettingzoo_env",
-    "vec_env": "gridbazaar.envs.vec_env",
-    "vector_env": "gridbazaar.envs.gymnasium_env",
-    "single_agent_env": "gridbazaar.envs.gymnasium_env",
-    "clear": "gridbazaar.market.clear",
+    "parallel_env": "gridbazaar.envs.views.pettingzoo_env",
+    "env": "gridbazaar.envs.views.pettingzoo_env",
+    "vec_env": "gridbazaar.envs.views.vec_env",
+    "vector_env": "gridbazaar.envs.views.gymnasium_env",
+    "single_agent_env": "gridbazaar.envs.views.gymnasium_env",
+    "clear": "gridbazaar.market.clear.clear",
     "Block": "gridbazaar.market.clear.blocks",
     "load_feeder": "gridbazaar.data.feeders",
     "load_feeder_from_pandapower": "gridbazaar.data.feeders",
-    "Grid": "gridbazaar.market.grid",
-    "ThreePhaseGrid": "gridbazaar.market.three_phase",
-    "make_grid": "gridbazaar.market.three_phase",
-    "Inverters": "gridbazaar.market.inverter",
-    "InverterGrid": "gridbazaar.market.inverter",
+    "Grid": "gridbazaar.market.grid.balanced",
+    "ThreePhaseGrid": "gridbazaar.market.grid.three_phase",
+    "make_grid": "gridbazaar.market.grid.three_phase",
+    "Inverters": "gridbazaar.market.grid.inverter",
+    "InverterGrid": "gridbazaar.market.grid.inverter",
     "load_bank": "gridbazaar.data.loaders",
-    "evaluate": "gridbazaar.experiments.evaluate",
+    "evaluate": "gridbazaar.experiments.evaluation.evaluate",
 }
 
 __all__ = [*_PUBLIC, "__version__"]
@@ -42,20 +42,20 @@ if TYPE_CHECKING:
     from gridbazaar.data.feeders import load_feeder_from_pandapower as load_feeder_from_pandapower
     from gridbazaar.data.loaders import load_bank as load_bank
     from gridbazaar.envs.core import Core as Core
-    from gridbazaar.envs.gymnasium_env import single_agent_env as single_agent_env
-    from gridbazaar.envs.gymnasium_env import vector_env as vector_env
-    from gridbazaar.envs.pettingzoo_env import env as env
-    from gridbazaar.envs.pettingzoo_env import parallel_env as parallel_env
     from gridbazaar.envs.scenario import load_scenario as load_scenario
-    from gridbazaar.envs.vec_env import vec_env as vec_env
-    from gridbazaar.experiments.evaluate import evaluate as evaluate
-    from gridbazaar.market.clear import clear as clear
+    from gridbazaar.envs.views.gymnasium_env import single_agent_env as single_agent_env
+    from gridbazaar.envs.views.gymnasium_env import vector_env as vector_env
+    from gridbazaar.envs.views.pettingzoo_env import env as env
+    from gridbazaar.envs.views.pettingzoo_env import parallel_env as parallel_env
+    from gridbazaar.envs.views.vec_env import vec_env as vec_env
+    from gridbazaar.experiments.evaluation.evaluate import evaluate as evaluate
     from gridbazaar.market.clear.blocks import Block as Block
-    from gridbazaar.market.grid import Grid as Grid
-    from gridbazaar.market.inverter import InverterGrid as InverterGrid
-    from gridbazaar.market.inverter import Inverters as Inverters
-    from gridbazaar.market.three_phase import ThreePhaseGrid as ThreePhaseGrid
-    from gridbazaar.market.three_phase import make_grid as make_grid
+    from gridbazaar.market.clear.clear import clear as clear
+    from gridbazaar.market.grid.balanced import Grid as Grid
+    from gridbazaar.market.grid.inverter import InverterGrid as InverterGrid
+    from gridbazaar.market.grid.inverter import Inverters as Inverters
+    from gridbazaar.market.grid.three_phase import ThreePhaseGrid as ThreePhaseGrid
+    from gridbazaar.market.grid.three_phase import make_grid as make_grid
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gridbazaar.data.arrays import Array, muldiv, namespace
 from gridbazaar.data.units import MICRO
-from gridbazaar.market.offers import Award
+from gridbazaar.market.flexibility.offers import Award
 
 
 @dataclass(frozen=True, slots=True)

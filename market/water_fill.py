@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gridbazaar.data.arrays import Array, muldiv, namespace
-from gridbazaar.market.ration import increments
+from gridbazaar.market.auction.rationing import increments
 
 _ENDLESS = 2.0**62  # a level that no wish per weight reaches
 

@@ -21,9 +21,9 @@ HEAVY = frozenset(
 """Imported where used, inside functions, so that the package itself imports at once."""
 
 ALLOWED = {
-    "envs/gymnasium_env.py": {"gymnasium"},
-    "envs/pettingzoo_env.py": {"gymnasium", "pettingzoo"},
-    "envs/vec_env.py": {"gymnasium", "stable_baselines3"},
+    "envs/views/gymnasium_env.py": {"gymnasium"},
+    "envs/views/pettingzoo_env.py": {"gymnasium", "pettingzoo"},
+    "envs/views/vec_env.py": {"gymnasium", "stable_baselines3"},
 }
 """The views subclass what these libraries define."""
 
@@ -188,7 +188,7 @@ def test_a_downward_import_is_welcome(file: str, source: str) -> None:
         ("envs/core.py", "try:\n    import torch\nexcept ImportError:\n    pass"),
         ("envs/core.py", "class A:\n    import rich"),
         ("envs/core.py", "if TYPE_CHECKING:\n    pass\nelse:\n    import typer"),
-        ("envs/vec_env.py", "import matplotlib.pyplot as plt"),
+        ("envs/views/vec_env.py", "import matplotlib.pyplot as plt"),
         ("envs/core.py", "import gymnasium"),
     ],
 )
@@ -201,8 +201,8 @@ def test_a_heavy_import_is_noticed(file: str, source: str) -> None:
     [
         ("data/x.py", "def f():\n    import pandas"),
         ("data/x.py", "if TYPE_CHECKING:\n    import torch"),
-        ("envs/vec_env.py", "from stable_baselines3.common.vec_env import VecEnv"),
-        ("envs/pettingzoo_env.py", "import gymnasium\nfrom pettingzoo import ParallelEnv"),
+        ("envs/views/vec_env.py", "from stable_baselines3.common.vec_env import VecEnv"),
+        ("envs/views/pettingzoo_env.py", "import gymnasium\nfrom pettingzoo import ParallelEnv"),
     ],
 )
 def test_a_heavy_import_where_it_is_used_is_welcome(file: str, source: str) -> None:

@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from gridbazaar.agents.ageing import Ageing
-from gridbazaar.agents.failure import Failure, actions_of, columns_of, features_of
+from gridbazaar.agents.devices.ageing import Ageing
+from gridbazaar.agents.devices.batteries import (
+    Batteries,
+    Fate,
+    check_battery,
+    draw_fate,
+    moved_of,
+    new_batteries,
+    storage_of,
+    view_of,
+)
+from gridbazaar.agents.devices.failure import Failure, actions_of, columns_of, features_of
 from gridbazaar.agents.kind import (
     EAGERNESS,
     POWER,
@@ -22,16 +32,6 @@ from gridbazaar.agents.kind import (
     scaled_plan,
 )
 from gridbazaar.agents.plan import Plan, View
-from gridbazaar.agents.stationary import (
-    Batteries,
-    Fate,
-    check_battery,
-    draw_fate,
-    moved_of,
-    new_batteries,
-    storage_of,
-    view_of,
-)
 from gridbazaar.agents.storage import Converter, Storage
 from gridbazaar.data.arrays import Array, namespace
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gridbazaar.agents.cars.charging import needed_before_kwh
-from gridbazaar.agents.cars.site import SHARINGS, fit_needs, fit_wishes
-from gridbazaar.agents.cars.visits import Car, Visits, car_of, draw_visits, drive, stays_of
-from gridbazaar.agents.failure import (
+from gridbazaar.agents.devices.cars.charging import needed_before_kwh
+from gridbazaar.agents.devices.cars.site import SHARINGS, fit_needs, fit_wishes
+from gridbazaar.agents.devices.cars.visits import Car, Visits, car_of, draw_visits, drive, stays_of
+from gridbazaar.agents.devices.failure import (
     Condition,
     Failure,
     Luck,

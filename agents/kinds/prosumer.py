@@ -6,9 +6,19 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from gridbazaar.agents import home as extras
-from gridbazaar.agents.ageing import Ageing
-from gridbazaar.agents.failure import Failure, actions_of, columns_of, features_of
+from gridbazaar.agents.devices.ageing import Ageing
+from gridbazaar.agents.devices.batteries import (
+    Batteries,
+    Fate,
+    check_battery,
+    draw_fate,
+    moved_of,
+    new_batteries,
+    storage_of,
+    view_of,
+)
+from gridbazaar.agents.devices.failure import Failure, actions_of, columns_of, features_of
+from gridbazaar.agents.devices.home import household as extras
 from gridbazaar.agents.kind import (
     EAGERNESS,
     POWER,
@@ -24,16 +34,6 @@ from gridbazaar.agents.kind import (
     scaled_plan,
 )
 from gridbazaar.agents.plan import Plan, View
-from gridbazaar.agents.stationary import (
-    Batteries,
-    Fate,
-    check_battery,
-    draw_fate,
-    moved_of,
-    new_batteries,
-    storage_of,
-    view_of,
-)
 from gridbazaar.agents.storage import Converter, Storage
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero

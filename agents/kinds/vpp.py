@@ -11,8 +11,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from gridbazaar.agents.ageing import Ageing
-from gridbazaar.agents.failure import Failure, actions_of, columns_of, features_of, works
+from gridbazaar.agents.devices.ageing import Ageing
+from gridbazaar.agents.devices.batteries import (
+    Batteries,
+    Fate,
+    battery_limits_kw,
+    check_battery,
+    draw_fate,
+    moved_of,
+    new_batteries,
+    storage_now,
+    storage_of,
+    view_of,
+)
+from gridbazaar.agents.devices.failure import Failure, actions_of, columns_of, features_of, works
+from gridbazaar.agents.devices.reserve import activated_kw, free_limits_kw
 from gridbazaar.agents.kind import (
     EAGERNESS,
     POWER,
@@ -28,23 +41,10 @@ from gridbazaar.agents.kind import (
     scaled_plan,
 )
 from gridbazaar.agents.plan import Plan, View
-from gridbazaar.agents.stationary import (
-    Batteries,
-    Fate,
-    battery_limits_kw,
-    check_battery,
-    draw_fate,
-    moved_of,
-    new_batteries,
-    storage_now,
-    storage_of,
-    view_of,
-)
 from gridbazaar.agents.storage import Converter, Storage
 from gridbazaar.agents.vpps.called import RUNNING
-from gridbazaar.agents.vpps.held import activated_kw, free_limits_kw
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.market.split import SPLITS
+from gridbazaar.market.flexibility.disaggregation import SPLITS
 
 CAPACITY = Column(
     "capacity", "1", -1.0, 1.0,

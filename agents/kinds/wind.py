@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from gridbazaar.agents.devices.batteries import Batteries
 from gridbazaar.agents.kind import (
     EAGERNESS,
     Column,
@@ -24,7 +25,6 @@ from gridbazaar.agents.kind import (
     scaled_plan,
 )
 from gridbazaar.agents.plan import Plan, View
-from gridbazaar.agents.stationary import Batteries
 from gridbazaar.agents.storage import Storage
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import to_micro, to_micro_towards_zero

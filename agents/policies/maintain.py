@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gridbazaar.agents.failure import HEALTH, MAINTAIN, WORKS, Failure, hazard_per_h
+from gridbazaar.agents.devices.failure import HEALTH, MAINTAIN, WORKS, Failure, hazard_per_h
 from gridbazaar.agents.policy import Community, Foresight, Observation, load_rule, widened
 from gridbazaar.data.arrays import Array
 

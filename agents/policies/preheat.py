@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from gridbazaar.agents.home import appliance, heating, water
-from gridbazaar.agents.home.part import CAN_SCALE_KW
+from gridbazaar.agents.devices.home import appliance
+from gridbazaar.agents.devices.home import heat_pump as heating
+from gridbazaar.agents.devices.home import hot_water as water
+from gridbazaar.agents.devices.home.part import CAN_SCALE_KW
 from gridbazaar.agents.plan import View
 from gridbazaar.agents.policy import Community, Forecasts, Foresight, Observation, load_rule, widened
 from gridbazaar.data.arrays import Array

@@ -25,7 +25,8 @@ def load_run(name: str) -> Policy:
     folder = Path(name)
     path = folder / ("model.zip" if (folder / "model.zip").is_file() else "checkpoint.zip")
     features = json.loads((folder / "config.json").read_text(encoding="utf-8"))["features"]
-    return Policy(PPO.load(path, device="cpu").policy, features)
+    # Runs of version 0.1 name a class for training by a path that has moved; nothing here needs it.
+    return Policy(PPO.load(path, device="cpu", custom_objects={"rollout_buffer_class": None}).policy, features)
 
 
 class Policy:

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.data.bank import Bank
-from gridbazaar.data.car_sessions import make_sessions
-from gridbazaar.data.forecast import add_forecasts
+from gridbazaar.data.forecast.forecast import add_forecasts
 from gridbazaar.data.loaders.report import Loaded, LoadReport, faults
 from gridbazaar.data.resample import resample
-from gridbazaar.data.sun import make_pv
-from gridbazaar.data.wholesale import make_carbon, make_spot
+from gridbazaar.data.synthetic.home_sessions import make_sessions
+from gridbazaar.data.synthetic.sun import make_pv
+from gridbazaar.data.synthetic.wholesale import make_carbon, make_spot
 
 Floats = NDArray[np.float64]
 

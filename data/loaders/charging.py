@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.data.away_sessions import free_on_arrival
 from gridbazaar.data.bank import Sessions
-from gridbazaar.data.car_sessions import CHARGER_EFFICIENCY, in_order
+from gridbazaar.data.synthetic.away_sessions import free_on_arrival
+from gridbazaar.data.synthetic.home_sessions import CHARGER_EFFICIENCY, in_order
 
 Floats = NDArray[np.float64]
 Times = NDArray[np.datetime64]

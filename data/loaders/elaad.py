@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.data.away_sessions import PLACES, Place
 from gridbazaar.data.loaders.tables import read_table, to_numbers
+from gridbazaar.data.synthetic.away_sessions import PLACES, Place
 
 if TYPE_CHECKING:
     import pandas as pd

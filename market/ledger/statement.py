@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gridbazaar.data.units import MICRO
-from gridbazaar.market.ledger.canonical import Entry
-from gridbazaar.market.ledger.entries import asset_class, fault
-from gridbazaar.market.ledger.postings import Posting, escrow_of, postings
-from gridbazaar.market.ledger.trades import decimal
+from gridbazaar.market.ledger.books.entries import asset_class, fault
+from gridbazaar.market.ledger.books.postings import Posting, escrow_of, postings
+from gridbazaar.market.ledger.books.trades import decimal
+from gridbazaar.market.ledger.log.canonical import Entry
 
 _BOUGHT, _SOLD, _LOST, _OTHER = "Bought from neighbours", "Sold to neighbours", "Stakes lost", "Other"
 _TITLES = {

@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from gridbazaar.market.ledger.canonical import CanonicalError, parse
-from gridbazaar.market.ledger.entries import fault
-from gridbazaar.market.ledger.store import Contents, UnreadableError
-from gridbazaar.market.ledger.trades import record as trade_record
+from gridbazaar.market.ledger.books.entries import fault
+from gridbazaar.market.ledger.books.trades import record as trade_record
+from gridbazaar.market.ledger.log.canonical import CanonicalError, parse
+from gridbazaar.market.ledger.log.store import Contents, UnreadableError
 
 COLUMNS: tuple[str, ...] = (
     "entry", "interval", "kind", "transaction_id", "seller", "buyer", "energy_amount_kwh", "price_per_kwh",

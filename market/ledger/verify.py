@@ -14,12 +14,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from gridbazaar.market.ledger.canonical import CanonicalError, Entry, parse, parse_all
-from gridbazaar.market.ledger.entries import Malformed
-from gridbazaar.market.ledger.jsonl import is_export, reading_export
-from gridbazaar.market.ledger.merkle import Tree, leaf_hash
-from gridbazaar.market.ledger.note import Checkpoint, NoteError, NoteKey
-from gridbazaar.market.ledger.store import Contents, Record, Stamp, reading
+from gridbazaar.market.ledger.books.entries import Malformed
+from gridbazaar.market.ledger.log.canonical import CanonicalError, Entry, parse, parse_all
+from gridbazaar.market.ledger.log.jsonl import is_export, reading_export
+from gridbazaar.market.ledger.log.merkle import Tree, leaf_hash
+from gridbazaar.market.ledger.log.note import Checkpoint, NoteError, NoteKey
+from gridbazaar.market.ledger.log.store import Contents, Record, Stamp, reading
 
 _LONGEST_TXID = 200
 _LONGEST_LINE = 1000
@@ -58,8 +58,8 @@ class Rules:
 
 def rules() -> Rules:
     """Give the rules of this project's entries."""
-    from gridbazaar.market.ledger.books import Books
-    from gridbazaar.market.ledger.reclear import has_bus_prices, reclear, totals
+    from gridbazaar.market.ledger.books.reclear import has_bus_prices, reclear, totals
+    from gridbazaar.market.ledger.books.replay import Books
 
     return Rules(Books, reclear, totals, has_bus_prices)
 

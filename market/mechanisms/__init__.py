@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from gridbazaar.market.named import module_of, names_in, with_options
+from gridbazaar.data.registry import module_of, names_in, with_options
 from gridbazaar.market.orders import Clearing, Orders, Setting
 
 Mechanism: TypeAlias = Callable[[Orders, Setting], Clearing]

@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 from gridbazaar.data.arrays import Array, muldiv, namespace
 from gridbazaar.data.units import MICRO
-from gridbazaar.market.book import Book, at_prices, close_book, open_book
-from gridbazaar.market.community import half_way
+from gridbazaar.market.auction.book import Book, at_prices, close_book, open_book
+from gridbazaar.market.auction.ex_post import half_way
+from gridbazaar.market.auction.rationing import at_margin
 from gridbazaar.market.mechanisms.uniform_price import uniform_price
 from gridbazaar.market.orders import Clearing, Orders, Setting, Status
-from gridbazaar.market.ration import at_margin
 
 STAGE = "ex_ante"
 PROMISES = frozenset({"limits", "monotone"})

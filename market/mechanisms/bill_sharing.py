@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO, energy_cost_ucur
-from gridbazaar.market.book import Trade, close_book, open_book
-from gridbazaar.market.community import local_share, metered
+from gridbazaar.market.auction.book import Trade, close_book, open_book
+from gridbazaar.market.auction.ex_post import local_share, metered
+from gridbazaar.market.auction.rationing import by_share, increments
 from gridbazaar.market.orders import Clearing, Orders, Setting
-from gridbazaar.market.ration import by_share, increments
 
 STAGE = "ex_post"
 PROMISES = frozenset({"balanced", "no_deficit", "monotone", "scales"})

@@ -13,11 +13,11 @@ import numpy as np
 
 from gridbazaar.data.arrays import Array, muldiv, namespace
 from gridbazaar.data.units import MICRO
-from gridbazaar.market.book import Book, at_prices, close_book, open_book
-from gridbazaar.market.community import metered
+from gridbazaar.market.auction.book import Book, at_prices, close_book, open_book
+from gridbazaar.market.auction.ex_post import metered
+from gridbazaar.market.auction.price_rules import on_tick
+from gridbazaar.market.auction.rationing import by_share, increments
 from gridbazaar.market.orders import Clearing, Orders, Setting
-from gridbazaar.market.price_rules import on_tick
-from gridbazaar.market.ration import by_share, increments
 from gridbazaar.market.water_fill import water_fill
 
 STAGE = "ex_post"

@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.market.book import Book, at_own_prices, close_book, open_book
+from gridbazaar.market.auction.book import Book, at_own_prices, close_book, open_book
+from gridbazaar.market.auction.rationing import drawn, increments
 from gridbazaar.market.orders import Clearing, Orders, Setting
-from gridbazaar.market.ration import drawn, increments
 
 STAGE = "ex_ante"
 PROMISES = frozenset({"limits", "balanced", "no_deficit", "monotone", "scales"})

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gridbazaar.data.arrays import Array, muldiv, namespace
-from gridbazaar.market.community import clear_community, half_way, metered
+from gridbazaar.market.auction.ex_post import clear_community, half_way, metered
+from gridbazaar.market.auction.price_rules import on_tick
+from gridbazaar.market.auction.rationing import by_share
 from gridbazaar.market.orders import Clearing, Orders, Setting
-from gridbazaar.market.price_rules import on_tick
-from gridbazaar.market.ration import by_share
 
 STAGE = "ex_post"
 PROMISES = frozenset({"balanced", "no_deficit", "monotone", "scales"})

@@ -7,9 +7,9 @@ P. Huang, A. Scheller-Wolf, K. Sycara, "Design of a multi-unit double auction e-
 from __future__ import annotations
 
 from gridbazaar.data.arrays import namespace
-from gridbazaar.market.book import at_prices, close_book, match, open_book
+from gridbazaar.market.auction.book import at_prices, close_book, match, open_book
+from gridbazaar.market.auction.rationing import equally
 from gridbazaar.market.orders import Clearing, Orders, Setting
-from gridbazaar.market.ration import equally
 
 STAGE = "ex_ante"
 PROMISES = frozenset({"limits", "no_deficit", "truthful", "monotone", "scales"})

@@ -7,9 +7,9 @@ one trader each, so it is truthful in limits for agents with one order.
 from __future__ import annotations
 
 from gridbazaar.data.arrays import namespace
-from gridbazaar.market.book import at_prices, close_book, match, open_book, without_last
+from gridbazaar.market.auction.book import at_prices, close_book, match, open_book, without_last
+from gridbazaar.market.auction.price_rules import on_tick
 from gridbazaar.market.orders import Clearing, Orders, Setting
-from gridbazaar.market.price_rules import on_tick
 
 STAGE = "ex_ante"
 PROMISES = frozenset({"limits", "no_deficit", "truthful", "monotone", "scales"})

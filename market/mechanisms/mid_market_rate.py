@@ -6,7 +6,7 @@ PES General Meeting (2017). Limits play no part: members agree to the rule, and 
 
 from __future__ import annotations
 
-from gridbazaar.market.community import clear_community, half_way, metered
+from gridbazaar.market.auction.ex_post import clear_community, half_way, metered
 from gridbazaar.market.orders import Clearing, Orders, Setting
 
 STAGE = "ex_post"

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO
-from gridbazaar.market.book import Book, Trade, at_prices, close_book, open_book
-from gridbazaar.market.community import half_way
-from gridbazaar.market.displaced import displaced
+from gridbazaar.market.auction.book import Book, Trade, at_prices, close_book, open_book
+from gridbazaar.market.auction.ex_post import half_way
+from gridbazaar.market.auction.externality import displaced
+from gridbazaar.market.auction.rationing import by_lottery, drawn, in_turn
 from gridbazaar.market.mechanisms.uniform_price import uniform_price
 from gridbazaar.market.orders import Clearing, Orders, Setting
-from gridbazaar.market.ration import by_lottery, drawn, in_turn
 
 STAGE = "ex_ante"
 PROMISES = frozenset({"limits", "no_deficit", "truthful", "monotone", "scales"})

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 from gridbazaar.data.arrays import Array, muldiv, namespace
 from gridbazaar.data.units import MICRO
-from gridbazaar.market.book import Book, at_own_prices, open_book
+from gridbazaar.market.auction.book import Book, at_own_prices, open_book
+from gridbazaar.market.auction.price_rules import on_tick
+from gridbazaar.market.auction.rationing import increments
 from gridbazaar.market.mechanisms.uniform_price import uniform_price
 from gridbazaar.market.orders import Clearing, Orders, Setting
-from gridbazaar.market.price_rules import on_tick
-from gridbazaar.market.ration import increments
 
 STAGE = "ex_ante"
 PROMISES = frozenset({"limits", "balanced", "no_deficit", "efficient", "monotone", "scales"})

@@ -11,10 +11,10 @@ import math
 
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO
-from gridbazaar.market.book import Book, Trade, at_own_prices, at_prices, close_book, open_book
-from gridbazaar.market.community import half_way
+from gridbazaar.market.auction.book import Book, Trade, at_own_prices, at_prices, close_book, open_book
+from gridbazaar.market.auction.ex_post import half_way
+from gridbazaar.market.auction.rationing import at_margin, by_lottery, by_share, drawn, increments
 from gridbazaar.market.orders import Clearing, Orders, Setting
-from gridbazaar.market.ration import at_margin, by_lottery, by_share, drawn, increments
 
 STAGE = "ex_ante"
 PROMISES = frozenset({"limits", "balanced", "no_deficit", "truthful", "monotone", "scales"})

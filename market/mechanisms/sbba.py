@@ -8,9 +8,9 @@ with one order.
 from __future__ import annotations
 
 from gridbazaar.data.arrays import namespace
-from gridbazaar.market.book import at_prices, close_book, match, open_book
+from gridbazaar.market.auction.book import at_prices, close_book, match, open_book
+from gridbazaar.market.auction.rationing import by_lottery, by_share, drawn
 from gridbazaar.market.orders import Clearing, Orders, Setting
-from gridbazaar.market.ration import by_lottery, by_share, drawn
 
 STAGE = "ex_ante"
 PROMISES = frozenset({"limits", "balanced", "no_deficit", "truthful", "monotone", "scales"})

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from gridbazaar.data.arrays import Array, muldiv, namespace
 from gridbazaar.data.units import MICRO
-from gridbazaar.market.community import clear_community, metered
+from gridbazaar.market.auction.ex_post import clear_community, metered
+from gridbazaar.market.auction.price_rules import on_tick
 from gridbazaar.market.orders import Clearing, Orders, Setting
-from gridbazaar.market.price_rules import on_tick
 
 STAGE = "ex_post"
 PROMISES = frozenset({"balanced", "no_deficit", "monotone", "scales"})

@@ -6,7 +6,7 @@ common price. Orders of several kWh count as one trader each, so it is truthful 
 
 from __future__ import annotations
 
-from gridbazaar.market.book import at_prices, close_book, match, open_book, without_last
+from gridbazaar.market.auction.book import at_prices, close_book, match, open_book, without_last
 from gridbazaar.market.orders import Clearing, Orders, Setting
 
 STAGE = "ex_ante"

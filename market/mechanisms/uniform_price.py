@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from gridbazaar.data.arrays import Array, muldiv, namespace
 from gridbazaar.data.units import MICRO, energy_cost_ucur
+from gridbazaar.market.auction.price_rules import RULES, Edges, Rule, on_tick
+from gridbazaar.market.auction.rationing import increments
 from gridbazaar.market.orders import Clearing, Orders, Setting, Status
-from gridbazaar.market.price_rules import RULES, Edges, Rule, on_tick
-from gridbazaar.market.ration import increments
 
 STAGE = "ex_ante"
 PROMISES = frozenset({"limits", "no_deficit", "efficient", "monotone", "scales"})

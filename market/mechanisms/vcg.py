@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from gridbazaar.data.arrays import namespace
 from gridbazaar.data.units import MICRO
-from gridbazaar.market.book import Trade, close_book, open_book
-from gridbazaar.market.displaced import displaced
+from gridbazaar.market.auction.book import Trade, close_book, open_book
+from gridbazaar.market.auction.externality import displaced
 from gridbazaar.market.mechanisms.uniform_price import uniform_price
 from gridbazaar.market.orders import Clearing, Orders, Setting
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO
+from gridbazaar.market.grid.linear import Linearised
 from gridbazaar.market.nodal.book import NodalBook, Wires, ukwh_of_kw
-from gridbazaar.market.nodal.linear import Linearised
 from gridbazaar.market.nodal.payments import pay_at_buses
 from gridbazaar.market.nodal.problem import NodalProblem, NodalSolution
 from gridbazaar.market.orders import Clearing, Orders, Setting

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO
-from gridbazaar.market.nodal.linear import LinearGrid, Linearised
+from gridbazaar.market.grid.linear import LinearGrid, Linearised
 from gridbazaar.market.nodal.payments import wedge_ucur_per_kwh
 from gridbazaar.market.nodal.problem import NodalProblem
 from gridbazaar.market.orders import Orders, Setting

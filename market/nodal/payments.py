@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import energy_cost_ucur
-from gridbazaar.market.ration import by_share
+from gridbazaar.market.auction.rationing import by_share
 
 
 class Paid(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gridbazaar.agents.cars.visits import Visits
+from gridbazaar.agents.devices.cars.visits import Visits
 from gridbazaar.agents.kind import Draw, Now, Series
 from gridbazaar.agents.kinds import ev
 from gridbazaar.data.bank import Sessions

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.episode import chance_of
+from gridbazaar.envs.episode.draw import chance_of
 from gridbazaar.envs.scenario import load_scenario
 
 ROOT = Path(__file__).parents[1]
@@ -15,14 +15,14 @@ PLACES = {
     "W1 a home battery from empty to full and back": ("agents/test_storage.py", "0.3513642"),
     "W3 a charger that is asked for more than it has": ("agents/test_storage.py", "50.64"),
     "W5 two-stage charging": ("agents/test_storage.py", "85.4724012"),
-    "W6 arbitrage": ("agents/test_optimum.py", "2.7473684"),
-    "W8 break-even": ("agents/test_optimum.py", "0.1608033"),
-    "W10 greedy is optimal": ("agents/test_optimum.py", "3.0321053"),
-    "W11 a car overnight": ("agents/test_charging_rules.py", "10.02333"),
-    "W12 volt-var": ("market/test_inverter.py", "0.366666"),
-    "W15 a room": ("agents/home/test_heat.py", "18.7882613"),
+    "W6 arbitrage": ("agents/policies/test_optimum.py", "2.7473684"),
+    "W8 break-even": ("agents/policies/test_optimum.py", "0.1608033"),
+    "W10 greedy is optimal": ("agents/policies/test_optimum.py", "3.0321053"),
+    "W11 a car overnight": ("agents/policies/test_charging_rules.py", "10.02333"),
+    "W12 volt-var": ("market/grid/test_inverter.py", "0.366666"),
+    "W15 a room": ("agents/devices/home/test_heat.py", "18.7882613"),
     "W17 baselines": ("market/flexibility/test_baselines.py", "1.19512"),
-    "W18 two homes": ("market/test_uniform_price.py", "W18"),
+    "W18 two homes": ("market/auction/test_uniform_price.py", "W18"),
     "W21 outages": ("agents/test_worked_cases.py", "7.92672"),
     "W23 a car that conserves energy": ("agents/test_storage.py", "12.22"),
 }

@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 
 from gridbazaar.data.bank import HISTORY_DAYS, Bank, Sessions
 from gridbazaar.data.chance import SPLITS
+from gridbazaar.envs.episode.world import bank_of
+from gridbazaar.envs.scenario import DataConfig
 
 
 def empty_bank(first_day: str, n_days: int, step_min: int = 60) -> Bank:
@@ -58,3 +60,10 @@ def test_no_episode_leaves_its_week_and_no_week_has_two_splits(offset: int, n_da
 def test_a_bank_too_short_for_a_split_says_so() -> None:
     with pytest.raises(ValueError, match="12 days hold no whole day of the test weeks"):
         empty_bank("2024-01-01", 12).start_days("test")
+
+
+def test_nobody_writes_into_the_series_that_all_share() -> None:
+    bank = bank_of(DataConfig(n_days=63), 0, 60)
+    for values in (bank.load_kw, bank.spot_cur_per_kwh, bank.load_next_kw, bank.sessions.arrive_h):
+        with pytest.raises(ValueError, match="read-only"):
+            values[...] = 0.0

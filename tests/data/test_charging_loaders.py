@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gridbazaar.data.away_sessions import make_away_sessions
 from gridbazaar.data.loaders.acn import read_acn
 from gridbazaar.data.loaders.charging import play
 from gridbazaar.data.loaders.elaad import read_elaad
 from gridbazaar.data.loaders.trondheim import read_trondheim
-from gridbazaar.data.session_source import find_sessions
+from gridbazaar.data.sessions import find_sessions
+from gridbazaar.data.synthetic.away_sessions import make_away_sessions
 
 ACN_HEAD = (
     "arrival,departure,requested_energy (kWh),delivered_energy (kWh),station_id,session_id,estimated_departure,claimed"

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from gridbazaar.data.bank import Bank
-from gridbazaar.data.car_sessions import CHARGER_EFFICIENCY, CHARGER_KW
 from gridbazaar.data.generator import GeneratorConfig, make_bank
+from gridbazaar.data.synthetic.home_sessions import CHARGER_EFFICIENCY, CHARGER_KW
 
 Floats = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from gridbazaar.data.feeders import load_feeder, load_feeder_from_pandapower
-from gridbazaar.market.grid import Grid
+from gridbazaar.market.grid.balanced import Grid
 
 
 def table(text: str) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import feature_columns, observe
 from gridbazaar.envs.scenario import load_scenario
 from gridbazaar.envs.state import State, Transition
-from gridbazaar.market.settlement import LINES, SYSTEM_PARTIES
+from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
 
 STORES = ("prosumer", "battery", "ev", "vpp")
 

@@ -6,8 +6,8 @@ import pytest
 from gridbazaar.agents.policy import load_policy, widened
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import observe
-from gridbazaar.envs.others import community_of
 from gridbazaar.envs.scenario import list_scenarios
+from gridbazaar.envs.views.others import community_of
 
 
 @pytest.mark.parametrize("name", list_scenarios())

@@ -17,7 +17,7 @@ from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import feature_columns, observe
 from gridbazaar.envs.scenario import Scenario, load_scenario
-from gridbazaar.experiments.play import play
+from gridbazaar.experiments.evaluation.play import play
 from gridbazaar.market.mechanisms import list_mechanisms
 from tests.envs.test_core import arrays, balance_of_positions
 from tests.envs.test_core import play as play_at_random

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gridbazaar.experiments.cli import main
+from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.demo import BASELINES, TRAINED, Demo, play_day, run_demo
-from gridbazaar.experiments.train import TrainConfig, read_config, read_curve
+from gridbazaar.experiments.training.train import TrainConfig, read_config, read_curve
 
 pytest.importorskip("stable_baselines3")
 

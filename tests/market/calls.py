@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gridbazaar.market.offers import Call, Offers
+from gridbazaar.market.flexibility.offers import Call, Offers
 
 KWH = 1_000_000
 

@@ -20,16 +20,18 @@ class Case(NamedTuple):
     left_out: str = ""
 
 
-PLAIN = "test_clear.py::test_worked_cases_come_out"
-TRUTHFUL = "test_clear.py::test_worked_cases_of_the_truthful_auctions"
+PLAIN = "clear/test_clear.py::test_worked_cases_come_out"
+TRUTHFUL = "clear/test_clear.py::test_worked_cases_of_the_truthful_auctions"
 
 CASES = {
     "T1": Case(
         "PyMarket's first data set",
-        (PLAIN, "test_uniform_price.py::test_worked_cases_gain_what_they_should"),
+        (PLAIN, "auction/test_uniform_price.py::test_worked_cases_gain_what_they_should"),
         "the largest volume that can trade at all, 4: no mechanism of ours maximises it",
     ),
-    "T2": Case("PyMarket's second data set", (PLAIN, "test_uniform_price.py::test_worked_cases_gain_what_they_should")),
+    "T2": Case(
+        "PyMarket's second data set", (PLAIN, "auction/test_uniform_price.py::test_worked_cases_gain_what_they_should")
+    ),
     "T4": Case(
         "PyMarket's market test",
         (
@@ -60,7 +62,7 @@ CASES = {
     "T17": Case(
         "community prices with R = .30 and F = .10",
         (
-            "test_clear.py::test_fills_count_the_retailer_and_prices_are_averages",
+            "clear/test_clear.py::test_fills_count_the_retailer_and_prices_are_averages",
             "mechanisms/test_supply_demand_ratio.py::test_worked_case_t17",
             "mechanisms/test_bill_sharing.py::test_worked_case_t17",
             "mechanisms/test_mid_market_rate.py::test_worked_case_t17",
@@ -70,8 +72,8 @@ CASES = {
     "T22": Case(
         "grid fees by level",
         (
-            "test_fees.py::test_sellers_post_their_price_and_the_buyer_pays_the_way",
-            "test_fees.py::test_pay_as_bid_takes_the_fees_from_what_the_buyer_offers",
+            "clear/test_fees.py::test_sellers_post_their_price_and_the_buyer_pays_the_way",
+            "clear/test_fees.py::test_pay_as_bid_takes_the_fees_from_what_the_buyer_offers",
         ),
         "prices in each market along the way: there is one common market, and what each side pays follows from it",
     ),
@@ -102,7 +104,7 @@ CASES = {
         "orders that arrive in turn, and the same as a call",
         (
             PLAIN,
-            "test_clear.py::test_orders_that_arrive_in_turn_trade_at_the_resting_price",
+            "clear/test_clear.py::test_orders_that_arrive_in_turn_trade_at_the_resting_price",
             "mechanisms/test_continuous_double_auction.py::test_worked_case_t32",
         ),
     ),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gridbazaar.market.ledger.evm.build import COMPILED, needed
-from gridbazaar.market.ledger.note import Checkpoint
+from gridbazaar.market.ledger.log.note import Checkpoint
 
 MONEY = 0
 """Id of money; energy has ``energy_id``."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from gridbazaar.market.ledger.evm.build import needed
-from gridbazaar.market.ledger.note import Checkpoint
+from gridbazaar.market.ledger.log.note import Checkpoint
 
 Types: TypeAlias = Mapping[str, Sequence[tuple[str, str]]]
 """The fields of each struct, (type, name) in their order."""

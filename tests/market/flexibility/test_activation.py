@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbazaar.market.activation import (
+from gridbazaar.market.flexibility.activation import (
     Activation,
     CallTerms,
     activate,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbazaar.market.baselines import RULES, adjusted_baseline, history_baseline
+from gridbazaar.market.flexibility.baselines import RULES, adjusted_baseline, history_baseline
 
 TEN_DAYS = np.array([4.0, 4.2, 3.8, 4.4, 4.1, 3.9, 4.3, 4.0, 3.7, 4.6])
 

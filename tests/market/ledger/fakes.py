@@ -8,10 +8,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from gridbazaar.market.ledger.canonical import Entry
-from gridbazaar.market.ledger.keys import Signer
-from gridbazaar.market.ledger.log import Ledger
+from gridbazaar.market.ledger.log.canonical import Entry
+from gridbazaar.market.ledger.log.keys import Signer
 from gridbazaar.market.ledger.verify import Rules, examine
+from gridbazaar.market.ledger.writer import Ledger
 
 OPERATOR = Signer(b"\x07" * 32)
 ORIGIN = "village.example/2024"

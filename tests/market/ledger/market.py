@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from gridbazaar.market.ledger.books import Books, Refused
-from gridbazaar.market.ledger.canonical import Entry
-from gridbazaar.market.ledger.entries import ASSETS
-from gridbazaar.market.ledger.keys import Signer
-from gridbazaar.market.ledger.meters import derive, signed
-from gridbazaar.market.ledger.sealed import commitment
+from gridbazaar.market.ledger.books.entries import ASSETS
+from gridbazaar.market.ledger.books.meters import derive, signed
+from gridbazaar.market.ledger.books.replay import Books, Refused
+from gridbazaar.market.ledger.books.sealed_bids import commitment
+from gridbazaar.market.ledger.log.canonical import Entry
+from gridbazaar.market.ledger.log.keys import Signer
 
 HOMES = ("ann", "bob", "cat")
 SYSTEM = ("market_operator", "retailer", "network_operator", "community_fund")

@@ -17,7 +17,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from gridbazaar.market.ledger import store
+from gridbazaar.market.ledger.log import store
 from tests.market.ledger.fakes import batch, found, open_ledger
 
 ROOT = Path(__file__).resolve().parents[3]

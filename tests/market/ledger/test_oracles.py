@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbazaar.market.ledger.books import Books
-from gridbazaar.market.ledger.canonical import Entry
-from gridbazaar.market.ledger.keys import Signer
-from gridbazaar.market.ledger.meters import derive, median, report
+from gridbazaar.market.ledger.books.meters import derive, median, report
+from gridbazaar.market.ledger.books.replay import Books
+from gridbazaar.market.ledger.log.canonical import Entry
+from gridbazaar.market.ledger.log.keys import Signer
 from tests.market.ledger import market
 from tests.market.ledger.market import KWH, bill, books, expire, play, refuses, supply, trade
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from gridbazaar.market.ledger.canonical import Entry
-from gridbazaar.market.ledger.keys import Signer
-from gridbazaar.market.ledger.log import Ledger, LedgerError
+from gridbazaar.market.ledger.log.canonical import Entry
+from gridbazaar.market.ledger.log.keys import Signer
+from gridbazaar.market.ledger.writer import Ledger, LedgerError
 from tests.market.ledger import market
 from tests.market.ledger.market import (
     KWH,

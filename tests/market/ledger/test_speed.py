@@ -15,12 +15,12 @@ import pytest
 from gridbazaar.agents.policy import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import load_scenario
-from gridbazaar.experiments.audit import audit
-from gridbazaar.market.ledger.canonical import Entry
-from gridbazaar.market.ledger.entries import ASSETS
-from gridbazaar.market.ledger.keys import Signer, public_key_of
-from gridbazaar.market.ledger.log import Ledger
+from gridbazaar.experiments.audit.audit import audit
+from gridbazaar.market.ledger.books.entries import ASSETS
+from gridbazaar.market.ledger.log.canonical import Entry
+from gridbazaar.market.ledger.log.keys import Signer, public_key_of
 from gridbazaar.market.ledger.verify import examine
+from gridbazaar.market.ledger.writer import Ledger
 from tests.market.ledger.market import gate, meter
 
 HOMES = [f"home_{i}" for i in range(100)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gridbazaar.market.ledger.canonical import Entry
+from gridbazaar.market.ledger.log.canonical import Entry
 from gridbazaar.market.ledger.statement import Statement, statement
 from tests.market.ledger import market
 from tests.market.ledger.market import KWH, STAKE, bill, books, expire, mint, money, play, reading, retire, trade

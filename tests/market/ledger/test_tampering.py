@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gridbazaar.market.ledger.canonical import Entry, canonical, parse
-from gridbazaar.market.ledger.keys import Signer
-from gridbazaar.market.ledger.log import Ledger
-from gridbazaar.market.ledger.merkle import Tree, leaf_hash
-from gridbazaar.market.ledger.note import Checkpoint
-from gridbazaar.market.ledger.store import Contents, Record, Stamp, UnreadableError
+from gridbazaar.market.ledger.log.canonical import Entry, canonical, parse
+from gridbazaar.market.ledger.log.keys import Signer
+from gridbazaar.market.ledger.log.merkle import Tree, leaf_hash
+from gridbazaar.market.ledger.log.note import Checkpoint
+from gridbazaar.market.ledger.log.store import Contents, Record, Stamp, UnreadableError
 from gridbazaar.market.ledger.verify import check
+from gridbazaar.market.ledger.writer import Ledger
 from tests.market.ledger.fakes import OPERATOR, ORIGIN, RULES, CashBooks, batch, edit, found, open_ledger, pay
 
 INTERVALS, PER_INTERVAL = 6, 5

@@ -12,11 +12,11 @@ import rfc8785
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gridbazaar.market.ledger.canonical import Entry
-from gridbazaar.market.ledger.jsonl import Exported, write_export
-from gridbazaar.market.ledger.keys import Signer
-from gridbazaar.market.ledger.note import COSIGNATURE, Note, NoteError, NoteKey
-from gridbazaar.market.ledger.proofs import (
+from gridbazaar.market.ledger.log.canonical import Entry
+from gridbazaar.market.ledger.log.jsonl import Exported, write_export
+from gridbazaar.market.ledger.log.keys import Signer
+from gridbazaar.market.ledger.log.note import COSIGNATURE, Note, NoteError, NoteKey
+from gridbazaar.market.ledger.log.proofs import (
     Grown,
     Included,
     ProofError,
@@ -26,7 +26,7 @@ from gridbazaar.market.ledger.proofs import (
     prove_consistency,
     prove_inclusion,
 )
-from gridbazaar.market.ledger.store import UnreadableError, reading
+from gridbazaar.market.ledger.log.store import UnreadableError, reading
 from gridbazaar.market.ledger.verify import Rules, examine
 from tests.market.ledger.fakes import (
     OPERATOR,

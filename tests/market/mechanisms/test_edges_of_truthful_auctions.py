@@ -10,7 +10,7 @@ import pytest
 from gridbazaar.market.mechanisms import Mechanism, load_mechanism
 from gridbazaar.market.orders import Clearing, Orders, Setting, Status
 from tests.market.books import as_setting, unit_book
-from tests.market.lists import KWH, clear_book, row_of, units
+from tests.market.clear.lists import KWH, clear_book, row_of, units
 from tests.reference import Book, Outside
 
 RULES = [

@@ -6,10 +6,10 @@ from fractions import Fraction
 
 import pytest
 
-from gridbazaar.market.clear import clear
+from gridbazaar.market.clear.clear import clear
 from gridbazaar.market.mechanisms.huang import huang
 from gridbazaar.market.mechanisms.trade_reduction import trade_reduction
-from tests.market.lists import clear_book, payments, row_of, sizes, tie_heavy_books, units, walk
+from tests.market.clear.lists import clear_book, payments, row_of, sizes, tie_heavy_books, units, walk
 
 
 @pytest.mark.parametrize(

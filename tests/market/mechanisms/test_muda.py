@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gridbazaar.market.clear import clear
+from gridbazaar.market.clear.clear import clear
 from gridbazaar.market.mechanisms.muda import muda
 from gridbazaar.market.orders import Clearing, Orders, Setting
 from tests.market.books import as_orders, as_setting, unit_book
-from tests.market.lists import (
+from tests.market.clear.lists import (
     KWH,
     clear_book,
     largest_gain_from_a_lie,

@@ -7,11 +7,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from gridbazaar.market.clear import clear
+from gridbazaar.market.clear.clear import clear
 from gridbazaar.market.mechanisms.sbba import sbba
 from gridbazaar.market.orders import Orders, Setting
 from tests.market.books import as_orders
-from tests.market.lists import (
+from tests.market.clear.lists import (
     KWH,
     clear_book,
     largest_gain_from_a_lie,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gridbazaar.market.clear import clear
+from gridbazaar.market.clear.clear import clear
 from gridbazaar.market.mechanisms.trade_reduction import trade_reduction
-from tests.market.lists import (
+from tests.market.clear.lists import (
     clear_book,
     payments,
     pro_rata,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gridbazaar.market.clear import clear
+from gridbazaar.market.clear.clear import clear
 from gridbazaar.market.mechanisms.vcg import vcg
-from tests.market.lists import KWH, clear_book, row_of, tie_heavy_books, units, walk, welfare
+from tests.market.clear.lists import KWH, clear_book, row_of, tie_heavy_books, units, walk, welfare
 from tests.reference import Book
 
 

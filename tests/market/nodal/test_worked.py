@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gridbazaar.market.grid import Grid
+from gridbazaar.market.grid.balanced import Grid
+from gridbazaar.market.grid.linear import LinearGrid
 from gridbazaar.market.nodal.book import Wires
 from gridbazaar.market.nodal.clearing import NodalClearing, clear_nodal
-from gridbazaar.market.nodal.linear import LinearGrid
 from gridbazaar.market.orders import Orders, Setting
 from tests.market.nodal.villages import KWH, small_feeder
 

@@ -18,7 +18,7 @@ from gridbazaar.market.ledger.evm.anchors import (
     new_chain,
 )
 from gridbazaar.market.ledger.evm.build import COMPILED, compiled
-from gridbazaar.market.ledger.note import Checkpoint
+from gridbazaar.market.ledger.log.note import Checkpoint
 
 BEGIN = [Checkpoint("village", 10 * (i + 1), bytes([i + 1]) * 32, i) for i in range(4)]
 

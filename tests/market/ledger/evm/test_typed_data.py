@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gridbazaar.market.ledger.evm.typed_data import Types, digest, witness, witness_of
-from gridbazaar.market.ledger.note import Checkpoint
+from gridbazaar.market.ledger.log.note import Checkpoint
 
 keys: Any = pytest.importorskip("eth_keys", reason="needs the extra evm").keys
 utils: Any = pytest.importorskip("eth_utils", reason="needs the extra evm")

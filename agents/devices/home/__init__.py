@@ -1,0 +1,1 @@
+"""What a home has beside load, PV and a battery."""

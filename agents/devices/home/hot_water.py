@@ -1,0 +1,130 @@
+"""A tank of hot water with a heating rod; the tank moves its heat on the storage kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gridbazaar.agents.devices.home.heat import WATER_KWH_PER_LITRE_K, reach_kw, tank
+from gridbazaar.agents.devices.home.part import CAN_SCALE_KW, Part
+from gridbazaar.agents.kind import Column, Draw, Now, Range, Series, check_range
+from gridbazaar.agents.storage import Storage, move_kwh
+from gridbazaar.data.arrays import Array, namespace
+
+ACTION = Column(
+    "water", "1", -1.0, 1.0, "a > 0: share of what heats the tank to the upper edge; else as the lower asks"
+)
+COLUMNS = (
+    Column("tank", "1", -5.0, 5.0, "heat in the tank, 0 at the lower and 1 at the upper edge"),
+    Column("can_heat_water", f"{CAN_SCALE_KW:g} kW", 0.0, 5.0, "what the heating rod may draw beyond what it must"),
+)
+
+# Weights of the local hours: showers in the morning, kitchen and baths in the evening.
+_BY_HOUR = np.array([1, 1, 1, 1, 1, 3, 9, 12, 9, 5, 4, 4, 4, 3, 3, 3, 4, 6, 9, 9, 7, 5, 3, 2], float)
+_MOST = 6.0  # times the expected draw of a step
+
+
+@dataclass(frozen=True, slots=True)
+class Water:
+    """Table ``[prosumer.water]``: tanks of hot water with heating rods."""
+
+    share: Range = (0.0, 0.0)  # of homes that have one
+    litres: float = 200.0  # of the tank
+    heater_kw: float = 2.5  # rating
+    w_per_k: float = 2.0  # loss to the room
+    low_c: float = 45.0  # lower edge
+    high_c: float = 65.0  # upper edge
+    usable_c: float = 40.0  # colder water is missed
+    room_c: float = 20.0  # around the tank
+    kwh_per_day: Range = (4.0, 6.0)  # heat drawn
+    comfort_cur_per_kh: float = 0.05  # for an hour of water below usable_c, times the difference
+
+    def check(self) -> None:
+        """Refuse what no tank has."""
+        where = "prosumer.water"
+        check_range(where, "share", self.share, 0.0, 1.0)
+        check_range(where, "kwh_per_day", self.kwh_per_day, 0.0)
+        for name in ("litres", "heater_kw", "w_per_k"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{where}.{name}: expected a positive number, got {getattr(self, name)}")
+        if not self.room_c < self.usable_c <= self.low_c < self.high_c < 100:
+            raise ValueError(
+                f"{where}: expected room_c < usable_c <= low_c < high_c < 100, "
+                f"got {self.room_c}, {self.usable_c}, {self.low_c}, {self.high_c}"
+            )
+        if self.comfort_cur_per_kh < 0:
+            raise ValueError(f"{where}.comfort_cur_per_kh: expected 0 or more, got {self.comfort_cur_per_kh}")
+
+    @property
+    def kwh_per_k(self) -> float:
+        return self.litres * WATER_KWH_PER_LITRE_K
+
+    @property
+    def storage(self) -> Storage:
+        return tank(self.kwh_per_k, self.w_per_k, self.low_c, self.high_c, self.room_c)
+
+
+@dataclass(frozen=True, slots=True)
+class Tanks:
+    """What an episode draws."""
+
+    heater_kw: Array  # [n_envs, n_kind] 0 without a tank
+    full_frac: Array  # [n_envs, n_kind] where the tank begins in its band
+    daily_kwh: Array  # [n_envs, n_kind] heat usually drawn in a day
+    draw_kwh: Array  # [n_envs, n_steps, n_kind] heat drawn
+    usual_share: Array  # [steps of a day from midnight] of a day's draw
+
+
+def draw_tanks(config: Water, n: int, draw: Draw) -> Tanks:
+    """Draw the tanks of ``n`` homes; what is drawn in a step is exponential around what is usual at that hour."""
+    has = draw.unit("prosumer.has_water", n) < draw.within("prosumer.water_share", 1, config.share)
+    daily = draw.within("prosumer.water.kwh_per_day", n, config.kwh_per_day) * has
+    of_day = np.arange(round(24 / draw.step_h)) * draw.step_h
+    usual = _BY_HOUR[of_day.astype(int)] / _BY_HOUR.sum() * draw.step_h
+    unit = draw.unit("prosumer.water.draws", n * draw.n_steps).reshape(-1, n, draw.n_steps)
+    times = np.minimum(-np.log1p(-unit), _MOST) / (1 - np.exp(-_MOST))  # mean 1
+    shares = usual[(round(draw.start_h / draw.step_h) + np.arange(draw.n_steps)) % len(usual)]
+    drawn = daily[:, None, :] * shares[None, :, None] * np.moveaxis(times, 2, 1)
+    return Tanks(config.heater_kw * has, draw.unit("prosumer.water.start", n), daily, drawn, usual)
+
+
+def begin(tanks: Tanks, config: Water) -> Array:
+    """Give the heat at the beginning of an episode, above that of the room, [n_envs, n_kind]."""
+    store = config.storage
+    return store.floor_kwh + (store.ceiling_kwh - store.floor_kwh) * tanks.full_frac
+
+
+def look(tank_kwh: Array, tanks: Tanks, config: Water, now: Now) -> Part:
+    """See what the rods must draw to hold the lower edge against the usual draw, and may draw beyond."""
+    xp, store = namespace(tank_kwh), config.storage
+    to_floor_kw, to_top_kw = reach_kw(tank_kwh, store, now.series.step_h)
+    must_kw = xp.clip(to_floor_kw + _usual_kw(tanks, now.series, now.step), 0.0, tanks.heater_kw)
+    can_kw = xp.maximum(xp.clip(to_top_kw, 0.0, tanks.heater_kw) - must_kw, 0.0)
+    return Part(must_kw, can_kw, (tank_kwh - store.floor_kwh) * (tanks.heater_kw > 0))
+
+
+def run(tank_kwh: Array, heater_kw: Array, tanks: Tanks, config: Water, now: Now) -> tuple[Array, Array]:
+    """Let a step pass with a constant power; give the heat after it and the discomfort in currency."""
+    xp, step_h = namespace(tank_kwh), now.series.step_h
+    drawn_kw = tanks.draw_kwh[xp.arange(now.t.shape[0], now.t), now.t] / step_h
+    after_kwh, _ = move_kwh(tank_kwh, heater_kw - drawn_kw, config.storage, step_h)
+    cold_k = xp.maximum(config.usable_c - config.room_c - after_kwh / config.kwh_per_k, 0.0) * (tanks.heater_kw > 0)
+    return after_kwh, config.comfort_cur_per_kh * cold_k * step_h
+
+
+def features(tank_kwh: Array, part: Part, tanks: Tanks, config: Water) -> list[Array]:
+    """Give ``COLUMNS``, [n_envs, n_kind] each."""
+    xp, store = namespace(tank_kwh), config.storage
+    level = (tank_kwh - store.floor_kwh) / (store.ceiling_kwh - store.floor_kwh)
+    return [xp.clip(level, -5.0, 5.0) * (tanks.heater_kw > 0), xp.minimum(part.can_kw / CAN_SCALE_KW, 5.0)]
+
+
+def usual_kw(tanks: Tanks, config: Water, series: Series, step: Array) -> Array:
+    """Give what the lower edge is expected to ask for in a step of the bank, [n_envs, n_kind]."""
+    standing_kw = config.w_per_k / 1000 * (config.low_c - config.room_c)
+    return _usual_kw(tanks, series, step) + standing_kw * (tanks.heater_kw > 0)
+
+
+def _usual_kw(tanks: Tanks, series: Series, step: Array) -> Array:
+    return tanks.daily_kwh * tanks.usual_share[step % tanks.usual_share.shape[0]][:, None] / series.step_h

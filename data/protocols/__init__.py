@@ -1,0 +1,1 @@
+"""Messages of other systems: charging profiles (OCPP) and grid events (OpenADR), read and checked."""

@@ -1,0 +1,1 @@
+"""Series made by chance: load, sun, weather, wind, prices and charging sessions."""

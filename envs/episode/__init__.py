@@ -1,0 +1,1 @@
+"""What a reset makes: the world once, then what each episode draws."""

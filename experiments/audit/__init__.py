@@ -1,0 +1,1 @@
+"""An episode written to a ledger."""

@@ -1,0 +1,351 @@
+"""The scribe of an audited run: a ``Transition`` written down as the entries of one ledger interval.
+
+Integers stay as they are. An interval's entries are gate and tariff, sealed bids and their opening, the clearing,
+signed readings, trades delivered against payment, the other lines of the bill, and certificates for what was generated.
+A rule that prices metered energy has no bids: it clears after the readings, and so is an island settled.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from gridbazaar.data.units import MICRO
+from gridbazaar.envs.core import Core
+from gridbazaar.envs.state import Transition
+from gridbazaar.market.ledger.books.bus_prices import known_of_wires
+from gridbazaar.market.ledger.books.certificates import minted
+from gridbazaar.market.ledger.books.entries import ASSETS, OPERATOR
+from gridbazaar.market.ledger.books.meters import derive, signed
+from gridbazaar.market.ledger.books.reclear import clear_of, lottery_of, setting_of
+from gridbazaar.market.ledger.books.sealed_bids import book_hash, commitment
+from gridbazaar.market.ledger.books.trades import POOL, account_payments, pairwise
+from gridbazaar.market.ledger.log.canonical import LARGEST, Entry
+from gridbazaar.market.ledger.log.keys import Signer
+from gridbazaar.market.mechanisms import mechanism_stage
+from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
+
+CREDIT_UCUR = 10**12  # a million; far above an ordinary bill, so that no order is void that the simulation let trade
+STAKE_UCUR = 10**6
+_CERTIFIER, _POOL = "metering", "pool"
+_COMMIT_S, _REVEAL_S = 120, 60  # before delivery begins
+_UNITS = {"cash": "ucur", "kwh": "ukwh", "claim": "ukwh", "rec": "ukwh", "co2": "mg", "right": "piece"}
+
+
+class Scribe:
+    """Writes the intervals of one run as entries.
+
+    Args:
+        core: whose transitions come.
+        secret: what keys and salts derive from.
+    """
+
+    def __init__(self, core: Core, secret: bytes) -> None:
+        self.operator = Signer(derive(secret, "operator"))
+        self._core, self._secret = core, secret
+        self._agents = core.agents
+        self._prices_metered = mechanism_stage(core.scenario.mechanism) == "ex_post"
+        self._step_s = core.scenario.step_min * 60
+        self._bus = np.asarray(core.world.order_bus[: core.n_agents]).tolist()
+        self._meters = {agent: Signer(derive(secret, "meter", agent)) for agent in core.agents}
+        self._co2_mg_per_kwh = round(float(np.mean(core.world.carbon_kg_per_kwh)) * MICRO)
+
+    def entries(
+        self, interval: int, happened: Transition, env: int = 0, *, is_first: bool = False, is_last: bool = False
+    ) -> list[Entry]:
+        """Give the entries of one interval of one environment; the first one opens accounts, the last frees stakes."""
+        bids = _bids(happened.orders, len(self._agents), env)
+        is_metered = self._is_metered(happened, env)
+        sealed = [] if is_metered else self._sealed(interval, bids)
+        clear = self._clear(interval, happened, env, sealed, bids)
+        readings = self._readings(interval, happened, env)
+        delivered = self._delivered(interval, happened, env)
+        written = [
+            *(self._opening() if is_first else []),
+            self._gate(interval, happened, env),
+            self._tariff(interval, happened, env),
+            *sealed,
+            *([*readings, clear] if is_metered else [clear, *readings]),
+            *delivered,
+            *self._called(interval, happened, env),
+            *self._bills(interval, happened, env, account_payments(delivered)),
+            *self._mints(interval, readings),
+        ]
+        if is_last:
+            written += [_stake("release", interval, agent) for agent in self._agents]
+        return written
+
+    def _is_metered(self, happened: Transition, env: int) -> bool:
+        """Say whether what the meters say is what was settled: under such a rule nobody bids, and on an island bids
+        are overtaken by what flowed."""
+        island = happened.setting.is_island
+        return self._prices_metered or (island is not None and bool(island[env]))
+
+    def _opening(self) -> list[Entry]:
+        certifier = Signer(derive(self._secret, _CERTIFIER))
+        opened: list[Entry] = [
+            {
+                "kind": "asset", "txid": f"asset/{name}", "asset": name, "unit": _UNITS[name],
+                "factor_mg_per_kwh": self._co2_mg_per_kwh if name == "co2" else 0,
+            }
+            for name in ASSETS
+        ]  # fmt: skip
+        kind_of = {
+            self._agents[i]: kind
+            for kind, s in self._core.scenario.kind_slices.items()
+            for i in range(len(self._agents))[s]
+        }
+        roles = [
+            (_CERTIFIER, "certifier", certifier.did),
+            *((party, "system", None) for party in SYSTEM_PARTIES),
+            *((agent, kind_of[agent], Signer(derive(self._secret, "account", agent)).did) for agent in self._agents),
+        ]
+        for account, role, did in roles:
+            opened.append(
+                {"kind": "account", "txid": f"account/{account}", "account": account, "role": role, "did": did}
+            )
+        for account, role, _ in roles[1:]:
+            limit = LARGEST if role == "system" else CREDIT_UCUR
+            opened.append({"kind": "credit", "txid": f"credit/{account}", "account": account, "limit_ucur": limit})
+        for agent, node in zip(self._agents, self._bus, strict=True):
+            opened.append(signed(_meter(agent, agent, self._meters[agent].did, node, _CERTIFIER), certifier))
+        opened.append(_meter(_POOL, OPERATOR, None, 0, None))
+        return opened + [_stake("stake", 0, agent) for agent in self._agents]
+
+    def _times(self, interval: int) -> tuple[int, int, int, int]:
+        """When commitments end, revealing ends, delivery begins and ends."""
+        start = (interval + 1) * self._step_s
+        return start - _COMMIT_S, start - _REVEAL_S, start, start + self._step_s
+
+    def _gate(self, interval: int, happened: Transition, env: int) -> Entry:
+        commit, reveal, start, end = self._times(interval)
+        # What members agreed to pay has no band, nor has a bus behind a full wire, nor lost load.
+        is_free = self._is_metered(happened, env) or happened.setting.wires is not None
+        floor, cap = (-LARGEST, LARGEST) if is_free else _band(happened.setting, env)
+        return {
+            "kind": "gate", "txid": f"{interval}/gate", "interval": interval,
+            "commit_until_s": commit, "reveal_until_s": reveal, "start_s": start, "end_s": end,
+            "floor_ucur_per_kwh": floor, "cap_ucur_per_kwh": cap,
+            "penalty_ucur_per_kwh": 0,  # the bill settles non-delivery, as imbalance
+        }  # fmt: skip
+
+    def _tariff(self, interval: int, happened: Transition, env: int) -> Entry:
+        rates = {field.name: int(getattr(happened.rates, field.name)[env]) for field in fields(happened.rates)}
+        return {"kind": "tariff", "txid": f"{interval}/tariff", "interval": interval, "ucur_per_kwh": rates}
+
+    def _sealed(self, interval: int, bids: list[list[list[int]]]) -> list[Entry]:
+        commit_until, reveal_until, _, _ = self._times(interval)
+        commits: list[Entry] = []
+        reveals: list[Entry] = []
+        for agent, orders in zip(self._agents, bids, strict=True):
+            salt = self._salt("bid", agent, interval)
+            commits.append({
+                "kind": "commit", "txid": f"{interval}/commit/{agent}", "interval": interval, "account": agent,
+                "hash": commitment(agent, interval, orders, salt), "stake_ucur": STAKE_UCUR, "time_s": commit_until,
+            })  # fmt: skip
+            reveals.append({
+                "kind": "reveal", "txid": f"{interval}/reveal/{agent}", "interval": interval, "account": agent,
+                "orders": orders, "salt": salt, "time_s": reveal_until,
+            })  # fmt: skip
+        return commits + reveals
+
+    def _clear(
+        self, interval: int, happened: Transition, env: int, sealed: list[Entry], bids: list[list[list[int]]]
+    ) -> Entry:
+        """What became of the sealed bids, or of metered energy if there are none."""
+        scenario, (_, reveal_until, _, end) = self._core.scenario, self._times(interval)
+        metered = None if sealed else [order for slot in zip(*bids, strict=True) for order in slot]
+        return {
+            "kind": "clear", "txid": f"{interval}/clear", "interval": interval,
+            "time_s": reveal_until if sealed else end,
+            "book": book_hash([entry["hash"] for entry in sealed if entry["kind"] == "commit"]), "void": [],
+            "mechanism": scenario.mechanism,
+            "options": {name: json.dumps(value) for name, value in scenario.mechanism_options.items()},
+            "orders": metered, "agents": list(self._agents), "bus": self._bus,
+            "lottery": lottery_of(happened.orders, env),
+        } | self._known(happened, env) | clear_of(happened.clearing, env)  # fmt: skip
+
+    def _known(self, happened: Transition, env: int) -> Entry:
+        stated = setting_of(happened.setting, env)
+        stated["setting"] |= known_of_wires(happened.setting, np.asarray(self._core.world.connections).tolist())
+        return stated
+
+    def _readings(self, interval: int, happened: Transition, env: int) -> list[Entry]:
+        """What the meters say; production meters are floats until here and are rounded once."""
+        metered = happened.metered_ukwh[env].tolist()
+        generated = np.rint(happened.pv_kwh[env] * MICRO).astype(np.int64).tolist()
+        return [
+            signed(
+                {
+                    "kind": "reading", "txid": f"{interval}/reading/{agent}", "interval": interval, "meter": agent,
+                    "account": agent, "metered_ukwh": net, "generated_ukwh": max(made, 0),
+                    "time_s": self._times(interval)[3], "salt": self._salt("reading", agent, interval),
+                },
+                self._meters[agent],
+            )
+            for agent, net, made in zip(self._agents, metered, generated, strict=True)
+        ]  # fmt: skip
+
+    def _delivered(self, interval: int, happened: Transition, env: int) -> list[Entry]:
+        """Trades, what the grid supplies in place of sellers, and the end of the interval's energy."""
+        clearing, owner = happened.clearing, happened.orders.agent
+        pairs = pairwise(
+            clearing.traded_ukwh[env], clearing.pay_ucur[env], owner, clearing.price_ucur_per_kwh[env]
+        )  # fmt: skip
+        held = {(a, a): max(-int(net), 0) for a, net in zip(self._agents, happened.metered_ukwh[env], strict=True)}
+        sold: dict[str, int] = {}
+        trades: list[Entry] = []
+        for pair in pairs:
+            seller, buyer = (OPERATOR if c == POOL else self._agents[owner[c]] for c in (pair.seller, pair.buyer))
+            if seller == buyer:
+                continue
+            meter = _POOL if seller == OPERATOR else seller
+            sold[meter] = sold.get(meter, 0) + pair.energy_ukwh
+            held[buyer, meter] = held.get((buyer, meter), 0) + pair.energy_ukwh
+            trades.append({
+                "kind": "trade", "txid": f"{interval}/trade/{len(trades)}", "interval": interval, "seller": seller,
+                "buyer": buyer, "meter": meter, "energy_ukwh": pair.energy_ukwh,
+                "price_ucur_per_kwh": pair.price_ucur_per_kwh, "pay_ucur": pair.pay_ucur,
+                "receive_ucur": pair.receive_ucur, "time_s": self._times(interval)[3], "status": "settled",
+            })  # fmt: skip
+        supplied: list[Entry] = []
+        for meter, energy in sold.items():
+            account = OPERATOR if meter == _POOL else meter
+            left = held.pop((account, meter), 0) - energy
+            if left < 0:
+                supplied.append({
+                    "kind": "supply", "txid": f"{interval}/supply/{meter}", "interval": interval, "meter": meter,
+                    "account": account, "energy_ukwh": -left,
+                })  # fmt: skip
+            held[account, meter] = max(left, 0)
+        tokens = [[account, meter, energy] for (account, meter), energy in held.items() if energy]
+        ended = {"kind": "expire", "txid": f"{interval}/expire", "interval": interval, "tokens": tokens}
+        return [*supplied, *trades, ended]
+
+    def _bills(self, interval: int, happened: Transition, env: int, traded: dict[str, int]) -> list[Entry]:
+        """One entry a line; of the market's line, what trades have not paid."""
+        parties = (*self._agents, *SYSTEM_PARTIES)
+        energy = _energy_of_lines(happened, env)
+        bills: list[Entry] = []
+        for line, row in zip(LINES, happened.bill.ucur[env].tolist(), strict=True):
+            ucur = dict(zip(parties, row, strict=True))
+            if line == "market":
+                ucur = {party: amount - traded.get(party, 0) for party, amount in ucur.items()}
+            ukwh = {party: e for party, e in zip(self._agents, energy.get(line, []), strict=False) if e}
+            ucur = {party: amount for party, amount in ucur.items() if amount or party in ukwh}
+            if ucur:
+                bills.append({
+                    "kind": "bill", "txid": f"{interval}/bill/{line}", "interval": interval, "line": line, "ucur": ucur,
+                    "ukwh": ukwh,
+                })  # fmt: skip
+        return bills
+
+    def _called(self, interval: int, happened: Transition, env: int) -> list[Entry]:
+        """What was delivered of awards, what homes drew less, then new awards."""
+        answer = happened.answer
+        if answer is None:
+            return []
+        services, written = answer.services, list[Entry]()
+        names = (
+            "award_ukwh", "called_ukwh", "delivered_ukwh", "price_ucur_per_kwh", "pay_ucur", "ready_ucur",
+        )  # fmt: skip
+        for i, agent in enumerate(self._agents):
+            if answer.award_ukwh[env, i]:
+                figures = {name: int(getattr(answer, name)[env, i]) for name in names}
+                figures["slashed_ucur"] = int(services.slashed_ucur[env, i])
+                written.append(
+                    {"kind": "delivery", "txid": f"{interval}/delivery/{agent}", "interval": interval, "account": agent}
+                    | figures
+                )
+        price, response = round(self._core.scenario.call.response_cur_per_kwh * MICRO), answer.response
+        for i, agent in enumerate(self._agents):
+            if response is not None and response.baseline_ukwh[env, i] >= 0:
+                written.append({
+                    "kind": "response", "txid": f"{interval}/response/{agent}", "interval": interval, "account": agent,
+                    "baseline_ukwh": int(response.baseline_ukwh[env, i]),
+                    "reduced_ukwh": int(response.reduced_ukwh[env, i]), "price_ucur_per_kwh": price,
+                    "pay_ucur": int(response.pay_ucur[env, i]),
+                })  # fmt: skip
+        for i, agent in enumerate(self._agents):
+            if answer.new_award_ukwh[env, i]:
+                written.append({
+                    "kind": "award", "txid": f"{interval}/award/{agent}", "interval": interval, "account": agent,
+                    "award_ukwh": int(answer.new_award_ukwh[env, i]),
+                    "price_ucur_per_kwh": int(answer.new_price_ucur_per_kwh[env, i]),
+                    "stake_ucur": int(services.staked_ucur[env, i]),
+                })  # fmt: skip
+        return written
+
+    def _mints(self, interval: int, readings: list[Entry]) -> list[Entry]:
+        return [
+            {
+                "kind": "mint", "txid": f"{interval}/mint/{reading['meter']}", "interval": interval,
+                "account": reading["account"], "meter": reading["meter"], "vintage": interval,
+                "reading": reading["txid"], "certificate": "rec", "energy_ukwh": reading["generated_ukwh"],
+                "amount": minted("rec", reading["generated_ukwh"], 0),
+            }
+            for reading in readings
+            if reading["generated_ukwh"]
+        ]  # fmt: skip
+
+    def _salt(self, what: str, agent: str, interval: int) -> str:
+        return derive(self._secret, "salt", what, agent, interval)[:16].hex()
+
+
+def _bids(orders: Any, n_agents: int, env: int) -> list[list[list[int]]]:
+    """Each agent's orders, [energy, limit] in the order of its columns."""
+    n_slots = len(orders.agent) // n_agents
+    assert (np.asarray(orders.agent) == np.tile(np.arange(n_agents), n_slots)).all(), (
+        "columns run over agents, then slots"
+    )
+    rows = np.stack([orders.energy_ukwh[env], orders.limit_ucur_per_kwh[env]], axis=1).tolist()
+    return [rows[agent::n_agents] for agent in range(n_agents)]
+
+
+def _band(setting: Any, env: int) -> tuple[int, int]:
+    """Floor and cap of local prices: the retailer's band, widened by what a full connection may cost."""
+    edges = [int(x[env]) for x in (setting.export_ucur_per_kwh, setting.import_ucur_per_kwh) if x is not None]
+    if len(edges) < 2:
+        return -LARGEST, LARGEST
+    below, above = (
+        0 if x is None else int(x[env])
+        for x in (setting.export_scarcity_ucur_per_kwh, setting.import_scarcity_ucur_per_kwh)
+    )
+    return min(edges) - below, max(edges) + above
+
+
+def _energy_of_lines(happened: Transition, env: int) -> dict[str, list[int]]:
+    """The energy that a line of the bill is about, by agent."""
+    n_agents = happened.metered_ukwh.shape[1]
+    traded, outside = (
+        x[env].reshape(-1, n_agents).sum(0) for x in (happened.clearing.traded_ukwh, happened.clearing.outside_ukwh)
+    )
+    curtailed = happened.curtailed_ukwh[env]
+    drawn = np.maximum(traded, 0) + np.maximum(outside, 0)
+    activated = 0 if happened.answer is None else happened.answer.delivered_ukwh[env]
+    lines = {
+        "retail": outside,
+        "imbalance": happened.metered_ukwh[env] - traded - outside - curtailed + activated,
+        "network": drawn,
+        "tax": drawn,
+        "losses": curtailed,
+        "flexibility": -activated + 0 * curtailed,
+    }
+    return {line: energy.tolist() for line, energy in lines.items()}
+
+
+def _meter(name: str, account: str, did: str | None, node: int, certifier: str | None) -> Entry:
+    return {
+        "kind": "meter", "txid": f"meter/{name}", "meter": name, "account": account, "did": did, "node": int(node),
+        "certifier": certifier, "valid_until_s": LARGEST, "sig": None,
+    }  # fmt: skip
+
+
+def _stake(kind: str, interval: int, agent: str) -> Entry:
+    return {
+        "kind": kind, "txid": f"{interval}/{kind}/{agent}", "interval": interval, "account": agent,
+        "amount_ucur": STAKE_UCUR,
+    }  # fmt: skip

@@ -1,0 +1,117 @@
+"""Commands about market rules and forecasts: clear an order book, measure mechanisms, measure forecasts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gridbazaar.experiments.cli import terminal
+
+market_app = typer.Typer()
+Force = Annotated[bool, typer.Option("--force", help="Replace results that exist.")]
+
+
+class Measurable(StrEnum):
+    """What ``measure`` knows."""
+
+    mechanisms = "mechanisms"
+    forecasts = "forecasts"
+
+
+@market_app.command(
+    epilog=terminal.epilog("clear uniform_price book.csv --set k=0.5, where book.csv has the columns side,kwh,price")
+)
+def clear(
+    mechanism: Annotated[str, typer.Argument(help="A name from 'gridbazaar list mechanisms'.")],
+    book: Annotated[Path, typer.Argument(help="CSV file with the columns side,kwh,price[,bidder][,arrival].")],
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of the mechanism; repeatable.")
+    ] = None,
+    import_price: Annotated[float | None, typer.Option(help="What the retailer takes per kWh.")] = None,
+    export_price: Annotated[float | None, typer.Option(help="What the retailer gives per kWh.")] = None,
+    tick: Annotated[float | None, typer.Option(help="Prices are multiples of it.")] = None,
+    price_cap: Annotated[float | None, typer.Option(help="The highest limit allowed.")] = None,
+    price_floor: Annotated[float | None, typer.Option(help="The lowest limit allowed.")] = None,
+    self_trade: Annotated[str, typer.Option(help="net or allow: a bidder's own crossing buys and sells.")] = "net",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the lottery, where the mechanism draws one.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Clear an order book of your own: who trades how much, at what price."""
+    from gridbazaar.envs.scenario import parse_setting
+    from gridbazaar.experiments.cli.show import cleared_tables
+    from gridbazaar.experiments.files import to_json
+    from gridbazaar.market.clear.clear import clear as clear_book
+    from gridbazaar.market.clear.csv_book import read_book
+
+    orders = read_book(book)
+    options = dict(parse_setting(text) for text in settings or [])
+    result = clear_book(
+        mechanism, orders.buys, orders.sells, seed=seed, import_price=import_price, export_price=export_price,
+        tick=tick, price_cap=price_cap, price_floor=price_floor, self_trade=self_trade, arrival=orders.arrival,
+        **options,
+    )  # fmt: skip
+    if json:
+        typer.echo(to_json(result))
+        return
+    console = terminal.console()
+    for shown in cleared_tables(orders, result):
+        console.print(shown)
+
+
+@market_app.command(epilog=terminal.epilog("measure mechanisms --names mcafee,vcg --sides 4,16"))
+def measure(
+    what: Annotated[Measurable, typer.Argument(help="What to measure.")],
+    names: Annotated[str | None, typer.Option(metavar="A,B,...", help="Mechanisms; none: all.")] = None,
+    sides: Annotated[str, typer.Option(metavar="N,...", help="Buyers, and as many sellers.")] = "4,8,16,64",
+    books: Annotated[int, typer.Option(min=1, help="Random books of each size.")] = 1000,
+    probes: Annotated[int, typer.Option(min=1, help="Traders who try every limit of a grid.")] = 300,
+    data: Annotated[Path | None, typer.Option(help="Series to forecast, a folder or a CSV; none: generated.")] = None,
+    step_min: Annotated[int, typer.Option("--step-min", help="Minutes a step of the forecast series.")] = 60,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of books, lotteries and probes, or of the series.")] = 0,
+    json: Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON.")] = None,
+    write: Annotated[
+        Path | None, typer.Option("--write", metavar="DOCS", help="Fill the page and pictures of the documentation.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Measure what each market rule costs in efficiency, money and truthfulness, or how far forecasts err."""
+    if what is Measurable.forecasts:
+        _measure_forecasts(data, step_min, seed, json, force=force)
+        return
+    from gridbazaar.experiments.cli.show import card_tables
+    from gridbazaar.experiments.docs.cards import measured, write_page
+    from gridbazaar.experiments.files import check_file, write_json
+
+    if json is not None:
+        check_file(json, force=force)
+    with terminal.progress() as bar:
+        task = bar.add_task(f"measuring {what.value}", total=None)
+        found = measured(
+            None if names is None else terminal.names(names), terminal.whole_numbers(sides), n_books=books,
+            n_probes=probes, seed=seed, tick=lambda name: bar.update(task, description=name),
+        )  # fmt: skip
+    for shown in card_tables(found):
+        terminal.console().print(shown)
+    if json is not None:
+        write_json(json, asdict(found))
+    if write is not None:
+        for path in write_page(found, write):
+            typer.echo(f"written: {path}")
+
+
+def _measure_forecasts(data: Path | None, step_min: int, seed: int, json: Path | None, *, force: bool) -> None:
+    from gridbazaar.experiments.cli.show import forecast_table
+    from gridbazaar.experiments.files import check_file, write_json
+    from gridbazaar.experiments.measure.forecasts import bank_to_measure, measure_forecasts
+
+    if json is not None:
+        check_file(json, force=force)
+    bank = bank_to_measure(data, step_min, seed)
+    cards = measure_forecasts(bank)
+    terminal.console().print(forecast_table(cards, f"{bank.name}, {step_min} min: error (rms) in % of the mean"))
+    if json is not None:
+        write_json(json, {"data": bank.name, "step_min": step_min, "seed": seed, "cards": [asdict(c) for c in cards]})

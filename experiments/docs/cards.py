@@ -1,0 +1,163 @@
+"""The page on mechanisms: its measured parts, written between marks into text that people write.
+
+``gridbazaar measure mechanisms --write docs`` measures, keeps the figures in ``mechanisms.json``, draws the pictures
+and fills the marks of ``mechanisms.md``; a test compares the page with the figures.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gridbazaar.experiments.files import write_json
+from gridbazaar.experiments.measure.mechanisms import DISTRIBUTIONS, Card, CommunityCard, measure, percent
+from gridbazaar.experiments.report.drawing import png
+from gridbazaar.market.mechanisms import PROMISE, list_mechanisms, mechanism_promises, mechanism_stage
+
+_BLOCK = re.compile(r"(<!-- (\w+)(?: (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Cards with what makes them again."""
+
+    n_books: int
+    n_probes: int
+    seed: int
+    cards: tuple[Card, ...]
+    community: tuple[CommunityCard, ...]
+
+    def of(self, mechanism: str, distribution: str = "unit") -> list[Card]:
+        """Cards of one mechanism, smallest market first."""
+        found = [c for c in self.cards if (c.mechanism, c.distribution) == (mechanism, distribution)]
+        return sorted(found, key=lambda c: c.n_side)
+
+
+def measured(
+    names: Sequence[str] | None, sides: Sequence[int], *, n_books: int, n_probes: int, seed: int,
+    tick: Callable[[str], None] | None = None,
+) -> Measured:  # fmt: skip
+    """Measure under every distribution."""
+    cards: list[Card] = []
+    community: list[CommunityCard] = []
+    for distribution in DISTRIBUTIONS:
+        options: dict[str, Any] = {"distribution": distribution, "n_books": n_books, "n_probes": n_probes}
+        ours, community = measure(names, sides=sides, seed=seed, tick=tick, **options)
+        cards += ours
+    return Measured(n_books, n_probes, seed, tuple(cards), tuple(community))
+
+
+def write_page(found: Measured, folder: Path) -> list[Path]:
+    """Write figures and pictures into the folder of the documentation and fill the marks of its page."""
+    from gridbazaar.experiments.docs import mechanism_plots
+
+    page, figures = folder / "mechanisms.md", folder / "mechanisms.json"
+    if not page.is_file():
+        raise FileNotFoundError(f"{page}: expected the page whose marks are to be filled")
+    pictures = {
+        "mechanisms.png": mechanism_plots.one_book(),
+        "mechanism_cards.png": mechanism_plots.cards(_units(found)),
+    }
+    write_json(figures, asdict(found))
+    for name, figure in pictures.items():
+        (folder / name).write_bytes(png(figure))
+    page.write_text(filled(page.read_text(encoding="utf-8"), found), encoding="utf-8")
+    return [page, figures, *(folder / name for name in pictures)]
+
+
+def read_figures(path: Path) -> Measured:
+    """Read what ``write_page`` kept."""
+    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    cards = tuple(Card(**card) for card in kept.pop("cards"))
+    community = tuple(CommunityCard(**card) for card in kept.pop("community"))
+    return Measured(**kept, cards=cards, community=community)
+
+
+def filled(text: str, found: Measured) -> str:
+    """Fill the marks ``<!-- card NAME -->``, ``<!-- cards -->``, ``<!-- sizes -->`` and ``<!-- community -->``."""
+
+    def fill(match: re.Match[str]) -> str:
+        begin, what, name, end = match.groups()
+        if what == "card":
+            body = _card_lines(name, found)
+        elif what in ("cards", "sizes"):
+            body = _table(found, "unit" if what == "cards" else "sizes")
+        elif what == "community":
+            body = _community_table(found.community)
+        else:
+            raise ValueError(f"mark {what!r}: expected card NAME, cards, sizes or community")
+        return f"{begin}{body}\n{end}"
+
+    return _BLOCK.sub(fill, text)
+
+
+def _units(found: Measured) -> list[Card]:
+    return [c for c in found.cards if c.distribution == "unit"]
+
+
+def _card_lines(name: str, found: Measured) -> str:
+    promises = mechanism_promises(name)
+    kept = [text for word, text in PROMISE.items() if word in promises and not _implied(word, promises)]
+    lines = [f"*Promises:* {'; '.join(kept)}."] if kept else ["*Promises:* nothing of the list below."]
+    cards = found.of(name)
+    if cards:
+        sides = ", ".join(str(c.n_side) for c in cards)
+        lines.append(
+            f"*Measured* with {sides} a side: {_row(cards, 'welfare_share')} % of the possible gain; the operator "
+            f"keeps {_row(cards, 'surplus_share')} %; {_row(cards, 'liars_share', 0)} % of traders would gain by "
+            f"another limit, in the mean {_row(cards, 'lie_gain_share')} % of a trader's gain."
+        )
+    for c in found.community:
+        if c.mechanism == name and c.n_side == max(x.n_side for x in found.community):
+            lines.append(
+                f"*Measured* with {c.n_side} members on either side: {percent(c.traded_share)} % of what could be "
+                f"traded is; sellers get {percent(c.sellers_share)} % of the gain; {percent(c.worse_share)} % of "
+                "members would be better off with the retailer alone."
+            )
+    return "\n\n".join(lines)
+
+
+def _implied(word: str, promises: frozenset[str]) -> bool:
+    return word == "no_deficit" and "balanced" in promises
+
+
+def _row(cards: Sequence[Card], field: str, digits: int = 1) -> str:
+    return " / ".join(percent(getattr(c, field), digits) for c in cards)
+
+
+def _table(found: Measured, distribution: str) -> str:
+    names = [name for name in list_mechanisms() if mechanism_stage(name) == "ex_ante"]
+    with_cards = [(name, found.of(name, distribution)) for name in names]
+    sides = " / ".join(str(c.n_side) for c in with_cards[0][1])
+    head = ("rule", "gain, %", "operator keeps, %", "would gain by a lie, %", "by how much, %", "price outside, %")
+    rows = [
+        (
+            f"`{name}`", _row(cards, "welfare_share"), _row(cards, "surplus_share"), _row(cards, "liars_share", 0),
+            _row(cards, "lie_gain_share"), _row(cards, "outside_share", 0),
+        )
+        for name, cards in with_cards
+    ]  # fmt: skip
+    return f"Each cell: {sides} buyers and as many sellers.\n\n" + _markdown(head, rows)
+
+
+def _community_table(cards: Iterable[CommunityCard]) -> str:
+    largest = max(c.n_side for c in cards)
+    head = ("rule", "traded, %", "gain to sellers, %", "worse off than alone, %", "operator keeps, %")
+    rows = [
+        (
+            f"`{c.mechanism}`", percent(c.traded_share), percent(c.sellers_share), percent(c.worse_share),
+            percent(c.surplus_share),
+        )
+        for c in cards
+        if c.n_side == largest
+    ]  # fmt: skip
+    return f"With {largest} members on either side.\n\n" + _markdown(head, rows)
+
+
+def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,1 @@
+"""Policies on the same held-out episodes, and what is measured of them."""

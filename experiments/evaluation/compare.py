@@ -1,0 +1,127 @@
+"""Comparison of tariffs: the same policies on the same episodes, what each kind of agent pays under each tariff."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.experiments.evaluation.evaluate import Evaluation, evaluate
+from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval
+from gridbazaar.experiments.files import versions
+from gridbazaar.market.tariffs import list_tariffs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ALL = "all"
+"""Stands for the whole community among the kinds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one kind pays with one policy under one tariff, per episode."""
+
+    tariff: str
+    policy: str
+    kind: str
+    cost_cur: Interval
+    more_cur: Interval  # than under the first tariff, paired by episode
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One evaluation a tariff; the first is the reference."""
+
+    evaluations: dict[str, Evaluation]
+
+    @property
+    def reference(self) -> str:
+        return next(iter(self.evaluations))
+
+    def cost_cur(self, tariff: str, policy: str) -> dict[str, NDArray[np.float64]]:
+        """Cost by kind and of all, [n_seeds] each."""
+        result = self.evaluations[tariff].result(policy)
+        return result.kind_cost_cur | {ALL: result.figures["cost_cur"]}
+
+    def rows(self) -> list[Row]:
+        """One row a tariff, policy and kind."""
+        rows = []
+        for tariff, evaluation in self.evaluations.items():
+            for policy in (r.policy for r in evaluation.results):
+                first = self.cost_cur(self.reference, policy)
+                for kind, cost in self.cost_cur(tariff, policy).items():
+                    more = mean_interval(cost - first[kind])
+                    rows.append(Row(tariff, policy, kind, mean_interval(cost), more))
+        return rows
+
+    def to_json(self) -> dict[str, Any]:
+        """All rows, the costs of every episode, and what is needed to make them again."""
+        first = self.evaluations[self.reference]
+        return {
+            "schema": 1,
+            "reference": self.reference,
+            "scenarios": {tariff: asdict(e.scenario) for tariff, e in self.evaluations.items()},
+            "split": first.split,
+            "seeds": list(first.seeds),
+            "versions": versions(),
+            "rows": [asdict(row) for row in self.rows()],
+            "per_seed": {
+                tariff: {r.policy: self.cost_cur(tariff, r.policy) for r in e.results}
+                for tariff, e in self.evaluations.items()
+            },
+        }
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a tariff, policy and kind: mean and interval of the cost and of the paired difference."""
+        import pandas as pd
+
+        records = []
+        for row in self.rows():
+            record: dict[str, Any] = {"tariff": row.tariff, "policy": row.policy, "kind": row.kind}
+            for name in ("cost_cur", "more_cur"):
+                interval = getattr(row, name)
+                record |= {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
+            records.append(record)
+        return pd.DataFrame(records)
+
+
+def compare(
+    scenario: str,
+    tariffs: Sequence[str],
+    policies: Sequence[str],
+    *,
+    seeds: int | Sequence[int] = 20,
+    split: str = "test",
+    tick: Callable[[str, int, int], None] | None = None,
+    **overrides: Any,
+) -> Comparison:
+    """Evaluate policies under each tariff on the same episodes.
+
+    Args:
+        scenario: its name, with ``overrides``.
+        tariffs: names; differences are taken from the first.
+        policies, seeds, split, tick: as in ``evaluate``.
+    """
+    chosen = list(dict.fromkeys(tariffs))
+    if unknown := [t for t in chosen if t not in list_tariffs()]:
+        raise ValueError(f"tariff: expected some of {', '.join(list_tariffs())}, got {', '.join(unknown)}")
+    if not chosen:
+        raise ValueError(f"tariffs: expected some of {', '.join(list_tariffs())}, got none")
+    if "tariff" in overrides:
+        raise ValueError("tariff: it is what is compared; leave it out of the settings")
+    worlds = {tariff: load_scenario(scenario, tariff=tariff, **overrides) for tariff in chosen}
+
+    def told(tariff: str) -> Callable[[str, int, int], None] | None:
+        if tick is None:
+            return None
+        report = tick
+        return lambda name, done, total: report(f"{tariff}: {name}", done, total)
+
+    return Comparison(
+        {t: evaluate(world, policies, seeds=seeds, split=split, tick=told(t)) for t, world in worlds.items()}
+    )

@@ -1,0 +1,102 @@
+"""One episode of one environment as plain series: what the pictures and sentences about a day are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbazaar.data.feeders import Feeder
+from gridbazaar.data.units import MICRO
+from gridbazaar.experiments.evaluation.play import Played
+from gridbazaar.market.orders import mean_price_ucur_per_kwh
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One episode of one environment, over its intervals; what the pictures of a day need."""
+
+    seed: int
+    date: np.datetime64  # of its first noon
+    step_h: float
+    hour: Floats  # [n_steps] local hour at the beginning of each interval, going on after 24
+    agents: tuple[str, ...]
+    kind_slices: Mapping[str, slice]
+    retail_cur_per_kwh: Floats  # [n_steps] with all charges
+    upper_cur_per_kwh: Floats  # [n_steps] upper edge of the band of local prices
+    feed_in_cur_per_kwh: Floats  # [n_steps] its lower edge
+    local_cur_per_kwh: Floats  # [n_steps] the local price; a quote where nothing traded
+    traded_kwh: Floats  # [n_steps] between neighbours
+    root_kw: Floats  # [n_steps] at the head of the feeder, losses included
+    import_cap_kw: float
+    export_cap_kw: float
+    load_kw: Floats  # [n_steps] of homes
+    pv_kw: Floats  # [n_steps]
+    stored_kwh: Floats  # [n_steps, n_agents] before each interval; of cars above the floor, while plugged in
+    capacity_kwh: Floats  # [n_agents]
+    is_plugged: NDArray[np.bool_]  # [n_steps, n_agents]
+    feeder: Feeder
+    voltage_pu: Floats  # [n_steps, n_buses]
+    branch_loading: Floats  # [n_steps, n_buses]
+
+    @property
+    def edges(self) -> Floats:
+        """[n_steps + 1] hours at which intervals begin and end."""
+        return np.append(self.hour, self.hour[-1] + self.step_h)
+
+    @property
+    def margin_pu(self) -> Floats:
+        """[n_steps] from the bus nearest to a limit to that limit; negative outside the band."""
+        below, above = self.voltage_pu - self.feeder.v_min_pu, self.feeder.v_max_pu - self.voltage_pu
+        margin: Floats = np.minimum(below, above).min(axis=1)
+        return margin
+
+    @property
+    def worst_step(self) -> int:
+        """The interval in which a bus comes nearest to a limit."""
+        return int(np.argmin(self.margin_pu))
+
+
+def day_of(played: Played, env: int = 0) -> Day:
+    """Read the day of one environment from what was kept of an episode."""
+    if not played.transitions:
+        raise ValueError("day_of: expected an episode with its transitions; play it with keep=True")
+    core, first = played.tally.core, played.states[0].episode
+    happened, bank = played.transitions, core.world.bank
+    start, step_h = int(first.start[env]), core.scenario.step_h
+
+    def over(pick: Callable[[Any], Any]) -> Any:
+        return np.stack([np.asarray(pick(tr))[env] for tr in happened])
+
+    def rate(pick: Callable[[Any], Any]) -> Any:
+        return over(pick) / MICRO
+
+    return Day(
+        seed=int(first.seed[env]),
+        date=bank.first_day + start // bank.steps_per_day,
+        step_h=step_h,
+        hour=float(core.world.hour[start]) + step_h * np.arange(len(happened), dtype=np.float64),
+        agents=core.agents,
+        kind_slices=core.scenario.kind_slices,
+        retail_cur_per_kwh=rate(lambda tr: tr.rates.energy + tr.rates.network + tr.rates.tax),
+        upper_cur_per_kwh=rate(lambda tr: tr.setting.import_ucur_per_kwh),
+        feed_in_cur_per_kwh=rate(lambda tr: tr.setting.export_ucur_per_kwh),
+        local_cur_per_kwh=rate(lambda tr: mean_price_ucur_per_kwh(tr.clearing)),
+        traded_kwh=rate(lambda tr: np.maximum(tr.clearing.traded_ukwh, 0).sum(1)),
+        root_kw=over(lambda tr: tr.flow.root_kw),
+        import_cap_kw=float(first.import_cap_kw[env]),
+        export_cap_kw=float(first.export_cap_kw[env]),
+        load_kw=over(lambda tr: tr.load_kwh.sum(1)) / step_h,
+        pv_kw=over(lambda tr: tr.pv_kwh.sum(1)) / step_h,
+        stored_kwh=over(lambda tr: tr.view.stored_kwh),
+        capacity_kwh=np.asarray(happened[0].view.capacity_kwh[env]),
+        is_plugged=over(lambda tr: tr.view.is_active),
+        feeder=core.world.grid.feeder,
+        voltage_pu=over(lambda tr: tr.flow.voltage_pu),
+        branch_loading=over(lambda tr: tr.flow.branch_loading),
+    )

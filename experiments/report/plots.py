@@ -1,0 +1,425 @@
+"""Pictures of a day, of an evaluation and of a training run: plain data in, matplotlib figures out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbazaar.experiments.evaluation.statistics import Interval
+from gridbazaar.experiments.report.day import Day
+from gridbazaar.experiments.report.drawing import (
+    ALARM,
+    EXPORT,
+    GRID,
+    IMPORT,
+    INK,
+    KIND_COLOURS,
+    LEARNED,
+    LOCAL,
+    MUTED,
+    PAPER,
+    RULE,
+    new_figure,
+    policy_colour,
+    styled,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Floats = NDArray[np.float64]
+
+_NAMED_CARS = 16  # more have no name, and only those that come are shown
+_MOST_TICKS = 14
+_LEAST_SCORE = -90.0  # what scores lower is shown by an arrow and its number
+
+
+def _clock(axes: Axes, day: Day) -> None:
+    """Hours of the day below an axis, midnights marked."""
+    every_h = next(h for h in (3, 6, 12, 24) if (day.edges[-1] - day.edges[0]) / h <= _MOST_TICKS or h == 24)
+    ticks = np.arange(np.ceil(day.edges[0] / every_h) * every_h, day.edges[-1] + 1e-9, every_h)
+    axes.set_xticks(ticks, [f"{int(h) % 24:02d}:00" for h in ticks])
+    axes.set_xlim(day.edges[0], day.edges[-1])
+    _midnights(axes, day)
+
+
+def _midnights(axes: Axes, day: Day) -> None:
+    for hour in np.arange(24, day.edges[-1], 24):
+        axes.axvline(hour, color=GRID, linewidth=0.8, zorder=0)
+
+
+def _caps(axes: Axes, day: Day) -> None:
+    """Lines at what the connection carries, where that is anywhere near the power of the day."""
+    for cap, sign, word in ((day.import_cap_kw, 1, "import"), (day.export_cap_kw, -1, "export")):
+        if cap < 3 * max(float(np.abs(day.root_kw).max()), 1e-9):
+            axes.axhline(sign * cap, color=ALARM, linewidth=1.2, linestyle=(0, (5, 3)))
+            axes.annotate(
+                f"{word} cap {cap:.0f} kW", (1, sign * cap), xycoords=("axes fraction", "data"), color=ALARM,
+                xytext=(0, 3 * sign), textcoords="offset points", ha="right", va="bottom" if sign > 0 else "top",
+            )  # fmt: skip
+
+
+@styled
+def prices(day: Day, currency: str) -> Figure:
+    """Prices, local trade and the flow at the head of the feeder over a day."""
+    figure = new_figure(6.6)
+    price, local, head = figure.subplots(3, 1, sharex=True, height_ratios=[3, 1.3, 1.9])
+    edges = day.edges
+    price.fill_between(
+        edges, _stair(day.feed_in_cur_per_kwh), _stair(day.upper_cur_per_kwh), step="post", color=LOCAL, alpha=0.12
+    )
+    price.stairs(day.retail_cur_per_kwh, edges, baseline=None, color=INK, linewidth=1.6, label="retail, all charges")
+    price.stairs(day.feed_in_cur_per_kwh, edges, baseline=None, color=MUTED, linewidth=1.6, label="feed-in")
+    shown = np.where(day.traded_kwh > 0, day.local_cur_per_kwh, np.nan)
+    price.stairs(shown, edges, baseline=None, color=LOCAL, linewidth=2.4, label="local, where neighbours traded")
+    price.fill_between([], [], color=LOCAL, alpha=0.12, label="band of local prices")
+    price.set_ylabel(f"{currency} per kWh")
+    price.set_title("Price")
+    price.legend(ncols=4, loc="lower left", bbox_to_anchor=(0.1, 1.0), borderaxespad=0.2, handlelength=1.6)
+    price.set_ylim(min(0.0, *price.get_ylim()))
+    local.stairs(day.traded_kwh, edges, fill=True, color=LOCAL)
+    local.set_ylabel("kWh")
+    local.set_title(f"Traded between neighbours, per {60 * day.step_h:.0f} minutes")
+    head.stairs(np.maximum(day.root_kw, 0), edges, fill=True, color=IMPORT)
+    head.stairs(np.minimum(day.root_kw, 0), edges, fill=True, color=EXPORT)
+    head.axhline(0, color=MUTED, linewidth=0.8)
+    head.set_ylabel("kW")
+    head.set_title("Head of the feeder: import above zero, export below")
+    _caps(head, day)
+    _clock(head, day)
+    for axes in (price, local):
+        _midnights(axes, day)
+    figure.align_ylabels()
+    return figure
+
+
+def _stair(x: Floats) -> Floats:
+    return np.append(x, x[-1])
+
+
+@styled
+def storage(day: Day) -> Figure:
+    """What is stored over a day by kind, and how full each car is while it is plugged in."""
+    cars = day.kind_slices.get("ev", slice(0, 0))
+    n_cars = cars.stop - cars.start
+    figure = new_figure(3.0 + (0.7 + min(0.22 * n_cars, 3.0) if n_cars else 0))
+    stationary = [k for k, s in day.kind_slices.items() if k != "ev" and day.capacity_kwh[s].any()]
+    ratios = [3.0, 0.4 + min(0.22 * n_cars, 3.0)] if n_cars else [1.0]
+    axes = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0]
+    for kind in stationary:
+        columns = day.kind_slices[kind]
+        percent = 100 * day.stored_kwh[:, columns].sum(1) / day.capacity_kwh[columns].sum()
+        label = f"{kind}, {day.capacity_kwh[columns].sum():.0f} kWh"
+        axes[0].plot(day.hour, percent, color=KIND_COLOURS.get(kind, INK), label=label, linewidth=2.2)
+    axes[0].set_ylim(0, 100)
+    axes[0].set_ylabel("% of usable energy")
+    axes[0].set_title("Stored, by kind")
+    if stationary:
+        axes[0].legend(ncols=4, loc="lower right", bbox_to_anchor=(1, 1.0), borderaxespad=0.2, handlelength=1.6)
+    if n_cars:
+        _cars(figure, axes[1], day, cars)
+    _clock(axes[-1], day)
+    return figure
+
+
+def _cars(figure: Figure, axes: Axes, day: Day, cars: slice) -> None:
+    """A row for each car, coloured while it is plugged in by how full it is."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    shades = LinearSegmentedColormap.from_list("ev", ["#d8ebf7", KIND_COLOURS["ev"], "#0b3c5d"])
+    columns, title = np.arange(cars.start, cars.stop), "Cars while plugged in"
+    named = len(columns) <= _NAMED_CARS
+    if not named:
+        came = columns[day.is_plugged[:, columns].any(axis=0)]
+        title = f"Cars while plugged in: {len(came)} of {len(columns)} come"
+        columns = came[np.argsort(day.is_plugged[:, came].argmax(axis=0), kind="stable")]
+    plugged = day.is_plugged[:, columns]
+    full = 100 * day.stored_kwh[:, columns] / np.maximum(day.capacity_kwh[columns], 1e-9)
+    rows = np.arange(len(columns) + 1) - 0.5
+    shown = np.ma.masked_where(~plugged, full).T
+    mesh = axes.pcolormesh(day.edges, rows, shown, cmap=shades, vmin=0, vmax=100, rasterized=True)
+    for row in rows[1:-1]:
+        axes.axhline(row, color=PAPER, linewidth=2 if named else 0.6)
+    for row in np.flatnonzero(~plugged.any(axis=0)):
+        axes.annotate(
+            "no car", (day.edges[0], row), xytext=(6, 0), textcoords="offset points", va="center", color=MUTED
+        )
+    axes.set_yticks(range(len(columns)) if named else [], [day.agents[c] for c in columns] if named else [])
+    axes.set_ylim(len(columns) - 0.5, -0.5)
+    axes.grid(visible=False)
+    axes.set_title(title)
+    bar = figure.colorbar(mesh, ax=axes, aspect=8, pad=0.01, ticks=[0, 50, 100])
+    bar.outline.set_visible(False)
+    bar.set_label("% full")
+
+
+@styled
+def voltages(day: Day) -> Figure:
+    """Lowest, median and highest voltage of the feeder's buses over a day, against the band."""
+    figure = new_figure(2.6)
+    axes = figure.subplots()
+    volts, feeder = day.voltage_pu, day.feeder
+    low, high = _stair(volts.min(1)), _stair(volts.max(1))
+    axes.fill_between(day.edges, low, high, step="post", color=IMPORT, alpha=0.4, label="lowest to highest bus")
+    axes.stairs(np.median(volts, axis=1), day.edges, baseline=None, color=IMPORT, linewidth=1.8, label="median bus")
+    for limit in (feeder.v_min_pu, feeder.v_max_pu):
+        axes.axhline(limit, color=ALARM, linewidth=1.2, linestyle=(0, (5, 3)))
+    axes.plot([], [], color=ALARM, linewidth=1.2, linestyle=(0, (5, 3)), label="limits")
+    worst = day.worst_step
+    at = day.hour[worst] + day.step_h / 2
+    below = volts[worst].min() - feeder.v_min_pu <= feeder.v_max_pu - volts[worst].max()
+    extreme = float(volts[worst].min() if below else volts[worst].max())
+    axes.plot([at], [extreme], "o", color=ALARM, markersize=5)
+    axes.annotate(
+        f"{extreme:.3f} pu", (at, extreme), xytext=(8, -5 if below else 5), textcoords="offset points", color=ALARM,
+        va="top" if below else "bottom", ha="left" if worst < 0.85 * len(day.hour) else "right",
+    )  # fmt: skip
+    pad = 0.08 * (feeder.v_max_pu - feeder.v_min_pu)
+    axes.set_ylim(min(feeder.v_min_pu, volts.min()) - pad, max(feeder.v_max_pu, volts.max()) + pad)
+    axes.set_ylabel("voltage, pu")
+    axes.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 1.0), borderaxespad=0.2, handlelength=1.6)
+    _clock(axes, day)
+    return figure
+
+
+def tree_layout(parent: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Place buses: x is the depth below the root (whose depth is 0), y spreads the leaves and centres what feeds them.
+
+    Args:
+        parent: [n_buses] as in ``Feeder``, parents first, -1 is the root.
+
+    Returns:
+        x and y, [n_buses + 1] each; the last entry is the root.
+    """
+    n = len(parent)
+    children: list[list[int]] = [[] for _ in range(n + 1)]
+    x = np.zeros(n + 1)
+    for bus, up in enumerate(parent):
+        children[up].append(bus)
+        x[bus] = x[up] + 1
+    y = np.zeros(n + 1)
+    waiting, leaves, order = [n], 0, []
+    while waiting:
+        bus = waiting.pop()
+        order.append(bus)
+        waiting += reversed(children[bus])
+        if not children[bus]:
+            y[bus] = leaves
+            leaves += 1
+    for bus in reversed(order):
+        if children[bus]:
+            y[bus] = float(np.mean([y[child] for child in children[bus]]))
+    return x, y
+
+
+@styled
+def feeder_tree(day: Day) -> Figure:
+    """The feeder as a tree in the worst interval: colour of a bus is its voltage, width of a branch its loading."""
+    from matplotlib.collections import LineCollection
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.lines import Line2D
+
+    feeder, step = day.feeder, day.worst_step
+    x, y = tree_layout(feeder.parent)
+    loading, volts = day.branch_loading[step], day.voltage_pu[step]
+    figure = new_figure(float(np.clip(1.4 + 0.3 * (y.max() + 1), 2.2, 5.5)))
+    axes = figure.subplots()
+    up = feeder.parent
+    elbows = [[(x[p], y[p]), (x[p], y[b]), (x[b], y[b])] for b, p in enumerate(up)]
+    colours = [ALARM if over > 1 else MUTED for over in loading]
+    axes.add_collection(LineCollection(elbows, linewidths=0.8 + 7 * np.clip(loading, 0, 1.5), colors=colours,
+                                       capstyle="round", joinstyle="round", alpha=0.75))  # fmt: skip
+    shades = LinearSegmentedColormap.from_list("pu", ["#0b4f9e", "#56a0d8", "#f2efe6", "#f0a13a", "#b3480a"])
+    span = max(feeder.v_max_pu - 1, 1 - feeder.v_min_pu)
+    size = float(np.clip(2400 / len(up), 22, 110))
+    dots = axes.scatter(x[:-1], y[:-1], c=volts, cmap=shades, vmin=1 - span, vmax=1 + span, s=size, zorder=3,
+                        edgecolors=INK, linewidths=0.8)  # fmt: skip
+    axes.scatter(x[-1:], y[-1:], marker="s", s=1.3 * size, color=INK, zorder=3)
+    axes.annotate("grid above", (x[-1], y[-1]), xytext=(0, 9), textcoords="offset points", ha="center")
+    worst = int(np.argmin(np.minimum(volts - feeder.v_min_pu, feeder.v_max_pu - volts)))
+    axes.annotate(
+        f"{feeder.buses[worst]} {volts[worst]:.3f} pu", (x[worst], y[worst]), xytext=(9, 0), color=ALARM,
+        textcoords="offset points", va="center", zorder=4,
+    )  # fmt: skip
+    axes.set_xlim(-0.6, x.max() + max(1.0, 0.16 * x.max()))
+    axes.set_ylim(y.max() + 0.7, -0.9)
+    axes.set_axis_off()
+    bar = figure.colorbar(dots, ax=axes, pad=0.01, aspect=14, ticks=[feeder.v_min_pu, 1.0, feeder.v_max_pu])
+    bar.outline.set_visible(False)
+    bar.set_label("bus, pu")
+    widths = [
+        Line2D([], [], color=MUTED, linewidth=0.8 + 7 * f, alpha=0.75, label=f"{100 * f:.0f} %") for f in (0.1, 0.5, 1)
+    ]
+    axes.legend(handles=widths, title="branch loading", ncols=3, loc="upper left", bbox_to_anchor=(0, 0.0),
+                handlelength=1.8, alignment="left", title_fontsize=9)  # fmt: skip
+    return figure
+
+
+@styled
+def scores(found: Mapping[str, Interval], ceiling: str = "the optimum with perfect foresight") -> Figure:
+    """Scores of policies as bars with their 95 % intervals, between idle (0) and the ceiling (100)."""
+    ordered = sorted(found.items(), key=lambda item: item[1].mean)
+    figure = new_figure(0.75 + 0.34 * len(ordered))
+    axes = figure.subplots()
+    least = max(min(0.0, min(i.low for _, i in ordered)) - 4, _LEAST_SCORE)
+    for row, (name, score) in enumerate(ordered):
+        colour = policy_colour(name)
+        axes.barh(row, score.mean, color=colour, height=0.62, alpha=0.9)
+        axes.hlines(row, score.low, score.high, color=INK, linewidth=1.4)
+        axes.vlines([score.low, score.high], row - 0.12, row + 0.12, color=INK, linewidth=1.4)
+        if score.low < least:
+            axes.plot([least + 2], [row], "<", color=INK, markersize=5)
+        text = f"{score.mean:.1f}  [{score.low:.1f}, {score.high:.1f}]".replace("-", "\N{MINUS SIGN}")
+        axes.annotate(text, (103, row), va="center", fontsize=9)
+    axes.axvline(0, color=INK, linewidth=0.9)
+    axes.axvline(100, color=INK, linewidth=0.9, linestyle=(0, (2, 2)))
+    axes.set_yticks(range(len(ordered)), [name for name, _ in ordered])
+    for tick, (name, _) in zip(axes.get_yticklabels(), ordered, strict=True):
+        tick.set_fontweight("bold" if policy_colour(name) == LEARNED else "normal")
+    axes.set_xlim(least, 128)
+    axes.set_xticks([t for t in (-75, -50, -25, 0, 25, 50, 75, 100) if t >= least])
+    axes.spines["left"].set_visible(False)
+    axes.grid(visible=True, axis="x")
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel(f"score: 0 is idle, 100 {ceiling}; whiskers are 95 % intervals")
+    return figure
+
+
+@styled
+def savings_by_kind(saved: Mapping[str, Mapping[str, Interval]], currency: str) -> Figure:
+    """What each kind saves against idle under each policy: a panel a kind, a row a policy."""
+    kinds = list(next(iter(saved.values())))
+    figure = new_figure(1.15 + 0.3 * len(saved))
+    panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
+    for axes, kind in zip(panels, kinds, strict=True):
+        for row, (name, by_kind) in enumerate(saved.items()):
+            colour, found = policy_colour(name), by_kind[kind]
+            axes.hlines(row, found.low, found.high, color=colour, linewidth=2)
+            axes.plot([found.mean], [row], "o", color=colour, markersize=6)
+        axes.axvline(0, color=INK, linewidth=0.9)
+        axes.set_title(kind)
+        axes.spines["left"].set_visible(False)
+        axes.grid(visible=True, axis="x")
+        axes.set_yticks(range(len(saved)), list(saved))
+        axes.locator_params(axis="x", nbins=4)
+        axes.margins(x=0.12)
+    panels[0].set_ylim(len(saved) - 0.5, -0.5)
+    for tick, name in zip(panels[0].get_yticklabels(), saved, strict=True):
+        tick.set_fontweight("bold" if policy_colour(name) == LEARNED else "normal")
+    figure.supxlabel(f"saved against idle, {currency} per episode; the scales differ", fontsize=9.5)
+    return figure
+
+
+@styled
+def savings_by_agent(saved: Mapping[str, Interval], kind_of: Mapping[str, str], currency: str) -> Figure:
+    """What each agent saves against idle, from most to least."""
+    from matplotlib.lines import Line2D
+
+    ordered = sorted(saved.items(), key=lambda item: -item[1].mean)
+    figure = new_figure(3.1)
+    axes = figure.subplots()
+    for column, (name, found) in enumerate(ordered):
+        colour = KIND_COLOURS.get(kind_of[name], INK)
+        axes.vlines(column, found.low, found.high, color=colour, linewidth=2 if len(ordered) <= 40 else 1)
+        axes.plot([column], [found.mean], "o", color=colour, markersize=6 if len(ordered) <= 40 else 3.5)
+    axes.axhline(0, color=INK, linewidth=0.9)
+    axes.set_ylabel(f"{currency} per episode")
+    axes.spines["bottom"].set_visible(False)
+    if len(ordered) <= 40:
+        axes.set_xticks(
+            range(len(ordered)), [name for name, _ in ordered], rotation=60, ha="right", rotation_mode="anchor"
+        )
+    else:
+        axes.set_xticks([])
+        axes.set_xlabel(f"{len(ordered)} agents, from most to least")
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlim(-0.7, len(ordered) - 0.3)
+    kinds = list(dict.fromkeys(kind_of.values()))
+    keys = [Line2D([], [], color=KIND_COLOURS.get(k, INK), marker="o", linewidth=2, label=k) for k in kinds]
+    axes.legend(handles=keys, ncols=4, loc="lower right", bbox_to_anchor=(1, 1.0), borderaxespad=0.2, handlelength=1.6)
+    return figure
+
+
+@styled
+def learning(curve: Sequence[Mapping[str, float]], rules: Mapping[str, float]) -> Figure:
+    """Score on validation episodes over agent-steps and minutes, with the scores of the rules as lines."""
+    figure = new_figure(3.7)
+    axes = figure.subplots()
+    steps = np.array([p["steps"] for p in curve]) / 1e6
+    minutes = np.array([p["seconds"] for p in curve]) / 60
+    score = np.array([p["score"] for p in curve])
+    low, high = min(0.0, float(score.min()), *rules.values()) - 2, max(100.0, float(score.max())) + 2
+    labels = _spread(rules, 0.058 * (high - low))
+    for name, value in rules.items():
+        colour = policy_colour(name)
+        axes.axhline(value, color=colour, linewidth=1.2, linestyle=(0, (4, 2)))
+        axes.annotate(
+            f"{name} {value:.0f}".replace("-", "\N{MINUS SIGN}"), (1, labels[name]),
+            xycoords=("axes fraction", "data"), xytext=(6, 0), textcoords="offset points", va="center",
+            annotation_clip=False, fontsize=9,
+            color=INK if colour in (RULE, INK) else colour,
+        )  # fmt: skip
+    axes.plot(steps, score, "-o", color=LEARNED, linewidth=2.2, markersize=4.5, clip_on=False, zorder=4)
+    axes.set_xlim(0, max(float(steps.max()), 1e-9))
+    axes.set_ylim(low, high)
+    axes.set_xlabel("million agent-steps")
+    axes.set_ylabel("score on validation episodes")
+    if len(curve) > 1 and (np.diff(minutes) > 0).all() and (np.diff(steps) > 0).all():
+        top = axes.secondary_xaxis(
+            "top",
+            functions=(
+                lambda s: np.interp(np.asarray(s, float), steps, minutes),
+                lambda m: np.interp(np.asarray(m, float), minutes, steps),
+            ),
+        )
+        top.set_xlabel("minutes of training")
+        top.set_xticks(_round_ticks(float(minutes[0]), float(minutes[-1])))
+    return figure
+
+
+def _round_ticks(low: float, high: float) -> list[float]:
+    step = next(
+        (s for s in (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600) if (high - low) / s <= 7), 1440
+    )
+    return [float(t) for t in np.arange(np.ceil(low / step) * step, high + 1e-9, step)]
+
+
+def _spread(at: Mapping[str, float], gap: float) -> dict[str, float]:
+    """Move labels apart, groups around their middle, until neighbours are ``gap`` away from each other."""
+    placed: dict[str, float] = {}
+    groups: list[list[tuple[str, float]]] = []
+    for item in sorted(at.items(), key=lambda item: item[1]):
+        groups.append([item])
+        while len(groups) > 1 and _bottom(groups[-1], gap) < _bottom(groups[-2], gap) + gap * len(groups[-2]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    for group in groups:
+        for i, (name, _) in enumerate(group):
+            placed[name] = _bottom(group, gap) + i * gap
+    return placed
+
+
+def _bottom(group: Sequence[tuple[str, float]], gap: float) -> float:
+    return float(np.mean([value for _, value in group])) - gap * (len(group) - 1) / 2
+
+
+@styled
+def net_power(days: Mapping[str, Day]) -> Figure:
+    """Power at the head of the feeder under several policies on the same day, with the cap of the connection."""
+    figure = new_figure(3.3)
+    axes = figure.subplots()
+    for name, day in days.items():
+        axes.stairs(
+            day.root_kw, day.edges, baseline=None, color=policy_colour(name), label=name,
+            linewidth=2.4 if policy_colour(name) == LEARNED else 1.5,
+        )  # fmt: skip
+    first = next(iter(days.values()))
+    axes.axhline(0, color=MUTED, linewidth=0.8)
+    _caps(axes, first)
+    _clock(axes, first)
+    axes.set_ylabel("kW at the head, import above zero")
+    axes.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2, handlelength=1.6)
+    return figure

@@ -1,0 +1,1 @@
+"""What rules are built of: the book, where its sides meet, price rules and rationing."""

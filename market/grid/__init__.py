@@ -1,0 +1,1 @@
+"""The wires: power flow, inverters, curtailment and the linear model that prices them."""

@@ -1,0 +1,1 @@
+"""What entries mean: money, energy, bids and meters, replayed by pure functions."""

@@ -1,0 +1,1 @@
+"""A signed, append-only log: bytes, hashes and signatures; it knows no market."""

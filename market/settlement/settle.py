@@ -1,0 +1,269 @@
+"""Settlement: what everybody owes for one interval, in integers, each line summing to zero over all parties.
+
+``metered = local trade + ordered curtailment + residual``. A local trade is paid at the local price, what the retailer
+filled at the tariff. The residual of a home or a car goes to its own tariff, that of a balance-responsible party to an
+imbalance price that is never better. Ordered curtailment is never imbalance. At a flexible connection the position is
+cut, unpaid and unpenalised; at a firm one its owner is paid as if it had delivered. Either way the network operator
+makes the energy good. Positive money is paid by the party in whose column it stands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.units import energy_cost_ucur
+from gridbazaar.market.orders import Clearing, Orders, Setting
+from gridbazaar.market.settlement.nodal import deviation_prices, rebate_per_connection
+from gridbazaar.market.settlement.shares import Holding, pass_on
+
+LINES = (
+    "market",  # local trades
+    "retail",  # the retailer's energy at the tariff, and what the retailer pays for it
+    "imbalance",  # deviation from the schedule, with its charges
+    "network",  # use of the network, per kWh
+    "capacity",  # use of the network, per kW
+    "losses",  # the network operator's purchase of losses and of what it curtailed
+    "congestion",  # scarcity of the connection, and its rebate
+    "flexibility",  # services called by the operator
+    "penalty",  # non-delivery
+    "share",  # contracts inside the community, such as a VPP's rent or shares in a battery
+    "tax",
+    "fixed",  # standing charges
+)
+SYSTEM_PARTIES = (
+    "retailer",
+    "wholesale",
+    "network_operator",
+    "state",
+    "market_operator",
+    "flexibility_buyer",
+    "community_fund",
+    "escrow",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """Money of one interval: > 0 is paid. Parties are the agents, then ``SYSTEM_PARTIES``."""
+
+    ucur: Array  # [n_envs, n_lines, n_agents + n_system] int64, in the order of ``LINES``
+
+    def line(self, name: str) -> Array:
+        """[n_envs, n_parties] one line."""
+        return self.ucur[:, LINES.index(name)]
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Prices of one interval, [n_envs] int64 micro-currency per kWh."""
+
+    energy: Array
+    network: Array
+    tax: Array
+    local_network: Array
+    local_tax: Array
+    export: Array
+    spot: Array
+    imbalance: Array  # beyond the tariff, for balance-responsible parties
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Who stands where; fixed for a community."""
+
+    is_brp: Array  # [n_agents] bool, balance-responsible: stand-alone batteries and VPPs
+    connections: Array  # [n_agents] int64, shares of the congestion rebate
+    rent_ucur: Array  # [n_envs, n_agents] int64, contracts for this interval; each row sums to zero
+    fixed_ucur: Array  # [n_envs, n_agents] int64, standing charge due in this interval
+    is_firm: bool = False  # connections are firm: withheld injection is paid for
+    held: Holding | None = None  # who passes its result on to whom; none: nobody
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What the meters say, [n_envs, n_agents] int64, and what the wires took, [n_envs] int64."""
+
+    metered_ukwh: Array
+    curtailed_ukwh: Array
+    loss_ukwh: Array
+    activated_ukwh: Array | None = None  # delivered to the operator's calls, > 0 drawn less; it leaves the position
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Money of the operator's calls, [n_envs, n_agents] int64, > 0 is paid by the agent."""
+
+    earned_ucur: Array  # <= 0, from the flexibility buyer
+    staked_ucur: Array  # into escrow; < 0 out of it
+    slashed_ucur: Array  # >= 0, of the stakes, from escrow to the flexibility buyer
+    shared_ucur: Array  # members' part of what a VPP earned; each row sums to zero
+
+
+class _Postings:
+    """Lines under construction; a payment always names both sides."""
+
+    def __init__(self, like: Array, n_agents: int) -> None:
+        self._xp = namespace(like)
+        self._n = n_agents
+        self.ucur = self._xp.zeros((like.shape[0], len(LINES), n_agents + len(SYSTEM_PARTIES)), like)
+
+    def from_agents(self, line: str, amount: Array, to: str) -> None:
+        """Agents pay [n_envs, n_agents] to a system party."""
+        row = self.ucur[:, LINES.index(line)]
+        row[:, : self._n] += amount
+        row[:, self._n + SYSTEM_PARTIES.index(to)] -= self._xp.sum(amount, axis=1)
+
+    def between(self, line: str, payer: str, payee: str, amount: Array) -> None:
+        """One system party pays [n_envs] to another."""
+        row = self.ucur[:, LINES.index(line)]
+        row[:, self._n + SYSTEM_PARTIES.index(payer)] += amount
+        row[:, self._n + SYSTEM_PARTIES.index(payee)] -= amount
+
+    def among_agents(self, line: str, amount: Array) -> None:
+        """Agents pay each other; each row of [n_envs, n_agents] sums to zero."""
+        self.ucur[:, LINES.index(line)][:, : self._n] += amount
+
+
+def settle(
+    orders: Orders, clearing: Clearing, setting: Setting, delivery: Delivery, rates: Rates, terms: Terms,
+    services: Services | None = None,
+) -> Bill:  # fmt: skip
+    """Bill one interval.
+
+    Args:
+        orders, clearing: the book and what became of it; columns are the agents' firm orders, then their flexible ones.
+        setting: for the scarcity price of what passed the cap, and who is cut off: an island's losses are its sellers'.
+        delivery: meter readings, ordered curtailment and losses.
+        rates: the tariff in this interval.
+        terms: connections, contracts and standing charges.
+        services: money of the operator's calls, where there are any.
+    """
+    xp = namespace(clearing.traded_ukwh)
+    n_agents = delivery.metered_ukwh.shape[1]
+    both = (slice(None, n_agents), slice(n_agents, None))
+    traded = clearing.traded_ukwh[:, both[0]] + clearing.traded_ukwh[:, both[1]]
+    outside = clearing.outside_ukwh[:, both[0]] + clearing.outside_ukwh[:, both[1]]
+    residual = delivery.metered_ukwh - traded - outside - delivery.curtailed_ukwh
+    if delivery.activated_ukwh is not None:
+        residual = residual + delivery.activated_ukwh
+
+    if setting.is_island is not None:
+        delivery = replace(delivery, loss_ukwh=delivery.loss_ukwh * ~setting.is_island)
+    post = _Postings(clearing.traded_ukwh, n_agents)
+    pay = clearing.pay_ucur[:, both[0]] + clearing.pay_ucur[:, both[1]]
+    post.from_agents("market", pay, "market_operator")
+    _use_of_network(post, xp.maximum(traded, 0), rates.local_network, rates.local_tax)
+    _retail(post, outside, rates)
+    _residual(post, residual, rates, terms)
+    if setting.wires is not None:
+        _nodal(post, residual, clearing, setting, delivery, rates, terms)
+    _congestion(post, outside, clearing, setting, terms)
+    _network_operator(post, clearing, delivery, rates, terms)
+    net = xp.sum(outside + residual, axis=1)
+    if clearing.pool_ukwh is not None:
+        pool = clearing.pool_ukwh if setting.is_island is None else clearing.pool_ukwh * ~setting.is_island
+        _pool(post, pool, rates)
+        net = net + pool
+    post.between("retail", "retailer", "wholesale", energy_cost_ucur(net, rates.spot))
+    if services is not None and delivery.activated_ukwh is not None:
+        _called(post, services, xp.sum(delivery.activated_ukwh, axis=1), rates)
+    post.among_agents("share", terms.rent_ucur)
+    post.from_agents("fixed", terms.fixed_ucur, "retailer")
+    if terms.held is not None:
+        post.among_agents("share", pass_on(xp.sum(post.ucur[:, :, :n_agents], axis=1), terms.held))
+    return Bill(post.ucur)
+
+
+def _use_of_network(post: _Postings, drawn: Array, network: Array, tax: Array) -> None:
+    post.from_agents("network", energy_cost_ucur(drawn, network[:, None]), "network_operator")
+    post.from_agents("tax", energy_cost_ucur(drawn, tax[:, None]), "state")
+
+
+def _retail(post: _Postings, outside: Array, rates: Rates) -> None:
+    xp = namespace(outside)
+    price = xp.where(outside > 0, rates.energy[:, None], rates.export[:, None])
+    post.from_agents("retail", energy_cost_ucur(outside, price), "retailer")
+    _use_of_network(post, xp.maximum(outside, 0), rates.network, rates.tax)
+
+
+def _pool(post: _Postings, pool: Array, rates: Rates) -> None:
+    """What the market sold from its own stock it buys from the retailer, and the other way round, [n_envs]."""
+    xp = namespace(pool)
+    bought = xp.maximum(pool, 0)
+    price = xp.where(pool > 0, rates.energy, rates.export)
+    post.between("retail", "market_operator", "retailer", energy_cost_ucur(pool, price))
+    post.between("network", "market_operator", "network_operator", energy_cost_ucur(bought, rates.network))
+    post.between("tax", "market_operator", "state", energy_cost_ucur(bought, rates.tax))
+
+
+def _residual(post: _Postings, residual: Array, rates: Rates, terms: Terms) -> None:
+    xp = namespace(residual)
+    beyond = xp.where(terms.is_brp[None, :], rates.imbalance[:, None], 0)
+    price = xp.where(residual > 0, rates.energy[:, None] + beyond, rates.export[:, None] - beyond)
+    drawn = xp.maximum(residual, 0)
+    post.from_agents("imbalance", energy_cost_ucur(residual, price), "retailer")
+    post.from_agents("imbalance", energy_cost_ucur(drawn, rates.network[:, None]), "network_operator")
+    post.from_agents("imbalance", energy_cost_ucur(drawn, rates.tax[:, None]), "state")
+
+
+def _called(post: _Postings, services: Services, activated: Array, rates: Rates) -> None:
+    """The buyer pays for capacity and energy, sells the energy [n_envs] wholesale, and gets what is slashed."""
+    xp = namespace(activated)
+    post.from_agents("flexibility", services.earned_ucur, "flexibility_buyer")
+    post.between("flexibility", "wholesale", "flexibility_buyer", energy_cost_ucur(activated, rates.spot))
+    post.from_agents("penalty", services.staked_ucur, "escrow")
+    post.between("penalty", "escrow", "flexibility_buyer", xp.sum(services.slashed_ucur, axis=1))
+    post.among_agents("share", services.shared_ucur)
+
+
+def _congestion(post: _Postings, outside: Array, clearing: Clearing, setting: Setting, terms: Terms) -> None:
+    """Who uses the full connection pays its rent; what lies beyond the cap costs the operator, the rest is rebated."""
+    xp = namespace(outside)
+    rent = energy_cost_ucur(outside, clearing.rent_ucur_per_kwh[:, None])
+    scarcity = xp.where(
+        clearing.rent_ucur_per_kwh > 0, setting.import_scarcity_ucur_per_kwh, setting.export_scarcity_ucur_per_kwh
+    )
+    kept = xp.minimum(energy_cost_ucur(clearing.over_cap_ukwh, scarcity), xp.sum(rent, axis=1))
+    given = xp.maximum(xp.sum(rent, axis=1) - kept, 0)[:, None]
+    # Cut to whole micro-units; what is left over stays with the operator, so that no order of agents matters.
+    rebate = given * terms.connections[None, :] // xp.maximum(xp.sum(terms.connections), 1)
+    post.from_agents("congestion", rent - rebate, "network_operator")
+
+
+def _nodal(
+    post: _Postings, residual: Array, clearing: Clearing, setting: Setting, delivery: Delivery, rates: Rates,
+    terms: Terms,
+) -> None:  # fmt: skip
+    """With a price for each bus, give back what the wires brought in, and let no deviation gain by where it is.
+
+    The losses, and what passed the cap of the connection, are bought with it; the rest is a lump sum per connection. A
+    deviation costs at least what the bus says, so that nobody oversells behind a full branch.
+    """
+    xp, upper, lower = namespace(residual), setting.import_ucur_per_kwh, setting.export_ucur_per_kwh
+    assert upper is not None
+    assert lower is not None
+    cost = energy_cost_ucur(delivery.loss_ukwh, rates.spot)
+    if setting.import_scarcity_ucur_per_kwh is not None:
+        cost = cost + energy_cost_ucur(clearing.over_cap_ukwh, setting.import_scarcity_ucur_per_kwh)
+    rebate = rebate_per_connection(clearing.surplus_ucur, cost, terms.connections)
+    post.from_agents("congestion", -rebate, "market_operator")
+    left = xp.maximum(clearing.surplus_ucur - xp.sum(rebate, axis=1), 0)
+    post.between("congestion", "market_operator", "network_operator", left)
+
+    at_bus = clearing.price_ucur_per_kwh[:, : residual.shape[1]]
+    worse = deviation_prices(at_bus, upper, lower)
+    extra = xp.where(residual > 0, worse.short - upper[:, None], lower[:, None] - worse.long)
+    post.from_agents("imbalance", energy_cost_ucur(xp.abs(residual), extra), "network_operator")
+
+
+def _network_operator(post: _Postings, clearing: Clearing, delivery: Delivery, rates: Rates, terms: Terms) -> None:
+    """The operator buys losses and replaces what it curtailed, both at the root price."""
+    xp = namespace(delivery.loss_ukwh)
+    cut = delivery.curtailed_ukwh
+    charges = xp.where(cut < 0, (rates.local_network + rates.local_tax)[:, None], 0)
+    price = clearing.price_ucur_per_kwh[:, : cut.shape[1]] + charges
+    unpaid = xp.minimum(cut, 0) if terms.is_firm else cut
+    post.from_agents("losses", energy_cost_ucur(unpaid, price), "network_operator")
+    bought = delivery.loss_ukwh + xp.sum(cut, axis=1)
+    post.between("losses", "network_operator", "wholesale", energy_cost_ucur(bought, rates.spot))

@@ -1,0 +1,27 @@
+"""What tests of all folders may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from numpy.typing import NDArray
+
+Lend = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+@pytest.fixture
+def lent() -> Iterator[Lend]:
+    """Lend a series that all share to be written into; what it held is put back."""
+    kept: list[tuple[NDArray[Any], NDArray[Any], bool]] = []
+
+    def lend(series: NDArray[Any]) -> NDArray[Any]:
+        kept.append((series, series.copy(), series.flags.writeable))
+        series.flags.writeable = True
+        return series
+
+    yield lend
+    for series, old, was_writeable in kept:
+        series[...] = old
+        series.flags.writeable = was_writeable

@@ -1,0 +1,109 @@
+"""Prices per bus in a scenario: what the wires forbid is priced before it is curtailed, and every line sums to zero."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gridbazaar.agents.policy import load_policy
+from gridbazaar.data.units import MICRO
+from gridbazaar.envs.core import Core
+from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.state import Transition
+from gridbazaar.experiments.evaluation.evaluate import evaluate
+from gridbazaar.experiments.evaluation.play import play
+from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
+
+SUN = {"prosumer.pv_kwp": 80.0, "prosumer.pv_share": 1.0, "hours": 6.0}
+"""More sun than the village's wires can carry."""
+PRICED: dict[str, Any] = {"constraint": "nodal", "mechanism": "nodal"}
+
+
+def transitions(**overrides: Any) -> list[Transition]:
+    """Four sunny afternoons."""
+    core = Core(load_scenario("village", **SUN, **overrides), 4)
+    return list(play(core, load_policy("random"), range(4), split="train", keep=True).transitions)
+
+
+@pytest.fixture(scope="module")
+def priced() -> list[Transition]:
+    return transitions(**PRICED)
+
+
+def test_the_wires_part_the_prices_of_buses(priced: list[Transition]) -> None:
+    spread = np.array([np.ptp(h.clearing.price_ucur_per_kwh, axis=1) for h in priced]) / MICRO
+    assert spread.max() > 0.02
+    congestion = np.array([h.clearing.nodal.congestion_cur_per_kwh for h in priced if h.clearing.nodal is not None])
+    voltage = np.array([h.clearing.nodal.voltage_cur_per_kwh for h in priced if h.clearing.nodal is not None])
+    assert congestion.min() < -0.4  # sun behind a full transformer is not wanted at all
+    assert voltage.min() < -0.02
+    assert congestion.max() < 1e-9
+
+
+def test_less_is_left_to_curtail_than_without_prices(priced: list[Transition]) -> None:
+    plain = transitions(constraint="curtail")
+    curtailed = [sum(np.maximum(h.curtailed_ukwh, 0).sum() for h in found) / MICRO for found in (priced, plain)]
+    assert plain[0].curtailed_ukwh.shape == priced[0].curtailed_ukwh.shape
+    assert curtailed[1] > 100
+    assert curtailed[0] < 0.7 * curtailed[1]
+    for happened in priced:
+        assert happened.flow.converged.all()
+        assert happened.flow.branch_loading.max() < 1.02
+
+
+def test_every_line_sums_to_zero_and_the_surplus_is_given_back(priced: list[Transition]) -> None:
+    n, given = priced[0].metered_ukwh.shape[1], 0
+    for happened in priced:
+        bill = happened.bill.ucur
+        assert not bill.sum(axis=2).any()
+        congestion = bill[:, LINES.index("congestion")]
+        operator = congestion[:, n + SYSTEM_PARTIES.index("market_operator")]
+        assert (operator == np.maximum(happened.clearing.surplus_ucur, 0)).all()
+        given -= congestion[:, :n].sum()
+        rebate = -congestion[:, :n]
+        connections = rebate > 0
+        assert (np.ptp(np.where(connections, rebate, rebate.max(1, keepdims=True)), axis=1) == 0).all()
+    assert given > 0
+
+
+def test_a_deviation_is_never_better_than_at_the_tariff() -> None:
+    """Who oversells behind a full wire buys back at the price of the bus, not at the lower tariff."""
+    for happened in transitions(**PRICED):
+        n = happened.metered_ukwh.shape[1]
+        filled = happened.clearing.traded_ukwh + happened.clearing.outside_ukwh
+        residual = happened.metered_ukwh - filled[:, :n] - filled[:, n:] - happened.curtailed_ukwh
+        r, at_bus = happened.rates, happened.clearing.price_ucur_per_kwh[:, :n]
+        upper, lower = happened.setting.import_ucur_per_kwh, happened.setting.export_ucur_per_kwh
+        assert upper is not None
+        assert lower is not None
+        tariff = np.where(residual > 0, (r.energy + r.network + r.tax)[:, None], r.export[:, None])
+        dearer = np.where(residual > 0, np.maximum(at_bus - upper[:, None], 0), np.minimum(at_bus - lower[:, None], 0))
+        least = residual * (tariff + dearer) // MICRO
+        assert (happened.bill.line("imbalance")[:, :n] >= least - 4).all()
+
+
+@pytest.mark.slow
+def test_no_policy_beats_the_bound_with_prices_per_bus() -> None:
+    found = evaluate("village", ["random", "opportunity_cost", "optimum"], seeds=3, split="train", **PRICED)
+    for result in found.results:
+        assert np.isfinite(result.scored_cur).all()
+
+
+def test_a_row_of_a_batch_is_the_row_alone() -> None:
+    scenario = load_scenario("village", **SUN, **PRICED)
+    action = np.random.default_rng(0).uniform(-1, 1, (8, 1, Core(scenario).n_agents, 2))
+    both, alone = Core(scenario, 2), Core(scenario, 1)
+    two, one = both.reset([4, 1], split="train"), alone.reset([1], split="train")
+    for a in action:
+        two, happened = both.step(two, np.repeat(a, 2, axis=0))
+        one, single = alone.step(one, a)
+        assert (happened.bill.ucur[1] == single.bill.ucur[0]).all()
+
+
+def test_prices_per_bus_need_their_mechanism() -> None:
+    with pytest.raises(ValueError, match="constraint nodal: expected mechanism nodal"):
+        load_scenario("village", constraint="nodal")
+    with pytest.raises(ValueError, match="no outages"):
+        load_scenario("blackout", **PRICED)

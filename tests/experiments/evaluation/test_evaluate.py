@@ -1,0 +1,312 @@
+"""Evaluation: statistics by closed form, figures against plain Python, and what the scores promise."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gridbazaar.experiments.evaluation.evaluate as evaluation_module
+from gridbazaar.agents.policies.optimum import Schedule, solve_optimum
+from gridbazaar.agents.policy import NoBoundError, load_policy
+from gridbazaar.envs.core import Core
+from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.experiments.evaluation.evaluate import Evaluation, check, evaluate, golden_of
+from gridbazaar.experiments.evaluation.metrics import COMMUNITY_FIGURES
+from gridbazaar.experiments.evaluation.play import Played, play
+from gridbazaar.experiments.evaluation.rainflow import count_cycles
+from gridbazaar.experiments.evaluation.statistics import mean_interval, score_interval
+from gridbazaar.experiments.files import to_json, write_json
+from gridbazaar.experiments.report.report import render
+from gridbazaar.experiments.report.table import terminal_table
+from gridbazaar.market.settlement.settle import LINES
+
+POLICIES = ("random", "self_consumption", "optimum")
+
+
+@pytest.fixture(scope="module")
+def found() -> Evaluation:
+    return evaluate("street", POLICIES, seeds=3, hours=8.0)
+
+
+def test_the_interval_of_a_constant_is_the_constant() -> None:
+    found = mean_interval(np.full(7, 2.5))
+    assert (found.mean, found.low, found.high) == (2.5, 2.5, 2.5)
+
+
+def test_the_interval_of_a_mean_is_that_of_the_normal_distribution() -> None:
+    x = np.random.default_rng(1).normal(3.0, 2.0, 400)
+    found = mean_interval(x)
+    half = 1.96 * x.std() / 20
+    assert found.mean == pytest.approx(x.mean())
+    assert found.low == pytest.approx(x.mean() - half, abs=0.1 * half)
+    assert found.high == pytest.approx(x.mean() + half, abs=0.1 * half)
+
+
+def test_a_score_is_the_ratio_of_means() -> None:
+    idle, policy, optimum = np.array([10.0, 2.0]), np.array([5.0, 2.0]), np.array([0.0, 0.0])
+    found = score_interval(idle, policy, optimum)
+    assert found.mean == pytest.approx(100 * 5 / 12)  # not 25, the mean of 50 and 0
+    assert found.low == pytest.approx(0.0)
+    assert found.high == pytest.approx(50.0)
+
+
+def test_there_is_no_score_where_nothing_can_be_gained() -> None:
+    found = score_interval(np.ones(3), np.ones(3), np.ones(3))
+    assert np.isnan([found.mean, found.low, found.high]).all()
+
+
+def test_without_a_bound_the_share_saved_stands_for_the_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise NoBoundError("heat pumps are not in the program")
+
+    monkeypatch.setattr(evaluation_module, "foresight", refuse)
+    found = evaluate("street", ["self_consumption"], seeds=2, hours=8.0)
+    idle, policy = found.results
+    saved = 100 * (idle.scored_cur - policy.scored_cur).mean() / np.abs(idle.scored_cur).mean()
+    assert np.isnan(found.bound_cur).all()
+    assert policy.score.mean == pytest.approx(saved)
+    assert found.to_json()["bound_cur"] is None
+    assert json.loads(to_json(found.to_json()))["no_bound"] == "heat pumps are not in the program"
+    table = terminal_table(found)
+    assert "heat pumps are not in the program" in str(table.caption)
+    assert str(table.columns[1].header).startswith("saved, %")
+    assert "scores are the share of idle's cost" in render(found, {}, title="", command="")
+
+
+def test_idle_scores_zero_and_nobody_beats_the_bound(found: Evaluation) -> None:
+    assert found.result("idle").score.mean == 0.0
+    assert (found.result("idle").savings_cur == 0).all()
+    for result in found.results:
+        assert (result.scored_cur >= found.bound_cur - 1e-4 * np.maximum(np.abs(found.bound_cur), 1)).all()
+    assert 80 < found.result("optimum").score.mean <= 100
+    assert found.result("random").score.mean < found.result("self_consumption").score.mean
+
+
+def test_a_policy_that_beats_the_bound_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_dear(*args: Any) -> Schedule:
+        schedule = solve_optimum(*args)
+        return replace(schedule, cost_cur=schedule.cost_cur + 100.0)
+
+    monkeypatch.setattr(evaluation_module, "solve_optimum", too_dear)
+    with pytest.raises(AssertionError, match=r"idle costs less than the optimum's lower bound \(seed 0: .* seed 1: "):
+        evaluate("street", ["idle"], seeds=2, hours=2.0)
+
+
+def test_the_same_seeds_give_the_same_json(found: Evaluation) -> None:
+    again = evaluate("street", POLICIES, seeds=3, hours=8.0)
+    assert to_json(again.to_json()) == to_json(found.to_json())
+    assert again.to_frame().equals(found.to_frame())
+
+
+def test_an_episode_gives_the_same_alone_and_in_a_batch(found: Evaluation) -> None:
+    alone = evaluate("street", ["self_consumption"], seeds=[2], hours=8.0)
+    for name in COMMUNITY_FIGURES:
+        ours, theirs = alone.result("self_consumption").figures[name], found.result("self_consumption").figures[name]
+        assert ours[0] == pytest.approx(theirs[2], rel=1e-9, abs=1e-9), name
+
+
+def test_json_is_strict_and_complete(found: Evaluation) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    read = json.loads(to_json(found.to_json() | {"none": float("nan")}), parse_constant=refuse)
+    assert read["none"] is None
+    assert read["seeds"] == [0, 1, 2]
+    assert read["scenario"]["hours"] == 8.0
+    assert {"numpy", "gridbazaar", "python"} <= set(read["versions"])
+    assert [row["policy"] for row in read["policies"]] == ["idle", *POLICIES]
+    for row in read["policies"]:
+        for name in COMMUNITY_FIGURES:
+            mean = np.mean(read["per_seed"][row["policy"]][name])
+            assert row[name]["mean"] == pytest.approx(mean), (row["policy"], name)
+
+
+def test_a_run_can_have_a_label_and_no_label_stands_for_two() -> None:
+    found = evaluate("street", ["clock=time_of_use"], seeds=1, hours=2.0)
+    assert [r.policy for r in found.results] == ["idle", "clock"]
+    with pytest.raises(ValueError, match="two are named 'clock'"):
+        evaluate("street", ["clock=time_of_use", "clock=random"], seeds=1)
+
+
+def test_every_interval_ticks_once() -> None:
+    ticks: list[tuple[str, int, int]] = []
+    evaluate("street", ["idle"], seeds=40, hours=1.0, tick=lambda *told: ticks.append(told))
+    assert [t for t in ticks if t[0] == "bound"] == [("bound", 1, 2), ("bound", 2, 2)]
+    assert [t for t in ticks if t[0] == "idle"] == [("idle", i, 8) for i in range(1, 9)]
+
+
+def test_a_record_of_its_own_passes(found: Evaluation, tmp_path: Path) -> None:
+    write_json(tmp_path / "golden.json", golden_of(found))
+    assert check(found, tmp_path / "golden.json") == []
+
+
+def test_a_changed_figure_is_named(found: Evaluation, tmp_path: Path) -> None:
+    golden = golden_of(found)
+    golden["policies"][2]["cost_cur"] += 1.0
+    golden["policies"].append({"policy": "nobody", "score": 1.0})
+    write_json(tmp_path / "golden.json", golden)
+    differences = check(found, tmp_path / "golden.json")
+    assert [(d.policy, d.figure) for d in differences] == [("self_consumption", "cost_cur"), ("nobody", "score")]
+    assert differences[0].expected - differences[0].came == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"seeds": [5, 6, 7]}, "seeds"),
+        ({"split": "train"}, "split train"),
+        ({"scenario": "village"}, "scenario village"),
+        ({"policies": []}, "no figure"),
+        ({"policies": [{"policy": "idle"}]}, "no figure"),
+    ],
+)
+def test_a_record_that_cannot_be_compared_is_refused(
+    found: Evaluation, tmp_path: Path, change: dict[str, Any], word: str
+) -> None:
+    write_json(tmp_path / "golden.json", golden_of(found) | change)
+    with pytest.raises(ValueError, match=word):
+        check(found, tmp_path / "golden.json")
+
+
+def test_a_record_without_its_parts_is_refused(found: Evaluation, tmp_path: Path) -> None:
+    write_json(tmp_path / "golden.json", {"policies": [{"policy": "idle", "score": 0.0}]})
+    with pytest.raises(ValueError, match="no scenario, split, seeds, tolerances"):
+        check(found, tmp_path / "golden.json")
+
+
+def by_hand(played: Played) -> dict[str, float]:
+    """The figures of an episode, added up number by number from its transitions."""
+    core = played.tally.core
+    feeder, step_h, agents = core.world.grid.feeder, core.scenario.step_h, range(core.n_agents)
+    sums = dict.fromkeys(
+        [*COMMUNITY_FIGURES, "load", "charged", "pv", "bought", "traded", "drawn"], 0.0
+    )  # those that are no sums are replaced below
+    voltages, loadings, imports, worst = [], [], [0.0], []
+    for state, happened in zip(played.states, played.transitions, strict=True):
+        if state is played.states[0]:
+            sums["left_cur"] -= sum(
+                float(state.view.stored_kwh[0, a] * state.view.eta_dis[0, a] * state.episode.end_value_cur_per_kwh[0])
+                for a in agents
+                if state.view.is_stationary[0, a]
+            )
+        metered = [int(happened.metered_ukwh[0, a]) for a in agents]
+        net_kwh = sum(metered) / 1e6
+        sums["import_kwh"] += max(net_kwh, 0.0)
+        sums["export_kwh"] += max(-net_kwh, 0.0)
+        for a in agents:
+            sums["bill_cur"] += sum(int(happened.bill.ucur[0, i, a]) for i in range(len(LINES))) / 1e6
+            sums["imbalance_cur"] += int(happened.bill.ucur[0, LINES.index("imbalance"), a]) / 1e6
+            sums["wear_cur"] += float(happened.wear_cur[0, a])
+            sums["left_cur"] += float(happened.stored_value_cur[0, a])
+            sums["load"] += float(happened.load_kwh[0, a])
+            sums["pv"] += float(happened.pv_kwh[0, a])
+            sums["unserved_kwh"] += float(happened.unserved_kwh[0, a])
+            sums["shed_kwh"] += float(happened.shed_kwh[0, a])
+            sums["shed_cur"] += float(happened.shed_cur[0, a])
+            sums["drawn"] += max(metered[a], 0) / 1e6
+            sums["curtailed_kwh"] += max(int(happened.curtailed_ukwh[0, a]), 0) / 1e6
+            if core.agents[a].startswith("ev"):
+                sums["charged"] += max(metered[a], 0) / 1e6
+        for order in range(2 * core.n_agents):
+            traded, outside = (
+                int(happened.clearing.traded_ukwh[0, order]),
+                int(happened.clearing.outside_ukwh[0, order]),
+            )
+            sums["bought"] += max(traded + outside, 0) / 1e6
+            sums["traded"] += max(traded, 0) / 1e6
+            sums["congestion_cur"] += outside * int(happened.clearing.rent_ucur_per_kwh[0]) / 1e12
+            sums["operator_cur"] -= int(happened.clearing.pay_ucur[0, order]) / 1e6
+        sums["over_cap_kwh"] += int(happened.clearing.over_cap_ukwh[0]) / 1e6
+        root_kw = float(happened.flow.root_kw[0])
+        sums["loss_kwh"] += float(happened.flow.loss_kw[0]) * step_h
+        sums["carbon_kg"] += root_kw * step_h * float(happened.carbon_kg_per_kwh[0])
+        imports.append(root_kw)
+        for v in happened.flow.voltage_pu[0]:
+            voltages.append(float(v))
+            outside_pu = max(feeder.v_min_pu - float(v), 0.0) + max(float(v) - feeder.v_max_pu, 0.0)
+            sums["violation_pu_min"] += outside_pu * step_h * 60
+        loadings += [float(x) for x in happened.flow.branch_loading[0]]
+        worst.append(max(float(x) for x in happened.flow.branch_loading[0]))
+    stores = [a for a in agents if played.states[0].view.is_stationary[0, a]]
+    charges = [[float(s.view.stored_kwh[0, a] / s.view.capacity_kwh[0, a]) for s in played.states] for a in stores]
+    return {name: sums[name] for name in COMMUNITY_FIGURES} | {
+        "full_cycles": sum(abs(b - a) / 2 for soc in charges for a, b in pairwise(soc)) / len(stores),
+        "cycle_life": sum(count_cycles(soc).life for soc in charges) / len(stores),
+        "cost_cur": sums["bill_cur"] + sums["wear_cur"] - sums["left_cur"],
+        "self_sufficiency": 1 - sums["import_kwh"] / (sums["load"] + sums["charged"]),
+        "self_consumption": 1 - min(sums["export_kwh"], sums["pv"]) / sums["pv"],
+        "traded_share": sums["traded"] / sums["bought"],
+        "loss_share": sums["loss_kwh"] / sums["drawn"],
+        "loading_p95": statistics.quantiles(worst, n=20, method="inclusive")[-1],
+        "peak_import_kw": max(imports),
+        "min_voltage_pu": min(voltages),
+        "max_voltage_pu": max(voltages),
+        "max_loading": max(loadings),
+    }
+
+
+WORLDS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "a full connection": (
+        {"connection.import_over_load": 0.7},
+        (
+            "bill_cur",
+            "wear_cur",
+            "full_cycles",
+            "cycle_life",
+            "left_cur",
+            "traded_share",
+            "export_kwh",
+            "over_cap_kwh",
+            "loss_kwh",
+            "carbon_kg",
+            "congestion_cur",
+            "loss_share",
+            "loading_p95",
+        ),
+    ),
+    "weak wires": ({"prosumer.load_scale": 60.0, "constraint": "none"}, ("violation_pu_min",)),
+    "too much sun": ({"prosumer.pv_kwp": 80.0, "constraint": "curtail"}, ("curtailed_kwh",)),
+    "an outage": (
+        {"outage.chance": 1.0, "outage.mean_h": 6.0, "battery.grid_forming": False},
+        ("shed_kwh", "shed_cur"),
+    ),
+    "a rule that keeps money": ({"mechanism_options.price_rule": "dual", "battery.count": 3}, ("operator_cur",)),
+    "cars without a guarantee": ({"ev.guarantee": False, "ev.count": 3}, ("unserved_kwh",)),
+}
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_figures_are_what_the_transitions_add_up_to(world: str) -> None:
+    overrides, told = WORLDS[world]
+    policy = "random" if "cars" in world else "self_consumption"
+    played = play(Core(load_scenario("street", **overrides)), load_policy(policy), [4], keep=True)
+    expected, came = by_hand(played), played.tally.figures()
+    assert list(came) == list(COMMUNITY_FIGURES)
+    for name, value in expected.items():
+        assert came[name][0] == pytest.approx(value, rel=1e-9, abs=1e-9), name
+    for name in told:  # a figure that is zero here would show nothing
+        assert abs(came[name][0]) > 1e-6, name
+
+
+def test_kinds_and_agents_add_up_to_the_community(found: Evaluation) -> None:
+    idle = found.result("idle")
+    for result in found.results:
+        assert result.savings_cur == pytest.approx(idle.scored_cur - result.scored_cur)
+        for kind, cost in result.kind_cost_cur.items():
+            assert result.kind_savings_cur[kind] == pytest.approx(idle.kind_cost_cur[kind] - cost)
+        assert sum(result.kind_cost_cur.values()) == pytest.approx(result.figures["cost_cur"])
+        assert result.agent_cost_cur.sum(1) == pytest.approx(result.figures["cost_cur"])
+
+
+def test_paired_differences_are_those_of_the_seeds(found: Evaluation) -> None:
+    interval = found.paired("self_consumption", "random")
+    costs = found.result("random").scored_cur - found.result("self_consumption").scored_cur
+    assert interval.mean == pytest.approx(costs.mean())
+    assert costs.min() - 1e-9 <= interval.low < interval.mean < interval.high <= costs.max() + 1e-9

@@ -1,0 +1,52 @@
+"""Run folders of version 0.1 are played and resumed as they were by it.
+
+``tests/golden/run_of_0.1`` holds such a run, interrupted in the middle (street, six hours, a network of width 8), and
+in ``actions.json`` what its policy did in the first interval of validation episode 0: as it was, and after
+``--resume``. Both were written by version 0.1.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gridbazaar.agents.policy import load_policy
+from gridbazaar.envs.core import Core
+from gridbazaar.envs.observe import observe
+from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.views.others import community_of
+from gridbazaar.experiments.training.train import checkpoint_steps, read_config, train
+
+pytest.importorskip("stable_baselines3")
+
+OLD = Path(__file__).parents[2] / "golden" / "run_of_0.1"
+DID = json.loads((OLD / "actions.json").read_text(encoding="utf-8"))
+ROUNDING = 1e-5
+
+
+def first_actions(folder: Path) -> np.ndarray:
+    core = Core(load_scenario("street", hours=6.0), 1)
+    state, policy = core.reset(0, split="validation"), load_policy(str(folder))
+    action, _ = policy.act(observe(core, state), policy.start(community_of(core), np.random.default_rng(0)))
+    return np.asarray(action[0])
+
+
+def test_an_old_run_plays_as_before() -> None:
+    assert first_actions(OLD) == pytest.approx(np.array(DID["played"]), abs=ROUNDING)
+
+
+def test_an_old_run_is_resumed_as_before(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(OLD, tmp_path / "run"))
+    config = read_config(folder)
+    done = checkpoint_steps(folder)
+    assert done is not None
+    assert 0 < done < config.steps
+    train(config, folder, resume=True)
+    assert checkpoint_steps(folder) == config.steps
+    resumed = first_actions(folder)
+    assert np.abs(resumed - np.array(DID["played"])).max() > 10 * ROUNDING  # it learned on
+    assert resumed == pytest.approx(np.array(DID["resumed"]), abs=ROUNDING)

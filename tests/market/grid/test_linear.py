@@ -1,0 +1,114 @@
+"""The linear feeder against the AC flow that it stands for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gridbazaar.data.feeders import load_feeder
+from gridbazaar.market.grid.balanced import Grid
+from gridbazaar.market.grid.linear import LinearGrid
+
+Floats = NDArray[np.float64]
+CASES = [
+    ("village", 1.0, 1e-4, 3e-3),
+    ("village", -1.5, 1e-4, 5e-3),
+    ("ieee33", 1.0, 2e-3, 2e-2),
+    ("ieee33", -1.5, 5e-4, 1.5e-2),
+]
+
+
+def loading(name: str, level: float) -> tuple[Floats, Floats]:
+    """Draws [1, n_buses] around the feeder's base load."""
+    feeder, rng = load_feeder(name), np.random.default_rng(0)
+    return level * (feeder.p_kw * rng.uniform(0.5, 1.5, feeder.n_buses))[None], feeder.q_kvar[None]
+
+
+@pytest.mark.parametrize(("name", "level", "loss_error", "error"), CASES)
+def test_slopes_are_those_of_the_ac_flow(name: str, level: float, loss_error: float, error: float) -> None:
+    feeder = load_feeder(name)
+    p_kw, q_kvar = loading(name, level)
+    linear = LinearGrid(feeder).around(p_kw, q_kvar)
+    n, step = feeder.n_buses, 0.01 * np.abs(p_kw).max()
+    more, less = (Grid(feeder).solve(p_kw + s * np.eye(n), np.repeat(q_kvar, n, axis=0)) for s in (step, -step))
+    assert np.abs(linear.loss_slope[0] - (more.loss_kw - less.loss_kw) / (2 * step)).max() < loss_error
+    assert np.abs(linear.loss_slope).max() > 0.03
+    flow = (more.branch_kw - less.branch_kw).T
+    voltage = (more.voltage_pu**2 - less.voltage_pu**2).T
+    exact = np.concatenate([flow, voltage])
+    exact /= np.abs(exact).max(axis=1, keepdims=True)
+    assert np.abs(linear.slope[0] - exact).max() < error
+
+
+@pytest.mark.parametrize("name", ["village", "ieee33"])
+def test_at_its_point_the_model_is_the_ac_flow(name: str) -> None:
+    """Losses there are the AC flow's, and each limit is as near as the AC flow says."""
+    feeder = load_feeder(name)
+    p_kw, q_kvar = loading(name, 1.3)
+    linear = LinearGrid(feeder, tightening_pu=0, tightening_frac=0).around(p_kw, q_kvar)
+    flow, n = Grid(feeder).solve(p_kw, q_kvar), feeder.n_buses
+    assert flow.voltage_pu.min() < 0.99
+    assert linear.loss_kw + (linear.loss_slope * p_kw).sum() == pytest.approx(flow.loss_kw, rel=1e-12)
+    now = linear.slope[0] @ p_kw[0]
+    where = (now - linear.low[0]) / (linear.high[0] - linear.low[0])
+    band = (flow.voltage_pu[0] ** 2 - feeder.v_min_pu**2) / (feeder.v_max_pu**2 - feeder.v_min_pu**2)
+    assert where[n:] == pytest.approx(band, abs=1e-9)
+    full = np.abs(2 * where[:n] - 1)  # 1 at the rating in either direction
+    assert ((full < 1) == (flow.branch_loading[0] < 1)).all()
+
+
+def test_a_line_at_its_rating_has_no_room() -> None:
+    feeder = load_feeder("village")
+    p_kw, q_kvar = loading("village", 1.0)
+    loading_pu = Grid(feeder).solve(p_kw, q_kvar).branch_loading[0]
+    worst = int(loading_pu.argmax())
+    tight = replace(feeder, rating_kva=feeder.rating_kva * loading_pu[worst])
+    linear = LinearGrid(tight, tightening_frac=0).around(p_kw, q_kvar)
+    room_kw = (linear.high - (linear.slope @ p_kw[:, :, None])[:, :, 0])[0]
+    assert room_kw[worst] == pytest.approx(0, abs=1e-6)
+    assert LinearGrid(tight, tightening_frac=0.01).allows(p_kw, q_kvar).tolist() == [False]
+    assert LinearGrid(tight, tightening_frac=-0.0).allows(0.99 * p_kw, q_kvar).tolist() == [True]
+
+
+def test_a_row_that_collapses_is_linearised_without_losses() -> None:
+    feeder = load_feeder("ieee33")
+    p_kw, q_kvar = loading("ieee33", 1.0)
+    both = np.concatenate([p_kw, 20 * p_kw]), np.concatenate([q_kvar, q_kvar])
+    assert Grid(feeder).solve(*both).converged.tolist() == [True, False]
+    linear = LinearGrid(feeder).around(*both)
+    assert all(np.isfinite(getattr(linear, name)).all() for name in linear.__slots__)
+    assert not linear.loss_slope[1].any()
+    assert linear.loss_slope[0].any()
+    lossless = LinearGrid(feeder, losses=False).around(*both)
+    assert linear.slope[1] == pytest.approx(lossless.slope[1])
+    assert linear.high[1] == pytest.approx(lossless.high[1], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tightening_pu": 0.06}, "tightening_pu: expected 0 or more and below half the band of 0.12 pu, came 0.06"),
+        ({"tightening_frac": 1.0}, "expected 0 <= tightening_frac < 1, came 1.0"),
+    ],
+)
+def test_a_tightening_that_leaves_nothing_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        LinearGrid(load_feeder("village"), **options)
+
+
+def test_the_tightening_is_kept_free_at_both_ends() -> None:
+    feeder = load_feeder("village")
+    p_kw, q_kvar = loading("village", 1.0)
+    bare = LinearGrid(feeder, tightening_pu=0, tightening_frac=0).around(p_kw, q_kvar)
+    tight = LinearGrid(feeder, tightening_pu=1e-3, tightening_frac=0.01).around(p_kw, q_kvar)
+    n, width = feeder.n_buses, bare.high - bare.low
+    less = ((tight.low - bare.low) / width)[0], ((bare.high - tight.high) / width)[0]
+    band = feeder.v_max_pu**2 - feeder.v_min_pu**2
+    assert less[0][n:] == pytest.approx((2e-3 * feeder.v_min_pu + 1e-6) / band, rel=1e-6)
+    assert less[1][n:] == pytest.approx((2e-3 * feeder.v_max_pu - 1e-6) / band, rel=1e-6)
+    assert less[0][:n] == pytest.approx(0.005, rel=0.05)
+    assert less[1][:n] == pytest.approx(0.005, rel=0.05)
