@@ -1,27 +1,24 @@
 """The contract of a kind of agents, and the tools that kinds share.
 
-A kind is one file in ``agents/kinds/`` with a frozen dataclass ``Config`` (its table in a scenario, with units in the
-names and checks in ``__post_init__``) and the functions of ``Kind``. Functions take and give arrays with one column an
-agent of the kind; nothing in them loops over agents or environments.
+A kind is one file in ``agents/kinds/``: a frozen dataclass ``Config`` (its table in a scenario, with units in the names
+and checks in ``__post_init__``), some functions, and at its end the one value ``KIND`` that names them. A type checker
+holds the functions to each other. They take and give arrays with one column an agent of the kind; nothing in them loops
+over agents or environments. ``docs/kinds/pool_pump.py`` is a kind to start from.
 """
 
 from __future__ import annotations
 
 import math
-import pkgutil
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from importlib import import_module
-from typing import Any, Protocol, cast
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-import gridbazaar.agents.kinds
-from gridbazaar.agents.plan import Plan, View
+from gridbazaar.agents.plan import Called, Plan, View
+from gridbazaar.agents.program import Program
 from gridbazaar.agents.storage import Storage
-from gridbazaar.agents.vpps.called import Called
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.chance import between, uniform
 
@@ -38,6 +35,8 @@ class Column:
     high: float
     doc: str
 
+
+Columns = tuple[Column, ...]
 
 POWER = Column(
     "power", "1", -1.0, 1.0, "a >= 0: share of the largest feasible draw, a < 0: of the largest release, 0 rests"
@@ -76,25 +75,10 @@ class Now:
     site_kw: Array | None = None  # [n_envs, 1] what all chargers together may draw; None: no charging profiles
     call: Called | None = None  # of the operator on the VPPs; None: the scenario has no calls
 
-
-@dataclass(frozen=True, slots=True)
-class Stays:
-    """When the devices of a kind are there, what they bring and what they want; [n_envs, n_kind, n_steps] unless said.
-
-    One place holds one device after another.
-    """
-
-    is_plugged: Array  # bool
-    charge_kw: Array
-    floor_kwh: Array
-    ceiling_kwh: Array
-    is_kept: Array  # bool, the device of the step before is still this place's; else what was stored is gone
-    brings_kwh: Array  # at the beginning of the step; of a kept device < 0, what it used on its way
-    required_kwh: Array  # of one that leaves at the end of the step; else 0
-    unfilled: Array  # share of the room of a device that full power leaves unfilled in a step as it tapers; 0: no taper
-    public_cur_per_kwh: float  # price at which it may be charged on its way
-    may_lack: bool  # whether one may leave with less than it requires
-    site_kw: float | None  # what all of them together may draw; None: no limit
+    @property
+    def left_h(self) -> Array:
+        """[n_envs, 1] until the episode ends."""
+        return ((self.series.n_steps - self.t) * self.series.step_h)[:, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,122 +117,117 @@ class Meters:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What happened behind the meters of a kind; the second gate to integers."""
+    """What happened behind the meters of a kind, [n_envs, n_kind] each; the second gate to integers."""
 
     device: Any
-    firm_ukwh: Array  # [n_envs, n_kind] int64
-    flexible_ukwh: Array  # [n_envs, n_kind] int64
-    load_kwh: Array  # [n_envs, n_kind]
-    pv_kwh: Array  # [n_envs, n_kind]
-    loss_kwh: Array  # [n_envs, n_kind]
-    released_kwh: Array  # [n_envs, n_kind] to the grid side, >= 0
-    unserved_kwh: Array  # [n_envs, n_kind]
-    wear_cur: Array | None = None  # [n_envs, n_kind]; None: what is released at the view's price of wear
-    discomfort_cur: Array | None = None  # [n_envs, n_kind] comfort missed; None: none
-    upkeep_cur: Array | None = None  # [n_envs, n_kind] fuel, starts, repairs, whatever no bill holds; None: none
-    carbon_kg: Array | None = None  # [n_envs, n_kind] of fuel burnt; None: none
+    firm_ukwh: Array  # int64
+    flexible_ukwh: Array  # int64
+    load_kwh: Array | None = None  # None: none, here and below
+    pv_kwh: Array | None = None
+    loss_kwh: Array | None = None
+    released_kwh: Array | None = None  # to the grid side, >= 0
+    unserved_kwh: Array | None = None
+    wear_cur: Array | None = None  # None: what is released at the view's price of wear
+    discomfort_cur: Array | None = None  # comfort missed
+    upkeep_cur: Array | None = None  # fuel, starts, repairs, whatever no bill holds
+    carbon_kg: Array | None = None  # of fuel burnt
 
 
-class Kind(Protocol):
-    """The functions of a kind's module."""
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """State of devices that remember nothing."""
 
-    Config: Any
-    IS_BRP: bool  # its residual goes to the imbalance price, not to a tariff
-    CONNECTIONS: int  # grid connections an agent of the kind has of its own
-    FIRM_IS_CHOSEN: bool  # whether its firm energy follows from earlier decisions (a car's) or from life (a home's)
 
-    def actions(self, config: Any) -> tuple[Column, ...]:
-        """Name the components of an action: power and eagerness, then those of the kind's own; 0 is the plain way."""
-        ...
+class Table(Protocol):
+    """A kind's table in a scenario."""
 
-    def columns(self, config: Any) -> tuple[Column, ...]:
-        """Name what the kind observes beside the columns that all kinds share."""
-        ...
-
-    def features(self, view: View, device: Any, params: Any, now: Now) -> list[Array]:
-        """Give those columns, [n_envs, n_kind] each, scaled."""
-        ...
-
-    def draw(self, config: Any, draw: Draw) -> Any:
-        """Draw the parameters of each episode; NumPy arrays [n_envs, n_kind, ...]."""
-        ...
-
-    def scale(self, params: Any, factor: Array) -> Any:
-        """Resize stationary storage by [n_envs, 1]; kinds without any give ``params`` back."""
-        ...
-
-    def start(self, params: Any) -> Any:
-        """Give the device state at the beginning of an episode."""
-        ...
-
-    def view(self, device: Any, params: Any, now: Now) -> View:
-        """Look at the devices before the interval."""
-        ...
-
-    def plan(self, action: Array, view: View) -> Plan:
-        """Turn actions [n_envs, n_kind, n_actions] into what the agents want."""
-        ...
-
-    def meters(self, fill_kw: Array, plan: Plan, view: View, device: Any, params: Any, now: Now) -> Meters:
-        """Give the power at each meter when the flexible part was filled with ``fill_kw`` [n_envs, n_kind]."""
-        ...
-
-    def move(self, meters: Meters, plan: Plan, view: View, device: Any, params: Any, now: Now) -> Moved:
-        """Move the energy that the wires allow; once, here."""
-        ...
-
-    def outlook_kw(self, params: Any, series: Series, step: Array) -> tuple[Array, Array] | None:
-        """Give must-serve load and PV expected a day ahead, [n_envs, n_kind] each; None: never any."""
-        ...
-
-    def mean_load_kw(self, params: Any, home_kw: Array) -> Array | None:
-        """Give the mean must-serve load of the kind, [n_envs], from that of the bank's homes, [n_homes]; None: none."""
-        ...
-
-    def storage(self, params: Any) -> Storage:
-        """Give the parameters of the kind's storage, [n_envs, n_kind(, n_devices)]."""
-        ...
-
-    def stays(self, params: Any, n_steps: int, step_h: float) -> Stays | None:
-        """Say who is there when, for the optimum; None: the devices are always there."""
-        ...
-
-    def uncovered(self, params: Any) -> list[str]:
-        """Name what the optimum's program has no variables for, so that a policy might do better than it."""
-        ...
-
-    def storage_kwh(self, params: Any) -> Array:
-        """Give the stationary storage of the kind, [n_envs]."""
-        ...
-
-    def rent_cur_per_day(self, params: Any) -> Array | None:
-        """Give the rent that the kind owes for the device at each of its meters, [n_envs, n_meters]; None: none."""
-        ...
-
-    def n_meters(self, config: Any) -> int:
-        """Meters of all agents of the kind; a multiple of its count, an agent's meters side by side."""
+    @property
+    def count(self) -> int:
+        """Agents of the kind."""
         ...
 
 
-@lru_cache(maxsize=1)
-def kinds() -> dict[str, Kind]:
-    """Give all kinds by name, found by listing the folder."""
-    names = sorted(m.name for m in pkgutil.iter_modules(gridbazaar.agents.kinds.__path__))
-    return {n: cast(Kind, import_module(f"gridbazaar.agents.kinds.{n}")) for n in names}
+C = TypeVar("C", bound=Table)
+P = TypeVar("P")
+D = TypeVar("D")
 
 
-def own_columns(agents: Mapping[str, Any]) -> tuple[Column, ...]:
-    """Give what the kinds of a scenario observe beside what all share; columns of one name are one.
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Columns that a kind observes beside those that all share, and who reads them."""
 
-    Args:
-        agents: the config of each kind.
+    columns: Columns
+    read: Callable[[View, Any, Any, Now], list[Array]]  # of view, device and params: [n_envs, n_kind] each, scaled
+
+
+@dataclass(frozen=True, slots=True)
+class MustServe(Generic[P]):
+    """What is known beforehand of a kind's must-serve net: its load, and what it has to sell.
+
+    Of the functions, ``outlook_kw(params, series, step)`` gives load and PV expected a day ahead for steps [n_envs] of
+    the bank, [n_envs, n_kind] each. ``mean_load_kw(params, home_kw)`` gives the mean load [n_envs] from that of the
+    bank's homes [n_homes]. ``past_net_kw(params, bank, env, at)`` gives the metered net of one environment in steps
+    ``at`` of the bank, [n_kind, *at.shape], on the host.
     """
-    found: dict[str, Column] = {}
-    for name, config in agents.items():
-        for column in kinds()[name].columns(config):
-            if found.setdefault(column.name, column) != column:
-                raise ValueError(f"{name}: its column {column.name!r} is another one elsewhere; expected a new name")
-    return tuple(found.values())
+
+    outlook_kw: Callable[[P, Series, Array], tuple[Array, Array]]
+    mean_load_kw: Callable[[P, Array], Array] | None = None
+    past_net_kw: Callable[[P, Any, int, NDArray[np.int64]], NDArray[np.float64]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inverters(Generic[C, P]):
+    """Inverters that may answer the voltage: their rating as drawn, a meter each, and the largest that can be drawn."""
+
+    kwp: Callable[[P], Array]  # [n_envs, n_meters]
+    most_kwp: Callable[[C], float]
+
+
+@dataclass(frozen=True, slots=True)
+class GridForming(Generic[C, P, D]):
+    """Units that keep voltage and frequency of an island."""
+
+    is_wanted: Callable[[C], bool]
+    has: Callable[[P], Array]  # [n_envs, n_kind(, n_devices)] bool, there is a unit
+    works: Callable[[D], Array | None]  # of the same shape; None: it never fails
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregator(Generic[C, P, D]):
+    """What those who call aggregators ask of a kind of them.
+
+    ``scheduled_kw(fill_kw, view, device, params, now)`` shares what the market filled over the devices,
+    [n_envs, n_kind, n_devices]; ``working(device, params, now)`` gives the kernel's parameters of the devices without
+    power where they are out of order.
+    """
+
+    answers: Callable[[C], bool]
+    scheduled_kw: Callable[[Array, View, D, P, Now], Array]
+    working: Callable[[D, P, Now], Storage]
+    capacity_column: int  # of the action: share of the envelope that is offered
+    price_column: int  # of the action: what is asked, -1 nothing to 1 all that is paid
+    homes: Callable[[C], tuple[tuple[int, ...], ...] | None]  # whose devices, by aggregator; None: homes take turns
+
+
+def power_and_eagerness(config: Any) -> Columns:
+    """The action of most kinds."""
+    return POWER, EAGERNESS
+
+
+def no_features(config: Any) -> tuple[Features, ...]:
+    return ()
+
+
+def one(config: Any) -> int:
+    return 1
+
+
+def always(config: Any) -> bool:
+    return True
+
+
+def never(config: Any) -> bool:
+    return False
 
 
 def scaled_plan(action: Array, view: View) -> Plan:
@@ -262,6 +241,89 @@ def scaled_plan(action: Array, view: View) -> Plan:
     wish_kw = xp.where(power >= 0, power * view.high_kw, -power * view.low_kw)
     wish_kw = xp.where((xp.abs(wish_kw) < view.min_kw) & (view.firm_kw <= 0), 0.0, wish_kw)
     return Plan(view.firm_kw, view.low_kw, view.high_kw, wish_kw, eagerness, action)
+
+
+def only_the_device(fill_kw: Array, plan: Plan, view: View, device: Any, params: Any, now: Now) -> Meters:
+    """One meter an agent, behind which there is nothing but the device."""
+    zero = namespace(fill_kw).zeros_like(fill_kw)
+    return Meters(zero, zero, fill_kw)
+
+
+def view_without_storage(
+    *, firm_kw: Array, low_kw: Array, high_kw: Array, power_kw: Array, now: Now, min_kw: Array | None = None,
+    wear_cur_per_kwh: float = 0.0, is_active: Array | None = None, more: Any = None,
+) -> View:  # fmt: skip
+    """Look at devices that store nothing; those of rating ``power_kw`` 0 are not there."""
+    zero = namespace(power_kw).zeros_like(power_kw)
+    has = power_kw > 0
+    return View(
+        firm_kw=firm_kw, low_kw=low_kw, high_kw=high_kw, stored_kwh=zero, room_kwh=zero, capacity_kwh=zero,
+        power_kw=power_kw, min_kw=zero if min_kw is None else min_kw, eta_ch=zero + 1.0, eta_dis=zero + 1.0,
+        wear_cur_per_kwh=zero + wear_cur_per_kwh, need_kwh=zero, left_h=zero + now.left_h, is_stationary=zero > 0,
+        has_device=has, is_active=has if is_active is None else is_active, more=more,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[C, P, D]):
+    """A kind: what it must say of itself, then what most kinds leave as it is.
+
+    Of the functions, ``draw(config, draw)`` gives what an episode draws, NumPy arrays [n_envs, n_kind, ...];
+    ``start(params)`` the devices as it begins; ``view(device, params, now)`` looks at them before the interval;
+    ``plan(action, view)`` turns actions [n_envs, n_kind, n_actions] into what the agents want;
+    ``meters(fill_kw, plan, view, device, params, now)`` gives the power at each meter when the flexible part was filled
+    with ``fill_kw`` [n_envs, n_kind]; ``move(meters, plan, view, device, params, now)`` moves the energy that the wires
+    allow, once, here; ``program(params, device, n_steps, step_h)`` says what the optimum may know, on the host.
+    """
+
+    Config: type[C]
+    draw: Callable[[C, Draw], P]
+    start: Callable[[P], D]
+    view: Callable[[D, P, Now], View]
+    move: Callable[[Meters, Plan, View, D, P, Now], Moved]
+    program: Callable[[P, D, int, float], Program]
+    _: KW_ONLY
+    actions: Callable[[C], Columns] = power_and_eagerness
+    features: Callable[[C], tuple[Features, ...]] = no_features
+    plan: Callable[[Array, View], Plan] = scaled_plan
+    meters: Callable[[Array, Plan, View, D, P, Now], Meters] = only_the_device
+    must_serve: MustServe[P] | None = None  # None: nothing is expected of it beforehand
+    rent_cur_per_day: Callable[[P], Array] | None = None  # for the device at each meter, [n_envs, n_meters]; None: none
+    meters_each: Callable[[C], int] = one  # of an agent; they stand side by side
+    is_stationary: bool = False  # ``params.capacity_kwh`` stays in the community; a scenario may resize it
+    is_brp: bool = False  # its residual goes to the imbalance price, not to a tariff
+    is_home: bool = False  # owns what aggregators rent, may hold shares, may be asked to draw less
+    connections: int = 1  # grid connections an agent of the kind has of its own
+    firm_is_chosen: bool = False  # its firm energy follows from earlier decisions (a car's), not from life (a home's)
+    lends: Callable[[C], bool] = always  # whether its devices help an island beyond what their orders filled
+    inverters: Inverters[C, P] | None = None
+    grid_forming: GridForming[C, P, D] | None = None
+    aggregator: Aggregator[C, P, D] | None = None
+
+    def columns(self, config: C) -> Columns:
+        """Name what the kind observes beside the columns that all kinds share."""
+        return tuple(column for features in self.features(config) for column in features.columns)
+
+    def n_meters(self, config: C) -> int:
+        """Meters of all agents of the kind."""
+        return config.count * self.meters_each(config)
+
+    def storage_kwh(self, params: Any) -> Array:
+        """Give the stationary storage of the kind, [n_envs]; 0 without any."""
+        if not self.is_stationary:
+            return 0.0
+        kwh = params.capacity_kwh
+        return (kwh.sum(2) if kwh.ndim == 3 else kwh).sum(1)
+
+    def scale(self, params: Any, factor: Array) -> Any:
+        """Resize stationary storage by [n_envs, 1]; kinds without any give ``params`` back."""
+        if not self.is_stationary:
+            return params
+        kwh = params.capacity_kwh
+        return replace(params, capacity_kwh=kwh * (factor[..., None] if kwh.ndim == 3 else factor))
+
+
+AnyKind = Kind[Any, Any, Any]
 
 
 def encode(wish_kw: Array, eagerness: Array, view: View) -> Array:

@@ -1,4 +1,4 @@
-"""What devices can do in an interval, ``View``, and what their agents want of them, ``Plan``."""
+"""What devices can do in an interval, what is asked of them, and what their agents want: View, Called, Plan."""
 
 from __future__ import annotations
 
@@ -61,3 +61,19 @@ class Plan:
     eagerness: Array  # [n_envs, n_agents] in [-1, 1]; +1 is filled at any price
     executed: Array  # [n_envs, n_agents, n_actions] the action after clipping
     more: Any = None  # what only the kind itself wants; left out where kinds are put side by side
+
+
+QUIET, ANNOUNCED, OFFERING, HELD, RUNNING = range(5)
+"""No call is known; one is; its offers close with this interval; awards are held ready for it; it runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """The call that runs or comes next, before an interval; all zero where none is known."""
+
+    status: Array  # [n_envs] int64, QUIET to RUNNING
+    starts_h: Array  # [n_envs] until it begins
+    lasts_h: Array  # [n_envs] from its beginning, or from now while it runs, until its end
+    level: Array  # [n_envs] share of the awards that is called now
+    award_kw: Array  # [n_envs, n_vpps] >= 0, held ready
+    registered: Array  # [n_envs, n_vpps] share of its envelope that a VPP may offer

@@ -1,18 +1,14 @@
-"""The contract of a policy, what it sees, and how policies are found by name."""
+"""The contract of a policy, and what it sees."""
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
 
-import gridbazaar.agents.policies
-from gridbazaar.agents.plan import View
-from gridbazaar.agents.vpps.called import Called
+from gridbazaar.agents.plan import Called, View
 from gridbazaar.data.arrays import Array
 
 
@@ -120,37 +116,3 @@ def widened(action: Array, n_actions: int) -> Array:
     """Give actions with all their components; those that a policy does not know of are 0."""
     missing = n_actions - action.shape[-1]
     return np.pad(action, ((0, 0), (0, 0), (0, missing))) if missing else action
-
-
-def list_policies() -> list[str]:
-    """Give the names of all policies, found by listing the folder."""
-    return sorted(m.name for m in pkgutil.iter_modules(gridbazaar.agents.policies.__path__))
-
-
-def load_policy(name: str, **options: Any) -> Policy:
-    """Give a policy by name, or a trained one by the folder of its run.
-
-    Raises:
-        ValueError: the name is neither a policy nor a folder that holds a run.
-    """
-    if name in list_policies() and name != "trained":
-        policy: Policy = import_module(f"gridbazaar.agents.policies.{name}").Policy(**options)
-        return policy
-    from gridbazaar.agents.policies.trained import is_run, load_run
-
-    if is_run(name):
-        return load_run(name, **options)
-    listed = ", ".join(n for n in list_policies() if n != "trained")
-    raise ValueError(f"policy: expected one of {listed}, or the folder of a training run, got {name!r}")
-
-
-def load_rule(name: str) -> Policy:
-    """Give a policy that another one builds on.
-
-    Raises:
-        ValueError: there is none of this name, or it needs the whole episode.
-    """
-    rule = load_policy(name)
-    if rule.needs_foresight:
-        raise ValueError(f"rule: expected a rule without foresight, got {name!r}")
-    return rule

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.agents.bid import bid, flexible_fill_ukwh, metered
-from gridbazaar.agents.kind import Meters, Now, kinds, own_columns
-from gridbazaar.agents.plan import Plan, View, join
-from gridbazaar.agents.vpps.called import Called
+from gridbazaar.agents.kind import Meters, Now
+from gridbazaar.agents.kinds import kinds, own_columns
+from gridbazaar.agents.plan import Called, Plan, View, join
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro
 from gridbazaar.envs.episode.draw import OUTLOOK, draw_episode, mapped

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from gridbazaar.agents.kind import Column, own_columns
+from gridbazaar.agents.kind import Column
+from gridbazaar.agents.kinds import own_columns
 from gridbazaar.agents.policy import Forecasts, Observation
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro
@@ -218,9 +219,11 @@ def look_ahead(core: Core, state: State) -> Forecasts:
     for h in range(core.scenario.horizon):
         blocks = []
         for kind, columns, params in zip(world.kinds, world.slices, episode.params, strict=True):
-            outlook = kind.outlook_kw(params, world.series, steps[:, h])
-            zero = 0.0 * state.view.firm_kw[:, columns]
-            blocks.append(zero if outlook is None else outlook[0] - outlook[1])
+            if kind.must_serve is None:
+                blocks.append(0.0 * state.view.firm_kw[:, columns])
+                continue
+            load_kw, pv_kw = kind.must_serve.outlook_kw(params, world.series, steps[:, h])
+            blocks.append(load_kw - pv_kw)
         nets.append(xp.concat(blocks, axis=1))
     nets[0] = xp.where(world.firm_is_chosen, 0.0, state.view.firm_kw)
     rates = world.rates

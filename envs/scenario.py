@@ -14,7 +14,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from gridbazaar.agents.kind import Range, kinds
+from gridbazaar.agents.kind import Range
+from gridbazaar.agents.kinds import kinds
 from gridbazaar.data.forecast.forecast import WAYS as FORECASTS
 from gridbazaar.data.sessions import check_source
 from gridbazaar.market.flexibility.activation import CallTerms
@@ -268,12 +269,13 @@ class Scenario:
 
     def _check_members(self) -> None:
         """Refuse shares in a battery of those who are no homes here."""
-        shares = getattr(self.agents.get("battery"), "shares", {})
+        battery = self.agents.get("battery")
+        shares = {} if battery is None else battery.shares
         count = self.agents["prosumer"].count if "prosumer" in self.agents else 0
         homes = {f"prosumer_{i}" for i in range(count)}
         if unknown := [member for member in shares if member not in homes]:
             raise ValueError(f"battery.shares: expected homes, prosumer_0 to prosumer_{count - 1}, got {unknown}")
-        if shares and not self.agents["battery"].count:
+        if battery is not None and shares and not battery.count:
             raise ValueError("battery.shares: expected a battery to hold shares in, got battery.count = 0")
 
     @property

@@ -1,31 +1,100 @@
 """What kinds with stationary batteries share: their parameters, how they look, how they move, age and fail.
 
 One battery an agent is [n_envs, n_kind]; several behind one agent, as in a VPP, are [n_envs, n_kind, n_devices] and are
-summed for the view and the meters. A kind's ``Params`` has ``capacity_kwh`` (usable, when new), ``start_frac``,
-``fate`` and ``config``; its ``Config`` the fields that ``check_battery`` looks at.
+summed for the view and the meters.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, Protocol, TypeVar
 
-from gridbazaar.agents.devices.ageing import Age, aged, wear_cur_per_kwh, wear_of
+from gridbazaar.agents.devices.ageing import Age, Ageing, aged, wear_cur_per_kwh, wear_of
 from gridbazaar.agents.devices.failure import (
     Condition,
+    Failure,
     Luck,
+    actions_of,
     asks_for_upkeep,
     draw_luck,
+    features_of,
+    least_upkeep_cur,
     new_condition,
     pass_step,
     works,
 )
-from gridbazaar.agents.kind import Column, Draw, Meters, Moved, Now
+from gridbazaar.agents.kind import (
+    EAGERNESS,
+    POWER,
+    Columns,
+    Draw,
+    Features,
+    GridForming,
+    Meters,
+    Moved,
+    Now,
+    Range,
+    check_range,
+)
 from gridbazaar.agents.plan import Plan, View
+from gridbazaar.agents.program import Program
 from gridbazaar.agents.storage import Converter, Storage, best_efficiencies, limits_kw, move_kwh
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro_towards_zero
+
+
+class BatteryTable(Protocol):
+    """What a kind's table says of its batteries."""
+
+    @property
+    def start_frac(self) -> Range: ...
+    @property
+    def duration_h(self) -> float: ...
+    @property
+    def eta_ch(self) -> float: ...
+    @property
+    def eta_dis(self) -> float: ...
+    @property
+    def loss_per_h(self) -> float: ...
+    @property
+    def wear_cur_per_kwh(self) -> float: ...
+    @property
+    def taper_frac(self) -> float: ...
+    @property
+    def release_taper_frac(self) -> float: ...
+    @property
+    def reserve_frac(self) -> float: ...
+    @property
+    def converter(self) -> Converter: ...
+    @property
+    def ageing(self) -> Ageing: ...
+    @property
+    def failure(self) -> Failure: ...
+
+
+class PackTable(BatteryTable, Protocol):
+    """Of a kind that is nothing but batteries."""
+
+    @property
+    def capacity_kwh(self) -> Range: ...
+
+
+T = TypeVar("T", bound=PackTable)
+
+
+class BatteryParams(Protocol):
+    """What an episode draws of a kind with batteries."""
+
+    @property
+    def capacity_kwh(self) -> Array: ...  # [n_envs, n_kind(, n_devices)] usable, when new
+    @property
+    def start_frac(self) -> Array: ...  # [n_envs, n_kind(, n_devices)]
+    @property
+    def config(self) -> BatteryTable: ...
+    @property
+    def fate(self) -> Fate: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +106,16 @@ class Fate:
 
 
 @dataclass(frozen=True, slots=True)
+class Packs(Generic[T]):
+    """Parameters of a kind that is nothing but batteries."""
+
+    capacity_kwh: Array  # [n_envs, n_kind(, n_devices)] usable, when new
+    start_frac: Array  # [n_envs, n_kind(, n_devices)]
+    config: T
+    fate: Fate = field(default_factory=Fate)
+
+
+@dataclass(frozen=True, slots=True)
 class Batteries:
     """State of the batteries of a kind."""
 
@@ -45,8 +124,9 @@ class Batteries:
     condition: Condition | None = None  # where they can fail
 
 
-def check_battery(where: str, config: Any) -> None:
-    """Refuse efficiencies and durations that no battery has; ``config`` is a kind's table."""
+def check_battery(where: str, config: BatteryTable) -> None:
+    """Refuse efficiencies, shares and durations that no battery has."""
+    check_range(where, "start_frac", config.start_frac, 0.0, 1.0)
     for name in ("eta_ch", "eta_dis", "taper_frac"):
         if not 0 < getattr(config, name) <= 1:
             raise ValueError(f"{where}.{name}: expected a number in (0, 1], got {getattr(config, name)}")
@@ -76,25 +156,33 @@ def _check_converter(where: str, converter: Converter) -> None:
         )
 
 
-def draw_fate(config: Any, draw: Draw, kind: str, *shape: int) -> Fate:
+def draw_packs(config: T, draw: Draw, kind: str, *shape: int) -> Packs[T]:
+    """Draw the batteries of a kind that is nothing else, ``shape`` n_kind(, n_devices)."""
+    n = math.prod(shape)
+    return Packs(
+        capacity_kwh=draw.within(f"{kind}.capacity_kwh", n, config.capacity_kwh).reshape(-1, *shape),
+        start_frac=draw.within(f"{kind}.start_frac", n, config.start_frac).reshape(-1, *shape),
+        config=config,
+        fate=draw_fate(config, draw, kind, *shape),
+    )
+
+
+def draw_fate(config: BatteryTable, draw: Draw, kind: str, *shape: int) -> Fate:
     """Draw what age and failures need for the batteries of a kind, ``shape`` n_kind(, n_devices)."""
     health, ageing = None, config.ageing
     if ageing.health != (1.0, 1.0):
-        n = 1
-        for size in shape:
-            n *= size
-        health = draw.within(f"{kind}.ageing.health", n, ageing.health).reshape(-1, *shape)
+        health = draw.within(f"{kind}.ageing.health", math.prod(shape), ageing.health).reshape(-1, *shape)
     return Fate(health, draw_luck(config.failure, draw, kind, shape))
 
 
-def new_batteries(params: Any) -> Batteries:
+def new_batteries(params: BatteryParams) -> Batteries:
     """Begin an episode: filled by ``start_frac``, aged as drawn, at work."""
     capacity_kwh = _capacity_kwh(params)
     age = Age(capacity_kwh, 0.0 * capacity_kwh) if params.config.ageing.happens else None
     return Batteries(capacity_kwh * params.start_frac, age, new_condition(params.fate.luck))
 
 
-def storage_of(params: Any) -> Storage:
+def storage_of(params: BatteryParams) -> Storage:
     """Give the kernel's parameters of batteries as an episode begins, with the reserve they keep."""
     config, capacity_kwh = params.config, _capacity_kwh(params)
     power_kw = params.capacity_kwh / config.duration_h
@@ -105,12 +193,12 @@ def storage_of(params: Any) -> Storage:
     )  # fmt: skip
 
 
-def _capacity_kwh(params: Any) -> Array:
+def _capacity_kwh(params: BatteryParams) -> Array:
     """Usable capacity as an episode begins."""
     return params.capacity_kwh if params.fate.health is None else params.capacity_kwh * params.fate.health
 
 
-def storage_now(device: Batteries, params: Any, now: Now) -> Storage:
+def storage_now(device: Batteries, params: BatteryParams, now: Now) -> Storage:
     """Give the kernel's parameters of batteries as they are now: faded, and free to use their reserve in an island."""
     storage = aged(storage_of(params), device.age)
     if not params.config.reserve_frac:
@@ -130,7 +218,7 @@ def battery_limits_kw(device: Batteries, storage: Storage, step_h: float) -> tup
     return low_kw * is_up, high_kw * is_up
 
 
-def view_of(firm_kw: Array | None, device: Batteries, params: Any, now: Now) -> View:
+def view_of(firm_kw: Array | None, device: Batteries, params: BatteryParams, now: Now) -> View:
     """Look at batteries beside a must-serve net, if there is any ([n_envs, n_kind])."""
     xp, config, series = namespace(device.energy_kwh), params.config, now.series
     storage = storage_now(device, params, now)
@@ -146,15 +234,35 @@ def view_of(firm_kw: Array | None, device: Batteries, params: Any, now: Now) -> 
         min_kw=zero if storage.converter is None else zero + storage.converter.k0 * rated_kw,
         eta_ch=zero + eta_ch, eta_dis=zero + eta_dis,
         wear_cur_per_kwh=zero + wear_cur_per_kwh(config.ageing, config.wear_cur_per_kwh), need_kwh=zero,
-        left_h=zero + ((series.n_steps - now.t) * series.step_h)[:, None],
+        left_h=zero + now.left_h,
         is_stationary=has, has_device=has, is_active=has,
     )  # fmt: skip
 
 
+def view_alone(device: Batteries, params: BatteryParams, now: Now) -> View:
+    """Look at batteries beside which there is nothing."""
+    return view_of(None, device, params, now)
+
+
+def battery_actions(config: BatteryTable) -> Columns:
+    """Power and eagerness, and upkeep where devices can fail."""
+    return POWER, EAGERNESS, *actions_of(config.failure)
+
+
+def battery_features(config: BatteryTable) -> tuple[Features, ...]:
+    """The condition of the devices, where they can fail."""
+    return features_of(config.failure)
+
+
+def move_alone(meters: Meters, plan: Plan, view: View, device: Batteries, params: BatteryParams, now: Now) -> Moved:
+    """Move batteries whose agents have no further actions."""
+    return moved_of(meters, plan, device, params, battery_actions, now)
+
+
 def moved_of(
-    meters: Meters, plan: Plan, device: Batteries, params: Any, actions: Callable[[Any], tuple[Column, ...]], now: Now
+    meters: Meters, plan: Plan, device: Batteries, params: BatteryParams, actions: Callable[[Any], Columns], now: Now
 ) -> Moved:
-    """Move the metered energy, once, and quantise it; load and PV beside the batteries are zero.
+    """Move the metered energy, once, and quantise it.
 
     Args:
         meters: what the wires allow.
@@ -179,23 +287,56 @@ def moved_of(
     if condition is not None:
         cycles = xp.abs(drawn_kwh) / 2 / xp.maximum(params.capacity_kwh, 1e-9)
         asks = asks_for_upkeep(plan, actions(params.config))
+        assert params.fate.luck is not None
         condition, upkeep_cur = pass_step(
             condition, params.fate.luck, cycles, asks, params.capacity_kwh > 0, now.t, params.config.failure, step_h
         )
-    flexible_ukwh, loss_kwh = _pooled(drawn_ukwh), _pooled(loss_kwh)
-    zero = xp.zeros_like(loss_kwh)
+    flexible_ukwh = _pooled(drawn_ukwh)
     return Moved(
         device=Batteries(after_kwh, age, condition),
         firm_ukwh=xp.zeros_like(flexible_ukwh),
         flexible_ukwh=flexible_ukwh,
-        load_kwh=zero,
-        pv_kwh=zero,
-        loss_kwh=loss_kwh,
+        loss_kwh=_pooled(loss_kwh),
         released_kwh=_pooled(xp.maximum(-drawn_kwh, 0.0)),
-        unserved_kwh=zero,
         wear_cur=None if wear_cur is None else _pooled(wear_cur),
         upkeep_cur=None if upkeep_cur is None else _pooled(upkeep_cur),
     )
+
+
+def battery_program(
+    params: BatteryParams, device: Batteries, n_steps: int, step_h: float, follows_meter: Array | bool = False
+) -> Program:
+    """Say what batteries can do at best, so that the optimum is a bound in every option.
+
+    They lose as little as their converter ever does, keep their capacity and are always at work. Where wear goes by
+    depth, nothing wears off, since the smallest cycles hardly do.
+    """
+    config, luck = params.config, params.fate.luck
+    return Program(
+        storage=storage_of(params),
+        stored_kwh=device.energy_kwh,
+        is_reserve=config.reserve_frac > 0,
+        wear_cur_per_kwh=config.wear_cur_per_kwh if config.ageing.wear == "throughput" else 0.0,
+        follows_meter=follows_meter,
+        upkeep_cur=None if luck is None else least_upkeep_cur(luck, params.capacity_kwh > 0, config.failure, step_h),
+    )
+
+
+def _is_grid_forming(config: Any) -> bool:
+    wanted: bool = config.grid_forming
+    return wanted
+
+
+def _has(params: BatteryParams) -> Array:
+    return params.capacity_kwh > 0
+
+
+def _works(device: Batteries) -> Array | None:
+    return None if device.condition is None else works(device.condition)
+
+
+FORMS_GRID: GridForming[Any, Any, Batteries] = GridForming(_is_grid_forming, _has, _works)
+"""Of kinds whose table has a field ``grid_forming``."""
 
 
 def _pooled(x: Array) -> Array:

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from gridbazaar.agents.kind import Column, Draw, Range
-from gridbazaar.agents.plan import Plan
+from gridbazaar.agents.kind import Column, Columns, Draw, Features, Now, Range
+from gridbazaar.agents.plan import Plan, View
 from gridbazaar.data.arrays import Array, namespace
 
 MAINTAIN = Column(
@@ -177,20 +178,22 @@ def _chosen(condition: Condition, is_up: Array, asks: Array) -> Array:
     return is_worst & first & asks[..., None]
 
 
-def actions_of(config: Failure) -> tuple[Column, ...]:
+def actions_of(config: Failure) -> Columns:
     """The kind's action beside those it has anyway."""
     return (MAINTAIN,) if config.happens else ()
 
 
-def columns_of(config: Failure) -> tuple[Column, ...]:
+def features_of(config: Failure) -> tuple[Features, ...]:
     """What the kind observes of its devices' condition."""
-    return (WORKS, HEALTH) if config.happens else ()
+    return (_FEATURES,) if config.happens else ()
 
 
-def features_of(condition: Condition | None) -> list[Array]:
-    """Give those columns, [n_envs, n_kind] each."""
-    if condition is None:
-        return []
+def _read(view: View, device: Any, params: Any, now: Now) -> list[Array]:
+    return seen_of(device.condition)
+
+
+def seen_of(condition: Condition) -> list[Array]:
+    """Give the share that works and the worst health, [n_envs, n_kind] each."""
     xp = namespace(condition.health)
     is_up = works(condition)
     share, health = xp.astype(is_up, condition.health.dtype), xp.where(is_up, condition.health, 1.0)
@@ -199,7 +202,10 @@ def features_of(condition: Condition | None) -> list[Array]:
     return [share, health]
 
 
-def asks_for_upkeep(plan: Plan, columns: tuple[Column, ...]) -> Array:
+_FEATURES = Features((WORKS, HEALTH), _read)
+
+
+def asks_for_upkeep(plan: Plan, columns: Columns) -> Array:
     """[n_envs, n_kind] bool, whether an action asks for maintenance.
 
     Args:

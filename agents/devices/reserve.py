@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gridbazaar.agents.plan import RUNNING, Called
 from gridbazaar.agents.storage import Storage, kept_back_kwh, limits_kw, sustained_kw
-from gridbazaar.agents.vpps.called import RUNNING, Called
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.market.flexibility.disaggregation import merit_order, proportional, weighted
 

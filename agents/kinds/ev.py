@@ -13,7 +13,6 @@ from gridbazaar.agents.devices.failure import (
     Luck,
     actions_of,
     asks_for_upkeep,
-    columns_of,
     draw_luck,
     features_of,
     new_condition,
@@ -23,25 +22,22 @@ from gridbazaar.agents.devices.failure import (
 from gridbazaar.agents.kind import (
     EAGERNESS,
     POWER,
-    Column,
+    Columns,
     Draw,
+    Features,
+    Kind,
     Meters,
     Moved,
     Now,
     Range,
-    Series,
-    Stays,
     check_range,
     scaled_plan,
 )
 from gridbazaar.agents.plan import Plan, View
+from gridbazaar.agents.program import Program
 from gridbazaar.agents.storage import Storage, limits_kw, move_kwh
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
-
-IS_BRP = False
-CONNECTIONS = 1
-FIRM_IS_CHOSEN = True
 
 # Meters count micro-kWh; a car that lacks less than a tenth of a watt-hour has what it needs.
 _METER_KWH = 1e-4
@@ -129,30 +125,16 @@ class Device:
     condition: Condition | None = None  # of the charger; None: it never fails
 
 
-def actions(config: Config) -> tuple[Column, ...]:
+def actions(config: Config) -> Columns:
     return POWER, EAGERNESS, *actions_of(config.failure)
 
 
-def columns(config: Config) -> tuple[Column, ...]:
-    return columns_of(config.failure)
-
-
-def features(view: View, device: Device, params: Params, now: Now) -> list[Array]:
-    return features_of(device.condition)
+def features(config: Config) -> tuple[Features, ...]:
+    return features_of(config.failure)
 
 
 def draw(config: Config, draw: Draw) -> Params:
     return Params(draw_visits(config, draw), config, draw_luck(config.failure, draw, "ev", (config.count,)))
-
-
-def scale(params: Params, factor: Array) -> Params:
-    return params
-
-
-def storage(params: Params) -> Storage:
-    """Of the first car of each charger."""
-    visits = params.visits
-    return _storage(params.config, visits.capacity_kwh[:, :, 0], visits.charge_kw[:, :, 0])
 
 
 def _storage(config: Config, capacity_kwh: Array, charge_kw: Array) -> Storage:
@@ -254,13 +236,10 @@ def move(meters: Meters, plan: Plan, view: View, device: Device, params: Params,
             asks_for_upkeep(plan, actions(config)), car.capacity_kwh > 0, now.t, config.failure, step_h,
         )  # fmt: skip
         upkeep_cur = repairs_cur if upkeep_cur is None else upkeep_cur + repairs_cur
-    zero = xp.zeros_like(drawn_kwh)
     return Moved(
-        device=Device(after_kwh, visit, arrival_kwh, condition),
+        Device(after_kwh, visit, arrival_kwh, condition),
         firm_ukwh=firm_ukwh,
         flexible_ukwh=flexible_ukwh,
-        load_kwh=zero,
-        pv_kwh=zero,
         loss_kwh=loss_kwh,
         released_kwh=xp.maximum(-drawn_kwh, 0.0),
         unserved_kwh=short_kwh,
@@ -269,29 +248,21 @@ def move(meters: Meters, plan: Plan, view: View, device: Device, params: Params,
     )
 
 
-def n_meters(config: Config) -> int:
-    return config.count
+def program(params: Params, device: Device, n_steps: int, step_h: float) -> Program:
+    visits, config = params.visits, params.config
+    return Program(
+        storage=_storage(config, visits.capacity_kwh[:, :, 0], visits.charge_kw[:, :, 0]),
+        stays=stays_of(visits, config, n_steps, step_h),
+        wear_cur_per_kwh=config.wear_cur_per_kwh,
+        uncovered=("ev.failure",) if config.failure.happens else (),
+    )
 
 
-def outlook_kw(params: Params, series: Series, step: Array) -> tuple[Array, Array] | None:
-    return None
+def lends(config: Config) -> bool:
+    return config.backup
 
 
-def mean_load_kw(params: Params, home_kw: Array) -> Array | None:
-    return None
-
-
-def storage_kwh(params: Params) -> Array:
-    return 0.0 * params.capacity_kwh.sum(1)
-
-
-def rent_cur_per_day(params: Params) -> Array | None:
-    return None
-
-
-def stays(params: Params, n_steps: int, step_h: float) -> Stays | None:
-    return stays_of(params.visits, params.config, n_steps, step_h)
-
-
-def uncovered(params: Params) -> list[str]:
-    return ["ev.failure"] if params.config.failure.happens else []
+KIND = Kind(
+    Config, draw, start, view, move, program,
+    actions=actions, features=features, plan=plan, meters=meters, lends=lends, firm_is_chosen=True,
+)  # fmt: skip

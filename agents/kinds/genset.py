@@ -12,27 +12,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gridbazaar.agents.kind import (
-    EAGERNESS,
-    POWER,
     Column,
     Draw,
+    Features,
+    GridForming,
+    Kind,
     Meters,
     Moved,
     Now,
     Range,
-    Series,
-    Stays,
     check_range,
-    scaled_plan,
+    view_without_storage,
 )
 from gridbazaar.agents.plan import Plan, View
-from gridbazaar.agents.storage import Storage
+from gridbazaar.agents.program import Engine, Program
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
-
-IS_BRP = True
-CONNECTIONS = 1
-FIRM_IS_CHOSEN = True
 
 _SOON_H = 1e-9  # times are counted in hours and compared to this
 _WAIT_H = 4.0
@@ -84,7 +79,6 @@ class Params:
 class Engines:
     """State of the engines of a kind."""
 
-    energy_kwh: Array  # [n_envs, n_kind] 0: an engine stores nothing
     runs: Array  # [n_envs, n_kind] bool, did so in the last interval
     output_kw: Array  # [n_envs, n_kind] then, 0 or between least load and rating
     since_h: Array  # [n_envs, n_kind] for how long it has been running or standing
@@ -99,36 +93,23 @@ class Reach:
     most_kw: Array  # largest output; 0 where it may not run
 
 
-def actions(config: Config) -> tuple[Column, ...]:
-    return POWER, EAGERNESS
-
-
-def columns(config: Config) -> tuple[Column, ...]:
-    return _RUNS, _WAIT
-
-
-def features(view: View, device: Engines, params: Params, now: Now) -> list[Array]:
+def _read(view: View, device: Engines, params: Params, now: Now) -> list[Array]:
     xp = namespace(device.output_kw)
     wait_h = _least_h(device, params.config) - device.since_h
     return [xp.astype(device.runs, xp.float64), xp.clip(wait_h / _WAIT_H, 0.0, 1.0)]
+
+
+def features(config: Config) -> tuple[Features, ...]:
+    return (Features((_RUNS, _WAIT), _read),)
 
 
 def draw(config: Config, draw: Draw) -> Params:
     return Params(draw.within("genset.power_kw", config.count, config.power_kw), config)
 
 
-def scale(params: Params, factor: Array) -> Params:
-    return params
-
-
-def storage(params: Params) -> Storage:
-    none = 0.0 * params.power_kw
-    return Storage(none, none, none, none, 1.0, 1.0)
-
-
 def start(params: Params) -> Engines:
     none = 0.0 * params.power_kw
-    return Engines(none, none > 0, none, none + params.config.min_down_h)
+    return Engines(none > 0, none, none + params.config.min_down_h)
 
 
 def _least_h(device: Engines, config: Config) -> Array:
@@ -157,21 +138,14 @@ def full_load_cur_per_kwh(config: Config) -> float:
 
 
 def view(device: Engines, params: Params, now: Now) -> View:
-    can, xp = reach(device, params, now.series.step_h), namespace(device.output_kw)
-    zero = xp.zeros_like(can.most_kw)
+    can = reach(device, params, now.series.step_h)
     # An island takes what it needs, down to nothing: there the ballast serves, not a firm order.
     firm_kw = can.least_kw * (can.stays if now.is_island is None else can.stays & ~now.is_island[:, None])
-    return View(
-        firm_kw=-firm_kw, low_kw=firm_kw - can.most_kw, high_kw=zero, stored_kwh=zero, room_kwh=zero,
-        capacity_kwh=zero, power_kw=params.power_kw, min_kw=can.least_kw * ~can.stays, eta_ch=zero + 1.0,
-        eta_dis=zero + 1.0, wear_cur_per_kwh=zero + full_load_cur_per_kwh(params.config), need_kwh=zero,
-        left_h=zero + ((now.series.n_steps - now.t) * now.series.step_h)[:, None],
-        is_stationary=zero > 0, has_device=params.power_kw > 0, is_active=can.most_kw > 0, more=can,
+    return view_without_storage(
+        firm_kw=-firm_kw, low_kw=firm_kw - can.most_kw, high_kw=0.0 * can.most_kw, power_kw=params.power_kw, now=now,
+        min_kw=can.least_kw * ~can.stays, wear_cur_per_kwh=full_load_cur_per_kwh(params.config),
+        is_active=can.most_kw > 0, more=can,
     )  # fmt: skip
-
-
-def plan(action: Array, view: View) -> Plan:
-    return scaled_plan(action, view)
 
 
 def meters(fill_kw: Array, plan: Plan, view: View, device: Engines, params: Params, now: Now) -> Meters:
@@ -188,45 +162,40 @@ def move(meters: Meters, plan: Plan, view: View, device: Engines, params: Params
     runs = (sent_ukwh < 0) | can.stays
     output_kw = xp.minimum(xp.maximum(sent_kwh / step_h, can.least_kw), can.most_kw) * runs
     fuel_l = (config.idle_l_per_kwh * params.power_kw * runs + config.fuel_l_per_kwh * output_kw) * step_h
-    zero = xp.zeros_like(output_kw)
     return Moved(
-        device=Engines(device.energy_kwh, runs, output_kw, xp.where(runs == device.runs, device.since_h, 0.0) + step_h),
+        Engines(runs, output_kw, xp.where(runs == device.runs, device.since_h, 0.0) + step_h),
         firm_ukwh=firm_ukwh,
         flexible_ukwh=sent_ukwh - firm_ukwh,
-        load_kwh=zero,
-        pv_kwh=zero,
         loss_kwh=xp.maximum(output_kw * step_h - sent_kwh, 0.0),
         released_kwh=sent_kwh,
-        unserved_kwh=zero,
-        wear_cur=zero,
+        wear_cur=xp.zeros_like(output_kw),
         upkeep_cur=config.fuel_cur_per_l * fuel_l + config.start_cur * (runs & ~device.runs),
         carbon_kg=config.carbon_kg_per_l * fuel_l,
     )
 
 
-def n_meters(config: Config) -> int:
-    return config.count
+def program(params: Params, device: Engines, n_steps: int, step_h: float) -> Program:
+    return Program(engine=Engine(params.power_kw, full_load_cur_per_kwh(params.config)))
 
 
-def outlook_kw(params: Params, series: Series, step: Array) -> tuple[Array, Array] | None:
+def lends(config: Config) -> bool:
+    return config.backup
+
+
+def is_grid_forming(config: Config) -> bool:
+    return config.grid_forming
+
+
+def has_engine(params: Params) -> Array:
+    return params.power_kw > 0
+
+
+def never_fails(device: Engines) -> None:
     return None
 
 
-def mean_load_kw(params: Params, home_kw: Array) -> Array | None:
-    return None
-
-
-def storage_kwh(params: Params) -> Array:
-    return 0.0 * params.power_kw.sum(1)
-
-
-def rent_cur_per_day(params: Params) -> Array | None:
-    return None
-
-
-def uncovered(params: Params) -> list[str]:
-    return []
-
-
-def stays(params: Params, n_steps: int, step_h: float) -> Stays | None:
-    return None
+KIND = Kind(
+    Config, draw, start, view, move, program,
+    features=features, meters=meters, grid_forming=GridForming(is_grid_forming, has_engine, never_fails), lends=lends,
+    is_brp=True, firm_is_chosen=True,
+)  # fmt: skip

@@ -5,42 +5,45 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridbazaar.agents.devices.ageing import Ageing
 from gridbazaar.agents.devices.batteries import (
     Batteries,
     Fate,
+    battery_program,
     check_battery,
     draw_fate,
     moved_of,
     new_batteries,
-    storage_of,
     view_of,
 )
-from gridbazaar.agents.devices.failure import Failure, actions_of, columns_of, features_of
-from gridbazaar.agents.devices.home import household as extras
+from gridbazaar.agents.devices.failure import Failure, actions_of, features_of
+from gridbazaar.agents.devices.home import household
 from gridbazaar.agents.kind import (
     EAGERNESS,
     POWER,
     Column,
+    Columns,
     Draw,
+    Features,
+    Inverters,
+    Kind,
     Meters,
     Moved,
+    MustServe,
     Now,
     Range,
     Series,
-    Stays,
     check_range,
     scaled_plan,
 )
 from gridbazaar.agents.plan import Plan, View
-from gridbazaar.agents.storage import Converter, Storage
+from gridbazaar.agents.program import Program
+from gridbazaar.agents.storage import Converter
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bank import Bank
 from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
-
-IS_BRP = False
-CONNECTIONS = 1
-FIRM_IS_CHOSEN = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +71,9 @@ class Config:
     ageing: Ageing = field(default_factory=Ageing)  # what use and time take
     failure: Failure = field(default_factory=Failure)  # failures, maintenance and repair
     follow_meter: bool = False  # the battery absorbs its home's deviation from the forecast
-    heating: extras.Heating = field(default_factory=extras.Heating)  # heat pump
-    water: extras.Water = field(default_factory=extras.Water)  # hot water
-    appliance: extras.Appliance = field(default_factory=extras.Appliance)  # that can wait
+    heating: household.Heating = field(default_factory=household.Heating)  # heat pump
+    water: household.Water = field(default_factory=household.Water)  # hot water
+    appliance: household.Appliance = field(default_factory=household.Appliance)  # that can wait
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -80,7 +83,6 @@ class Config:
         check_range("prosumer", "pv_kwp", self.pv_kwp, 0.0)
         check_range("prosumer", "battery_share", self.battery_share, 0.0, 1.0)
         check_range("prosumer", "battery_kwh", self.battery_kwh, 0.0)
-        check_range("prosumer", "start_frac", self.start_frac, 0.0, 1.0)
         if self.inverter_kw_per_kwp is not None and self.inverter_kw_per_kwp <= 0:
             raise ValueError(
                 f"prosumer.inverter_kw_per_kwp: expected none or a positive number, got {self.inverter_kw_per_kwp}"
@@ -100,21 +102,21 @@ class Params:
     start_frac: Array  # [n_envs, n_kind]
     config: Config
     fate: Fate = field(default_factory=Fate)
-    devices: extras.Drawn = field(default_factory=extras.Drawn)
+    devices: household.Drawn = field(default_factory=household.Drawn)
 
 
 @dataclass(frozen=True, slots=True)
 class Device(Batteries):
     """State of homes: the battery and what else they have."""
 
-    inside: extras.Inside | None = None
+    inside: household.Inside | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """What the plan needs beside the view."""
 
-    home: extras.Look | None
+    home: household.Look | None
     pv_kw: Array | None  # expected, where it may be curtailed
     columns: tuple[Column, ...]
 
@@ -124,27 +126,26 @@ class Wants:
     """What the action asks of all but the battery."""
 
     battery_kw: Array
-    home: extras.Wants
+    home: household.Wants
     used: Array | None  # share of the PV that is not curtailed
 
 
 CURTAIL = Column("curtail", "1", -1.0, 1.0, "a > 0: share of the PV that is withheld; else none")
 
 
-def actions(config: Config) -> tuple[Column, ...]:
+def actions(config: Config) -> Columns:
     curtail = (CURTAIL,) if config.curtailable else ()
-    return POWER, EAGERNESS, *actions_of(config.failure), *extras.actions_of(config), *curtail
+    return POWER, EAGERNESS, *actions_of(config.failure), *household.actions_of(config), *curtail
 
 
-def columns(config: Config) -> tuple[Column, ...]:
-    return *columns_of(config.failure), *extras.columns_of(config)
+def features(config: Config) -> tuple[Features, ...]:
+    inside = (Features(household.columns_of(config), _read_inside),) if household.any_of(config) else ()
+    return *features_of(config.failure), *inside
 
 
-def features(view: View, device: Device, params: Params, now: Now) -> list[Array]:
-    own = features_of(device.condition)
-    if device.inside is None:
-        return own
-    return own + extras.features_of(device.inside, params.devices, params.config, view.more.home, now)
+def _read_inside(view: View, device: Device, params: Params, now: Now) -> list[Array]:
+    assert device.inside is not None
+    return household.features_of(device.inside, params.devices, params.config, view.more.home, now)
 
 
 def draw(config: Config, draw: Draw) -> Params:
@@ -162,24 +163,16 @@ def draw(config: Config, draw: Draw) -> Params:
         start_frac=draw.within("prosumer.start_frac", n, config.start_frac),
         config=config,
         fate=draw_fate(config, draw, "prosumer", n),
-        devices=extras.draw_devices(config, draw),
+        devices=household.draw_devices(config, draw),
     )
 
 
-def scale(params: Params, factor: Array) -> Params:
-    return replace(params, capacity_kwh=params.capacity_kwh * factor)
-
-
-def storage(params: Params) -> Storage:
-    return storage_of(params)
-
-
 def start(params: Params) -> Device:
-    inside = extras.begin(params.devices, params.config) if extras.any_of(params.config) else None
+    inside = household.begin(params.devices, params.config) if household.any_of(params.config) else None
     return _device(new_batteries(params), inside)
 
 
-def _device(batteries: Batteries, inside: extras.Inside | None) -> Device:
+def _device(batteries: Batteries, inside: household.Inside | None) -> Device:
     return Device(batteries.energy_kwh, batteries.age, batteries.condition, inside)
 
 
@@ -193,7 +186,7 @@ def view(device: Device, params: Params, now: Now) -> View:
     more = Look(None, pv_kw if config.curtailable else None, actions(config))
     if device.inside is None:
         return replace(seen, more=more)
-    at_home = extras.look(device.inside, params.devices, config, now)
+    at_home = household.look(device.inside, params.devices, config, now)
     yes = seen.is_active | True
     return replace(
         seen, firm_kw=seen.firm_kw + at_home.must_kw(seen.firm_kw),
@@ -213,11 +206,11 @@ def plan(action: Array, view: View) -> Plan:
         return plan
     asked = {column.name: action[..., i] for i, column in enumerate(look.columns)}
     firm_kw, wish_kw, used = plan.firm_kw, plan.wish_kw, None
-    wants = extras.Wants()
+    wants = household.Wants()
     if look.home is not None:
-        wants = extras.wants(look.home, asked)
+        wants = household.wants(look.home, asked)
         wish_kw = wish_kw + wants.flexible_kw(wish_kw)
-        firm_kw = firm_kw + extras.start_kw(look.home, wants, firm_kw)
+        firm_kw = firm_kw + household.start_kw(look.home, wants, firm_kw)
     if look.pv_kw is not None:
         used = 1.0 - namespace(action).maximum(asked["curtail"], 0.0)
         firm_kw = firm_kw + look.pv_kw * (1.0 - used)
@@ -240,7 +233,7 @@ def _fixed_kw(plan: Plan, view: View, params: Params, now: Now) -> Array:
     if view.more is None or view.more.home is None:
         return load_kw
     look = view.more.home
-    return load_kw + look.must_kw(load_kw) + extras.start_kw(look, plan.more.home, load_kw)
+    return load_kw + look.must_kw(load_kw) + household.start_kw(look, plan.more.home, load_kw)
 
 
 def _pv_now_kw(plan: Plan, params: Params, now: Now) -> Array:
@@ -267,7 +260,7 @@ def _move_all(meters: Meters, plan: Plan, view: View, device: Device, params: Pa
     xp, step_h, wants, inside = namespace(meters.fixed_kw), now.series.step_h, plan.more, device.inside
     assert inside is not None
     warmth_kw = wants.home.flexible_kw(plan.wish_kw)
-    heat_kw = extras.share_kw(
+    heat_kw = household.share_kw(
         meters.device_kw, wants.battery_kw, warmth_kw, view.low_kw, view.high_kw,
         battery_last=params.config.follow_meter,
     )  # fmt: skip
@@ -277,7 +270,7 @@ def _move_all(meters: Meters, plan: Plan, view: View, device: Device, params: Pa
     asked_kw = _fixed_kw(plan, view, params, now)
     served = xp.clip(meters.fixed_kw / xp.where(asked_kw > 0, asked_kw, 1.0), 0.0, 1.0)
     served = xp.where(asked_kw > 0, served, 1.0)
-    inside, discomfort_cur = extras.run(
+    inside, discomfort_cur = household.run(
         inside, params.devices, params.config, view.more.home, wants.home, served, heat_kwh / step_h, now
     )
     return replace(
@@ -289,42 +282,51 @@ def _move_all(meters: Meters, plan: Plan, view: View, device: Device, params: Pa
     )
 
 
-def n_meters(config: Config) -> int:
-    return config.count
-
-
-def outlook_kw(params: Params, series: Series, step: Array) -> tuple[Array, Array] | None:
+def outlook_kw(params: Params, series: Series, step: Array) -> tuple[Array, Array]:
     rows = step[:, None]
     load_kw = series.load_outlook_kw[params.home, rows] * params.load_scale
     if (
-        extras.any_of(params.config)
-        and (more_kw := extras.usual_kw(params.devices, params.config, series, step)) is not None
+        household.any_of(params.config)
+        and (more_kw := household.usual_kw(params.devices, params.config, series, step)) is not None
     ):
         load_kw = load_kw + more_kw
     return load_kw, _pv_kw(series.pv_outlook_kw_per_kwp[params.roof, rows], params)
 
 
-def mean_load_kw(params: Params, home_kw: Array) -> Array | None:
+def mean_load_kw(params: Params, home_kw: Array) -> Array:
     return (home_kw[params.home] * params.load_scale).sum(1)
 
 
-def storage_kwh(params: Params) -> Array:
-    return params.capacity_kwh.sum(1)
+def past_net_kw(params: Params, bank: Bank, env: int, at: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Load less PV as metered, without heat pumps and what else homes have."""
+    each = (slice(None), *(None for _ in at.shape))
+    load_kw = bank.load_kw[params.home[env]][:, at] * params.load_scale[env][each]
+    net_kw: NDArray[np.float64] = load_kw - bank.pv_kw_per_kwp[params.roof[env]][:, at] * params.pv_kwp[env][each]
+    return net_kw
 
 
-def rent_cur_per_day(params: Params) -> Array | None:
-    return None
-
-
-def uncovered(params: Params) -> list[str]:
+def program(params: Params, device: Device, n_steps: int, step_h: float) -> Program:
     config = params.config
     shares = {
         "heat pumps": config.heating.share,
         "hot-water tanks": config.water.share,
         "appliances that wait": config.appliance.share,
     }
-    return [name for name, share in shares.items() if share[1] > 0] + ["PV that is withheld"] * config.curtailable
+    missing = [name for name, share in shares.items() if share[1] > 0] + ["PV that is withheld"] * config.curtailable
+    follows = config.follow_meter & (params.capacity_kwh > 0)
+    return replace(battery_program(params, device, n_steps, step_h, follows), uncovered=tuple(missing))
 
 
-def stays(params: Params, n_steps: int, step_h: float) -> Stays | None:
-    return None
+def pv_kwp(params: Params) -> Array:
+    return params.pv_kwp
+
+
+def most_kwp(config: Config) -> float:
+    return config.pv_kwp[1]
+
+
+KIND = Kind(
+    Config, draw, start, view, move, program,
+    actions=actions, features=features, plan=plan, meters=meters, is_stationary=True, is_home=True,
+    must_serve=MustServe(outlook_kw, mean_load_kw, past_net_kw), inverters=Inverters(pv_kwp, most_kwp),
+)  # fmt: skip

@@ -14,35 +14,35 @@ from dataclasses import dataclass, field, replace
 from gridbazaar.agents.devices.ageing import Ageing
 from gridbazaar.agents.devices.batteries import (
     Batteries,
-    Fate,
+    Packs,
     battery_limits_kw,
+    battery_program,
     check_battery,
-    draw_fate,
+    draw_packs,
     moved_of,
     new_batteries,
     storage_now,
-    storage_of,
-    view_of,
+    view_alone,
 )
-from gridbazaar.agents.devices.failure import Failure, actions_of, columns_of, features_of, works
+from gridbazaar.agents.devices.failure import Failure, actions_of, features_of, works
 from gridbazaar.agents.devices.reserve import activated_kw, free_limits_kw
 from gridbazaar.agents.kind import (
     EAGERNESS,
     POWER,
+    Aggregator,
     Column,
+    Columns,
     Draw,
+    Features,
+    Kind,
     Meters,
     Moved,
     Now,
     Range,
-    Series,
-    Stays,
     check_range,
-    scaled_plan,
 )
-from gridbazaar.agents.plan import Plan, View
+from gridbazaar.agents.plan import RUNNING, Plan, View
 from gridbazaar.agents.storage import Converter, Storage
-from gridbazaar.agents.vpps.called import RUNNING
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.market.flexibility.disaggregation import SPLITS
 
@@ -63,9 +63,8 @@ CALL_COLUMNS = (
     Column("call_award", "1", 0, 1, "award over rated power"),
 )
 
-IS_BRP = True
-CONNECTIONS = 0
-FIRM_IS_CHOSEN = False
+_ACTION = (POWER, EAGERNESS, CAPACITY, PRICE, LEAN)
+_CAPACITY_AT, _PRICE_AT, _LEAN_AT = (_ACTION.index(column) for column in (CAPACITY, PRICE, LEAN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,6 @@ class Config:
         if self.count < 0 or self.devices < 1:
             raise ValueError(f"vpp: expected count >= 0 and devices >= 1, got {self.count} and {self.devices}")
         check_range("vpp", "capacity_kwh", self.capacity_kwh, 0.0)
-        check_range("vpp", "start_frac", self.start_frac, 0.0, 1.0)
         check_battery("vpp", self)
         if self.split not in SPLITS:
             raise ValueError(f"vpp.split: expected one of {', '.join(SPLITS)}, got {self.split!r}")
@@ -136,67 +134,37 @@ def check_enrolment(config: Config) -> None:
         raise ValueError(f"vpp.homes: expected one controller a battery, got {', '.join(twice)}")
 
 
-@dataclass(frozen=True, slots=True)
-class Params:
-    capacity_kwh: Array  # [n_envs, n_kind, n_devices]
-    start_frac: Array  # [n_envs, n_kind, n_devices]
-    config: Config
-    fate: Fate = field(default_factory=Fate)
+Params = Packs[Config]
 
 
-def actions(config: Config) -> tuple[Column, ...]:
-    of_calls = (CAPACITY, PRICE, *([LEAN] if config.split == "weights" else [])) if config.answers_calls else ()
-    return POWER, EAGERNESS, *of_calls, *actions_of(config.failure)
+def actions(config: Config) -> Columns:
+    own = _ACTION[: _LEAN_AT + 1 if config.split == "weights" else _LEAN_AT] if config.answers_calls else _ACTION[:2]
+    return *own, *actions_of(config.failure)
 
 
-def columns(config: Config) -> tuple[Column, ...]:
-    return (*(CALL_COLUMNS if config.answers_calls else ()), *columns_of(config.failure))
+def features(config: Config) -> tuple[Features, ...]:
+    of_calls = (Features(CALL_COLUMNS, _read_call),) if config.answers_calls else ()
+    return *of_calls, *features_of(config.failure)
 
 
-def features(view: View, device: Batteries, params: Params, now: Now) -> list[Array]:
-    of_devices = features_of(device.condition)
-    if not params.config.answers_calls:
-        return of_devices
+def _read_call(view: View, device: Batteries, params: Params, now: Now) -> list[Array]:
     xp, zero, call = namespace(view.low_kw), 0.0 * view.low_kw, now.call
     if call is None:
-        return [zero] * len(CALL_COLUMNS) + of_devices
+        return [zero] * len(CALL_COLUMNS)
     common = (call.status / RUNNING, call.starts_h / 24, xp.minimum(call.lasts_h / 4, 5.0), call.level)
-    of_calls = [*(zero + x[:, None] for x in common), call.award_kw / xp.maximum(view.power_kw, 1e-9)]
-    return of_calls + of_devices
+    return [*(zero + x[:, None] for x in common), call.award_kw / xp.maximum(view.power_kw, 1e-9)]
 
 
 def draw(config: Config, draw: Draw) -> Params:
-    n, shape = config.count * config.devices, (-1, config.count, config.devices)
-    return Params(
-        capacity_kwh=draw.within("vpp.capacity_kwh", n, config.capacity_kwh).reshape(shape),
-        start_frac=draw.within("vpp.start_frac", n, config.start_frac).reshape(shape),
-        config=config,
-        fate=draw_fate(config, draw, "vpp", config.count, config.devices),
-    )
-
-
-def scale(params: Params, factor: Array) -> Params:
-    return replace(params, capacity_kwh=params.capacity_kwh * factor[..., None])
-
-
-def storage(params: Params) -> Storage:
-    return storage_of(params)
-
-
-def start(params: Params) -> Batteries:
-    return new_batteries(params)
+    return draw_packs(config, draw, "vpp", config.count, config.devices)
 
 
 def view(device: Batteries, params: Params, now: Now) -> View:
-    found = view_of(None, device, params, now)
+    found = view_alone(device, params, now)
     if now.call is None:
         return found
     low_kw, _ = _limits_kw(device, params, now)
     return replace(found, low_kw=namespace(low_kw).sum(low_kw, axis=2))
-
-
-def plan(action: Array, view: View) -> Plan:
-    return scaled_plan(action, view)
 
 
 def scheduled_kw(fill_kw: Array, view: View, device: Batteries, params: Params, now: Now) -> Array:
@@ -239,8 +207,8 @@ def _called_kw(scheduled: Array, plan: Plan, device: Batteries, params: Params, 
     call, config, xp = now.call, params.config, namespace(scheduled)
     assert call is not None
     called_kw = call.award_kw * (call.level * (call.status == RUNNING))[:, None]
-    wanted_kw = called_kw * (1.0 - xp.maximum(-plan.executed[..., 2], 0.0))
-    lean = plan.executed[..., 4] if config.split == "weights" else None
+    wanted_kw = called_kw * (1.0 - xp.maximum(-plan.executed[..., _CAPACITY_AT], 0.0))
+    lean = plan.executed[..., _LEAN_AT] if config.split == "weights" else None
     storages, step_h = working(device, params, now), now.series.step_h
     return activated_kw(scheduled, wanted_kw, device.energy_kwh, storages, call, step_h, split=config.split, lean=lean)
 
@@ -249,30 +217,26 @@ def move(meters: Meters, plan: Plan, view: View, device: Batteries, params: Para
     return moved_of(meters, plan, device, params, actions, now)
 
 
-def n_meters(config: Config) -> int:
-    return config.count * config.devices
-
-
-def outlook_kw(params: Params, series: Series, step: Array) -> tuple[Array, Array] | None:
-    return None
-
-
-def mean_load_kw(params: Params, home_kw: Array) -> Array | None:
-    return None
-
-
-def storage_kwh(params: Params) -> Array:
-    return params.capacity_kwh.sum(2).sum(1)
-
-
-def rent_cur_per_day(params: Params) -> Array | None:
+def rent_cur_per_day(params: Params) -> Array:
     rent = params.capacity_kwh * params.config.rent_cur_per_kwh_day
     return rent.reshape(rent.shape[0], -1)
 
 
-def uncovered(params: Params) -> list[str]:
-    return []
+def devices_each(config: Config) -> int:
+    return config.devices
 
 
-def stays(params: Params, n_steps: int, step_h: float) -> Stays | None:
-    return None
+def answers_calls(config: Config) -> bool:
+    return config.answers_calls
+
+
+def enrolled_homes(config: Config) -> tuple[tuple[int, ...], ...] | None:
+    return config.enrolled_homes
+
+
+KIND = Kind(
+    Config, draw, new_batteries, view, move, battery_program,
+    actions=actions, features=features, meters=meters, rent_cur_per_day=rent_cur_per_day, meters_each=devices_each,
+    is_stationary=True, is_brp=True, connections=0,
+    aggregator=Aggregator(answers_calls, scheduled_kw, working, _CAPACITY_AT, _PRICE_AT, enrolled_homes),
+)  # fmt: skip

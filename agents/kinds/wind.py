@@ -8,30 +8,29 @@ its own output, and the deviation from the forecast falls on the rest.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from gridbazaar.agents.devices.batteries import Batteries
 from gridbazaar.agents.kind import (
     EAGERNESS,
     Column,
+    Columns,
     Draw,
+    Inverters,
+    Kind,
     Meters,
     Moved,
+    MustServe,
+    Nothing,
     Now,
     Range,
     Series,
-    Stays,
     check_range,
-    scaled_plan,
+    never,
+    view_without_storage,
 )
 from gridbazaar.agents.plan import Plan, View
-from gridbazaar.agents.storage import Storage
+from gridbazaar.agents.program import Program
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import to_micro, to_micro_towards_zero
-
-IS_BRP = False
-CONNECTIONS = 1
-FIRM_IS_CHOSEN = False
 
 _HOLD = Column("power", "1", -1.0, 1.0, "a > 0: share of the output that is held back; a <= 0: none")
 
@@ -46,7 +45,6 @@ class Config:
     cut_in_m_per_s: float = 3.0  # no output below
     rated_m_per_s: float = 12.0  # full output from here; in between it grows with the cube of the speed
     cut_out_m_per_s: float = 25.0  # no output from here
-    backup: ClassVar[bool] = False  # has nothing to lend to an island but its output, which is curtailed like PV
 
     def __post_init__(self) -> None:
         if self.count < 0:
@@ -67,16 +65,8 @@ class Params:
     config: Config
 
 
-def actions(config: Config) -> tuple[Column, ...]:
+def actions(config: Config) -> Columns:
     return _HOLD, EAGERNESS
-
-
-def columns(config: Config) -> tuple[Column, ...]:
-    return ()
-
-
-def features(view: View, device: Batteries, params: Params, now: Now) -> list[Array]:
-    return []
 
 
 def draw(config: Config, draw: Draw) -> Params:
@@ -105,36 +95,18 @@ def yield_kw(wind_m_per_s: Array | None, step: Array, params: Params) -> Array:
     return params.rated_kw * share * (speed < config.cut_out_m_per_s)
 
 
-def scale(params: Params, factor: Array) -> Params:
-    return params
+def start(params: Params) -> Nothing:
+    return Nothing()
 
 
-def storage(params: Params) -> Storage:
-    none = 0.0 * params.rated_kw
-    return Storage(none, none, none, none, 1.0, 1.0)
-
-
-def start(params: Params) -> Batteries:
-    return Batteries(0.0 * params.rated_kw)
-
-
-def view(device: Batteries, params: Params, now: Now) -> View:
+def view(device: Nothing, params: Params, now: Now) -> View:
     expected_kw = yield_kw(now.series.wind_next_m_per_s, now.step, params)
-    zero = 0.0 * expected_kw
-    has = params.rated_kw > 0
-    return View(
-        firm_kw=-expected_kw, low_kw=zero, high_kw=expected_kw, stored_kwh=zero, room_kwh=zero, capacity_kwh=zero,
-        power_kw=params.rated_kw, min_kw=zero, eta_ch=zero + 1.0, eta_dis=zero + 1.0, wear_cur_per_kwh=zero,
-        need_kwh=zero, left_h=zero + ((now.series.n_steps - now.t) * now.series.step_h)[:, None],
-        is_stationary=zero > 0, has_device=has, is_active=has,
-    )  # fmt: skip
+    return view_without_storage(
+        firm_kw=-expected_kw, low_kw=0.0 * expected_kw, high_kw=expected_kw, power_kw=params.rated_kw, now=now
+    )
 
 
-def plan(action: Array, view: View) -> Plan:
-    return scaled_plan(action, view)
-
-
-def meters(fill_kw: Array, plan: Plan, view: View, device: Batteries, params: Params, now: Now) -> Meters:
+def meters(fill_kw: Array, plan: Plan, view: View, device: Nothing, params: Params, now: Now) -> Meters:
     xp = namespace(fill_kw)
     held = plan.wish_kw / xp.maximum(view.high_kw, 1e-12) * (fill_kw > 0)  # its own output always fills the wish
     pv_kw = yield_kw(now.series.wind_m_per_s, now.step, params) * xp.clip(1.0 - held, 0.0, 1.0)
@@ -142,46 +114,32 @@ def meters(fill_kw: Array, plan: Plan, view: View, device: Batteries, params: Pa
     return Meters(zero, pv_kw, zero)
 
 
-def move(meters: Meters, plan: Plan, view: View, device: Batteries, params: Params, now: Now) -> Moved:
-    xp, step_h = namespace(meters.pv_kw), now.series.step_h
+def move(meters: Meters, plan: Plan, view: View, device: Nothing, params: Params, now: Now) -> Moved:
+    step_h = now.series.step_h
     held_ukwh = to_micro_towards_zero(plan.wish_kw * step_h)
-    zero = xp.zeros_like(meters.pv_kw)
-    return Moved(
-        device=device,
-        firm_ukwh=to_micro(-meters.pv_kw * step_h) - held_ukwh,
-        flexible_ukwh=held_ukwh,
-        load_kwh=zero,
-        pv_kwh=meters.pv_kw * step_h,
-        loss_kwh=zero,
-        released_kwh=zero,
-        unserved_kwh=zero,
-    )
+    firm_ukwh = to_micro(-meters.pv_kw * step_h) - held_ukwh
+    return Moved(device, firm_ukwh, flexible_ukwh=held_ukwh, pv_kwh=meters.pv_kw * step_h)
 
 
-def n_meters(config: Config) -> int:
-    return config.count
-
-
-def outlook_kw(params: Params, series: Series, step: Array) -> tuple[Array, Array] | None:
+def outlook_kw(params: Params, series: Series, step: Array) -> tuple[Array, Array]:
     expected_kw = yield_kw(series.wind_outlook_m_per_s, step, params)
     return 0.0 * expected_kw, expected_kw
 
 
-def mean_load_kw(params: Params, home_kw: Array) -> Array | None:
-    return None
+def program(params: Params, device: Nothing, n_steps: int, step_h: float) -> Program:
+    return Program(holds_back=True)
 
 
-def storage_kwh(params: Params) -> Array:
-    return 0.0 * params.rated_kw.sum(1)
+def rated_kw(params: Params) -> Array:
+    return params.rated_kw
 
 
-def rent_cur_per_day(params: Params) -> Array | None:
-    return None
+def most_kw(config: Config) -> float:
+    return config.rated_kw[1]
 
 
-def uncovered(params: Params) -> list[str]:
-    return []
-
-
-def stays(params: Params, n_steps: int, step_h: float) -> Stays | None:
-    return None
+KIND = Kind(
+    Config, draw, start, view, move, program,
+    actions=actions, meters=meters, must_serve=MustServe(outlook_kw), inverters=Inverters(rated_kw, most_kw),
+    lends=never,  # it has nothing to lend to an island but its output, which is curtailed like PV
+)  # fmt: skip

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from gridbazaar.agents.kind import encode
+from gridbazaar.agents.policies import load_rule
 from gridbazaar.agents.policies.idle import charge_on_arrival_kw
-from gridbazaar.agents.policy import Community, Foresight, Observation, load_rule
+from gridbazaar.agents.policy import Community, Foresight, Observation
 from gridbazaar.data.arrays import Array
 
 _ANY_TARIFF = 0.5  # the eagerness that buys at the tariff, but not beyond a full connection

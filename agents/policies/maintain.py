@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from gridbazaar.agents.devices.failure import HEALTH, MAINTAIN, WORKS, Failure, hazard_per_h
-from gridbazaar.agents.policy import Community, Foresight, Observation, load_rule, widened
+from gridbazaar.agents.kinds import kinds
+from gridbazaar.agents.policies import load_rule
+from gridbazaar.agents.policy import Community, Foresight, Observation, widened
 from gridbazaar.data.arrays import Array
 
 _QUIET = 0.05  # share of the feasible power up to which a device counts as resting
@@ -54,15 +56,15 @@ def with_upkeep(
     action: Array, observation: Observation, community: Community, worth_cur_per_kwh_day: float = 0.05
 ) -> Array:
     """Add requests for maintenance to an action, for the kinds that can have it; others keep theirs."""
-    kinds = [kind for kind, names in community.actions.items() if MAINTAIN.name in names]
-    if not kinds:
+    able = [kind for kind, names in community.actions.items() if MAINTAIN.name in names]
+    if not able:
         return action
     action = widened(action, community.n_actions).copy()
-    for kind in kinds:
+    for kind in able:
         agents, config = community.kind_slices[kind], community.configs[kind]
         works, health = (observation.features[:, agents, community.features.index(c.name)] for c in (WORKS, HEALTH))
         view = observation.view
-        earned_cur = worth_cur_per_kwh_day * view.capacity_kwh[:, agents] / getattr(config, "devices", 1)
+        earned_cur = worth_cur_per_kwh_day * view.capacity_kwh[:, agents] / kinds()[kind].meters_each(config)
         gain_cur = gain_of_upkeep_cur(
             np.asarray(health, float), earned_cur / 24, view.left_h[:, agents], config.failure
         )

@@ -18,7 +18,8 @@ from gridbazaar.agents.devices.home import heat_pump as heating
 from gridbazaar.agents.devices.home import hot_water as water
 from gridbazaar.agents.devices.home.part import CAN_SCALE_KW
 from gridbazaar.agents.plan import View
-from gridbazaar.agents.policy import Community, Forecasts, Foresight, Observation, load_rule, widened
+from gridbazaar.agents.policies import load_rule
+from gridbazaar.agents.policy import Community, Forecasts, Foresight, Observation, widened
 from gridbazaar.data.arrays import Array
 
 _ANY_TARIFF = 0.5  # the eagerness that buys at the tariff, but not beyond a full connection

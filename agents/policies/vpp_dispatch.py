@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from gridbazaar.agents.kind import encode
-from gridbazaar.agents.policy import Community, Foresight, Observation, load_rule, widened
-from gridbazaar.agents.vpps.called import ANNOUNCED, OFFERING
+from gridbazaar.agents.plan import ANNOUNCED, OFFERING
+from gridbazaar.agents.policies import load_rule
+from gridbazaar.agents.policy import Community, Foresight, Observation, widened
 from gridbazaar.data.arrays import Array
 
 _AT_TARIFF = 0.5  # eagerness that buys at the retail price, but not at what a full connection adds

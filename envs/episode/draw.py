@@ -13,7 +13,7 @@ from gridbazaar.agents.kind import Draw
 from gridbazaar.data.arrays import Array, host
 from gridbazaar.data.chance import between, episode_keys, integers, uniform
 from gridbazaar.envs.episode.calls import draw_calls
-from gridbazaar.envs.episode.world import World, has_unit
+from gridbazaar.envs.episode.world import World
 from gridbazaar.envs.interval.demand_response import baselines_ukwh
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import Episode, Outages
@@ -75,7 +75,7 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     net_kw = _community_net_kw(world, start, params)
     export = host(world.rates.export)[window[:, -1]] / 1e6
     end_value = _end_value(prices[:, -scenario.horizon :], export, net_kw, scenario.step_h)
-    size_kwh = sum(kind.storage_kwh(p) for kind, p in zip(world.kinds, params, strict=True))
+    size_kwh = _storage_kwh(world, params, len(keys))
     return Episode(
         seed=to_array(np.asarray(seeds, np.int64)),
         start=to_array(start),
@@ -118,9 +118,9 @@ def _outages(world: World, draw: Draw, params: list[Any]) -> Outages:
     first = 1 if feeder.has_transformer and feeder.n_buses > 1 else 0
     line = first + integers(unit[:, 6], feeder.n_buses - first)
     forming = [
-        np.asarray(has_unit(p)).reshape(len(begin), -1).any(axis=1)
-        for config, p in zip(world.configs, params, strict=True)
-        if getattr(config, "grid_forming", False)
+        np.asarray(kind.grid_forming.has(p)).reshape(len(begin), -1).any(axis=1)
+        for kind, config, p in zip(world.kinds, world.configs, params, strict=True)
+        if kind.grid_forming is not None and kind.grid_forming.is_wanted(config)
     ]
     can_island = np.any(forming, axis=0) if forming else np.zeros(len(begin), bool)
     return Outages(begin, end, line, line_begin, line_end, can_island)
@@ -134,9 +134,17 @@ def _lottery(draw: Draw, scenario: Scenario) -> Array:
 def _mean_load_kw(world: World, params: list[Any], n_envs: int) -> Array:
     """[n_envs] mean load of all homes together, over the whole bank; a kilowatt where there are none."""
     home_kw = world.bank.load_kw.mean(axis=1)
-    loads = [kind.mean_load_kw(p, home_kw) for kind, p in zip(world.kinds, params, strict=True)]
-    known = [load for load in loads if load is not None]
+    known = [
+        kind.must_serve.mean_load_kw(p, home_kw)
+        for kind, p in zip(world.kinds, params, strict=True)
+        if kind.must_serve is not None and kind.must_serve.mean_load_kw is not None
+    ]
     return sum(known) if known else np.ones(n_envs)
+
+
+def _storage_kwh(world: World, params: list[Any], n_envs: int) -> Array:
+    """[n_envs] stationary storage of the community."""
+    return sum((kind.storage_kwh(p) for kind, p in zip(world.kinds, params, strict=True)), start=np.zeros(n_envs))
 
 
 def _share_storage(world: World, draw: Draw, load_kw: Array, params: list[Any]) -> list[Any]:
@@ -144,7 +152,7 @@ def _share_storage(world: World, draw: Draw, load_kw: Array, params: list[Any]) 
     share = world.scenario.storage.share_of_load
     if share is None:
         return params
-    nominal = sum(kind.storage_kwh(p) for kind, p in zip(world.kinds, params, strict=True))
+    nominal = _storage_kwh(world, params, len(load_kw))
     wanted = between(draw.unit("storage.share", 1)[:, 0], *share) * load_kw * 24
     factor = np.where(nominal > 0, wanted / np.maximum(nominal, 1e-9), 1.0)[:, None]
     return [kind.scale(p, factor) for kind, p in zip(world.kinds, params, strict=True)]
@@ -156,10 +164,9 @@ def _rents(world: World, params: list[Any], n_envs: int) -> Array:
     owner, meter_agent = np.asarray(host(world.owner)), np.asarray(host(world.meter_agent))
     first = 0
     for kind, p, meters in zip(world.kinds, params, world.meter_slices, strict=True):
-        daily = kind.rent_cur_per_day(p)
-        if daily is None:
+        if kind.rent_cur_per_day is None:
             continue
-        amount = (daily * 1e6 * world.scenario.step_h / 24).astype(np.int64)
+        amount = (kind.rent_cur_per_day(p) * 1e6 * world.scenario.step_h / 24).astype(np.int64)
         for j in range(amount.shape[1]):
             rents[:, meter_agent[meters.start + j]] += amount[:, j]
             rents[:, owner[first + j]] -= amount[:, j]
@@ -173,9 +180,11 @@ def _community_net_kw(world: World, start: Array, params: list[Any]) -> Array:
     net_kw = np.zeros((len(start), scenario.n_steps))
     series = _on_host(world.series)
     for kind, p in zip(world.kinds, params, strict=True):
+        if kind.must_serve is None:
+            continue
         for t in range(scenario.n_steps):
-            if (expected := kind.outlook_kw(p, series, start + t)) is not None:
-                net_kw[:, t] += (expected[0] - expected[1]).sum(1)
+            load_kw, pv_kw = kind.must_serve.outlook_kw(p, series, start + t)
+            net_kw[:, t] += (load_kw - pv_kw).sum(1)
     return net_kw
 
 

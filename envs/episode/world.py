@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gridbazaar.agents.kind import Kind, Series, kinds
+from gridbazaar.agents.kind import AnyKind, Series
+from gridbazaar.agents.kinds import kinds
 from gridbazaar.data.arrays import Array
 from gridbazaar.data.bank import Bank, read_only
 from gridbazaar.data.feeders import load_feeder
@@ -32,7 +33,7 @@ class World:
 
     scenario: Scenario
     bank: Bank
-    kinds: tuple[Kind, ...]  # in the order of the scenario
+    kinds: tuple[AnyKind, ...]  # in the order of the scenario
     configs: tuple[Any, ...]
     slices: tuple[slice, ...]  # columns of each kind among the agents
     meter_slices: tuple[slice, ...]  # columns of each kind among the meters
@@ -111,7 +112,7 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
     feeder = load_feeder(scenario.feeder)
     grid = Grid(feeder)
     n_buses = len(feeder.parent)
-    connections = np.repeat([k.CONNECTIONS for k, _ in chosen], counts)
+    connections = np.repeat([k.connections for k, _ in chosen], counts)
     places = _places(chosen, counts, meters, connections, n_buses, feeder.has_transformer)
     bus_of_meter = np.zeros((len(places.meter_bus), n_buses))
     bus_of_meter[np.arange(len(places.meter_bus)), places.meter_bus] = 1.0
@@ -139,18 +140,13 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         meter_bus=to_array(places.meter_bus), meter_agent=to_array(places.meter_agent),
         bus_of_meter=to_array(bus_of_meter),
         order_agent=to_array(np.tile(np.arange(sum(counts)), 2)), order_bus=to_array(np.tile(places.agent_bus, 2)),
-        is_brp=to_array(np.repeat([k.IS_BRP for k, _ in chosen], counts)), connections=to_array(connections),
-        firm_is_chosen=to_array(np.repeat([k.FIRM_IS_CHOSEN for k, _ in chosen], counts)),
-        lends=to_array(np.repeat([getattr(c, "backup", True) for _, c in chosen], counts)),
+        is_brp=to_array(np.repeat([k.is_brp for k, _ in chosen], counts)), connections=to_array(connections),
+        firm_is_chosen=to_array(np.repeat([k.firm_is_chosen for k, _ in chosen], counts)),
+        lends=to_array(np.repeat([k.lends(c) for k, c in chosen], counts)),
         agent_of_meter=to_array(1.0 * (places.meter_agent[:, None] == np.arange(sum(counts)))),
         is_only_meter=to_array(np.bincount(places.meter_agent)[places.meter_agent] == 1),
         behind=to_array(_behind(feeder.parent)), owner=to_array(places.owner), held=_held(scenario, to_array),
     )  # fmt: skip
-
-
-def has_unit(params: Any) -> Array:
-    """[n_envs, n_kind(, n_devices)] bool, where an episode drew a battery or an engine of some size."""
-    return (params.power_kw if hasattr(params, "power_kw") else params.capacity_kwh) > 0
 
 
 def _held(scenario: Scenario, to_array: Any) -> Holding | None:
@@ -181,7 +177,7 @@ class _Places(NamedTuple):
 
 
 def _places(
-    chosen: list[tuple[Kind, Any]], counts: list[int], meters: list[int], connections: Array, n_buses: int,
+    chosen: list[tuple[AnyKind, Any]], counts: list[int], meters: list[int], connections: Array, n_buses: int,
     has_transformer: bool,
 ) -> _Places:  # fmt: skip
     """Place every connection; a rented device hangs behind its owner's, the homes taking turns."""
@@ -193,12 +189,10 @@ def _places(
     agent_bus[connections > 0] = _place(int(connections.sum()), n_buses, has_transformer)
     rented = np.flatnonzero(connections[meter_agent] == 0)
     homes = [
-        first + np.arange(count)
-        for (kind, _), count, first in zip(chosen, counts, starts, strict=True)
-        if kind is kinds()["prosumer"]
+        first + np.arange(count) for (kind, _), count, first in zip(chosen, counts, starts, strict=True) if kind.is_home
     ]
     owner = np.resize(homes[0], len(rented)) if homes else meter_agent[rented]
-    enrolled = [getattr(config, "enrolled_homes", None) for _, config in chosen]
+    enrolled = [kind.aggregator.homes(config) for kind, config in chosen if kind.aggregator is not None]
     if any(enrolled):
         named = np.concatenate([np.ravel(of) for of in enrolled if of])
         if not homes or (named >= len(homes[0])).any():

@@ -15,10 +15,8 @@ from typing import Any
 import numpy as np
 
 from gridbazaar.agents.devices.reserve import envelope_kw
-from gridbazaar.agents.kind import Meters, Now, kinds
-from gridbazaar.agents.kinds import vpp
-from gridbazaar.agents.plan import Plan
-from gridbazaar.agents.vpps.called import ANNOUNCED, RUNNING, Called
+from gridbazaar.agents.kind import Meters, Now
+from gridbazaar.agents.plan import ANNOUNCED, RUNNING, Called, Plan
 from gridbazaar.data.arrays import Array, host, namespace
 from gridbazaar.data.units import MICRO, energy_cost_ucur, from_micro, to_micro, to_micro_towards_zero
 from gridbazaar.envs.episode.world import World
@@ -52,7 +50,7 @@ class Answers:
         self.world, self.config, self._to_array = world, world.scenario.call, to_array
         answering = [
             i for i, (k, c) in enumerate(zip(world.kinds, world.configs, strict=True))
-            if k is kinds()["vpp"] and c.answers_calls
+            if k.aggregator is not None and k.aggregator.answers(c)
         ]  # fmt: skip
         self._at = answering[0] if answering else None
         config = self.config
@@ -63,6 +61,9 @@ class Answers:
         least_kw = max(self.config.least_kw - self.config.outside_kw, 0.0)
         self._least_ukwh = round(least_kw * world.scenario.step_h * MICRO)
         if self._at is not None:
+            aggregator = world.kinds[self._at].aggregator
+            assert aggregator is not None
+            self._aggregator = aggregator
             self.columns, meters = world.slices[self._at], world.meter_slices[self._at]
             rented = np.flatnonzero(np.asarray(host(world.connections))[np.asarray(host(world.meter_agent))] == 0)
             owner = np.asarray(host(world.owner))[np.searchsorted(rented, np.arange(meters.start, meters.stop))]
@@ -188,7 +189,7 @@ class Answers:
         assert self._at is not None
         xp, step_h, at = namespace(pay), self.world.scenario.step_h, self._at
         view, device, params = state.views[at], state.devices[at], state.episode.params[at]
-        scheduled_kw = vpp.scheduled_kw(fill_kw[:, self.columns], view, device, params, now)
+        scheduled_kw = self._aggregator.scheduled_kw(fill_kw[:, self.columns], view, device, params, now)
         device_kw = allowed.device_kw[:, self.world.meter_slices[at]].reshape(scheduled_kw.shape)
         delivered = to_micro(xp.maximum(scheduled_kw - device_kw, 0.0) * step_h)
         n_devices = delivered.shape[2]
@@ -207,14 +208,18 @@ class Answers:
         assert self._at is not None
         xp, step_h = namespace(at), self.world.scenario.step_h
         rows, params, action = xp.arange(at.shape[0], at), state.episode.params[self._at], plans[self._at].executed
+        vpps = self._aggregator
         begin, end = calls.begin[rows, at], calls.end[rows, at]
         closes = xp.astype((calls.gate[rows, at] == state.t) & (begin < end), xp.int64)
         hours, wait_h = self._hours(xp.maximum(end - begin, 1)), self._hours(xp.maximum(begin - state.t - 1, 0))
         after = devices[self._at]
-        can_kw = envelope_kw(after.energy_kwh, vpp.working(after, params, now), wait_h, hours)
+        can_kw = envelope_kw(after.energy_kwh, vpps.working(after, params, now), wait_h, hours)
         can_kw = can_kw * registered_share(standing.n_under, self.config.terms)
-        offered = to_micro_towards_zero(xp.maximum(action[..., 2], 0.0) * can_kw * step_h) * closes[:, None]
-        price = to_micro(0.5 * (1.0 + action[..., 3]) * (self._price_ucur / MICRO))
+        offered = (
+            to_micro_towards_zero(xp.maximum(action[..., vpps.capacity_column], 0.0) * can_kw * step_h)
+            * closes[:, None]
+        )
+        price = to_micro(0.5 * (1.0 + action[..., vpps.price_column]) * (self._price_ucur / MICRO))
         like = 0 * at
         need = calls.need_ukwh[rows, at] * closes
         award = flexibility_tender(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.agents.kind import Draw, kinds
+from gridbazaar.agents.kind import Draw
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO, energy_cost_ucur
 from gridbazaar.envs.episode.world import World
@@ -33,22 +33,24 @@ def baselines_ukwh(world: World, draw: Draw, params: list[Any], is_called: NDArr
     A home without ten days of the type before the episode is not asked.
     """
     found = np.full((*is_called.shape, world.n_agents), NOT_ASKED, np.int64)
-    homes = [i for i, kind in enumerate(world.kinds) if kind is kinds()["prosumer"]]
+    homes = [i for i, kind in enumerate(world.kinds) if kind.is_home]
     if not homes or not is_called.any():
         return found
     p, columns, bank = params[homes[0]], world.slices[homes[0]], world.bank
+    must_serve = world.kinds[homes[0]].must_serve
+    assert must_serve is not None
+    assert must_serve.past_net_kw is not None
     share = world.scenario.call.response_share
-    enrolled = draw.unit("call.enrolled", p.home.shape[1]) < share
+    enrolled = draw.unit("call.enrolled", columns.stop - columns.start) < share
     per_day, first = bank.steps_per_day, round(draw.start_h / draw.step_h)
     for day in range(draw.n_days):
         of_day = slice(day * per_day, min((day + 1) * per_day, draw.n_steps))
         called = is_called[:, of_day]
         steps = first + np.arange(called.shape[1])
         past, has_past = _same_days(bank, draw, day)
-        for env in np.flatnonzero(has_past & called.any(axis=1)):
+        for env in np.flatnonzero(has_past & called.any(axis=1)).tolist():
             at = past[env][:, None] * per_day + steps
-            load_kw = bank.load_kw[p.home[env]][:, at] * p.load_scale[env][:, None, None]
-            net_kw = load_kw - bank.pv_kw_per_kwp[p.roof[env]][:, at] * p.pv_kwp[env][:, None, None]
+            net_kw = must_serve.past_net_kw(p, bank, env, at)
             usual_kw = history_baseline(net_kw, _RULE, np.flatnonzero(called[env]))
             ukwh = np.rint(np.maximum(usual_kw.T, 0.0) * draw.step_h * MICRO).astype(np.int64)
             found[env, of_day, columns] = np.where(called[env][:, None] & enrolled[env], ukwh, NOT_ASKED)

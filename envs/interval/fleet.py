@@ -33,9 +33,6 @@ class Flows:
     emitted_kg: Array
 
 
-_FLOWED = tuple(Flows.__slots__)[:7]
-
-
 class Fleet:
     """The kinds of a world.
 
@@ -46,7 +43,12 @@ class Fleet:
     """
 
     def __init__(self, world: World, own_columns: tuple[Column, ...], narrow: Callable[[Any], Any]) -> None:
-        self._world, self._own_columns, self._narrow = world, own_columns, narrow
+        self._world, self._narrow = world, narrow
+        self._readers = [
+            (i, [own_columns.index(column) for column in features.columns], features.read)
+            for i, (kind, config) in enumerate(zip(world.kinds, world.configs, strict=True))
+            for features in kind.features(config)
+        ]
 
     def views(self, devices: tuple[Any, ...], params: tuple[Any, ...], now: Now) -> tuple[View, ...]:
         """Look at all devices before the interval."""
@@ -54,13 +56,10 @@ class Fleet:
 
     def features(self, state: State, now: Now) -> list[tuple[slice, int, Array]]:
         """Give what kinds observe of their own: whose, which of ``own_columns``, and values [n_envs, n_kind]."""
-        if not self._own_columns:
-            return []
-        world, found = self._world, []
-        for i, (kind, config) in enumerate(zip(world.kinds, world.configs, strict=True)):
-            columns = kind.columns(config)
-            values = kind.features(state.views[i], state.devices[i], state.episode.params[i], now) if columns else []
-            found += [(world.slices[i], self._own_columns.index(c), v) for c, v in zip(columns, values, strict=True)]
+        found = []
+        for i, at, read in self._readers:
+            values = read(state.views[i], state.devices[i], state.episode.params[i], now)
+            found += [(self._world.slices[i], j, value) for j, value in zip(at, values, strict=True)]
         return found
 
     def plans(self, action: Array, views: tuple[View, ...]) -> tuple[Plan, ...]:
@@ -98,12 +97,19 @@ class Fleet:
 
     def _flows(self, moved: list[Moved], view: View) -> Flows:
         xp = namespace(view.firm_kw)
-        flowed = {name: xp.concat([getattr(m, name) for m in moved], axis=1) for name in _FLOWED}
-        wear_cur = flowed["released_kwh"] * view.wear_cur_per_kwh
-        none = xp.zeros_like(wear_cur)
+        firm_ukwh = xp.concat([m.firm_ukwh for m in moved], axis=1)
+        flexible_ukwh = xp.concat([m.flexible_ukwh for m in moved], axis=1)
+        none = xp.zeros_like(view.wear_cur_per_kwh)
+        released_kwh = self._own(moved, "released_kwh", none)
         return Flows(
-            **flowed,
-            wear_cur=self._own(moved, "wear_cur", wear_cur),
+            firm_ukwh=firm_ukwh,
+            flexible_ukwh=flexible_ukwh,
+            load_kwh=self._own(moved, "load_kwh", none),
+            pv_kwh=self._own(moved, "pv_kwh", none),
+            loss_kwh=self._own(moved, "loss_kwh", none),
+            released_kwh=released_kwh,
+            unserved_kwh=self._own(moved, "unserved_kwh", none),
+            wear_cur=self._own(moved, "wear_cur", released_kwh * view.wear_cur_per_kwh),
             discomfort_cur=self._own(moved, "discomfort_cur", none),
             upkeep_cur=self._own(moved, "upkeep_cur", none),
             emitted_kg=self._own(moved, "carbon_kg", none),

@@ -13,12 +13,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from gridbazaar.agents.bid import Bids
-from gridbazaar.agents.devices.failure import works
 from gridbazaar.agents.kind import Meters
 from gridbazaar.agents.plan import View
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO
-from gridbazaar.envs.episode.world import World, has_unit
+from gridbazaar.envs.episode.world import World
 from gridbazaar.envs.scenario import OutageConfig
 from gridbazaar.envs.state import Outages
 from gridbazaar.market.orders import Clearing, Setting, mean_price_ucur_per_kwh
@@ -40,15 +39,15 @@ class Outage:
 def in_order(outages: Outages, world: World, params: tuple[Any, ...], devices: tuple[Any, ...]) -> Outages:
     """Give the outages with who can form an island now: where every grid-forming unit is out of order, nobody can."""
     forming = [
-        (getattr(device, "condition", None), has_unit(p))
-        for config, p, device in zip(world.configs, params, devices, strict=True)
-        if getattr(config, "grid_forming", False)
+        (kind.grid_forming.works(device), kind.grid_forming.has(p))
+        for kind, config, p, device in zip(world.kinds, world.configs, params, devices, strict=True)
+        if kind.grid_forming is not None and kind.grid_forming.is_wanted(config)
     ]
-    if all(condition is None for condition, _ in forming):
+    if all(works is None for works, _ in forming):
         return outages
     xp, can_island = namespace(outages.begin), outages.can_island & False
-    for condition, has in forming:
-        is_up = has if condition is None else has & works(condition)
+    for works, has in forming:
+        is_up = has if works is None else has & works
         can_island = can_island | xp.any(is_up.reshape(is_up.shape[0], -1), axis=1)
     return replace(outages, can_island=can_island)
 

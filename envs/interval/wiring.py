@@ -58,9 +58,9 @@ class Wiring:
             return live, None
         world, xp, at_bus = self.world, namespace(live.pv_kw), self.world.bus_of_meter
         load_kw, pv_kw = xp.matmul(live.fixed_kw, at_bus), xp.matmul(live.pv_kw, at_bus)
-        kwp = [  # kinds with PV or a turbine say so in their parameters, one number a meter
-            getattr(p, "pv_kwp", getattr(p, "rated_kw", 0.0 * live.pv_kw[:, m]))
-            for p, m in zip(episode.params, world.meter_slices, strict=True)
+        kwp = [
+            0.0 * live.pv_kw[:, m] if kind.inverters is None else kind.inverters.kwp(p)
+            for kind, p, m in zip(world.kinds, episode.params, world.meter_slices, strict=True)
         ]
         rating_kva = self.world.scenario.inverter.kva_per_kwp * xp.matmul(xp.concat(kwp, axis=1), at_bus)
         answer = self._inverters.solve(
@@ -123,8 +123,8 @@ def _inverters(world: World) -> InverterGrid | None:
     if config.response == "none":
         return None
     most_kwp = [
-        getattr(kind_config, "pv_kwp", getattr(kind_config, "rated_kw", (0.0, 0.0)))[1] * np.ones(m.stop - m.start)
-        for kind_config, m in zip(world.configs, world.meter_slices, strict=True)
+        (0.0 if kind.inverters is None else kind.inverters.most_kwp(of_kind)) * np.ones(m.stop - m.start)
+        for kind, of_kind, m in zip(world.kinds, world.configs, world.meter_slices, strict=True)
     ]
     bus, buses = np.asarray(host(world.meter_bus)), world.grid.n_buses
     rating = np.bincount(bus, np.concatenate(most_kwp) * config.kva_per_kwp, buses)

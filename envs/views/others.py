@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.agents.policy import Community, Observation, Policy, load_policy, widened
+from gridbazaar.agents.policies import load_policy
+from gridbazaar.agents.policy import Community, Observation, Policy, widened
 from gridbazaar.data.arrays import Array
 from gridbazaar.data.trees import take_rows
 from gridbazaar.envs.core import Core

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gridbazaar.agents.policy import Policy, load_policy
+from gridbazaar.agents.policies import load_policy
+from gridbazaar.agents.policy import Policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.state import Transition
 from gridbazaar.experiments.audit.scribe import Scribe

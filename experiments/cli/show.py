@@ -70,11 +70,11 @@ def _found(what: str) -> tuple[list[str], Callable[[str], str]]:
 
         return list_tariffs(), lambda name: load_tariff(name).title
     if what == "policies":
-        from gridbazaar.agents.policy import list_policies
+        from gridbazaar.agents.policies import list_policies
 
         return [_RUN if name == "trained" else name for name in list_policies()], _about_policy
     if what == "kinds":
-        from gridbazaar.agents.kind import kinds
+        from gridbazaar.agents.kinds import kinds
 
         return list(kinds()), about_kind
     from gridbazaar.data.feeders import list_feeders, load_feeder
@@ -152,7 +152,7 @@ def _show_feeder(name: str, console: Console) -> None:
 
 
 def _show_kind(name: str, console: Console) -> None:
-    from gridbazaar.agents.kind import kinds
+    from gridbazaar.agents.kinds import kinds
     from gridbazaar.envs.observe import COMMON, OWN
 
     if name not in kinds():

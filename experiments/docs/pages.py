@@ -10,11 +10,13 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from importlib import import_module
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from gridbazaar.agents.kind import Column, kinds
+from gridbazaar.agents.kind import Column
+from gridbazaar.agents.kinds import kinds
 from gridbazaar.envs.observe import COMMON, OWN, feature_columns
 from gridbazaar.envs.scenario import Scenario, list_scenarios, load_scenario
 
@@ -104,7 +106,7 @@ def entries(cls: Any) -> list[Entry]:
 
 def about_kind(name: str) -> str:
     """Give the sentence that says what a kind is."""
-    return (inspect.getdoc(kinds()[name]) or "").split("\n\n")[0].replace("\n", " ")
+    return (import_module(f"gridbazaar.agents.kinds.{name}").__doc__ or "").split("\n\n")[0].replace("\n", " ")
 
 
 def toml_value(value: Any) -> str:
@@ -309,7 +311,7 @@ def main() -> None:
 
 def village_png() -> bytes:
     """Draw the README's picture: prices, trade and import of the village's first test day under the engineered rule."""
-    from gridbazaar.agents.policy import load_policy
+    from gridbazaar.agents.policies import load_policy
     from gridbazaar.envs.core import Core
     from gridbazaar.experiments.evaluation.play import play
     from gridbazaar.experiments.report import drawing, plots

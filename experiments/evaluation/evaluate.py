@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policies.optimum import solve_optimum
-from gridbazaar.agents.policy import Foresight, NoBoundError, load_policy
+from gridbazaar.agents.policy import Foresight, NoBoundError
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.scenario import Scenario, load_scenario

@@ -52,7 +52,7 @@ _STYLE = {
 
 def policy_colour(name: str) -> str:
     """Give a policy's colour: its own, that of rules, or that of all trained policies."""
-    from gridbazaar.agents.policy import list_policies
+    from gridbazaar.agents.policies import list_policies
 
     return POLICY_COLOURS.get(name, RULE if name in list_policies() and name != "trained" else LEARNED)
 

@@ -268,7 +268,8 @@ class _Validation:
     """The score of a model on a few validation episodes, as ``evaluate`` counts it."""
 
     def __init__(self, scenario: Scenario, n_seeds: int) -> None:
-        from gridbazaar.agents.policy import NoBoundError, load_policy
+        from gridbazaar.agents.policies import load_policy
+        from gridbazaar.agents.policy import NoBoundError
         from gridbazaar.envs.core import Core
         from gridbazaar.experiments.evaluation.evaluate import ceiling_cur, optimum_cost_cur
         from gridbazaar.experiments.evaluation.play import play

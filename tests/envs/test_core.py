@@ -82,10 +82,11 @@ def balance_of_devices(core: Core, before: State, happened: Transition, after: S
     ):
         moved_kwh = (new.energy_kwh - old.energy_kwh).reshape(core.n_envs, columns.stop - columns.start, -1).sum(2)
         drawn_kwh = happened.flexible_ukwh[:, columns] / MICRO
-        if kind.FIRM_IS_CHOSEN:
+        if kind.firm_is_chosen:
             drawn_kwh = drawn_kwh + happened.firm_ukwh[:, columns] / MICRO
         np.testing.assert_allclose(moved_kwh, drawn_kwh - happened.loss_kwh[:, columns], atol=1e-9)
-        storage = kind.storage(params)
+        storage = kind.program(params, old, core.n_steps, core.scenario.step_h).storage
+        assert storage is not None
         assert (new.energy_kwh <= storage.ceiling_kwh + 1e-9).all()
         assert (new.energy_kwh >= np.minimum(storage.floor_kwh, old.energy_kwh * (1 - storage.loss_per_h)) - 1e-9).all()
 

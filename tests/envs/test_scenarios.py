@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from gridbazaar.agents.policy import load_policy, widened
+from gridbazaar.agents.policies import load_policy
+from gridbazaar.agents.policy import widened
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import observe
 from gridbazaar.envs.scenario import list_scenarios

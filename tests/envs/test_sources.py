@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbazaar.agents.kind import kinds
-from gridbazaar.agents.policy import list_policies, load_policy
+from gridbazaar.agents.kinds import kinds
+from gridbazaar.agents.policies import list_policies, load_policy
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import feature_columns, observe
@@ -48,7 +48,8 @@ def test_energy_and_money_add_up_for_every_agent(
         balance_of_positions(happened)
         for columns, old, new in zip(core.world.slices, before.devices, after.devices, strict=True):
             shape = (core.n_envs, columns.stop - columns.start, -1)
-            stored = (new.energy_kwh - old.energy_kwh).reshape(shape).sum(2)
+            has_storage = hasattr(new, "energy_kwh")
+            stored = (new.energy_kwh - old.energy_kwh).reshape(shape).sum(2) if has_storage else 0.0
             made = happened.pv_kwh[:, columns] + getattr(new, "output_kw", 0.0) * core.scenario.step_h
             used = happened.load_kwh[:, columns] + happened.loss_kwh[:, columns] + stored
             np.testing.assert_allclose(happened.metered_ukwh[:, columns] / MICRO, used - made, atol=5e-6)

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gridbazaar.agents.devices.cars.charging import needed_before_kwh
-from gridbazaar.agents.kind import Draw, Stays
+from gridbazaar.agents.kind import Draw
+from gridbazaar.agents.program import Stays
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.bank import Sessions
 

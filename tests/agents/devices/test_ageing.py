@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbazaar.agents.devices.ageing import Age, Ageing, calendar_kwh, life_used, wear_cur_per_kwh, wear_of
-from gridbazaar.agents.devices.batteries import Fate
+from gridbazaar.agents.devices.batteries import Fate, Packs, storage_of
 from gridbazaar.agents.kind import Now, Series
 from gridbazaar.agents.kinds import battery
 
@@ -109,9 +109,9 @@ def test_capacity_never_grows_and_wear_is_never_negative(path: list[float], wear
 
 
 def one_battery(config: battery.Config, capacity_kwh: float, fate: Fate | None = None) -> tuple[Any, Any, Series]:
-    params = battery.Params(at(capacity_kwh), at(1.0), config, fate or Fate())
+    params = Packs(at(capacity_kwh), at(1.0), config, fate or Fate())
     nothing = np.zeros((1, 24))
-    return params, battery.start(params), Series(nothing, nothing, nothing, nothing, nothing, nothing, 1.0, 24)
+    return params, battery.KIND.start(params), Series(nothing, nothing, nothing, nothing, nothing, nothing, 1.0, 24)
 
 
 def test_a_full_battery_that_fades_loses_what_it_cannot_hold() -> None:
@@ -119,24 +119,25 @@ def test_a_full_battery_that_fades_loses_what_it_cannot_hold() -> None:
     params, device, series = one_battery(config, 10.0)
     for t in range(24):
         now = Now(series, np.array([t]), np.array([t]))
-        view = battery.view(device, params, now)
-        rest = battery.plan(np.zeros((1, 1, 2)), view)
-        moved = battery.move(
-            battery.meters(0 * view.high_kw, rest, view, device, params, now), rest, view, device, params, now
+        view = battery.KIND.view(device, params, now)
+        rest = battery.KIND.plan(np.zeros((1, 1, 2)), view)
+        moved = battery.KIND.move(
+            battery.KIND.meters(0 * view.high_kw, rest, view, device, params, now), rest, view, device, params, now
         )
         assert moved.device.energy_kwh[0, 0] <= moved.device.age.capacity_kwh[0, 0]
+        assert moved.loss_kwh is not None
         assert moved.loss_kwh[0, 0] == pytest.approx(device.energy_kwh[0, 0] - moved.device.energy_kwh[0, 0])
         device = moved.device
     assert device.energy_kwh[0, 0] == device.age.capacity_kwh[0, 0] < 9.0
-    assert battery.view(device, params, now).capacity_kwh[0, 0] == device.age.capacity_kwh[0, 0]
+    assert battery.KIND.view(device, params, now).capacity_kwh[0, 0] == device.age.capacity_kwh[0, 0]
 
 
 def test_an_episode_begins_with_the_drawn_health() -> None:
     config = battery.Config(ageing=Ageing(health=(0.8, 0.9)))
     params, device, _ = one_battery(config, 10.0, Fate(health=at(0.85)))
     assert device.age.capacity_kwh[0, 0] == pytest.approx(8.5)
-    assert battery.storage(params).ceiling_kwh[0, 0] == pytest.approx(8.5)
-    assert battery.storage(params).charge_kw[0, 0] == pytest.approx(5.0)  # ratings do not fade
+    assert storage_of(params).ceiling_kwh[0, 0] == pytest.approx(8.5)
+    assert storage_of(params).charge_kw[0, 0] == pytest.approx(5.0)  # ratings do not fade
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,12 @@ from gridbazaar.agents.devices.failure import (
     Failure,
     Luck,
     actions_of,
-    columns_of,
     draw_luck,
     features_of,
     least_upkeep_cur,
     new_condition,
     pass_step,
+    seen_of,
     works,
 )
 from gridbazaar.agents.kind import Draw
@@ -132,7 +132,7 @@ def test_of_many_devices_the_first_of_the_worst_is_maintained() -> None:
     after, upkeep = step(condition, luck, 0, config, 0.25, asks=True)
     assert (after.maintain_h > 0).tolist() == [[[False, True, False, False]]]
     assert upkeep.tolist() == [[[0.0, 2.0, 0.0, 0.0]]]
-    share, worst = features_of(after)
+    share, worst = seen_of(after)
     assert (share[0, 0], worst[0, 0]) == (0.5, 0.3)
 
 
@@ -181,9 +181,9 @@ def test_without_failures_nothing_is_drawn_seen_or_asked() -> None:
         draw_luck(config, Draw(episode_keys(0, "train", np.arange(2)), np.zeros(2, np.int64), None, 1.0, 5), "x", (3,))
         is None
     )
-    assert (actions_of(config), columns_of(config), features_of(None)) == ((), (), [])
+    assert (actions_of(config), features_of(config)) == ((), ())
     assert actions_of(Failure(mtbf_h=1.0)) == (MAINTAIN,)
-    assert columns_of(Failure(mtbf_h=1.0)) == (WORKS, HEALTH)
+    assert [features.columns for features in features_of(Failure(mtbf_h=1.0))] == [(WORKS, HEALTH)]
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ def drive(config: ev.Config, wish: str) -> tuple[float, float, np.ndarray]:
         moved = ev.move(ev.meters(fill, rest, view, device, params, now), rest, view, device, params, now)
         assert (moved.firm_ukwh + moved.flexible_ukwh)[0, 0] <= config.charge_kw * 1e6 + 1
         powers.append((moved.firm_ukwh + moved.flexible_ukwh)[0, 0] / 1e6)
+        assert moved.unserved_kwh is not None
         unserved += float(moved.unserved_kwh[0, 0])
         device = moved.device
     return float(PRICES @ np.array(powers)), unserved, np.array(powers)
@@ -102,6 +103,7 @@ def test_giving_back_never_endangers_the_departure() -> None:
         moved = ev.move(ev.meters(fill, rest, view, device, params, now), rest, view, device, params, now)
         assert moved.device.energy_kwh[0, 0] >= 12.0 - 1e-6
         device = moved.device
+    assert moved.unserved_kwh is not None
     assert moved.unserved_kwh[0, 0] == 0
     assert device.energy_kwh[0, 0] >= 48.0 - 1e-4
 

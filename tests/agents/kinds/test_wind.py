@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbazaar.agents.kinds import wind
-from gridbazaar.agents.policy import load_policy
+from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import load_scenario
 from gridbazaar.experiments.evaluation.play import play

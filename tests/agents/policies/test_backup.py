@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policies.backup import Policy
-from gridbazaar.agents.policy import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import observe
 from gridbazaar.envs.views.others import community_of

@@ -8,7 +8,8 @@ import pytest
 
 from gridbazaar.agents.kind import Now
 from gridbazaar.agents.kinds import ev
-from gridbazaar.agents.policy import Community, Forecasts, Observation, load_policy
+from gridbazaar.agents.policies import load_policy
+from gridbazaar.agents.policy import Community, Forecasts, Observation
 from tests.agents.driving import params_of, series_of
 
 PRICES = np.array([0.35, 0.40, 0.38, 0.30, 0.25, 0.22, 0.15, 0.12, 0.10, 0.10, 0.12, 0.18, 0.25])
@@ -41,6 +42,7 @@ def drive(policy: str, config: ev.Config = CONFIG, cap_kw: float = 1e6, **option
         plan = ev.plan(action, view)
         moved = ev.move(ev.meters(plan.wish_kw, plan, view, device, params, now), plan, view, device, params, now)
         cost += PRICES[t] * (moved.firm_ukwh + moved.flexible_ukwh)[0, 0] / 1e6
+        assert moved.unserved_kwh is not None
         short += moved.unserved_kwh[0, 0]
         device = moved.device
     return float(cost), float(short)

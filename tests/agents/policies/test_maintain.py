@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gridbazaar.agents.devices.failure import Failure
+from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policies.maintain import Policy, gain_of_upkeep_cur
-from gridbazaar.agents.policy import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import observe
 from gridbazaar.envs.views.others import community_of

@@ -7,7 +7,7 @@ import pytest
 
 from gridbazaar.agents.bid import eagerness_of
 from gridbazaar.agents.kind import encode, scaled_plan
-from gridbazaar.agents.policy import list_policies, load_policy
+from gridbazaar.agents.policies import list_policies, load_policy
 from gridbazaar.data.bank import Bank
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.episode import world

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policies.vpp_dispatch import Policy
-from gridbazaar.agents.policy import NoBoundError, load_policy
+from gridbazaar.agents.policy import NoBoundError
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import load_scenario
 from gridbazaar.envs.state import Transition

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from gridbazaar.agents.devices.batteries import storage_of
 from gridbazaar.agents.devices.reserve import envelope_kw
-from gridbazaar.agents.kinds import vpp
-from gridbazaar.agents.policy import load_policy, widened
-from gridbazaar.agents.vpps.called import HELD, OFFERING, RUNNING
+from gridbazaar.agents.plan import HELD, OFFERING, RUNNING
+from gridbazaar.agents.policies import load_policy
+from gridbazaar.agents.policy import widened
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.interval.rates import rates_at
@@ -74,6 +75,7 @@ SPLITS = st.sampled_from(["proportional", "merit", "weights"])
 
 
 @given(SPLITS, st.sampled_from([5, 15, 60]), st.sampled_from([1, 3]), st.integers(0, 10**6))
+@example("weights", 5, 3, 516365)  # an award of some micro-kWh, less than rounding takes
 @settings(max_examples=8, deadline=None)
 def test_whatever_policies_do_an_award_is_delivered_and_paid_once(
     split: str, step_min: int, per_day: int, seed: int
@@ -90,8 +92,9 @@ def test_whatever_policies_do_an_award_is_delivered_and_paid_once(
         assert before.standing is not None
         assert (bill.sum(axis=2) == 0).all()
         assert (answer.called_ukwh - answer.delivered_ukwh <= ROUNDING).all(), "room was kept for the award"
-        assert (answer.shortfall_ukwh == 0).all()
-        assert (line(happened, "penalty")[:, n + SYSTEM_PARTIES.index("flexibility_buyer")] == 0).all()
+        assert (answer.shortfall_ukwh <= ROUNDING).all()
+        slashed = line(happened, "penalty")[:, n + SYSTEM_PARTIES.index("flexibility_buyer")]
+        assert (np.abs(slashed) <= ROUNDING).all()
         filled = (happened.clearing.traded_ukwh + happened.clearing.outside_ukwh).reshape(2, 2, n).sum(1)
         residual = of_vpps(core, happened.metered_ukwh - filled - happened.curtailed_ukwh + answer.delivered_ukwh)
         assert (abs(residual) <= ROUNDING).all(), "what was delivered is no imbalance"
@@ -116,7 +119,7 @@ def test_order_and_award_stay_inside_the_envelope(seed: int) -> None:
         call = core.called(before)
         assert call is not None
         params, device = before.episode.params[k], before.devices[k]
-        can = envelope_kw(device.energy_kwh, vpp.storage(params), call.starts_h, call.lasts_h)
+        can = envelope_kw(device.energy_kwh, storage_of(params), call.starts_h, call.lasts_h)
         held = np.isin(call.status, [HELD, RUNNING])
         assert (call.award_kw <= can + 1e-6)[held].all()
         power = before.views[k].power_kw
@@ -176,7 +179,7 @@ def test_after_three_calls_not_kept_half_the_envelope_may_be_offered() -> None:
         assert (happened.answer.delivered_ukwh <= 1).all()
         if call.status[0] == OFFERING:
             shares.append(call.registered[0].tolist())
-            storage = vpp.storage(before.episode.params[k])
+            storage = storage_of(before.episode.params[k])
             can_kw = envelope_kw(before.devices[k].energy_kwh, storage, call.starts_h, call.lasts_h)
             offered_kw = of_vpps(core, happened.answer.new_award_ukwh) / MICRO / core.scenario.step_h
             np.testing.assert_allclose(offered_kw, shares[-1] * can_kw, rtol=1e-3)

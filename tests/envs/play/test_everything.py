@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gridbazaar.agents.policy import load_policy, widened
+from gridbazaar.agents.policies import load_policy
+from gridbazaar.agents.policy import widened
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import feature_columns, observe

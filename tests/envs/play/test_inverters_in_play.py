@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gridbazaar.agents.policy import load_policy
+from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import load_scenario
 from gridbazaar.experiments.evaluation.play import Played, play

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gridbazaar.agents.policy import load_policy, widened
+from gridbazaar.agents.policies import load_policy
+from gridbazaar.agents.policy import widened
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.interval.demand_response import NOT_ASKED
 from gridbazaar.envs.observe import look_ahead, observe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gridbazaar.agents.policy import load_policy
+from gridbazaar.agents.policies import load_policy
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import load_scenario

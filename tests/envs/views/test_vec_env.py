@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gridbazaar.agents.policy import load_policy
+from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import observe
 from gridbazaar.envs.scenario import load_scenario

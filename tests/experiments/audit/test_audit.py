@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from gridbazaar.agents.policy import load_policy
+from gridbazaar.agents.policies import load_policy
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import load_scenario

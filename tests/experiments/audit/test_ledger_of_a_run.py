@@ -168,7 +168,7 @@ def test_a_step_without_a_ledger_runs_no_ledger_code() -> None:
 WEEK = """
 import sys
 from pathlib import Path
-from gridbazaar.agents.policy import load_policy
+from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import load_scenario
 from gridbazaar.experiments.audit.audit import audit

@@ -18,8 +18,8 @@ import pytest
 from typer.testing import CliRunner
 
 import gridbazaar.experiments.training.train
-from gridbazaar.agents.kind import kinds
-from gridbazaar.agents.policy import list_policies
+from gridbazaar.agents.kinds import kinds
+from gridbazaar.agents.policies import list_policies
 from gridbazaar.data.feeders import list_feeders
 from gridbazaar.envs.scenario import list_scenarios, load_scenario
 from gridbazaar.experiments.cli.main import main

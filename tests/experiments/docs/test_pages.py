@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gridbazaar.agents.kind import kinds
+from gridbazaar.agents.kinds import kinds
 from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.scenario import Scenario, list_scenarios, load_scenario
 from gridbazaar.experiments.docs.pages import entries, generated, scenario_toml, unit_of

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import gridbazaar.experiments.evaluation.evaluate as evaluation_module
+from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policies.optimum import Schedule, solve_optimum
-from gridbazaar.agents.policy import NoBoundError, load_policy
+from gridbazaar.agents.policy import NoBoundError
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import load_scenario
 from gridbazaar.experiments.evaluation.evaluate import Evaluation, check, evaluate, golden_of

@@ -9,7 +9,7 @@ import pytest
 from matplotlib import rcParams
 from matplotlib.figure import Figure
 
-from gridbazaar.agents.policy import load_policy
+from gridbazaar.agents.policies import load_policy
 from gridbazaar.data.feeders import list_feeders, load_feeder
 from gridbazaar.envs.core import Core
 from gridbazaar.experiments.evaluation.play import Played, play

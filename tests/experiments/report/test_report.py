@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from gridbazaar.agents.policy import load_policy
+from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.experiments.evaluation.evaluate import Evaluation, Result, evaluate
 from gridbazaar.experiments.evaluation.play import Played, play

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gridbazaar.agents.policy import load_policy
+from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.experiments.training.train import TrainConfig, checkpoint_steps, read_config, read_curve, train

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbazaar.agents.policy import load_policy
+from gridbazaar.agents.policies import load_policy
 from gridbazaar.data.feeders import load_feeder
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import load_scenario

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gridbazaar.agents.policy import load_policy
+from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import load_scenario
 from gridbazaar.experiments.audit.audit import audit

@@ -1,1 +1,0 @@
-"""VPPs: what calls of the grid operator ask, and what is held ready for them."""
