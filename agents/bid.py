@@ -9,6 +9,9 @@ from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import to_micro, to_micro_towards_zero
 from gridbazaar.market.orders import Clearing, Orders, Setting
 
+ANY_TARIFF = 0.5
+"""The eagerness that buys at the tariff, but not beyond a full connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bids:
@@ -102,7 +105,7 @@ def flexible_fill_ukwh(bids: Bids, clearing: Clearing | None) -> Array:
     Without a clearing before delivery the device may move all that it wants.
     """
     n_agents = bids.netted_ukwh.shape[1]
-    filled = bids.orders.energy_ukwh if clearing is None else clearing.traded_ukwh + clearing.outside_ukwh
+    filled = bids.orders.energy_ukwh if clearing is None else clearing.filled_ukwh
     filled = filled[:, n_agents:]
     return filled + bids.flexible_sign * bids.netted_ukwh
 

@@ -63,6 +63,14 @@ class Plan:
     more: Any = None  # what only the kind itself wants; left out where kinds are put side by side
 
 
+def joined(plans: tuple[Plan, ...]) -> Plan:
+    """Put the kinds' plans side by side: [n_envs, n_agents]."""
+    xp = namespace(plans[0].firm_kw)
+    return Plan(*(xp.concat([getattr(b, name) for b in plans], axis=1) for name in _PLANNED))
+
+
+_PLANNED = tuple(name for name in Plan.__slots__ if name != "more")
+
 QUIET, ANNOUNCED, OFFERING, HELD, RUNNING = range(5)
 """No call is known; one is; its offers close with this interval; awards are held ready for it; it runs."""
 

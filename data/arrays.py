@@ -6,6 +6,7 @@ listed here. Axis arguments are called ``axis`` in both libraries.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -203,3 +204,30 @@ def muldiv(a: Array, b: Array, c: Array) -> Array:
     guess = xp.astype(xp.floor(xp.astype(a, xp.float64) * b / c), xp.int64)
     rest = a * b - guess * c
     return guess + rest // c
+
+
+def converter(backend: str, device: str, dtype: str) -> Callable[[Any], Any]:
+    """Give what turns NumPy arrays into those of a library; float arrays get the float type.
+
+    Args:
+        backend: numpy or torch.
+        device: of torch.
+        dtype: float64 or float32.
+    """
+    if backend == "numpy":
+        float_type = np.dtype(dtype)
+
+        def to_numpy(x: Any) -> Any:
+            x = np.asarray(x)
+            return x.astype(float_type) if x.dtype.kind == "f" and x.dtype != float_type else x
+
+        return to_numpy
+    import torch
+
+    def to_torch(x: Any) -> Any:
+        if isinstance(x, np.ndarray) and not x.flags.writeable:
+            x = x.copy()  # a tensor cannot be kept from being written into
+        tensor = torch.as_tensor(x, device=device)
+        return tensor.to(getattr(torch, dtype)) if tensor.is_floating_point() else tensor
+
+    return to_torch

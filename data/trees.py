@@ -38,3 +38,16 @@ def _map(function: Callable[..., Any], *trees: Any) -> Any:
         changed = {name: value for name, value in mapped.items() if value is not getattr(tree, name)}
         return replace(tree, **changed) if changed else tree
     return tree
+
+
+def mapped(value: Any, function: Any) -> Any:
+    """Apply a function to every array of a frozen dataclass, and of those inside it."""
+    changes = {}
+    for field in fields(value):
+        inner = getattr(value, field.name)
+        other = (
+            function(inner) if hasattr(inner, "dtype") else mapped(inner, function) if is_dataclass(inner) else inner
+        )
+        if other is not inner:
+            changes[field.name] = other
+    return replace(value, **changes) if changes else value

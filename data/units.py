@@ -9,6 +9,8 @@ from __future__ import annotations
 from gridbazaar.data.arrays import Array, namespace
 
 MICRO = 1_000_000
+YEAR_H = 8766.0
+"""Hours of a mean year."""
 
 
 def to_micro(x: Array) -> Array:

@@ -18,8 +18,10 @@ from gridbazaar.agents.policy import Forecasts, Observation
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.episode.draw import BLOCKS_H
+from gridbazaar.envs.episode.outlook import BLOCKS_H
 from gridbazaar.envs.interval.rates import rates_at, retail_at
+from gridbazaar.envs.interval.setting import upper_ucur_per_kwh
+from gridbazaar.envs.interval.worth import until
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import State
 
@@ -128,7 +130,7 @@ def _common(core: Core, state: State, xp: Any) -> list[Array]:
     step = episode.start + t
     rates = rates_at(world, episode, t)
     retail = retail_at(world, episode, t)
-    upper = from_micro(rates.energy + rates.network + rates.tax - rates.local_network - rates.local_tax)
+    upper = from_micro(upper_ucur_per_kwh(rates))
     export = from_micro(rates.export)
     angle = world.hour[step] * (2 * np.pi / 24)
     cap_kw = xp.minimum(episode.import_cap_kw, 5.0 * core.n_agents)
@@ -179,9 +181,9 @@ def _own(core: Core, state: State, xp: Any) -> list[Array]:
     fill_h = view.need_kwh / (view.eta_ch * xp.maximum(view.power_kw, 1e-9))
     retail = retail_at(core.world, episode, t)[:, None]
     window = (state.mean_price_cur_per_kwh - retail) / PRICE_SCALE * view.is_active
-    until = core.until(view, t)
+    end = until(view, t, core.scenario)
     rows = xp.arange(core.n_envs, t)[:, None]
-    cheaper = xp.astype(episode.cheaper[rows, t[:, None], until - t[:, None]], xp.float64)
+    cheaper = xp.astype(episode.cheaper[rows, t[:, None], end - t[:, None]], xp.float64)
     step_h = core.scenario.step_h
     return [
         view.is_active,
@@ -195,7 +197,7 @@ def _own(core: Core, state: State, xp: Any) -> list[Array]:
         xp.minimum(view.left_h / 24.0, 1.0),
         xp.clip((view.left_h - fill_h) / 8.0, 0.0, BOUND) * (view.need_kwh > 0),
         xp.clip(window, -BOUND, BOUND),
-        cheaper / (until - t[:, None]) * view.is_active,
+        cheaper / (end - t[:, None]) * view.is_active,
         xp.clip((cheaper * step_h - fill_h) / 4.0, -BOUND, BOUND) * (view.need_kwh > 0),
     ]
 

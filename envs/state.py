@@ -9,7 +9,10 @@ from gridbazaar.agents.plan import Plan, View
 from gridbazaar.data.arrays import Array
 from gridbazaar.market.grid.balanced import Flow
 from gridbazaar.market.orders import Clearing, Orders, Setting
-from gridbazaar.market.settlement.settle import Bill, Rates, Services
+from gridbazaar.market.settlement.settle import Bill, Delivery, Rates, Services
+
+NOT_ASKED = -1
+"""In place of a baseline, of who is not asked to draw less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +95,10 @@ class Episode:
     params: tuple[Any, ...]  # one frozen dataclass a kind, in the order of the scenario
     import_cap_kw: Array  # [n_envs]
     export_cap_kw: Array  # [n_envs]
-    end_value_cur_per_kwh: Array  # [n_envs] worth of a kWh deliverable after the end, see ``episode._end_value``
+    end_value_cur_per_kwh: Array  # [n_envs] worth of a kWh deliverable after the end, ``outlook.end_value_of``
     rent_ucur: Array  # [n_envs, n_agents] int64, contracts per interval; each row sums to zero
     price_sum_cur_per_kwh: Array  # [n_envs, n_steps + 1] running sum of the retail price
-    outlook: Array  # [n_envs, n_steps + 1, n_outlook] what is known of the time ahead, see ``episode.OUTLOOK``
+    outlook: Array  # [n_envs, n_steps + 1, n_outlook] what is known of the time ahead, ``outlook.OUTLOOK``
     cheaper: Array  # [n_envs, n_steps + 1, horizon + 1] int16, how many of the n intervals from t on are cheaper
     lottery: Array | None  # [n_envs, n_steps, n_agents] in [0, 1), where the mechanism draws
     outages: Outages | None  # where the scenario has any
@@ -121,36 +124,57 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Transition:
-    """One interval as it happened; reward, metrics, report and ledger read this and nothing else."""
+class Market:
+    """What was ordered and what became of it."""
 
-    t: Array  # [n_envs] int64
-    view: View
-    plan: Plan
     orders: Orders  # columns 0..n_agents-1 firm, n_agents..2 n_agents-1 flexible
     setting: Setting
     clearing: Clearing
-    flow: Flow
-    netted_ukwh: Array  # [n_envs, n_agents] int64 >= 0, exchanged behind the meter before the market
-    firm_ukwh: Array  # [n_envs, n_agents] int64 metered load minus used PV, and must-charge of cars
-    flexible_ukwh: Array  # [n_envs, n_agents] int64 what the flexible device drew (> 0) or released
-    metered_ukwh: Array  # [n_envs, n_agents] int64 at the agent's meter
-    curtailed_ukwh: Array  # [n_envs, n_agents] int64 ordered; > 0 injection withheld, < 0 draw withheld
-    load_kwh: Array  # [n_envs, n_agents] served load of homes
-    pv_kwh: Array  # [n_envs, n_agents] PV used or exported
-    unserved_kwh: Array  # [n_envs, n_agents] what a car lacked at departure
-    shed_kwh: Array  # [n_envs, n_agents] must-serve draw that an outage left without supply
-    shed_cur: Array  # [n_envs, n_agents] its value of lost load, never in a bill
-    loss_kwh: Array  # [n_envs, n_agents] inside devices
-    wear_cur: Array  # [n_envs, n_agents] never in a bill
-    discomfort_cur: Array  # [n_envs, n_agents] comfort missed; never in a bill
-    upkeep_cur: Array  # [n_envs, n_agents] fuel, starts, repairs; never in a bill
-    stored_value_cur: Array  # [n_envs, n_agents] worth of what was left, only at the last step
+    netted_ukwh: Array  # [n_envs, n_agents] int64 behind the meter: > 0 load that own storage served, < 0 own surplus
+    rates: Rates  # [n_envs] the tariff of the interval
+
+
+@dataclass(frozen=True, slots=True)
+class Flows:
+    """What happened behind the meters, [n_envs, n_agents] each."""
+
+    firm_ukwh: Array  # int64, metered load minus used PV, and must-charge of cars
+    flexible_ukwh: Array  # int64, what the flexible device drew (> 0) or released
+    load_kwh: Array  # served load of homes
+    pv_kwh: Array  # PV used or exported
+    loss_kwh: Array  # inside devices
+    released_kwh: Array  # >= 0, by devices
+    unserved_kwh: Array  # what a car lacked at departure
+    wear_cur: Array  # never in a bill
+    discomfort_cur: Array  # comfort missed; never in a bill
+    upkeep_cur: Array  # fuel, starts, repairs; never in a bill
+    emitted_kg: Array  # carbon of the fuel that devices burnt
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What the interval costs whom."""
+
     bill: Bill
+    stored_value_cur: Array  # [n_envs, n_agents] worth of what was left, only at the last step
+    shed_cur: Array  # [n_envs, n_agents] lost load at its value, never in a bill
+    answer: Answer | None = None  # to the operator's calls, where the scenario has any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One interval as it happened; metrics, report and ledger read this and nothing else."""
+
+    t: Array  # [n_envs] int64
+    truncated: Array  # [n_envs] bool, the episode ended with this interval
+    view: View  # before it
+    plan: Plan
+    market: Market
+    wires: Flow
+    delivery: Delivery  # at the agents' meters
+    devices: Flows
+    money: Money
+    shed_kwh: Array  # [n_envs, n_agents] must-serve draw that an outage left without supply
+    carbon_kg_per_kwh: Array  # [n_envs] of the grid above
     reward: Array  # [n_envs, n_agents]
     reward_parts: Array  # [n_envs, n_agents, n_parts] in the order of ``reward.PARTS``; they sum to the reward
-    rates: Rates  # [n_envs] the tariff of the interval
-    carbon_kg_per_kwh: Array  # [n_envs] of the grid above
-    emitted_kg: Array  # [n_envs, n_agents] carbon of the fuel that devices burnt
-    truncated: Array  # [n_envs] bool, the episode ended with this interval
-    answer: Answer | None = None  # to the operator's calls, where the scenario has any

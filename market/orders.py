@@ -87,6 +87,11 @@ class Clearing:
     carry: Array | None = None  # [n_envs, n_carry] int64, what the mechanism wants back in its next ``Setting``
     nodal: NodalPrices | None = None  # what prices per bus are made of, where the rule has any
 
+    @property
+    def filled_ukwh(self) -> Array:
+        """[n_envs, n_orders] int64, by neighbours and by the retailer."""
+        return self.traded_ukwh + self.outside_ukwh
+
 
 def mean_price_ucur_per_kwh(clearing: Clearing) -> Array:
     """[n_envs] the price shown to buyers, weighted by what they bought locally; without a trade the first quote."""

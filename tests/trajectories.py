@@ -62,8 +62,8 @@ def trajectory(name: str) -> dict[str, str]:
         seen["observations"].update(_bytes(observe(core, state).features))
         state, happened = core.step(state, rng.uniform(-1.1, 1.1, (N_ENVS, core.n_agents, core.n_actions)))
         seen["rewards"].update(_bytes(happened.reward_parts))
-        seen["bills"].update(_bytes(happened.bill.ucur))
-        seen["meters"].update(_bytes(happened.metered_ukwh))
+        seen["bills"].update(_bytes(happened.money.bill.ucur))
+        seen["meters"].update(_bytes(happened.delivery.metered_ukwh))
         if happened.truncated.all():
             state = core.reset(100 + t)
     return {part: found.hexdigest()[:16] for part, found in seen.items()}

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from gridbazaar.agents.kind import Range
 from gridbazaar.agents.storage import Storage
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.units import YEAR_H
 
-_YEAR_H = 8766.0
 _KELVIN = 273.15
 END_OF_LIFE_LOSS = 0.2
 """Share of the new capacity that is gone at the end of a battery's life."""
@@ -81,7 +81,7 @@ def calendar_kwh(energy_kwh: Array, age: Age, new_kwh: Array, config: Ageing, ho
     soc = xp.clip(energy_kwh / xp.maximum(age.capacity_kwh, 1e-9), 0.0, 1.0)
     by_soc = (7.543 * (3.3324 + 0.8263 * soc) - 23.75) / (7.543 * (3.3324 + 0.8263 * 0.5) - 23.75)
     by_heat = math.exp(-6976.0 * (1 / (config.temperature_c + _KELVIN) - 1 / (25.0 + _KELVIN)))
-    return new_kwh * (config.calendar_per_year * by_heat * hours / _YEAR_H) * by_soc
+    return new_kwh * (config.calendar_per_year * by_heat * hours / YEAR_H) * by_soc
 
 
 def wear_of(

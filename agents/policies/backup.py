@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from gridbazaar.agents.bid import ANY_TARIFF
 from gridbazaar.agents.kind import encode
 from gridbazaar.agents.policies import load_rule
 from gridbazaar.agents.policies.idle import charge_on_arrival_kw
 from gridbazaar.agents.policy import Community, Foresight, Observation
 from gridbazaar.data.arrays import Array
-
-_ANY_TARIFF = 0.5  # the eagerness that buys at the tariff, but not beyond a full connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class Policy:
         spare_kw = np.maximum(view.stored_kwh - reserve_kwh, 0.0) * view.eta_dis / community.step_h
         fill_kw = np.minimum(view.high_kw, missing_kwh / (view.eta_ch * community.step_h))
         wish_kw = np.where(view.is_stationary, fill_kw, charge_on_arrival_kw(view, community.step_h))
-        held = encode(wish_kw, np.full(wish_kw.shape, _ANY_TARIFF), view)
+        held = encode(wish_kw, np.full(wish_kw.shape, ANY_TARIFF), view)
         power = np.where(action[..., 0] >= 0, action[..., 0] * view.high_kw, -action[..., 0] * view.low_kw)
         above = view.is_stationary & (missing_kwh <= 0) & (-power <= spare_kw)
         plays = is_over | above | (is_off[:, None] & view.is_stationary)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from gridbazaar.agents.bid import ANY_TARIFF
 from gridbazaar.agents.devices.home import appliance
 from gridbazaar.agents.devices.home import heat_pump as heating
 from gridbazaar.agents.devices.home import hot_water as water
@@ -21,8 +22,6 @@ from gridbazaar.agents.plan import View
 from gridbazaar.agents.policies import load_rule
 from gridbazaar.agents.policy import Community, Forecasts, Foresight, Observation, widened
 from gridbazaar.data.arrays import Array
-
-_ANY_TARIFF = 0.5  # the eagerness that buys at the tariff, but not beyond a full connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +86,8 @@ class Policy:
             slack = seen[..., community.features.index("appliance_slack")] * 24.0
             action[:, homes, found["appliance"]] = self._is_best_start(ahead, cost, slack, community)
         resting = np.abs(action[:, homes, 0]) < 1e-9
-        raised = np.maximum(action[:, homes, 1], _ANY_TARIFF)
-        action[:, homes, 1] = np.where(wishes & resting, _ANY_TARIFF, np.where(wishes, raised, action[:, homes, 1]))
+        raised = np.maximum(action[:, homes, 1], ANY_TARIFF)
+        action[:, homes, 1] = np.where(wishes & resting, ANY_TARIFF, np.where(wishes, raised, action[:, homes, 1]))
         return action, memory
 
     def _mean_ahead(self, ahead: Forecasts, hours: float) -> Array:

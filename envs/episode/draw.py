@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,31 +12,15 @@ from numpy.typing import NDArray
 from gridbazaar.agents.kind import Draw
 from gridbazaar.data.arrays import Array, host
 from gridbazaar.data.chance import between, episode_keys, integers, uniform
+from gridbazaar.data.trees import mapped
+from gridbazaar.envs.episode.baselines import baselines_ukwh
 from gridbazaar.envs.episode.calls import draw_calls
+from gridbazaar.envs.episode.outages import draw_outages
+from gridbazaar.envs.episode.outlook import cheaper_counts, community_net_kw, end_value_of, outlook_of, running_sum
 from gridbazaar.envs.episode.world import World
-from gridbazaar.envs.interval.demand_response import baselines_ukwh
 from gridbazaar.envs.scenario import Scenario
-from gridbazaar.envs.state import Episode, Outages
+from gridbazaar.envs.state import Episode
 from gridbazaar.market.mechanisms import mechanism_draws
-
-_YEAR_H = 8766.0
-
-BLOCKS_H = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Hours ahead over which prices and the community's net load are averaged."""
-OUTLOOK = (
-    "price_rank",  # share of the intervals to come that are cheaper
-    "mean_price",  # retail, currency per kWh
-    *(f"price_next_{h:g}h" for h in BLOCKS_H),  # retail, currency per kWh
-    *(f"net_next_{h:g}h" for h in BLOCKS_H),  # expected must-serve load less PV of all homes, kW
-    "highest_price",  # retail, currency per kWh
-    "lowest_price",
-    "deficit_ahead",  # expected draw of all homes together, kWh
-    "surplus_ahead",  # expected surplus, kWh
-    "deficit_price",  # mean retail price of the expected deficits; of all the time ahead where there are none
-    "worth",  # what a kWh delivered from storage may save, currency per kWh
-)
-"""Columns of ``Episode.outlook``, over the time ahead that is known: a day, or until the end if that is sooner. They do
-not depend on what agents do, so they are made once."""
 
 
 def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: Any) -> Episode:
@@ -72,9 +56,9 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
             prices = prices + calls.extra_ucur_per_kwh[:, :-1] / 1e6
         if scenario.call.response_share:
             calls = replace(calls, baseline_ukwh=baselines_ukwh(world, draw, params, calls.level_ppm > 0))
-    net_kw = _community_net_kw(world, start, params)
+    net_kw = community_net_kw(world, start, params)
     export = host(world.rates.export)[window[:, -1]] / 1e6
-    end_value = _end_value(prices[:, -scenario.horizon :], export, net_kw, scenario.step_h)
+    end_value = end_value_of(prices[:, -scenario.horizon :], export, net_kw, scenario.step_h)
     size_kwh = _storage_kwh(world, params, len(keys))
     return Episode(
         seed=to_array(np.asarray(seeds, np.int64)),
@@ -84,46 +68,13 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
         export_cap_kw=to_array(load_kw * between(unit[:, 1], *connection.export_over_load)),
         end_value_cur_per_kwh=to_array(end_value),
         rent_ucur=to_array(_rents(world, params, len(keys))),
-        price_sum_cur_per_kwh=to_array(_running_sum(prices)),
-        outlook=to_array(_outlook(prices, net_kw, size_kwh, end_value, scenario)),
-        cheaper=to_array(_cheaper(prices, scenario.horizon)),
+        price_sum_cur_per_kwh=to_array(running_sum(prices)),
+        outlook=to_array(outlook_of(prices, net_kw, size_kwh, end_value, scenario)),
+        cheaper=to_array(cheaper_counts(prices, scenario.horizon)),
         lottery=to_array(_lottery(draw, scenario)) if mechanism_draws(scenario.mechanism) else None,
-        outages=mapped(_outages(world, draw, params), to_array) if scenario.outage.happens else None,
+        outages=mapped(draw_outages(world, draw, params), to_array) if scenario.outage.happens else None,
         calls=None if calls is None else mapped(calls, to_array),
     )
-
-
-def chance_of(per_year: float, hours: float) -> float:
-    """That something which happens so often in a year happens in so many hours, if it comes by pure chance."""
-    return 1.0 - float(np.exp(-per_year * hours / _YEAR_H))
-
-
-def _outages(world: World, draw: Draw, params: list[Any]) -> Outages:
-    """Draw whether, when and how long the grid above is away, and the same for one branch of the feeder."""
-    config, n_steps, hours = world.scenario.outage, draw.n_steps, draw.n_steps * draw.step_h
-    unit = draw.unit("outage", 7)
-
-    def window(has: Array, when: Array, how_long: Array) -> tuple[Array, Array]:
-        begin = np.minimum((when * n_steps).astype(np.int64), n_steps - 1)
-        length = np.maximum(np.ceil(-config.mean_h * np.log1p(-how_long) / draw.step_h), 1).astype(np.int64)
-        return np.where(has, begin, n_steps), np.where(has, np.minimum(begin + length, n_steps), n_steps)
-
-    begin, end = window(
-        unit[:, 0] < (chance_of(config.per_year, hours) if config.chance is None else config.chance),
-        unit[:, 1],
-        unit[:, 2],
-    )
-    line_begin, line_end = window(unit[:, 3] < chance_of(config.lines_per_year, hours), unit[:, 4], unit[:, 5])
-    feeder = world.grid.feeder
-    first = 1 if feeder.has_transformer and feeder.n_buses > 1 else 0
-    line = first + integers(unit[:, 6], feeder.n_buses - first)
-    forming = [
-        np.asarray(kind.grid_forming.has(p)).reshape(len(begin), -1).any(axis=1)
-        for kind, config, p in zip(world.kinds, world.configs, params, strict=True)
-        if kind.grid_forming is not None and kind.grid_forming.is_wanted(config)
-    ]
-    can_island = np.any(forming, axis=0) if forming else np.zeros(len(begin), bool)
-    return Outages(begin, end, line, line_begin, line_end, can_island)
 
 
 def _lottery(draw: Draw, scenario: Scenario) -> Array:
@@ -172,98 +123,3 @@ def _rents(world: World, params: list[Any], n_envs: int) -> Array:
             rents[:, owner[first + j]] -= amount[:, j]
         first += amount.shape[1]
     return rents
-
-
-def _community_net_kw(world: World, start: Array, params: list[Any]) -> Array:
-    """[n_envs, n_steps] must-serve load less PV that all homes together expect a day ahead."""
-    scenario = world.scenario
-    net_kw = np.zeros((len(start), scenario.n_steps))
-    series = _on_host(world.series)
-    for kind, p in zip(world.kinds, params, strict=True):
-        if kind.must_serve is None:
-            continue
-        for t in range(scenario.n_steps):
-            load_kw, pv_kw = kind.must_serve.outlook_kw(p, series, start + t)
-            net_kw[:, t] += (load_kw - pv_kw).sum(1)
-    return net_kw
-
-
-def _outlook(prices: Array, net_kw: Array, size_kwh: Array, end_value: Array, scenario: Scenario) -> Array:
-    """[n_envs, n_steps + 1, n_outlook]; averages end with the episode, the row after the end repeats the last.
-
-    Storage is worth the price of the deficits to come as far as there are any for it, and what is left is worth after
-    the end for the rest.
-    """
-    n_steps, step_h, horizon = scenario.n_steps, scenario.step_h, scenario.horizon
-    t = np.arange(n_steps)
-
-    def mean(sums: Array, hours: float) -> Array:
-        end = np.minimum(t + max(1, round(hours / step_h)), n_steps)
-        return (sums[:, end] - sums[:, t]) / (end - t)
-
-    def ahead(function: Any, x: Array) -> Array:
-        """[n_envs, n_steps] sum or extreme over all steps ahead of each."""
-        if horizon == n_steps:
-            return function.accumulate(x[:, ::-1], axis=1)[:, ::-1]
-        return np.stack([function.reduce(x[:, i : i + horizon], axis=1) for i in range(n_steps)], axis=1)
-
-    price_sum, net_sum = _running_sum(prices), _running_sum(net_kw)
-    columns = [_rank(prices, horizon), mean(price_sum, 24.0)]
-    columns += [mean(price_sum, h) for h in BLOCKS_H] + [mean(net_sum, h) for h in BLOCKS_H]
-    deficit_kwh, surplus_kwh = np.maximum(net_kw, 0.0) * step_h, np.maximum(-net_kw, 0.0) * step_h
-    deficit, cost = ahead(np.add, deficit_kwh), ahead(np.add, deficit_kwh * prices)
-    columns += [ahead(np.maximum, prices), ahead(np.minimum, prices), deficit, ahead(np.add, surplus_kwh)]
-    columns.append(np.where(deficit > 1e-6, cost / np.maximum(deficit, 1e-6), columns[1]))
-    share = np.minimum(deficit / np.maximum(size_kwh[:, None], 1e-6), 1.0)
-    columns.append(share * columns[-1] + (1 - share) * end_value[:, None])
-    rows = np.stack(columns, axis=2)
-    return np.concatenate([rows, rows[:, -1:]], axis=1)
-
-
-def _end_value(prices: Array, export: Array, net_kw: Array, step_h: float) -> Array:
-    """[n_envs] currency per kWh: what it would cost to have it again after the end.
-
-    The feed-in price where the homes expect a surplus in the last four hours, else a little less than a cheap retail
-    price of the last day.
-    """
-    expects_surplus = net_kw[:, -round(4 / step_h) :].mean(axis=1) < 0
-    return np.where(expects_surplus, export, 0.95 * np.quantile(prices, 0.25, axis=1))
-
-
-def _running_sum(x: Array) -> Array:
-    return np.concatenate([np.zeros((len(x), 1)), np.cumsum(x, axis=1)], axis=1)
-
-
-def _rank(prices: Array, horizon: int) -> Array:
-    """[n_envs, n_steps] share of the intervals ahead of each that are cheaper."""
-    n_steps = prices.shape[1]
-    span = np.minimum(np.arange(n_steps)[::-1] + 1, horizon)  # itself included
-    cheaper = _cheaper(prices, horizon)[:, np.arange(n_steps), span].astype(float)
-    return cheaper / np.maximum(span - 1, 1)
-
-
-def _cheaper(prices: Array, horizon: int) -> NDArray[np.int16]:
-    """[n_envs, n_steps + 1, horizon + 1] how many of the n intervals from interval t on are cheaper than it."""
-    n_envs, n_steps = prices.shape
-    count = np.zeros((n_envs, n_steps + 1, horizon + 1), np.int16)
-    for t in range(n_steps):
-        n = min(horizon, n_steps - t)
-        np.cumsum(prices[:, t : t + n] < prices[:, t : t + 1], axis=1, out=count[:, t, 1 : n + 1])
-    return count
-
-
-def mapped(value: Any, function: Any) -> Any:
-    """Apply a function to every array of a frozen dataclass, and of those inside it."""
-    changes = {}
-    for field in fields(value):
-        inner = getattr(value, field.name)
-        other = (
-            function(inner) if hasattr(inner, "dtype") else mapped(inner, function) if is_dataclass(inner) else inner
-        )
-        if other is not inner:
-            changes[field.name] = other
-    return replace(value, **changes) if changes else value
-
-
-def _on_host(value: Any) -> Any:
-    return mapped(value, host)

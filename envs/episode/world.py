@@ -56,6 +56,8 @@ class World:
     is_only_meter: Array  # [n_meters] bool, whether its agent has no other
     behind: Array  # [n_buses, n_buses] 1 where a bus lies behind a branch
     owner: Array  # [n_rented] agents that own what others have rented, for the meters with a rent
+    fixed_ucur: int  # standing charge of a connection for an episode
+    scarcity_ucur_per_kwh: int  # beyond the cap of the connection
     held: Holding | None  # members' shares in the batteries; none: there are no shares
 
     @property
@@ -106,9 +108,8 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
     chosen = [(found[name], config) for name, config in scenario.agents.items() if config.count]
     counts = [config.count for _, config in chosen]
     meters = [kind.n_meters(config) for kind, config in chosen]
-    prices = price(
-        load_tariff(scenario.tariff, **scenario.tariff_options), bank.spot_cur_per_kwh, bank.hour(), bank.weekday()
-    )
+    tariff = load_tariff(scenario.tariff, **scenario.tariff_options)
+    prices = price(tariff, bank.spot_cur_per_kwh, bank.hour(), bank.weekday())
     feeder = load_feeder(scenario.feeder)
     grid = Grid(feeder)
     n_buses = len(feeder.parent)
@@ -145,7 +146,9 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         lends=to_array(np.repeat([k.lends(c) for k, c in chosen], counts)),
         agent_of_meter=to_array(1.0 * (places.meter_agent[:, None] == np.arange(sum(counts)))),
         is_only_meter=to_array(np.bincount(places.meter_agent)[places.meter_agent] == 1),
-        behind=to_array(_behind(feeder.parent)), owner=to_array(places.owner), held=_held(scenario, to_array),
+        behind=to_array(_behind(feeder.parent)), owner=to_array(places.owner),
+        fixed_ucur=round(tariff.fixed_cur_per_day * 1e6 * scenario.hours / 24),
+        scarcity_ucur_per_kwh=round(scenario.connection.scarcity_cur_per_kwh * 1e6), held=_held(scenario, to_array),
     )  # fmt: skip
 
 

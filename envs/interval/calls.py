@@ -146,7 +146,7 @@ class Answers:
         asked = before.award_ukwh * level * running // MICRO
         withheld = xp.clip(curtailed_ukwh[:, s], 0, asked)
         asked = asked - withheld
-        filled = clearing.traded_ukwh + clearing.outside_ukwh
+        filled = clearing.filled_ukwh
         schedule = filled[:, :n_agents][:, s] + filled[:, n_agents:][:, s] + curtailed_ukwh[:, s] - withheld
         delivered = delivered_ukwh(schedule, metered_ukwh[:, s], asked)
         done = activate(asked, delivered, before.price_ucur_per_kwh, before.stake_ucur, terms)

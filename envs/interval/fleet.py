@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gridbazaar.agents.kind import Column, Meters, Moved, Now
 from gridbazaar.agents.plan import Plan, View
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.envs.episode.world import World
-from gridbazaar.envs.state import State
+from gridbazaar.envs.state import Flows, State
 
 _T = TypeVar("_T")
-_PLANNED = tuple(name for name in Plan.__slots__ if name != "more")
-
-
-@dataclass(frozen=True, slots=True)
-class Flows:
-    """What happened behind the meters of all agents, [n_envs, n_agents] each."""
-
-    firm_ukwh: Array  # int64
-    flexible_ukwh: Array  # int64
-    load_kwh: Array
-    pv_kwh: Array
-    loss_kwh: Array
-    released_kwh: Array
-    unserved_kwh: Array
-    wear_cur: Array
-    discomfort_cur: Array
-    upkeep_cur: Array
-    emitted_kg: Array
 
 
 class Fleet:
@@ -122,12 +103,6 @@ class Fleet:
             return default
         blocks = zip(own, self._world.slices, strict=True)
         return namespace(default).concat([default[:, s] if x is None else x for x, s in blocks], axis=1)
-
-
-def joined(plans: tuple[Plan, ...]) -> Plan:
-    """Put the kinds' plans side by side, [n_envs, n_agents]."""
-    xp = namespace(plans[0].firm_kw)
-    return Plan(*(xp.concat([getattr(b, f) for b in plans], axis=1) for f in _PLANNED))
 
 
 def _columns(block: Any, columns: slice) -> Any:

@@ -14,12 +14,12 @@ from typing import Any
 
 from gridbazaar.agents.bid import Bids
 from gridbazaar.agents.kind import Meters
-from gridbazaar.agents.plan import View
+from gridbazaar.agents.plan import Plan, View, joined
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.episode.world import World
 from gridbazaar.envs.scenario import OutageConfig
-from gridbazaar.envs.state import Outages
+from gridbazaar.envs.state import Outages, State
 from gridbazaar.market.orders import Clearing, Setting, mean_price_ucur_per_kwh
 from gridbazaar.market.settlement.island import settle_among_members
 
@@ -50,6 +50,23 @@ def in_order(outages: Outages, world: World, params: tuple[Any, ...], devices: t
         is_up = has if works is None else has & works
         can_island = can_island | xp.any(is_up.reshape(is_up.shape[0], -1), axis=1)
     return replace(outages, can_island=can_island)
+
+
+def outage_of(state: State, world: World) -> Outage | None:
+    """Say who is dark now; none where the scenario has no outages."""
+    if state.episode.outages is None:
+        return None
+    outages = in_order(state.episode.outages, world, state.episode.params, state.devices)
+    return outage_now(outages, state.t, world.behind, world.meter_bus, world.agent_of_meter)
+
+
+def live_plan(plans: tuple[Plan, ...], outage: Outage | None) -> Plan:
+    """Put the kinds' plans side by side; who is dark places no order."""
+    plan = joined(plans)
+    if outage is None:
+        return plan
+    is_live = outage.live_agent > 0
+    return replace(plan, firm_kw=plan.firm_kw * is_live, wish_kw=plan.wish_kw * is_live)
 
 
 def runs_alone(outages: Outages, t: Array) -> Array:

@@ -214,16 +214,16 @@ def results(happened: Transition, seen: Observation, action: Array, columns: NDA
         n_parts].
     """
     n_agents = happened.reward.shape[1]
-    traded_ukwh = happened.clearing.traded_ukwh
+    traded_ukwh = happened.market.clearing.traded_ukwh
     return {
         "active": seen.mask[:, columns],
         "executed": happened.plan.executed[:, columns],
         "clipped": np.sum(np.abs(action) > 1.0, axis=2),
         "reward_parts": happened.reward_parts[:, columns],
-        "bill_cur": np.sum(happened.bill.ucur, axis=1)[:, columns] / 1e6,
-        "net_kwh": happened.metered_ukwh[:, columns] / 1e6,
+        "bill_cur": np.sum(happened.money.bill.ucur, axis=1)[:, columns] / 1e6,
+        "net_kwh": happened.delivery.metered_ukwh[:, columns] / 1e6,
         "traded_kwh": (traded_ukwh[:, columns] + traded_ukwh[:, n_agents + columns]) / 1e6,
-        "price_cur_per_kwh": happened.clearing.price_ucur_per_kwh[:, n_agents + columns] / 1e6,
+        "price_cur_per_kwh": happened.market.clearing.price_ucur_per_kwh[:, n_agents + columns] / 1e6,
     }
 
 

@@ -51,14 +51,14 @@ class Picture:
         """Remember an interval."""
         if self.mode is None:
             return
-        view, voltage_pu = after.view, happened.flow.voltage_pu[row]
+        view, voltage_pu = after.view, happened.wires.voltage_pu[row]
         stored = [float(view.stored_kwh[row, s].sum()) for s in self._slices.values()]
         room = [float(view.capacity_kwh[row, s].sum()) for s in self._slices.values()]
         self._frames.append(
             Frame(
                 hour=float(core.world.hour[after.episode.start[row] + happened.t[row]]),
                 price_cur_per_kwh=float(after.price_ucur_per_kwh[row]) / 1e6,
-                traded_kwh=float(np.maximum(happened.clearing.traded_ukwh[row], 0).sum()) / 1e6,
+                traded_kwh=float(np.maximum(happened.market.clearing.traded_ukwh[row], 0).sum()) / 1e6,
                 net_kw=float(after.net_kw[row]),
                 low_pu=float(voltage_pu.min()),
                 high_pu=float(voltage_pu.max()),

@@ -57,7 +57,7 @@ class Scribe:
         self, interval: int, happened: Transition, env: int = 0, *, is_first: bool = False, is_last: bool = False
     ) -> list[Entry]:
         """Give the entries of one interval of one environment; the first one opens accounts, the last frees stakes."""
-        bids = _bids(happened.orders, len(self._agents), env)
+        bids = _bids(happened.market.orders, len(self._agents), env)
         is_metered = self._is_metered(happened, env)
         sealed = [] if is_metered else self._sealed(interval, bids)
         clear = self._clear(interval, happened, env, sealed, bids)
@@ -81,7 +81,7 @@ class Scribe:
     def _is_metered(self, happened: Transition, env: int) -> bool:
         """Say whether what the meters say is what was settled: under such a rule nobody bids, and on an island bids
         are overtaken by what flowed."""
-        island = happened.setting.is_island
+        island = happened.market.setting.is_island
         return self._prices_metered or (island is not None and bool(island[env]))
 
     def _opening(self) -> list[Entry]:
@@ -123,8 +123,8 @@ class Scribe:
     def _gate(self, interval: int, happened: Transition, env: int) -> Entry:
         commit, reveal, start, end = self._times(interval)
         # What members agreed to pay has no band, nor has a bus behind a full wire, nor lost load.
-        is_free = self._is_metered(happened, env) or happened.setting.wires is not None
-        floor, cap = (-LARGEST, LARGEST) if is_free else _band(happened.setting, env)
+        is_free = self._is_metered(happened, env) or happened.market.setting.wires is not None
+        floor, cap = (-LARGEST, LARGEST) if is_free else _band(happened.market.setting, env)
         return {
             "kind": "gate", "txid": f"{interval}/gate", "interval": interval,
             "commit_until_s": commit, "reveal_until_s": reveal, "start_s": start, "end_s": end,
@@ -133,7 +133,9 @@ class Scribe:
         }  # fmt: skip
 
     def _tariff(self, interval: int, happened: Transition, env: int) -> Entry:
-        rates = {field.name: int(getattr(happened.rates, field.name)[env]) for field in fields(happened.rates)}
+        rates = {
+            field.name: int(getattr(happened.market.rates, field.name)[env]) for field in fields(happened.market.rates)
+        }
         return {"kind": "tariff", "txid": f"{interval}/tariff", "interval": interval, "ucur_per_kwh": rates}
 
     def _sealed(self, interval: int, bids: list[list[list[int]]]) -> list[Entry]:
@@ -165,18 +167,18 @@ class Scribe:
             "mechanism": scenario.mechanism,
             "options": {name: json.dumps(value) for name, value in scenario.mechanism_options.items()},
             "orders": metered, "agents": list(self._agents), "bus": self._bus,
-            "lottery": lottery_of(happened.orders, env),
-        } | self._known(happened, env) | clear_of(happened.clearing, env)  # fmt: skip
+            "lottery": lottery_of(happened.market.orders, env),
+        } | self._known(happened, env) | clear_of(happened.market.clearing, env)  # fmt: skip
 
     def _known(self, happened: Transition, env: int) -> Entry:
-        stated = setting_of(happened.setting, env)
-        stated["setting"] |= known_of_wires(happened.setting, np.asarray(self._core.world.connections).tolist())
+        stated = setting_of(happened.market.setting, env)
+        stated["setting"] |= known_of_wires(happened.market.setting, np.asarray(self._core.world.connections).tolist())
         return stated
 
     def _readings(self, interval: int, happened: Transition, env: int) -> list[Entry]:
         """What the meters say; production meters are floats until here and are rounded once."""
-        metered = happened.metered_ukwh[env].tolist()
-        generated = np.rint(happened.pv_kwh[env] * MICRO).astype(np.int64).tolist()
+        metered = happened.delivery.metered_ukwh[env].tolist()
+        generated = np.rint(happened.devices.pv_kwh[env] * MICRO).astype(np.int64).tolist()
         return [
             signed(
                 {
@@ -191,11 +193,13 @@ class Scribe:
 
     def _delivered(self, interval: int, happened: Transition, env: int) -> list[Entry]:
         """Trades, what the grid supplies in place of sellers, and the end of the interval's energy."""
-        clearing, owner = happened.clearing, happened.orders.agent
+        clearing, owner = happened.market.clearing, happened.market.orders.agent
         pairs = pairwise(
             clearing.traded_ukwh[env], clearing.pay_ucur[env], owner, clearing.price_ucur_per_kwh[env]
         )  # fmt: skip
-        held = {(a, a): max(-int(net), 0) for a, net in zip(self._agents, happened.metered_ukwh[env], strict=True)}
+        held = {
+            (a, a): max(-int(net), 0) for a, net in zip(self._agents, happened.delivery.metered_ukwh[env], strict=True)
+        }
         sold: dict[str, int] = {}
         trades: list[Entry] = []
         for pair in pairs:
@@ -230,7 +234,7 @@ class Scribe:
         parties = (*self._agents, *SYSTEM_PARTIES)
         energy = _energy_of_lines(happened, env)
         bills: list[Entry] = []
-        for line, row in zip(LINES, happened.bill.ucur[env].tolist(), strict=True):
+        for line, row in zip(LINES, happened.money.bill.ucur[env].tolist(), strict=True):
             ucur = dict(zip(parties, row, strict=True))
             if line == "market":
                 ucur = {party: amount - traded.get(party, 0) for party, amount in ucur.items()}
@@ -245,7 +249,7 @@ class Scribe:
 
     def _called(self, interval: int, happened: Transition, env: int) -> list[Entry]:
         """What was delivered of awards, what homes drew less, then new awards."""
-        answer = happened.answer
+        answer = happened.money.answer
         if answer is None:
             return []
         services, written = answer.services, list[Entry]()
@@ -319,16 +323,17 @@ def _band(setting: Any, env: int) -> tuple[int, int]:
 
 def _energy_of_lines(happened: Transition, env: int) -> dict[str, list[int]]:
     """The energy that a line of the bill is about, by agent."""
-    n_agents = happened.metered_ukwh.shape[1]
+    n_agents = happened.delivery.metered_ukwh.shape[1]
     traded, outside = (
-        x[env].reshape(-1, n_agents).sum(0) for x in (happened.clearing.traded_ukwh, happened.clearing.outside_ukwh)
+        x[env].reshape(-1, n_agents).sum(0)
+        for x in (happened.market.clearing.traded_ukwh, happened.market.clearing.outside_ukwh)
     )
-    curtailed = happened.curtailed_ukwh[env]
+    curtailed = happened.delivery.curtailed_ukwh[env]
     drawn = np.maximum(traded, 0) + np.maximum(outside, 0)
-    activated = 0 if happened.answer is None else happened.answer.delivered_ukwh[env]
+    activated = 0 if happened.money.answer is None else happened.money.answer.delivered_ukwh[env]
     lines = {
         "retail": outside,
-        "imbalance": happened.metered_ukwh[env] - traded - outside - curtailed + activated,
+        "imbalance": happened.delivery.metered_ukwh[env] - traded - outside - curtailed + activated,
         "network": drawn,
         "tax": drawn,
         "losses": curtailed,

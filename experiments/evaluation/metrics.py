@@ -79,45 +79,49 @@ class Tally:
     def add(self, happened: Transition) -> None:
         """Count one interval."""
         n, step_h = self.core.n_agents, self.core.scenario.step_h
-        bill = happened.bill.ucur[:, :, :n]
+        bill = happened.money.bill.ucur[:, :, :n]
         self.bill_cur += bill.sum(1) / MICRO
         self.imbalance_cur += bill[:, LINES.index("imbalance")] / MICRO
         self.fixed_cur += bill[:, LINES.index("fixed")] / MICRO
-        self.operator_cur += happened.bill.ucur[:, :, n + SYSTEM_PARTIES.index("market_operator")].sum(1) / MICRO
-        self.wear_cur += happened.wear_cur
-        self.discomfort_cur += happened.discomfort_cur
-        self.upkeep_cur += happened.upkeep_cur
-        self.left_cur += happened.stored_value_cur
+        self.operator_cur += happened.money.bill.ucur[:, :, n + SYSTEM_PARTIES.index("market_operator")].sum(1) / MICRO
+        self.wear_cur += happened.devices.wear_cur
+        self.discomfort_cur += happened.devices.discomfort_cur
+        self.upkeep_cur += happened.devices.upkeep_cur
+        self.left_cur += happened.money.stored_value_cur
         self.reward += happened.reward
-        net_kwh = happened.metered_ukwh.sum(1) / MICRO
-        charged = np.where(self.core.world.firm_is_chosen, happened.firm_ukwh + happened.flexible_ukwh, 0)
-        filled = happened.clearing.traded_ukwh + happened.clearing.outside_ukwh
-        flow, feeder = happened.flow, self.core.world.grid.feeder
+        net_kwh = happened.delivery.metered_ukwh.sum(1) / MICRO
+        charged = np.where(
+            self.core.world.firm_is_chosen, happened.devices.firm_ukwh + happened.devices.flexible_ukwh, 0
+        )
+        filled = happened.market.clearing.filled_ukwh
+        flow, feeder = happened.wires, self.core.world.grid.feeder
         outside_band = np.maximum(feeder.v_min_pu - flow.voltage_pu, 0) + np.maximum(
             flow.voltage_pu - feeder.v_max_pu, 0
         )
         root_kwh = flow.root_kw * step_h
         self.filled.append(happened.view.stored_kwh / np.maximum(happened.view.capacity_kwh, 1e-9))
         self.loadings.append(flow.branch_loading.max(1))
-        rent = (happened.clearing.outside_ukwh * happened.clearing.rent_ucur_per_kwh[:, None]).sum(1) / MICRO**2
+        rent = (happened.market.clearing.outside_ukwh * happened.market.clearing.rent_ucur_per_kwh[:, None]).sum(
+            1
+        ) / MICRO**2
         for name, amount in {
             "import_kwh": np.maximum(net_kwh, 0),
             "export_kwh": np.maximum(-net_kwh, 0),
-            "load_kwh": happened.load_kwh.sum(1),
+            "load_kwh": happened.devices.load_kwh.sum(1),
             "charged_kwh": np.maximum(charged, 0).sum(1) / MICRO,
-            "pv_kwh": happened.pv_kwh.sum(1),
+            "pv_kwh": happened.devices.pv_kwh.sum(1),
             "bought_kwh": np.maximum(filled, 0).sum(1) / MICRO,
-            "traded_kwh": np.maximum(happened.clearing.traded_ukwh, 0).sum(1) / MICRO,
-            "over_cap_kwh": happened.clearing.over_cap_ukwh / MICRO,
+            "traded_kwh": np.maximum(happened.market.clearing.traded_ukwh, 0).sum(1) / MICRO,
+            "over_cap_kwh": happened.market.clearing.over_cap_ukwh / MICRO,
             "loss_kwh": flow.loss_kw * step_h,
-            "drawn_kwh": np.maximum(happened.metered_ukwh, 0).sum(1) / MICRO,
+            "drawn_kwh": np.maximum(happened.delivery.metered_ukwh, 0).sum(1) / MICRO,
             "congestion_cur": rent,
             "violation_pu_min": outside_band.sum(1) * step_h * 60,
-            "curtailed_kwh": np.maximum(happened.curtailed_ukwh, 0).sum(1) / MICRO,
-            "carbon_kg": root_kwh * happened.carbon_kg_per_kwh + happened.emitted_kg.sum(1),
-            "unserved_kwh": happened.unserved_kwh.sum(1),
+            "curtailed_kwh": np.maximum(happened.delivery.curtailed_ukwh, 0).sum(1) / MICRO,
+            "carbon_kg": root_kwh * happened.carbon_kg_per_kwh + happened.devices.emitted_kg.sum(1),
+            "unserved_kwh": happened.devices.unserved_kwh.sum(1),
             "shed_kwh": happened.shed_kwh.sum(1),
-            "shed_cur": happened.shed_cur.sum(1),
+            "shed_cur": happened.money.shed_cur.sum(1),
         }.items():
             self.sums[name] = self.sums.get(name, 0.0) + amount
         for name, amount, extreme in (

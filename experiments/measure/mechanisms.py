@@ -142,7 +142,7 @@ def _pool_kwh(clearing: Clearing) -> Floats:
 
 def _welfare(orders: Orders, clearing: Clearing) -> Floats:
     """[n_envs] worth of what was bought less cost of what was sold; a pool buys at 1 and gives away what is left."""
-    filled = (clearing.traded_ukwh + clearing.outside_ukwh) / MICRO
+    filled = clearing.filled_ukwh / MICRO
     from_retailer = np.maximum(clearing.outside_ukwh, 0).sum(axis=1) / MICRO + np.maximum(_pool_kwh(clearing), 0)
     return np.asarray((filled * orders.limit_ucur_per_kwh / MICRO).sum(axis=1) - from_retailer)
 

@@ -491,15 +491,15 @@ def balances(days: Mapping[str, Played]) -> list[Check]:
     def largest(values: Iterable[Any]) -> float:
         return max((float(np.abs(v).max()) for v in values), default=0.0)
 
-    bills = largest(tr.bill.ucur.sum(2) for _, tr in kept)
-    trades = largest(tr.clearing.traded_ukwh.sum(1) for _, tr in kept)
-    payments = largest(tr.clearing.pay_ucur.sum(1) - tr.clearing.surplus_ucur for _, tr in kept)
+    bills = largest(tr.money.bill.ucur.sum(2) for _, tr in kept)
+    trades = largest(tr.market.clearing.traded_ukwh.sum(1) for _, tr in kept)
+    payments = largest(tr.market.clearing.pay_ucur.sum(1) - tr.market.clearing.surplus_ucur for _, tr in kept)
     devices = largest(error for played in days.values() for error in _unaccounted_kwh(played))
     head = largest(
-        tr.metered_ukwh.sum(1) / MICRO / p.tally.core.scenario.step_h + tr.flow.loss_kw - tr.flow.root_kw
+        tr.delivery.metered_ukwh.sum(1) / MICRO / p.tally.core.scenario.step_h + tr.wires.loss_kw - tr.wires.root_kw
         for p, tr in kept
     )
-    flows = sum(int((~np.asarray(tr.flow.converged)).sum()) for _, tr in kept)
+    flows = sum(int((~np.asarray(tr.wires.converged)).sum()) for _, tr in kept)
     return [
         Check("each line of each bill sums to zero over all parties", bills, "micro-currency", bills == 0),
         Check("what neighbours buy is what neighbours sell", trades, "micro-kWh", trades == 0),
@@ -514,9 +514,9 @@ def _unaccounted_kwh(played: Played) -> Iterator[Any]:
     """Metered less used, stored and lost, of all agents but cars, for each interval that another one follows."""
     stays = ~np.asarray(played.tally.core.world.firm_is_chosen)
     for happened, (before, after) in zip(played.transitions, pairwise(played.states), strict=False):
-        used = happened.load_kwh - happened.pv_kwh + happened.loss_kwh
+        used = happened.devices.load_kwh - happened.devices.pv_kwh + happened.devices.loss_kwh
         stored = after.view.stored_kwh - before.view.stored_kwh
-        yield (happened.metered_ukwh / MICRO - used - stored)[:, stays]
+        yield (happened.delivery.metered_ukwh / MICRO - used - stored)[:, stays]
 
 
 def _balances(about: _Subject, days: Mapping[str, Played]) -> str:
@@ -538,7 +538,7 @@ def _balances(about: _Subject, days: Mapping[str, Played]) -> str:
 
 def _money(about: _Subject, played: Played) -> str:
     """Who paid and who received over the shown day; the column sums to zero."""
-    paid = np.sum([tr.bill.ucur[0].sum(0) for tr in played.transitions], axis=0)
+    paid = np.sum([tr.money.bill.ucur[0].sum(0) for tr in played.transitions], axis=0)
     n_agents, code = played.tally.core.n_agents, escape(about.currency)
     kinds = about.evaluation.scenario.kind_slices
     sums = {f"agents: {k}": int(paid[:n_agents][s].sum()) for k, s in kinds.items()}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.episode.draw import chance_of
+from gridbazaar.envs.episode.outages import chance_of
 from gridbazaar.envs.scenario import load_scenario
 
 ROOT = Path(__file__).parents[1]

@@ -1,6 +1,7 @@
 """The core: what holds in every interval of every episode, whatever the actions."""
 
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -64,14 +65,14 @@ worlds = st.fixed_dictionaries(
 def test_energy_and_money_add_up_in_every_interval(world: dict[str, Any], seed: int, policy_seed: int) -> None:
     core = Core(street(**world), 3)
     for before, happened, after in play(core, seed, policy_seed):
-        bill = happened.bill.ucur
+        bill = happened.money.bill.ucur
         assert (bill.sum(axis=2) == 0).all()
         step_h = core.scenario.step_h
-        metered_kwh = happened.metered_ukwh.sum(1) / MICRO
-        root_kwh = happened.flow.root_kw * step_h
+        metered_kwh = happened.delivery.metered_ukwh.sum(1) / MICRO
+        root_kwh = happened.wires.root_kw * step_h
         # Metered energy is rounded to micro-kWh at each meter; the power flow's own tolerance is far below that.
-        np.testing.assert_allclose(root_kwh, metered_kwh + happened.flow.loss_kw * step_h, atol=1e-4)
-        assert happened.flow.converged.all()
+        np.testing.assert_allclose(root_kwh, metered_kwh + happened.wires.loss_kw * step_h, atol=1e-4)
+        assert happened.wires.converged.all()
         balance_of_devices(core, before, happened, after)
         balance_of_positions(happened)
 
@@ -81,10 +82,10 @@ def balance_of_devices(core: Core, before: State, happened: Transition, after: S
         core.world.kinds, core.world.slices, before.episode.params, before.devices, after.devices, strict=True
     ):
         moved_kwh = (new.energy_kwh - old.energy_kwh).reshape(core.n_envs, columns.stop - columns.start, -1).sum(2)
-        drawn_kwh = happened.flexible_ukwh[:, columns] / MICRO
+        drawn_kwh = happened.devices.flexible_ukwh[:, columns] / MICRO
         if kind.firm_is_chosen:
-            drawn_kwh = drawn_kwh + happened.firm_ukwh[:, columns] / MICRO
-        np.testing.assert_allclose(moved_kwh, drawn_kwh - happened.loss_kwh[:, columns], atol=1e-9)
+            drawn_kwh = drawn_kwh + happened.devices.firm_ukwh[:, columns] / MICRO
+        np.testing.assert_allclose(moved_kwh, drawn_kwh - happened.devices.loss_kwh[:, columns], atol=1e-9)
         storage = kind.program(params, old, core.n_steps, core.scenario.step_h).storage
         assert storage is not None
         assert (new.energy_kwh <= storage.ceiling_kwh + 1e-9).all()
@@ -93,10 +94,10 @@ def balance_of_devices(core: Core, before: State, happened: Transition, after: S
 
 def balance_of_positions(happened: Transition) -> None:
     """Local trades balance; what the community nets out goes to the retailer; nobody pays beyond a limit."""
-    clearing, orders = happened.clearing, happened.orders
+    clearing, orders = happened.market.clearing, happened.market.orders
     assert (clearing.traded_ukwh.sum(1) == 0).all()
     assert (clearing.surplus_ucur == clearing.pay_ucur.sum(1)).all()
-    filled = clearing.traded_ukwh + clearing.outside_ukwh
+    filled = clearing.filled_ukwh
     assert (filled * np.sign(orders.energy_ukwh) >= 0).all()
     assert (np.abs(filled) <= np.abs(orders.energy_ukwh)).all()
     limit_pay = clearing.traded_ukwh * orders.limit_ucur_per_kwh / MICRO
@@ -107,14 +108,14 @@ def test_every_agent_pays_what_its_meter_says() -> None:
     """One interval of the street, billed again in plain Python."""
     core = Core(street(constraint="none"), 1)
     for _, happened, _ in play(core, 5, 5):
-        rates = {f.name: int(getattr(happened.rates, f.name)[0]) for f in fields(happened.rates)}
-        rent = int(happened.clearing.rent_ucur_per_kwh[0])
+        rates = {f.name: int(getattr(happened.market.rates, f.name)[0]) for f in fields(happened.market.rates)}
+        rent = int(happened.market.clearing.rent_ucur_per_kwh[0])
         assert rent == 0
         n = core.n_agents
         for i in range(n):
-            traded = sum(int(happened.clearing.traded_ukwh[0, c]) for c in (i, n + i))
-            outside = sum(int(happened.clearing.outside_ukwh[0, c]) for c in (i, n + i))
-            residual = int(happened.metered_ukwh[0, i]) - traded - outside
+            traded = sum(int(happened.market.clearing.traded_ukwh[0, c]) for c in (i, n + i))
+            outside = sum(int(happened.market.clearing.outside_ukwh[0, c]) for c in (i, n + i))
+            residual = int(happened.delivery.metered_ukwh[0, i]) - traded - outside
             beyond = rates["imbalance"] if core.world.is_brp[i] else 0
             expected = {
                 "retail": outside * (rates["energy"] if outside > 0 else rates["export"]) // MICRO,
@@ -126,20 +127,20 @@ def test_every_agent_pays_what_its_meter_says() -> None:
                 // MICRO
                 + max(residual, 0) * rates["network"] // MICRO
                 + max(residual, 0) * rates["tax"] // MICRO,
-                "market": sum(int(happened.clearing.pay_ucur[0, c]) for c in (i, n + i)),
+                "market": sum(int(happened.market.clearing.pay_ucur[0, c]) for c in (i, n + i)),
             }
             for line, amount in expected.items():
-                assert int(happened.bill.ucur[0, LINES.index(line), i]) == amount, (line, i)
+                assert int(happened.money.bill.ucur[0, LINES.index(line), i]) == amount, (line, i)
 
 
 def test_the_retailer_and_the_operator_buy_what_the_community_uses() -> None:
     core = Core(street(constraint="none"), 2)
     n = core.n_agents
     for _, happened, _ in play(core, 1, 1):
-        spot = happened.rates.spot
-        net = happened.metered_ukwh.sum(1)
-        wholesale = happened.bill.ucur[:, :, n + SYSTEM_PARTIES.index("wholesale")]
-        loss = np.rint(happened.flow.loss_kw * core.scenario.step_h * MICRO).astype(np.int64)
+        spot = happened.market.rates.spot
+        net = happened.delivery.metered_ukwh.sum(1)
+        wholesale = happened.money.bill.ucur[:, :, n + SYSTEM_PARTIES.index("wholesale")]
+        loss = np.rint(happened.wires.loss_kw * core.scenario.step_h * MICRO).astype(np.int64)
         np.testing.assert_array_equal(-wholesale[:, LINES.index("retail")], net * spot // MICRO)
         np.testing.assert_array_equal(-wholesale[:, LINES.index("losses")], loss * spot // MICRO)
 
@@ -152,8 +153,8 @@ def test_cars_with_a_guarantee_always_leave_with_what_they_need() -> None:
         action = np.full((16, core.n_agents, 2), -1.0)  # give back all there is, unwilling to buy
         action[:, :, 1] = 1.0 if t % 2 else -1.0
         state, happened = core.step(state, action)
-        assert happened.unserved_kwh.max() == 0.0
-        had_cars += int((happened.firm_ukwh[:, core.world.firm_is_chosen] > 0).sum())
+        assert happened.devices.unserved_kwh.max() == 0.0
+        had_cars += int((happened.devices.firm_ukwh[:, core.world.firm_is_chosen] > 0).sum())
     assert had_cars > 100
 
 
@@ -168,11 +169,11 @@ def test_a_row_of_a_batch_is_the_single_run() -> None:
         together, happened = batch.step(together, actions[t])
         for e, core in enumerate(alone):
             states[e], single = core.step(states[e], actions[t, e : e + 1])
-            for name in ("metered_ukwh", "flexible_ukwh", "reward"):
-                np.testing.assert_array_equal(getattr(happened, name)[e], getattr(single, name)[0], name)
-            np.testing.assert_array_equal(happened.clearing.pay_ucur[e], single.clearing.pay_ucur[0])
+            for name in ("delivery.metered_ukwh", "devices.flexible_ukwh", "reward"):
+                np.testing.assert_array_equal(attrgetter(name)(happened)[e], attrgetter(name)(single)[0], name)
+            np.testing.assert_array_equal(happened.market.clearing.pay_ucur[e], single.market.clearing.pay_ucur[0])
             np.testing.assert_array_equal(
-                happened.bill.ucur[e, :, : core.n_agents], single.bill.ucur[0, :, : core.n_agents]
+                happened.money.bill.ucur[e, :, : core.n_agents], single.money.bill.ucur[0, :, : core.n_agents]
             )
             np.testing.assert_array_equal(observe(batch, together).features[e], observe(core, states[e]).features[0])
 
@@ -235,7 +236,7 @@ def test_rest_is_rest() -> None:
     state = core.reset(0)
     for _ in range(core.n_steps):
         state, happened = core.step(state, np.zeros((2, core.n_agents, 2)))
-        assert (happened.flexible_ukwh == 0).all()
+        assert (happened.devices.flexible_ukwh == 0).all()
 
 
 def test_a_device_moves_only_what_its_order_filled() -> None:
@@ -243,10 +244,11 @@ def test_a_device_moves_only_what_its_order_filled() -> None:
     n = core.n_agents
     unfilled = 0
     for _, happened, _ in play(core, 2, 2):
-        filled = (happened.clearing.traded_ukwh + happened.clearing.outside_ukwh)[:, n:]
-        sign = np.sign(happened.plan.wish_kw).astype(np.int64)
-        assert np.abs(filled + sign * happened.netted_ukwh - happened.flexible_ukwh).max() <= 3  # shares of a VPP
-        unfilled += int((np.abs(filled) < np.abs(happened.orders.energy_ukwh[:, n:])).sum())
+        filled = happened.market.clearing.filled_ukwh[:, n:]
+        assert (
+            np.abs(filled - happened.market.netted_ukwh - happened.devices.flexible_ukwh).max() <= 3
+        )  # shares of a VPP
+        unfilled += int((np.abs(filled) < np.abs(happened.market.orders.energy_ukwh[:, n:])).sum())
     assert unfilled > 50
 
 
@@ -254,18 +256,18 @@ def test_prices_stay_in_the_band_and_rise_when_the_connection_is_full() -> None:
     core = Core(load_scenario("village", **{"connection.import_over_load": [0.8, 1.0]}), 8)
     scarce = 0
     for _, happened, _ in play(core, 0, 4):
-        setting: Any = happened.setting
-        price = happened.clearing.price_ucur_per_kwh[:, 0]
+        setting: Any = happened.market.setting
+        price = happened.market.clearing.price_ucur_per_kwh[:, 0]
         assert (price <= setting.import_ucur_per_kwh + setting.import_scarcity_ucur_per_kwh).all()
         assert (price >= setting.export_ucur_per_kwh - setting.export_scarcity_ucur_per_kwh).all()
-        rent = happened.clearing.rent_ucur_per_kwh
-        bought = happened.clearing.outside_ukwh.sum(1)
+        rent = happened.market.clearing.rent_ucur_per_kwh
+        bought = happened.market.clearing.outside_ukwh.sum(1)
         full = bought >= setting.import_cap_ukwh
         assert (full | (rent <= 0)).all()
         scarce += int((rent > 0).sum())
-        congestion = happened.bill.ucur[:, LINES.index("congestion")]
+        congestion = happened.money.bill.ucur[:, LINES.index("congestion")]
         operator = -congestion[:, core.n_agents + SYSTEM_PARTIES.index("network_operator")]
-        over = happened.clearing.over_cap_ukwh * setting.import_scarcity_ucur_per_kwh // MICRO
+        over = happened.market.clearing.over_cap_ukwh * setting.import_scarcity_ucur_per_kwh // MICRO
         assert (np.abs(operator - over)[rent > 0] <= core.n_agents + 1).all()  # the rest went back to the connections
     assert scarce > 20
 
@@ -281,7 +283,7 @@ def test_torch_plays_the_same_episode() -> None:
         b, y = torch_core.step(b, torch.as_tensor(action))
         # The last bit of a power may move an order by one micro-kWh.
         np.testing.assert_allclose(x.reward, y.reward.numpy(), atol=5e-5)
-        np.testing.assert_allclose(x.metered_ukwh, y.metered_ukwh.numpy(), atol=2)
+        np.testing.assert_allclose(x.delivery.metered_ukwh, y.delivery.metered_ukwh.numpy(), atol=2)
         np.testing.assert_allclose(observe(numpy_core, a).features, observe(torch_core, b).features.numpy(), atol=1e-5)
 
 
@@ -304,7 +306,7 @@ def test_half_the_width_plays_nearly_the_same(name: str, backend: str) -> None:
         a, x = wide.step(a, action.astype(float))
         b, y = narrow.step(b, torch.as_tensor(action) if backend == "torch" else action)
         assert str(b.view.stored_kwh.dtype).endswith("float32")
-        np.testing.assert_allclose(x.metered_ukwh, np.asarray(y.metered_ukwh), atol=100)
+        np.testing.assert_allclose(x.delivery.metered_ukwh, np.asarray(y.delivery.metered_ukwh), atol=100)
 
 
 def test_a_core_survives_pickling() -> None:

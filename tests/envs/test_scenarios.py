@@ -20,9 +20,9 @@ def test_a_day_of_every_scenario_adds_up(name: str) -> None:
     for _ in range(core.n_steps):
         action, memory = policy.act(observe(core, state), memory)
         state, happened = core.step(state, widened(action, core.n_actions))
-        assert (happened.bill.ucur.sum(axis=2) == 0).all()
-        assert happened.flow.converged.all()
-        lowest, drawn = min(lowest, happened.flow.voltage_pu.min()), drawn + (happened.metered_ukwh > 0).sum()
+        assert (happened.money.bill.ucur.sum(axis=2) == 0).all()
+        assert happened.wires.converged.all()
+        lowest, drawn = min(lowest, happened.wires.voltage_pu.min()), drawn + (happened.delivery.metered_ukwh > 0).sum()
     assert happened.truncated.all()
     assert drawn > 0
     assert 0.85 < lowest < 1.0
@@ -57,5 +57,5 @@ def test_the_villages_connection_binds() -> None:
     for _ in range(core.n_steps):
         action, memory = policy.act(observe(core, state), memory)
         state, happened = core.step(state, widened(action, core.n_actions))
-        over += happened.clearing.over_cap_ukwh / 1e6
+        over += happened.market.clearing.over_cap_ukwh / 1e6
     assert (over > 0.5).mean() > 0.6

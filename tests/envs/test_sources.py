@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -44,24 +45,23 @@ def test_energy_and_money_add_up_for_every_agent(
     """What a meter counts is used, stored, lost or, with the other sign, made from sun, wind and fuel."""
     core = Core(street(step_min=step_min, constraint=constraint, forecast=forecast, **{"genset.ramp_per_h": ramp}), 2)
     for before, happened, after in play_at_random(core, seed, seed):
-        assert (happened.bill.ucur.sum(axis=2) == 0).all()
+        assert (happened.money.bill.ucur.sum(axis=2) == 0).all()
         balance_of_positions(happened)
         for columns, old, new in zip(core.world.slices, before.devices, after.devices, strict=True):
             shape = (core.n_envs, columns.stop - columns.start, -1)
             has_storage = hasattr(new, "energy_kwh")
             stored = (new.energy_kwh - old.energy_kwh).reshape(shape).sum(2) if has_storage else 0.0
-            made = happened.pv_kwh[:, columns] + getattr(new, "output_kw", 0.0) * core.scenario.step_h
-            used = happened.load_kwh[:, columns] + happened.loss_kwh[:, columns] + stored
-            np.testing.assert_allclose(happened.metered_ukwh[:, columns] / MICRO, used - made, atol=5e-6)
+            made = happened.devices.pv_kwh[:, columns] + getattr(new, "output_kw", 0.0) * core.scenario.step_h
+            used = happened.devices.load_kwh[:, columns] + happened.devices.loss_kwh[:, columns] + stored
+            np.testing.assert_allclose(happened.delivery.metered_ukwh[:, columns] / MICRO, used - made, atol=5e-6)
 
 
 def test_a_device_moves_only_what_its_order_filled() -> None:
     core = Core(street(constraint="none"), 4)
     n = core.n_agents
     for _, happened, _ in play_at_random(core, 2, 2):
-        filled = (happened.clearing.traded_ukwh + happened.clearing.outside_ukwh)[:, n:]
-        sign = np.sign(happened.plan.wish_kw).astype(np.int64)
-        assert np.abs(filled + sign * happened.netted_ukwh - happened.flexible_ukwh).max() <= 3
+        filled = happened.market.clearing.filled_ukwh[:, n:]
+        assert np.abs(filled - happened.market.netted_ukwh - happened.devices.flexible_ukwh).max() <= 3
 
 
 def test_a_row_of_a_batch_is_the_single_run() -> None:
@@ -73,8 +73,9 @@ def test_a_row_of_a_batch_is_the_single_run() -> None:
         together, happened = batch.step(together, action)
         for e, core in enumerate(alone):
             states[e], single = core.step(states[e], action[e : e + 1])
-            for name in ("metered_ukwh", "flexible_ukwh", "reward", "upkeep_cur", "emitted_kg"):
-                np.testing.assert_array_equal(getattr(happened, name)[e], getattr(single, name)[0], name)
+            for name in ("delivery.metered_ukwh", "devices.flexible_ukwh", "reward", "devices.upkeep_cur"):
+                np.testing.assert_array_equal(attrgetter(name)(happened)[e], attrgetter(name)(single)[0], name)
+            np.testing.assert_array_equal(happened.devices.emitted_kg[e], single.devices.emitted_kg[0])
             np.testing.assert_array_equal(observe(batch, together).features[e], observe(core, states[e]).features[0])
 
 
@@ -102,7 +103,7 @@ def test_the_order_of_the_kinds_changes_nobodys_energy() -> None:
         for i, core in enumerate(cores):
             action = np.concatenate([wish[name] for name in core.scenario.agents], axis=1)
             states[i], happened = core.step(states[i], action)
-            metered.append({n: happened.metered_ukwh[:, s] for n, s in core.scenario.kind_slices.items()})
+            metered.append({n: happened.delivery.metered_ukwh[:, s] for n, s in core.scenario.kind_slices.items()})
         for name in names:  # pro-rata shares of a tie may differ by the micro-kWh that the order rounds away
             assert np.abs(metered[0][name] - metered[1][name]).max() <= 20, name
 
@@ -117,7 +118,7 @@ def test_torch_plays_the_same_episode() -> None:
         a, x = ours.step(a, action)
         b, y = theirs.step(b, torch.as_tensor(action))
         np.testing.assert_allclose(x.reward, y.reward.numpy(), atol=5e-5)
-        np.testing.assert_allclose(x.metered_ukwh, y.metered_ukwh.numpy(), atol=2)
+        np.testing.assert_allclose(x.delivery.metered_ukwh, y.delivery.metered_ukwh.numpy(), atol=2)
         np.testing.assert_allclose(observe(ours, a).features, observe(theirs, b).features.numpy(), atol=1e-5)
 
 
@@ -143,7 +144,7 @@ def test_features_have_columns_for_the_kinds_of_the_scenario_only() -> None:
 def test_every_mechanism_settles_them(mechanism: str) -> None:
     core = Core(street(mechanism=mechanism, hours=3.0, constraint="nodal" if mechanism == "nodal" else "none"), 1)
     for _, happened, _ in play_at_random(core, 1, 1):
-        assert (happened.bill.ucur.sum(axis=2) == 0).all()
+        assert (happened.money.bill.ucur.sum(axis=2) == 0).all()
 
 
 @pytest.mark.parametrize("name", [n for n in list_policies() if n not in ("trained", "optimum")])
@@ -155,4 +156,4 @@ def test_every_rule_acts_for_them(name: str) -> None:
 def test_turbines_have_inverters_that_answer_the_voltage() -> None:
     core = Core(street(**{"inverter.response": "ieee_1547_b", "wind.exposure": 1.5}), 2)
     turbines = core.scenario.kind_slices["wind"]
-    assert sum(happened.pv_kwh[:, turbines].sum() for _, happened, _ in play_at_random(core, 1, 1)) > 1
+    assert sum(happened.devices.pv_kwh[:, turbines].sum() for _, happened, _ in play_at_random(core, 1, 1)) > 1

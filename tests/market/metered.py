@@ -41,7 +41,7 @@ def bills_ucur(clearing: Clearing, setting: Setting) -> np.ndarray:
 
 def average_prices(clearing: Clearing, setting: Setting) -> tuple[float, float]:
     """What a kWh earns sellers and costs buyers in the first row, per kWh; NaN where there are none."""
-    bill, flowed = bills_ucur(clearing, setting)[0], (clearing.traded_ukwh + clearing.outside_ukwh)[0]
+    bill, flowed = bills_ucur(clearing, setting)[0], clearing.filled_ukwh[0]
     with np.errstate(invalid="ignore"):
         sell, buy = (
             float(bill[side].sum() * KWH / np.float64(flowed[side].sum())) for side in (flowed < 0, flowed > 0)

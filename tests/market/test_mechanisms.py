@@ -64,7 +64,7 @@ def rows_of(value: Any, rows: Any) -> Any:
 
 def gain_cur(orders: Orders, worth: Any, clearing: Clearing, setting: Setting) -> Any:
     """[n_envs, n_orders] what an order brings its owner who values energy at ``worth``, in millionths squared."""
-    gain = worth * (clearing.traded_ukwh + clearing.outside_ukwh) - clearing.pay_ucur * KWH
+    gain = worth * clearing.filled_ukwh - clearing.pay_ucur * KWH
     if setting.import_ucur_per_kwh is None or setting.export_ucur_per_kwh is None:
         return gain
     tariff = np.where(
@@ -132,7 +132,7 @@ def test_energy_balances_and_the_surplus_is_declared(name: str) -> None:
 def test_fills_stay_within_the_orders(name: str) -> None:
     for orders, setting in markets(name):
         clearing = load_mechanism(name)(orders, setting)
-        filled, sign = clearing.traded_ukwh + clearing.outside_ukwh, np.sign(orders.energy_ukwh)
+        filled, sign = clearing.filled_ukwh, np.sign(orders.energy_ukwh)
         assert (clearing.traded_ukwh * sign >= 0).all()
         assert (clearing.outside_ukwh * sign >= 0).all()
         assert (abs(filled) <= abs(orders.energy_ukwh)).all()
@@ -217,7 +217,7 @@ def test_a_keener_limit_never_lowers_the_fill(name: str) -> None:
             limit = orders.limit_ucur_per_kwh.copy()
             limit[:, column] += step * np.sign(orders.energy_ukwh[:, column])
             after = load_mechanism(name)(replace(orders, limit_ucur_per_kwh=limit), setting)
-            fills = [abs(c.traded_ukwh + c.outside_ukwh)[:, column] for c in (before, after)]
+            fills = [abs(c.filled_ukwh)[:, column] for c in (before, after)]
             assert (fills[1] >= fills[0] - 1).all()
 
 

@@ -69,7 +69,7 @@ def test_outputs_times_and_ramps_hold_whatever_is_wished(
         before = engines_of(core, state)
         state, happened = core.step(state, rng.uniform(-1.2, 1.2, (2, core.n_agents, 2)))
         after = engines_of(core, state)
-        sent_kwh = -happened.metered_ukwh[:, columns] / MICRO
+        sent_kwh = -happened.delivery.metered_ukwh[:, columns] / MICRO
         out = after.output_kw
         assert ((out == 0) | (out >= least_kw - 1e-9)).all()
         assert (out <= power_kw + 1e-9).all()
@@ -84,11 +84,11 @@ def test_outputs_times_and_ramps_hold_whatever_is_wished(
         run_h = np.where(after.runs, run_h + step_h, 0.0)
         stood_h = np.where(after.runs, 0.0, stood_h + step_h)
         assert (sent_kwh >= 0).all()
-        np.testing.assert_allclose(out * step_h, sent_kwh + happened.loss_kwh[:, columns], atol=3e-6)
+        np.testing.assert_allclose(out * step_h, sent_kwh + happened.devices.loss_kwh[:, columns], atol=3e-6)
         fuel_l = (config.idle_l_per_kwh * power_kw * after.runs + config.fuel_l_per_kwh * out) * step_h
         upkeep = config.fuel_cur_per_l * fuel_l + config.start_cur * starts
-        np.testing.assert_allclose(happened.upkeep_cur[:, columns], upkeep, atol=1e-9)
-        np.testing.assert_allclose(happened.emitted_kg[:, columns], config.carbon_kg_per_l * fuel_l, atol=1e-9)
+        np.testing.assert_allclose(happened.devices.upkeep_cur[:, columns], upkeep, atol=1e-9)
+        np.testing.assert_allclose(happened.devices.emitted_kg[:, columns], config.carbon_kg_per_l * fuel_l, atol=1e-9)
 
 
 def test_an_hour_at_full_load_burns_the_worked_fuel() -> None:
@@ -96,12 +96,12 @@ def test_an_hour_at_full_load_burns_the_worked_fuel() -> None:
     core = powered(step_min=60, constraint="none")
     _, (happened,) = run(core, [-1.0])
     engine = core.scenario.kind_slices["genset"]
-    assert happened.metered_ukwh[0, engine].tolist() == [-10_000_000]
-    assert happened.upkeep_cur[0, engine][0] == pytest.approx(3.3 * 1.2 + 0.5)
-    assert happened.emitted_kg[0, engine][0] == pytest.approx(8.91)
+    assert happened.delivery.metered_ukwh[0, engine].tolist() == [-10_000_000]
+    assert happened.devices.upkeep_cur[0, engine][0] == pytest.approx(3.3 * 1.2 + 0.5)
+    assert happened.devices.emitted_kg[0, engine][0] == pytest.approx(8.91)
     played = play(core, load_policy("random"), [0], keep=True)
-    grid_kg = sum(tr.flow.root_kw * tr.carbon_kg_per_kwh for tr in played.transitions)
-    own_kg = sum(tr.emitted_kg.sum(1) for tr in played.transitions)
+    grid_kg = sum(tr.wires.root_kw * tr.carbon_kg_per_kwh for tr in played.transitions)
+    own_kg = sum(tr.devices.emitted_kg.sum(1) for tr in played.transitions)
     assert own_kg > 1
     np.testing.assert_allclose(played.tally.figures()["carbon_kg"], grid_kg + own_kg)
 
@@ -110,9 +110,9 @@ def test_a_wish_below_the_least_load_is_nothing() -> None:
     core = powered(constraint="none")
     states, happened = run(core, [-0.29, -0.31])
     engine = core.scenario.kind_slices["genset"]
-    assert happened[0].metered_ukwh[0, engine][0] == 0
+    assert happened[0].delivery.metered_ukwh[0, engine][0] == 0
     assert engines_of(core, states[1]).output_kw[0, 0] == 0
-    assert -happened[1].metered_ukwh[0, engine][0] == pytest.approx(0.31 * 10 * 0.25 * MICRO, abs=2)
+    assert -happened[1].delivery.metered_ukwh[0, engine][0] == pytest.approx(0.31 * 10 * 0.25 * MICRO, abs=2)
 
 
 def test_a_fill_below_the_least_load_runs_at_it_and_warms_the_ballast() -> None:
@@ -123,22 +123,22 @@ def test_a_fill_below_the_least_load_runs_at_it_and_warms_the_ballast() -> None:
     action = np.zeros((1, core.n_agents, 2))
     action[:, engine] = [-0.4, 0.0]
     state, happened = core.step(state, action)
-    sent_kw = -happened.metered_ukwh[0, engine][0] / MICRO / 0.25
+    sent_kw = -happened.delivery.metered_ukwh[0, engine][0] / MICRO / 0.25
     assert 0 < sent_kw < 3
     assert engines_of(core, state).output_kw[0, 0] == pytest.approx(3.0)
-    assert happened.loss_kwh[0, engine][0] == pytest.approx((3.0 - sent_kw) * 0.25, abs=1e-6)
-    assert happened.upkeep_cur[0, engine][0] == pytest.approx((0.8 + 0.75) * 0.25 * 1.2 + 0.5)
-    assert happened.bill.line("imbalance")[0, engine][0] == 0
+    assert happened.devices.loss_kwh[0, engine][0] == pytest.approx((3.0 - sent_kw) * 0.25, abs=1e-6)
+    assert happened.devices.upkeep_cur[0, engine][0] == pytest.approx((0.8 + 0.75) * 0.25 * 1.2 + 0.5)
+    assert happened.money.bill.line("imbalance")[0, engine][0] == 0
 
 
 def test_while_it_may_not_stop_it_sells_its_least_load_at_any_price() -> None:
     core = powered(constraint="none")
     states, happened = run(core, [-1.0, 0.0, 0.0, 0.0, 0.0])
     engine = core.scenario.kind_slices["genset"]
-    made = [-int(tr.metered_ukwh[0, engine][0]) for tr in happened]
+    made = [-int(tr.delivery.metered_ukwh[0, engine][0]) for tr in happened]
     assert made == [2_500_000, 750_000, 750_000, 750_000, 0]
     assert [bool(engines_of(core, s).runs[0, 0]) for s in states] == [False, True, True, True, True, False]
-    assert not any(tr.bill.line("imbalance")[0, engine][0] for tr in happened)
+    assert not any(tr.money.bill.line("imbalance")[0, engine][0] for tr in happened)
 
 
 def blackout(**overrides: Any) -> Core:
@@ -156,7 +156,7 @@ def test_an_engine_carries_an_island(policy: str) -> None:
         assert outages is not None
         assert outages.can_island.all()
         island = (before.t >= outages.begin) & (before.t < outages.end)
-        assert np.abs(happened.flow.root_kw[island]).max(initial=0.0) < 1e-2
+        assert np.abs(happened.wires.root_kw[island]).max(initial=0.0) < 1e-2
         rested = before.view.low_kw[:, engine][:, 0] < -30
         assert not happened.shed_kwh[island & rested].any()
         seen += int((engines_of(core, after).runs[:, 0] & island).sum())

@@ -49,13 +49,18 @@ def test_energy_is_kept_and_stays_within_its_bounds(kind: str, world: str, step_
     for action in actions_of(core, seed):
         before, view = state, state.view
         state, happened = core.step(state, action)
-        flexible_kw = happened.flexible_ukwh / MICRO / step_h
+        flexible_kw = happened.devices.flexible_ukwh / MICRO / step_h
         assert (flexible_kw <= happened.plan.high_kw + 1e-5).all()
         assert (flexible_kw >= view.low_kw - _called_kw(happened, step_h) - 1e-5).all()
-        assert (happened.loss_kwh >= -1e-9).all()
+        assert (happened.devices.loss_kwh >= -1e-9).all()
         kept = view.is_stationary & state.view.is_stationary
         change = state.view.stored_kwh - before.view.stored_kwh
-        in_store = happened.metered_ukwh / MICRO - happened.load_kwh + happened.pv_kwh - happened.loss_kwh
+        in_store = (
+            happened.delivery.metered_ukwh / MICRO
+            - happened.devices.load_kwh
+            + happened.devices.pv_kwh
+            - happened.devices.loss_kwh
+        )
         assert np.abs((in_store - change) * kept).max() < 3e-6
         assert (state.view.stored_kwh * kept >= -1e-6).all()
         assert (state.view.stored_kwh * kept <= state.view.capacity_kwh + 1e-6).all()
@@ -64,7 +69,7 @@ def test_energy_is_kept_and_stays_within_its_bounds(kind: str, world: str, step_
 
 def _called_kw(happened: Any, step_h: float) -> np.ndarray:
     """What a call releases beside the market."""
-    called = 0 * happened.metered_ukwh if happened.answer is None else happened.answer.called_ukwh
+    called = 0 * happened.delivery.metered_ukwh if happened.money.answer is None else happened.money.answer.called_ukwh
     called_kw: np.ndarray = called / MICRO / step_h
     return called_kw
 
@@ -93,8 +98,10 @@ def test_at_rest_nothing_flexible_moves(kind: str, world: str, step_min: int, se
     rest = np.zeros((core.n_envs, core.n_agents, core.n_actions))
     for _ in range(core.n_steps):
         state, happened = core.step(state, rest)
-        called = 0 * happened.metered_ukwh if happened.answer is None else happened.answer.called_ukwh
-        assert (np.abs(happened.flexible_ukwh) <= called + 1).all()
+        called = (
+            0 * happened.delivery.metered_ukwh if happened.money.answer is None else happened.money.answer.called_ukwh
+        )
+        assert (np.abs(happened.devices.flexible_ukwh) <= called + 1).all()
 
 
 @worlds
@@ -106,8 +113,8 @@ def test_a_row_depends_on_no_other(kind: str, world: str, step_min: int, seed: i
     for action in actions_of(core, seed):
         many, first = core.step(many, action)
         one, second = alone.step(one, action[1:2])
-        np.testing.assert_array_equal(first.metered_ukwh[1], second.metered_ukwh[0])
-        np.testing.assert_array_equal(first.bill.ucur[1], second.bill.ucur[0])
+        np.testing.assert_array_equal(first.delivery.metered_ukwh[1], second.delivery.metered_ukwh[0])
+        np.testing.assert_array_equal(first.money.bill.ucur[1], second.money.bill.ucur[0])
 
 
 @worlds

@@ -52,11 +52,11 @@ def test_a_turbine_sells_its_forecast_and_nothing_of_what_it_holds_back() -> Non
         real_kw = wind.yield_kw(core.world.series.wind_m_per_s, before.episode.start + before.t, params)
         held *= before.view.firm_kw[:, turbines] < -1e-5  # where nothing is expected, nothing is held back
         sent_kwh = real_kw * (1 - held) * 0.25
-        np.testing.assert_allclose(happened.pv_kwh[:, turbines], sent_kwh, atol=2e-6)
-        np.testing.assert_allclose(-happened.metered_ukwh[:, turbines] / 1e6, sent_kwh, atol=2e-6)
+        np.testing.assert_allclose(happened.devices.pv_kwh[:, turbines], sent_kwh, atol=2e-6)
+        np.testing.assert_allclose(-happened.delivery.metered_ukwh[:, turbines] / 1e6, sent_kwh, atol=2e-6)
         offered_kwh = -before.view.firm_kw[:, turbines] * (1 - held) * 0.25
-        np.testing.assert_allclose(-happened.orders.energy_ukwh[:, turbines] / 1e6, offered_kwh, atol=3e-6)
-        assert not happened.orders.energy_ukwh[:, n:][:, turbines].any()
+        np.testing.assert_allclose(-happened.market.orders.energy_ukwh[:, turbines] / 1e6, offered_kwh, atol=3e-6)
+        assert not happened.market.orders.energy_ukwh[:, n:][:, turbines].any()
         seen += float((real_kw * held).sum())
     assert seen > 1
 
@@ -70,8 +70,8 @@ def test_holding_back_costs_what_the_energy_would_have_earned() -> None:
     earned = []
     for _ in range(core.n_steps):
         state, happened = core.step(state, action)
-        held_kwh = happened.flexible_ukwh[:, turbines] / 1e6
-        price = happened.clearing.price_ucur_per_kwh[:, turbines] / 1e6
+        held_kwh = happened.devices.flexible_ukwh[:, turbines] / 1e6
+        price = happened.market.clearing.price_ucur_per_kwh[:, turbines] / 1e6
         np.testing.assert_allclose(happened.reward[:, turbines] * 0.4, -held_kwh * price, atol=1e-5)
         earned.append(held_kwh.sum())
     assert sum(earned) > 0.1
@@ -105,9 +105,9 @@ def test_an_island_curtails_wind_that_nobody_can_use() -> None:
         outages = before.episode.outages
         assert outages is not None
         island = (before.t >= outages.begin) & (before.t < outages.end)
-        assert np.abs(happened.flow.root_kw[island]).max(initial=0.0) < 1e-2
+        assert np.abs(happened.wires.root_kw[island]).max(initial=0.0) < 1e-2
         real = wind.yield_kw(core.world.series.wind_m_per_s, before.episode.start + before.t, before.episode.params[-1])
-        spilt += int((happened.pv_kwh[island, -1] < real[island, 0] * 0.25 - 1).sum())
+        spilt += int((happened.devices.pv_kwh[island, -1] < real[island, 0] * 0.25 - 1).sum())
     assert spilt > 3
 
 

@@ -66,9 +66,9 @@ def test_idle_rests_and_charges_cars_on_arrival() -> None:
         before = state.view
         state, happened = core.step(state, action)
         storage = before.is_stationary
-        assert (happened.flexible_ukwh[storage] == 0).all()
+        assert (happened.devices.flexible_ukwh[storage] == 0).all()
         charging = (before.need_kwh > 0.5) & (before.high_kw > before.min_kw)
-        assert (happened.flexible_ukwh[charging] > 0).all()
+        assert (happened.devices.flexible_ukwh[charging] > 0).all()
 
 
 def one_home(monkeypatch: pytest.MonkeyPatch, load_kw: float, pv_kw: float) -> Core:

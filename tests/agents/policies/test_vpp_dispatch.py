@@ -33,8 +33,8 @@ def test_it_beats_idle_and_the_rule_that_it_plays_otherwise_on_validation_episod
     vpps = core.scenario.kind_slices["vpp"]
     assert ours.cost_cur[:, vpps].sum() < rule.cost_cur[:, vpps].sum(), "answering pays the VPPs too"
     assert ours.cost_cur[:, : vpps.start].sum() < rule.cost_cur[:, : vpps.start].sum(), "and their members"
-    called = sum(h.answer.called_ukwh.sum() for h in happened if h.answer is not None)
-    came = sum(h.answer.delivered_ukwh.sum() for h in happened if h.answer is not None)
+    called = sum(h.money.answer.called_ukwh.sum() for h in happened if h.money.answer is not None)
+    came = sum(h.money.answer.delivered_ukwh.sum() for h in happened if h.money.answer is not None)
     assert came > 0.9999 * called > 0
 
 
@@ -51,7 +51,7 @@ def test_what_is_asked_is_what_is_paid() -> None:
 
     def paid(happened: list[Transition]) -> float:
         """Without what is paid for holding ready."""
-        answers = [h.answer for h in happened if h.answer is not None]
+        answers = [h.money.answer for h in happened if h.money.answer is not None]
         return -sum(float((a.services.earned_ucur + a.award_ukwh * 10_000 // 10**6).sum()) for a in answers) / 1e6
 
     assert paid(half) == pytest.approx(0.5 * paid(whole), rel=1e-4)

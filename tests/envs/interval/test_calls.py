@@ -18,6 +18,7 @@ from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policy import widened
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
+from gridbazaar.envs.interval.now import now_of
 from gridbazaar.envs.interval.rates import rates_at
 from gridbazaar.envs.observe import feature_columns, observe
 from gridbazaar.envs.scenario import load_scenario
@@ -68,7 +69,7 @@ def of_vpps(core: Core, x: Any) -> np.ndarray:
 
 
 def line(happened: Transition, name: str) -> np.ndarray:
-    return np.asarray(happened.bill.ucur[:, LINES.index(name)])
+    return np.asarray(happened.money.bill.ucur[:, LINES.index(name)])
 
 
 SPLITS = st.sampled_from(["proportional", "merit", "weights"])
@@ -87,7 +88,7 @@ def test_whatever_policies_do_an_award_is_delivered_and_paid_once(
     )  # fmt: skip
     n = core.n_agents
     for before, happened in random_play(core, seed):
-        answer, bill = happened.answer, happened.bill.ucur
+        answer, bill = happened.money.answer, happened.money.bill.ucur
         assert answer is not None
         assert before.standing is not None
         assert (bill.sum(axis=2) == 0).all()
@@ -95,15 +96,19 @@ def test_whatever_policies_do_an_award_is_delivered_and_paid_once(
         assert (answer.shortfall_ukwh <= ROUNDING).all()
         slashed = line(happened, "penalty")[:, n + SYSTEM_PARTIES.index("flexibility_buyer")]
         assert (np.abs(slashed) <= ROUNDING).all()
-        filled = (happened.clearing.traded_ukwh + happened.clearing.outside_ukwh).reshape(2, 2, n).sum(1)
-        residual = of_vpps(core, happened.metered_ukwh - filled - happened.curtailed_ukwh + answer.delivered_ukwh)
+        filled = happened.market.clearing.filled_ukwh.reshape(2, 2, n).sum(1)
+        residual = of_vpps(
+            core, happened.delivery.metered_ukwh - filled - happened.delivery.curtailed_ukwh + answer.delivered_ukwh
+        )
         assert (abs(residual) <= ROUNDING).all(), "what was delivered is no imbalance"
         pay = of_vpps(core, answer.delivered_ukwh) * before.standing.price_ucur_per_kwh // MICRO
         ready = of_vpps(core, answer.award_ukwh) * 10_000 // MICRO
         assert (of_vpps(core, line(happened, "flexibility")) == -(pay + ready)).all()
-        root_ukwh = happened.metered_ukwh.sum(1) + np.rint(happened.flow.loss_kw * core.scenario.step_h * MICRO)
+        root_ukwh = happened.delivery.metered_ukwh.sum(1) + np.rint(
+            happened.wires.loss_kw * core.scenario.step_h * MICRO
+        )
         wholesale = bill[:, :, n + SYSTEM_PARTIES.index("wholesale")].sum(1)
-        np.testing.assert_allclose(wholesale, -root_ukwh * happened.rates.spot / MICRO, atol=4)
+        np.testing.assert_allclose(wholesale, -root_ukwh * happened.market.rates.spot / MICRO, atol=4)
         shared = answer.services.shared_ucur
         assert (shared.sum(axis=1) == 0).all()
         assert (of_vpps(core, shared) <= pay * 0.8).all()
@@ -152,7 +157,7 @@ def test_who_opts_out_of_a_third_pays_for_what_is_missing_beyond_a_tenth() -> No
     buyer = core.n_agents + SYSTEM_PARTIES.index("flexibility_buyer")
     n_called = 0
     for before, happened in episode(core, opting_out(core, 0.33)):
-        answer, standing = happened.answer, before.standing
+        answer, standing = happened.money.answer, before.standing
         assert answer is not None
         assert standing is not None
         called, came = (of_vpps(core, x) for x in (answer.called_ukwh, answer.delivered_ukwh))
@@ -175,13 +180,13 @@ def test_after_three_calls_not_kept_half_the_envelope_may_be_offered() -> None:
     for before, happened in episode(core, opting_out(core, 1.0), seed=2):
         call = core.called(before)
         assert call is not None
-        assert happened.answer is not None
-        assert (happened.answer.delivered_ukwh <= 1).all()
+        assert happened.money.answer is not None
+        assert (happened.money.answer.delivered_ukwh <= 1).all()
         if call.status[0] == OFFERING:
             shares.append(call.registered[0].tolist())
             storage = storage_of(before.episode.params[k])
             can_kw = envelope_kw(before.devices[k].energy_kwh, storage, call.starts_h, call.lasts_h)
-            offered_kw = of_vpps(core, happened.answer.new_award_ukwh) / MICRO / core.scenario.step_h
+            offered_kw = of_vpps(core, happened.money.answer.new_award_ukwh) / MICRO / core.scenario.step_h
             np.testing.assert_allclose(offered_kw, shares[-1] * can_kw, rtol=1e-3)
     assert shares == [[1.0, 1.0]] * 3 + [[0.5, 0.5]]
 
@@ -189,7 +194,9 @@ def test_after_three_calls_not_kept_half_the_envelope_may_be_offered() -> None:
 def test_an_offer_below_the_product_is_not_taken_unless_what_stands_outside_makes_up_for_it() -> None:
     for outside_kw, is_taken in ((0.0, False), (99.5, True)):
         core = core_of(call={"least_kw": 100.0, "outside_kw": outside_kw})
-        awards = [h.answer.award_ukwh.sum() for _, h in episode(core, lambda _s: rest(core)) if h.answer is not None]  # noqa: B023
+        resting = rest(core)
+        answers = [h.money.answer for _, h in episode(core, lambda _s, action=resting: action)]
+        awards = [answer.award_ukwh.sum() for answer in answers if answer is not None]
         assert (max(awards) > 0) == is_taken
 
 
@@ -197,8 +204,12 @@ def test_the_cheaper_offer_is_taken_first_and_paid_as_bid() -> None:
     core = core_of(call={"need_kw": 1.0, "least_kw": 0.0, "level": 1.0})
     action = rest(core)
     action[:, core.scenario.kind_slices["vpp"], PRICE] = [0.5, -0.5]  # 0.45 and 0.15
-    awarded = [h for _, h in episode(core, lambda _s: action) if h.answer is not None and h.answer.called_ukwh.any()]
-    answer = awarded[0].answer
+    awarded = [
+        h
+        for _, h in episode(core, lambda _s: action)
+        if h.money.answer is not None and h.money.answer.called_ukwh.any()
+    ]
+    answer = awarded[0].money.answer
     assert answer is not None
     assert of_vpps(core, answer.award_ukwh).tolist() == [[0, 250_000]]
     assert of_vpps(core, line(awarded[0], "flexibility"))[0, 1] == -(answer.delivered_ukwh.sum() * 15 // 100 + 2500)
@@ -207,19 +218,19 @@ def test_the_cheaper_offer_is_taken_first_and_paid_as_bid() -> None:
 def test_what_the_wires_withhold_is_neither_paid_nor_penalised_nor_curtailment_of_the_market() -> None:
     core = core_of()
     before, happened = next(
-        (b, h) for b, h in episode(core, lambda _s: rest(core)) if h.answer and h.answer.called_ukwh.any()
+        (b, h) for b, h in episode(core, lambda _s: rest(core)) if h.money.answer and h.money.answer.called_ukwh.any()
     )
     assert core.answers is not None
-    answer = happened.answer
+    answer = happened.money.answer
     assert answer is not None
     cut = answer.called_ukwh // 2
-    now = core._now(before.devices, before.episode, before.t, before.standing)
+    now = now_of(core.world, core.answers, before.devices, before.episode, before.t, before.standing)
     state = before
-    plans, _ = core._plans(rest(core), state.views)
+    plans = core.fleet.plans(rest(core), state.views)
     fill = np.zeros((1, core.n_agents))
     allowed = core.fleet.meters(fill, plans, state, now)
-    delivery = Delivery(happened.metered_ukwh + cut, cut, 0 * cut[:, 0])
-    found, _ = core.answers.answer(state, plans, fill, allowed, happened.clearing, delivery, state.devices, now)
+    delivery = Delivery(happened.delivery.metered_ukwh + cut, cut, 0 * cut[:, 0])
+    found, _ = core.answers.answer(state, plans, fill, allowed, happened.market.clearing, delivery, state.devices, now)
     assert (found.withheld_ukwh == cut).all()
     assert (found.called_ukwh == answer.called_ukwh - cut).all()
     assert (found.called_ukwh - found.delivered_ukwh <= ROUNDING).all()
@@ -237,8 +248,8 @@ def test_a_row_of_a_batch_is_the_same_episode_alone(split: str) -> None:
     for action in actions:
         together, _ = many.step(together, action)
         alone, happened = one.step(alone, action[2:])
-        assert happened.answer is not None
-        n_awards += int(happened.answer.award_ukwh.sum() > 0)
+        assert happened.money.answer is not None
+        n_awards += int(happened.money.answer.award_ukwh.sum() > 0)
         assert together.standing is not None
         assert alone.standing is not None
         for name in ("award_ukwh", "stake_ucur", "delivered_ukwh", "n_under"):
@@ -258,12 +269,12 @@ def test_torch_plays_the_same_calls() -> None:
         action[..., CAPACITY] = abs(action[..., CAPACITY])
         a, left = ours.step(a, action)
         b, right = theirs.step(b, torch.as_tensor(action))
-        assert left.answer is not None
-        assert right.answer is not None
+        assert left.money.answer is not None
+        assert right.money.answer is not None
         for name in ("award_ukwh", "called_ukwh", "delivered_ukwh"):
-            gap = abs(getattr(left.answer, name) - getattr(right.answer, name).numpy())
+            gap = abs(getattr(left.money.answer, name) - getattr(right.money.answer, name).numpy())
             assert gap.max() <= 2, name
-        assert int(right.bill.ucur.sum(2).abs().max()) == 0
+        assert int(right.money.bill.ucur.sum(2).abs().max()) == 0
 
 
 def test_only_a_scenario_with_calls_has_columns_and_actions_for_them() -> None:
@@ -302,9 +313,9 @@ def test_an_openadr_file_calls_the_vpps_at_its_hours_in_every_episode(tmp_path: 
     core = core_of(3, call={"file": str(path), "need_kw": 4.0, "least_kw": 0.0, "notice_min": 30})
     asked: dict[int, list[int]] = {}
     for t, (_, happened) in enumerate(episode(core, lambda _s: rest(core))):
-        assert happened.answer is not None
-        if happened.answer.called_ukwh.any():
-            asked[t] = happened.answer.called_ukwh.sum(1).tolist()
+        assert happened.money.answer is not None
+        if happened.money.answer.called_ukwh.any():
+            asked[t] = happened.money.answer.called_ukwh.sum(1).tolist()
     assert sorted(asked) == [20, 21, 22, 23, *range(32, 40)], "hours after noon, in quarters"
     for t, called in asked.items():
         kw = {20: 4, 21: 4, 22: 4 / 3, 23: 4 / 3}.get(t, 4 if t < 36 else 2)
@@ -375,7 +386,7 @@ def test_charging_profiles_limit_all_chargers_together(tmp_path: Path) -> None:
             return np.asarray(widened(policy.act(observe(core, state), memory)[0], core.n_actions))
 
         played = episode(core, act)
-        drawn[limits] = np.array([h.metered_ukwh[:, cars].sum(1) / MICRO * 4 for _, h in played])
+        drawn[limits] = np.array([h.delivery.metered_ukwh[:, cars].sum(1) / MICRO * 4 for _, h in played])
     limited, free = drawn[str(path)], drawn["none"]
     assert free[24:40].max() > 7.0
     assert (limited[24:40] <= 3.68 + 1e-6).all()
@@ -392,12 +403,14 @@ def test_a_device_that_breaks_after_the_award_is_non_delivery_and_the_reserve_st
     k, n, n_short = list(core.scenario.agents).index("vpp"), core.n_agents, 0
     assert core.action_columns["vpp"][2].name == "capacity"
     for before, happened in episode(core, lambda _s: rest(core)):
-        answer, params, device = happened.answer, before.episode.params[k], before.devices[k]
+        answer, params, device = happened.money.answer, before.episode.params[k], before.devices[k]
         assert answer is not None
-        assert (happened.bill.ucur.sum(axis=2) == 0).all()
+        assert (happened.money.bill.ucur.sum(axis=2) == 0).all()
         assert (device.energy_kwh >= 0.2 * 0.8 * params.capacity_kwh * 0.99).all()
-        filled = (happened.clearing.traded_ukwh + happened.clearing.outside_ukwh).reshape(-1, 2, n).sum(1)
-        residual = of_vpps(core, happened.metered_ukwh - filled - happened.curtailed_ukwh + answer.delivered_ukwh)
+        filled = happened.market.clearing.filled_ukwh.reshape(-1, 2, n).sum(1)
+        residual = of_vpps(
+            core, happened.delivery.metered_ukwh - filled - happened.delivery.curtailed_ukwh + answer.delivered_ukwh
+        )
         assert (abs(residual) <= ROUNDING).all()
         n_short += int((answer.shortfall_ukwh > 0).sum())
         assert ((answer.services.slashed_ucur > 0) <= (answer.shortfall_ukwh > 0)).all()
@@ -410,10 +423,10 @@ def test_calls_go_with_prices_per_bus() -> None:
     core = core_of(2, constraint="nodal", mechanism="nodal", hours=10.0, call={"least_kw": 0.0})
     n_called = 0
     for _, happened in random_play(core, 1):
-        assert happened.answer is not None
-        assert (happened.bill.ucur.sum(axis=2) == 0).all()
-        assert (happened.answer.called_ukwh - happened.answer.delivered_ukwh <= ROUNDING).all()
-        n_called += int((happened.answer.called_ukwh > 0).sum())
+        assert happened.money.answer is not None
+        assert (happened.money.bill.ucur.sum(axis=2) == 0).all()
+        assert (happened.money.answer.called_ukwh - happened.money.answer.delivered_ukwh <= ROUNDING).all()
+        n_called += int((happened.money.answer.called_ukwh > 0).sum())
     assert n_called > 0
 
 
@@ -424,10 +437,10 @@ def test_enrolled_homes_are_paid_for_what_they_draw_less_than_their_ten_days() -
     kinds_of_day = bank.weekday()[:: bank.steps_per_day] >= 5
     n_paid, rows = 0, set()
     for before, happened in episode(core, lambda _s: rest_of(core)):
-        assert happened.answer is not None
-        response, params, t = happened.answer.response, before.episode.params[0], int(before.t[0])
+        assert happened.money.answer is not None
+        response, params, t = happened.money.answer.response, before.episode.params[0], int(before.t[0])
         assert response is not None
-        assert (happened.bill.ucur.sum(axis=2) == 0).all()
+        assert (happened.money.bill.ucur.sum(axis=2) == 0).all()
         assert (line(happened, "flexibility")[:, : core.n_agents] == -response.pay_ucur).all()
         assert (response.baseline_ukwh[:, homes.stop :] == -1).all()
         for env, home in np.argwhere(response.baseline_ukwh >= 0).tolist():
@@ -438,7 +451,9 @@ def test_enrolled_homes_are_paid_for_what_they_draw_less_than_their_ten_days() -
             sun = bank.pv_kw_per_kwp[params.roof[env, home], steps] * params.pv_kwp[env, home]
             usual = max(float((load - sun).mean()), 0.0) * core.scenario.step_h * MICRO
             assert response.baseline_ukwh[env, home] == pytest.approx(usual, abs=1)
-            less = max(int(response.baseline_ukwh[env, home]) - max(int(happened.metered_ukwh[env, home]), 0), 0)
+            less = max(
+                int(response.baseline_ukwh[env, home]) - max(int(happened.delivery.metered_ukwh[env, home]), 0), 0
+            )
             assert response.pay_ucur[env, home] == less * 250_000 // MICRO
             n_paid += less > 0
             rows.add((env, home))
@@ -479,8 +494,8 @@ def test_a_battery_has_one_controller() -> None:
 def test_the_members_share_goes_to_the_owners_of_what_delivered() -> None:
     core = core_of(vpp={"devices": 2, "homes": "7 1; 2 0"})
     for _, happened in episode(core, lambda _s: rest(core)):
-        assert happened.answer is not None
-        got = np.flatnonzero(happened.answer.services.shared_ucur[0] < 0).tolist()
+        assert happened.money.answer is not None
+        got = np.flatnonzero(happened.money.answer.services.shared_ucur[0] < 0).tolist()
         assert set(got) <= {7, 1, 2, 0}
-        if happened.answer.delivered_ukwh.any():
+        if happened.money.answer.delivered_ukwh.any():
             assert got

@@ -54,11 +54,11 @@ def test_every_day_of_the_blackout_village_has_an_outage(random_outages: list[tu
 def test_an_island_draws_nothing_from_the_grid_above(random_outages: list[tuple[State, Transition, Any]]) -> None:
     """But for the losses of an island that has run out of everything."""
     for _, happened, island in rows(random_outages):
-        runs = island & (happened.load_kwh.sum(axis=1) > 1e-9)
-        assert np.abs(happened.flow.root_kw[runs]).max(initial=0.0) < 1e-3
-        losses = happened.flow.loss_kw[runs] * 0.25
-        assert np.abs(happened.metered_ukwh[runs].sum(1) / 1e6 + losses).max(initial=0.0) < 1e-3
-        assert (happened.flow.root_kw[island & ~runs] <= happened.flow.loss_kw[island & ~runs] + 1e-9).all()
+        runs = island & (happened.devices.load_kwh.sum(axis=1) > 1e-9)
+        assert np.abs(happened.wires.root_kw[runs]).max(initial=0.0) < 1e-3
+        losses = happened.wires.loss_kw[runs] * 0.25
+        assert np.abs(happened.delivery.metered_ukwh[runs].sum(1) / 1e6 + losses).max(initial=0.0) < 1e-3
+        assert (happened.wires.root_kw[island & ~runs] <= happened.wires.loss_kw[island & ~runs] + 1e-9).all()
 
 
 def test_served_shed_and_curtailed_add_up(random_outages: list[tuple[State, Transition, Any]]) -> None:
@@ -70,10 +70,10 @@ def test_served_shed_and_curtailed_add_up(random_outages: list[tuple[State, Tran
         params = before.episode.params[0]
         load_kwh = core.world.series.load_kw[params.home, now] * params.load_scale * 0.25
         pv_kwh = core.world.series.pv_kw_per_kwp[params.roof, now] * params.pv_kwp * 0.25
-        assert np.abs(happened.load_kwh[:, homes] + happened.shed_kwh[:, homes] - load_kwh)[island].max() < 1e-9
-        assert (happened.pv_kwh[:, homes] <= pv_kwh + 1e-9)[island].all()
+        assert np.abs(happened.devices.load_kwh[:, homes] + happened.shed_kwh[:, homes] - load_kwh)[island].max() < 1e-9
+        assert (happened.devices.pv_kwh[:, homes] <= pv_kwh + 1e-9)[island].all()
         shed += happened.shed_kwh[island].sum()
-        spilt += (pv_kwh - happened.pv_kwh[:, homes])[island].sum()
+        spilt += (pv_kwh - happened.devices.pv_kwh[:, homes])[island].sum()
     assert shed > 1.0
     assert spilt > 1.0
 
@@ -83,15 +83,15 @@ def test_critical_load_is_shed_last(random_outages: list[tuple[State, Transition
     seen = 0
     for before, happened, island in rows(random_outages):
         n_homes = 12
-        critical_cur = happened.shed_cur[:, :n_homes] - 5.0 * happened.shed_kwh[:, :n_homes]
+        critical_cur = happened.money.shed_cur[:, :n_homes] - 5.0 * happened.shed_kwh[:, :n_homes]
         lost = happened.shed_kwh[:, :n_homes].sum(1)
-        load = lost + happened.load_kwh[:, :n_homes].sum(1)
+        load = lost + happened.devices.load_kwh[:, :n_homes].sum(1)
         dark = before.episode.outages.line_begin <= before.t  # type: ignore[union-attr]
         short = island & ~dark & (critical_cur.sum(1) > 1e-3)
         seen += int(short.sum())
         assert (lost[short] > 0.7 * load[short] - 1e-6).all()
         batteries = slice(n_homes, n_homes + 2)
-        released = happened.flexible_ukwh[:, batteries] / 1e6 / 0.25
+        released = happened.devices.flexible_ukwh[:, batteries] / 1e6 / 0.25
         assert np.abs(released - before.view.low_kw[:, batteries])[short].max(initial=0.0) < 1e-5
     assert seen > 0
 
@@ -103,32 +103,32 @@ def test_every_device_conserves_energy_on_an_island(random_outages: list[tuple[S
         ]
         drawn = np.zeros(N)
         for kind, columns in (("battery", slice(12, 14)), ("ev", slice(14, 20)), ("vpp", slice(20, 21))):
-            drawn += (happened.firm_ukwh + happened.flexible_ukwh)[:, columns].sum(1) / 1e6
+            drawn += (happened.devices.firm_ukwh + happened.devices.flexible_ukwh)[:, columns].sum(1) / 1e6
             assert kind
-        drawn += happened.flexible_ukwh[:, :12].sum(1) / 1e6
-        assert np.abs(stored[1] - stored[0] - drawn + happened.loss_kwh.sum(1)).max() < 1e-9
+        drawn += happened.devices.flexible_ukwh[:, :12].sum(1) / 1e6
+        assert np.abs(stored[1] - stored[0] - drawn + happened.devices.loss_kwh.sum(1)).max() < 1e-9
 
 
 def test_money_stays_on_the_island(random_outages: list[tuple[State, Transition, Any]]) -> None:
     for _, happened, island in rows(random_outages):
-        assert not happened.bill.ucur.sum(axis=2).any()
-        n = happened.metered_ukwh.shape[1]
+        assert not happened.money.bill.ucur.sum(axis=2).any()
+        n = happened.delivery.metered_ukwh.shape[1]
         for party in ("retailer", "wholesale"):
-            column = happened.bill.ucur[island][:, :, n + SYSTEM_PARTIES.index(party)].sum(axis=1)
-            fixed = happened.bill.line("fixed")[island][:, n + SYSTEM_PARTIES.index(party)]
+            column = happened.money.bill.ucur[island][:, :, n + SYSTEM_PARTIES.index(party)].sum(axis=1)
+            fixed = happened.money.bill.line("fixed")[island][:, n + SYSTEM_PARTIES.index(party)]
             assert (column == fixed).all(), party
-        assert not happened.bill.line("imbalance")[island].any()
-        assert not happened.bill.line("market")[island][:, :n].sum(axis=1).any()
-        assert (happened.clearing.status[island] == Status.ISLAND).all()
+        assert not happened.money.bill.line("imbalance")[island].any()
+        assert not happened.money.bill.line("market")[island][:, :n].sum(axis=1).any()
+        assert (happened.market.clearing.status[island] == Status.ISLAND).all()
 
 
 def test_prices_lie_between_zero_and_lost_load() -> None:
     core = Core(load_scenario("blackout", hours=8.0), 60)
     seen = set()
     for happened in play(core, load_policy("zero_intelligence"), range(60), split="train", keep=True).transitions:
-        island = happened.setting.is_island
+        island = happened.market.setting.is_island
         assert island is not None
-        price = happened.clearing.price_ucur_per_kwh[island, 0]
+        price = happened.market.clearing.price_ucur_per_kwh[island, 0]
         assert (price >= 0).all()
         assert (price <= 20_000_000).all()
         seen |= set(price.tolist())
@@ -145,8 +145,8 @@ def test_without_a_grid_forming_unit_all_is_dark() -> None:
         assert outages is not None
         assert not outages.can_island.any()
         off = (before.t >= outages.begin) & (before.t < outages.end)
-        assert not happened.metered_ukwh[off].any()
-        assert not happened.bill.ucur[off][:, 0].any()
+        assert not happened.delivery.metered_ukwh[off].any()
+        assert not happened.money.bill.ucur[off][:, 0].any()
         assert (happened.shed_kwh[off][:, :12] > 0).all()
 
 
@@ -162,9 +162,9 @@ def test_a_failed_branch_darkens_what_lies_behind_it() -> None:
         cut = (before.t >= outages.line_begin) & (before.t < outages.line_end)
         dark = (behind[outages.line][:, bus] > 0) & cut[:, None]
         n_dark += int(dark.sum())
-        assert not happened.metered_ukwh[:, :12][dark].any()
-        assert (happened.load_kwh[:, :12][~dark] > 0).all()
-        assert not happened.bill.line("imbalance")[:, :12][dark].any()
+        assert not happened.delivery.metered_ukwh[:, :12][dark].any()
+        assert (happened.devices.load_kwh[:, :12][~dark] > 0).all()
+        assert not happened.money.bill.line("imbalance")[:, :12][dark].any()
     assert n_dark > 0
 
 
@@ -187,8 +187,8 @@ def test_a_row_in_a_blackout_is_the_episode_alone(mechanism: str) -> None:
     for a in action:
         two, happened = both.step(two, np.repeat(a, 2, axis=0))
         one, single = alone.step(one, a)
-        assert (happened.bill.ucur[1] == single.bill.ucur[0]).all()
-        assert (happened.metered_ukwh[1] == single.metered_ukwh[0]).all()
+        assert (happened.money.bill.ucur[1] == single.money.bill.ucur[0]).all()
+        assert (happened.delivery.metered_ukwh[1] == single.delivery.metered_ukwh[0]).all()
 
 
 def test_torch_plays_the_same_blackout() -> None:
@@ -200,7 +200,7 @@ def test_torch_plays_the_same_blackout() -> None:
     for a in action:
         one, happened = ours.step(one, a)
         two, other = theirs.step(two, torch.as_tensor(a))
-        assert np.abs(happened.metered_ukwh - other.metered_ukwh.numpy()).max() <= 2
+        assert np.abs(happened.delivery.metered_ukwh - other.delivery.metered_ukwh.numpy()).max() <= 2
 
 
 # The order of measures.

@@ -52,25 +52,25 @@ def test_energy_and_money_add_up_with_every_option_on(step_min: int) -> None:
     for action in drawn_actions(core, 1):
         before = state
         state, happened = core.step(before, action)
-        assert (happened.bill.ucur.sum(axis=2) == 0).all()
-        metered_kwh = happened.metered_ukwh.sum(1) / MICRO
-        root_kwh = happened.flow.root_kw * core.scenario.step_h
-        np.testing.assert_allclose(root_kwh, metered_kwh + happened.flow.loss_kw * core.scenario.step_h, atol=1e-4)
+        assert (happened.money.bill.ucur.sum(axis=2) == 0).all()
+        metered_kwh = happened.delivery.metered_ukwh.sum(1) / MICRO
+        root_kwh = happened.wires.root_kw * core.scenario.step_h
+        np.testing.assert_allclose(root_kwh, metered_kwh + happened.wires.loss_kw * core.scenario.step_h, atol=1e-4)
         for (columns, old, _), (_, new, _) in zip(batteries(core, before), batteries(core, state), strict=True):
             gained_kwh = (new.energy_kwh - old.energy_kwh).reshape(8, columns.stop - columns.start, -1).sum(2)
-            drawn_kwh = happened.flexible_ukwh[:, columns] / MICRO
-            np.testing.assert_allclose(gained_kwh, drawn_kwh - happened.loss_kwh[:, columns], atol=1e-9)
-            assert (happened.loss_kwh[:, columns] >= -1e-9).all()
+            drawn_kwh = happened.devices.flexible_ukwh[:, columns] / MICRO
+            np.testing.assert_allclose(gained_kwh, drawn_kwh - happened.devices.loss_kwh[:, columns], atol=1e-9)
+            assert (happened.devices.loss_kwh[:, columns] >= -1e-9).all()
             assert (new.energy_kwh <= new.age.capacity_kwh + 1e-9).all()
             assert (new.energy_kwh >= -1e-9).all()
             assert (new.age.capacity_kwh <= old.age.capacity_kwh).all()
             down = ~works(old.condition).reshape(8, columns.stop - columns.start, -1).any(2)
-            assert (happened.flexible_ukwh[:, columns][down] == 0).all()
+            assert (happened.devices.flexible_ukwh[:, columns][down] == 0).all()
             broken += int(down.sum())
-        assert (happened.wear_cur >= 0).all()
-        assert (happened.upkeep_cur >= 0).all()
+        assert (happened.devices.wear_cur >= 0).all()
+        assert (happened.devices.upkeep_cur >= 0).all()
         assert np.isfinite(happened.reward).all()
-        upkeep += happened.upkeep_cur.sum()
+        upkeep += happened.devices.upkeep_cur.sum()
     assert upkeep > 0
     assert broken > 0
 
@@ -94,9 +94,9 @@ def test_torch_plays_the_same_episode() -> None:
     for action in drawn_actions(core, 2):
         state, happened = core.step(state, action)
         twin, same = other.step(twin, torch.as_tensor(action))
-        np.testing.assert_array_equal(same.bill.ucur.numpy(), happened.bill.ucur)
-        np.testing.assert_allclose(same.upkeep_cur.numpy(), happened.upkeep_cur, atol=1e-12)
-        np.testing.assert_allclose(same.wear_cur.numpy(), happened.wear_cur, atol=1e-12)
+        np.testing.assert_array_equal(same.money.bill.ucur.numpy(), happened.money.bill.ucur)
+        np.testing.assert_allclose(same.devices.upkeep_cur.numpy(), happened.devices.upkeep_cur, atol=1e-12)
+        np.testing.assert_allclose(same.devices.wear_cur.numpy(), happened.devices.wear_cur, atol=1e-12)
 
 
 def test_observations_stay_within_their_bounds_and_say_who_works() -> None:
@@ -156,7 +156,7 @@ def test_nothing_is_drawn_to_restore_a_reserve() -> None:
     for _ in range(8):
         state, happened = core.step(state, np.zeros((4, core.n_agents, core.n_actions)))
         own = state.view.is_stationary
-        assert (happened.flexible_ukwh[own] == 0).all()
+        assert (happened.devices.flexible_ukwh[own] == 0).all()
         assert (state.view.low_kw[own] == 0).all()
 
 
@@ -207,9 +207,9 @@ def test_an_island_without_a_working_battery_is_dark() -> None:
         up = works(batteries(core, state)[1][1].condition)[:, 0]
         state, happened = core.step(state, np.zeros((16, core.n_agents, core.n_actions)))
         homes = scenario.kind_slices["prosumer"]
-        assert (happened.metered_ukwh[is_off & ~up] == 0).all()
+        assert (happened.delivery.metered_ukwh[is_off & ~up] == 0).all()
         dark += int((is_off & ~up).sum())
-        lit += int((happened.load_kwh[:, homes].sum(1) > 0)[is_off & up].sum())
+        lit += int((happened.devices.load_kwh[:, homes].sum(1) > 0)[is_off & up].sum())
     assert dark > 10
     assert lit > 10
 
@@ -224,9 +224,9 @@ def test_a_broken_charger_does_nothing_and_its_car_keeps_its_energy() -> None:
         state, happened = core.step(before, action)
         down = ~works(before.devices[i].condition)
         idle = down & before.views[i].is_active
-        assert ((happened.firm_ukwh + happened.flexible_ukwh)[:, cars][down] == 0).all()
+        assert ((happened.devices.firm_ukwh + happened.devices.flexible_ukwh)[:, cars][down] == 0).all()
         np.testing.assert_array_equal(state.devices[i].energy_kwh[idle], before.devices[i].energy_kwh[idle])
-        broken, upkeep = broken + int(idle.sum()), upkeep + float(happened.upkeep_cur[:, cars].sum())
+        broken, upkeep = broken + int(idle.sum()), upkeep + float(happened.devices.upkeep_cur[:, cars].sum())
     assert broken > 10
     assert upkeep > 10
     with pytest.raises(NoBoundError, match=r"ev\.failure"):

@@ -53,17 +53,17 @@ def test_a_week_with_everything_on_balances(name: str, world: dict[str, Any]) ->
         before = stored_kwh(core, state)
         state, happened = core.step(state, widened(action, core.n_actions))
         change = stored_kwh(core, state) - before
-        metered = happened.metered_ukwh / MICRO
+        metered = happened.delivery.metered_ukwh / MICRO
         # A car that leaves takes its energy along, and one that comes brings it: only the charger's part is metered.
         visit = happened.view.is_active[:, cars] & state.view.is_active[:, cars]
-        change[:, cars] = np.where(visit, change[:, cars], (metered - happened.loss_kwh)[:, cars])
+        change[:, cars] = np.where(visit, change[:, cars], (metered - happened.devices.loss_kwh)[:, cars])
         drawn += metered
-        used += happened.load_kwh - happened.pv_kwh + happened.loss_kwh + change
+        used += happened.devices.load_kwh - happened.devices.pv_kwh + happened.devices.loss_kwh + change
         moved += np.abs(metered)
-        assert (happened.loss_kwh > -1e-9).all()
-        assert (happened.bill.ucur.sum(2) == 0).all()
-        root += happened.flow.root_kw * core.scenario.step_h
+        assert (happened.devices.loss_kwh > -1e-9).all()
+        assert (happened.money.bill.ucur.sum(2) == 0).all()
+        root += happened.wires.root_kw * core.scenario.step_h
         metered_all += metered.sum(1)
-        lost += happened.flow.loss_kw * core.scenario.step_h
+        lost += happened.wires.loss_kw * core.scenario.step_h
     assert (np.abs(drawn - used) <= 1e-6 * np.maximum(moved, 1.0)).all()
     assert (np.abs(root - metered_all - lost) <= 1e-6 * np.maximum(moved.sum(1), 1.0)).all()

@@ -35,9 +35,9 @@ def test_every_kilowatt_hour_of_a_home_is_accounted_for(world: dict[str, Any]) -
     core = Core(load_scenario("winter", **world), 3)
     for before, happened, after in play(core, "random"):
         stored = after.devices[0].energy_kwh - before.devices[0].energy_kwh
-        used = (happened.load_kwh - happened.pv_kwh + happened.loss_kwh)[:, HOMES] + stored
-        assert np.abs(happened.metered_ukwh[:, HOMES] / 1e6 - used).max() < 3e-6
-        assert (happened.bill.ucur.sum(2) == 0).all()
+        used = (happened.devices.load_kwh - happened.devices.pv_kwh + happened.devices.loss_kwh)[:, HOMES] + stored
+        assert np.abs(happened.delivery.metered_ukwh[:, HOMES] / 1e6 - used).max() < 3e-6
+        assert (happened.money.bill.ucur.sum(2) == 0).all()
         assert np.isfinite(observe(core, after).features).all()
 
 
@@ -64,7 +64,7 @@ def test_what_a_home_draws_is_load_heat_water_and_appliance(step_min: int) -> No
         cycle = params.devices.appliance.cycle_kwh
         runs = np.where((k >= 0) & (k < len(cycle)), cycle[np.clip(k, 0, len(cycle) - 1)], 0.0)
         expected = (load + pump + rod) * core.scenario.step_h + runs
-        np.testing.assert_allclose(happened.metered_ukwh[:, HOMES] / 1e6, expected, atol=3e-6)
+        np.testing.assert_allclose(happened.delivery.metered_ukwh[:, HOMES] / 1e6, expected, atol=3e-6)
 
 
 def test_at_rest_rooms_and_tanks_hold_their_lower_edge() -> None:
@@ -74,7 +74,7 @@ def test_at_rest_rooms_and_tanks_hold_their_lower_edge() -> None:
         owns = params.heating.pump_kw > 0
         enough = params.heating.pump_kw >= 2.0
         assert (inside.indoor_c[owns & enough] >= 20.0 - 1e-3).all()
-        assert happened.discomfort_cur.max() < 1e-3
+        assert happened.devices.discomfort_cur.max() < 1e-3
     assert (inside.started[params.appliance.ready[..., 0] < core.n_steps] <= core.n_steps).all()
 
 
@@ -95,9 +95,9 @@ def test_a_dark_home_gets_cold_and_that_costs() -> None:
     for before, happened, after in play(core, "rest", seed=3):
         owns = before.episode.params[0].devices.heating.pump_kw > 0
         coldest = min(coldest, float(after.devices[0].inside.indoor_c[owns].min()))
-        cost += float(happened.discomfort_cur.sum())
+        cost += float(happened.devices.discomfort_cur.sum())
         parts = core.world.scenario.reward.scale_cur * happened.reward_parts[..., 2]
-        np.testing.assert_allclose(parts, -happened.discomfort_cur)
+        np.testing.assert_allclose(parts, -happened.devices.discomfort_cur)
     assert coldest < 19.0
     assert cost > 0
 
@@ -113,9 +113,9 @@ def test_withheld_sun_never_reaches_the_meter() -> None:
         params, sun = state.episode.params[0], core.world.series.pv_kw_per_kwp[state.episode.params[0].roof[2]]
         there = np.minimum(sun[:, state.episode.start[2] + state.t[2]], 0.5) * params.pv_kwp[2]
         state, happened = core.step(state, action)
-        assert (happened.pv_kwh[0] == 0).all()
-        np.testing.assert_allclose(happened.pv_kwh[2, HOMES], 0.75 * there * core.scenario.step_h, atol=1e-9)
-        assert (happened.pv_kwh[1, HOMES] <= 0.5 * params.pv_kwp[1] * core.scenario.step_h + 1e-12).all()
+        assert (happened.devices.pv_kwh[0] == 0).all()
+        np.testing.assert_allclose(happened.devices.pv_kwh[2, HOMES], 0.75 * there * core.scenario.step_h, atol=1e-9)
+        assert (happened.devices.pv_kwh[1, HOMES] <= 0.5 * params.pv_kwp[1] * core.scenario.step_h + 1e-12).all()
 
 
 def test_one_row_is_the_same_alone() -> None:
@@ -125,7 +125,7 @@ def test_one_row_is_the_same_alone() -> None:
     for t in range(batch.n_steps):
         many, first = batch.step(many, action[t])
         one, second = alone.step(one, action[t, 2:])
-        np.testing.assert_array_equal(first.bill.ucur[2], second.bill.ucur[0])
+        np.testing.assert_array_equal(first.money.bill.ucur[2], second.money.bill.ucur[0])
         np.testing.assert_array_equal(first.reward[2], second.reward[0])
 
 

@@ -33,20 +33,20 @@ def test_inverters_that_answer_keep_the_voltage_nearer_the_band(response: str) -
     assert violations(plain).max() > 0.4
     assert (violations(answering) <= violations(plain)).all()
     assert violations(answering).max() < 0.4 * violations(plain).max()
-    assert all(h.flow.converged.all() for h in answering.transitions)
+    assert all(h.wires.converged.all() for h in answering.transitions)
 
 
 def test_what_volt_watt_withholds_is_curtailment_and_no_imbalance() -> None:
     """So much sun that reactive power alone does not hold the voltage."""
     overrides = {"inverter.response": "ieee_1547_b", "prosumer.pv_kwp": 400.0, "inverter.kva_per_kwp": 1.0}
     plain, found = played(**{"prosumer.pv_kwp": 400.0}), played(**overrides)
-    withheld = sum(np.maximum(h.curtailed_ukwh, 0).sum(1) for h in found.transitions) / 1e6
-    pv = [sum(h.pv_kwh.sum(1) for h in p.transitions) for p in (plain, found)]
+    withheld = sum(np.maximum(h.delivery.curtailed_ukwh, 0).sum(1) for h in found.transitions) / 1e6
+    pv = [sum(h.devices.pv_kwh.sum(1) for h in p.transitions) for p in (plain, found)]
     assert withheld.max() > 1
     assert pv[0] - pv[1] == pytest.approx(withheld, abs=1e-3)
     for ours, theirs in zip(found.transitions, plain.transitions, strict=True):
-        assert not ours.bill.ucur.sum(axis=2).any()
-        assert np.abs(ours.bill.line("imbalance") - theirs.bill.line("imbalance")).max() <= 4
+        assert not ours.money.bill.ucur.sum(axis=2).any()
+        assert np.abs(ours.money.bill.line("imbalance") - theirs.money.bill.line("imbalance")).max() <= 4
 
 
 def test_a_row_of_a_batch_is_the_row_alone() -> None:
@@ -57,7 +57,7 @@ def test_a_row_of_a_batch_is_the_row_alone() -> None:
     for a in action:
         two, happened = both.step(two, np.repeat(a, 2, axis=0))
         one, single = alone.step(one, a)
-        assert happened.flow.voltage_pu[1] == pytest.approx(single.flow.voltage_pu[0], abs=1e-6)
+        assert happened.wires.voltage_pu[1] == pytest.approx(single.wires.voltage_pu[0], abs=1e-6)
 
 
 @pytest.mark.parametrize(

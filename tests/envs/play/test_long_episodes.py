@@ -11,9 +11,9 @@ import pytest
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policy import widened
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.interval.demand_response import NOT_ASKED
 from gridbazaar.envs.observe import look_ahead, observe
 from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.state import NOT_ASKED
 from gridbazaar.envs.views.others import community_of
 from gridbazaar.experiments.evaluation.evaluate import evaluate
 from tests.conftest import Lend
@@ -98,8 +98,8 @@ def test_other_scenarios_last_longer_too(scenario: str) -> None:
     for _ in range(core.n_steps):
         action, memory = policy.act(observe(core, state, forecasts=True), memory)
         state, happened = core.step(state, widened(action, core.n_actions))
-        assert (happened.bill.ucur.sum(2) == 0).all()
-        bills += np.abs(happened.bill.ucur).sum()
+        assert (happened.money.bill.ucur.sum(2) == 0).all()
+        bills += np.abs(happened.money.bill.ucur).sum()
     assert bills > 0
 
 
@@ -113,11 +113,11 @@ def test_cars_come_back_with_what_their_trips_left() -> None:
         before = state.devices[ev]
         state, happened = core.step(state, action)
         after = state.devices[ev]
-        assert happened.unserved_kwh[:, core.scenario.kind_slices["ev"]].max() < 1e-6
+        assert happened.devices.unserved_kwh[:, core.scenario.kind_slices["ev"]].max() < 1e-6
         goes = np.nonzero(after.visit > before.visit)
         following = (*goes, after.visit[goes])
-        moved = happened.metered_ukwh[:, core.scenario.kind_slices["ev"]]
-        left_kwh = before.energy_kwh + moved / 1e6 - happened.loss_kwh[:, core.scenario.kind_slices["ev"]]
+        moved = happened.delivery.metered_ukwh[:, core.scenario.kind_slices["ev"]]
+        left_kwh = before.energy_kwh + moved / 1e6 - happened.devices.loss_kwh[:, core.scenario.kind_slices["ev"]]
         back = visits.is_same_car[following]
         at_home = (left_kwh[goes] - visits.trip_kwh[following])[back]
         floor_kwh = (core.scenario.agents["ev"].trip_floor_frac * visits.capacity_kwh[following])[back]

@@ -27,21 +27,21 @@ def transitions(name: str, seeds: list[int], policy: str = "random") -> list[Tra
 @every_mechanism
 def test_money_and_energy_add_up_under_every_rule(name: str) -> None:
     for happened in transitions(name, [3, 4]):
-        assert not happened.bill.ucur.sum(axis=2).any()
-        cleared = happened.clearing
+        assert not happened.money.bill.ucur.sum(axis=2).any()
+        cleared = happened.market.clearing
         pool = 0 if cleared.pool_ukwh is None else cleared.pool_ukwh
         assert not (cleared.traded_ukwh.sum(axis=1) - pool).any()
-        operator = happened.bill.ucur[:, LINES.index("market"), happened.metered_ukwh.shape[1] :]
+        operator = happened.money.bill.ucur[:, LINES.index("market"), happened.delivery.metered_ukwh.shape[1] :]
         assert (operator[:, SYSTEM_PARTIES.index("market_operator")] == -cleared.surplus_ucur).all()
 
 
 @pytest.mark.parametrize("name", [n for n in list_mechanisms() if mechanism_stage(n) == "ex_post"])
 def test_rules_that_price_metered_energy_leave_no_imbalance(name: str) -> None:
     for happened in transitions(name, [3, 4]):
-        n_agents = happened.metered_ukwh.shape[1]
-        filled = happened.clearing.traded_ukwh + happened.clearing.outside_ukwh
-        assert (filled[:, :n_agents] + filled[:, n_agents:] == happened.metered_ukwh).all()
-        assert not happened.bill.line("imbalance").any()
+        n_agents = happened.delivery.metered_ukwh.shape[1]
+        filled = happened.market.clearing.filled_ukwh
+        assert (filled[:, :n_agents] + filled[:, n_agents:] == happened.delivery.metered_ukwh).all()
+        assert not happened.money.bill.line("imbalance").any()
         assert np.isfinite(happened.reward).all()
 
 
@@ -49,10 +49,10 @@ def test_rules_that_price_metered_energy_leave_no_imbalance(name: str) -> None:
 def test_the_lottery_is_drawn_at_the_reset_and_each_row_is_the_episode_alone(name: str) -> None:
     both, alone = transitions(name, [5, 9]), transitions(name, [9])
     for two, one in zip(both, alone, strict=True):
-        assert two.orders.lottery is not None
-        assert one.orders.lottery is not None
-        assert (two.orders.lottery[1] == one.orders.lottery[0]).all()
-    lotteries = np.array([h.orders.lottery[0] for h in both if h.orders.lottery is not None])
+        assert two.market.orders.lottery is not None
+        assert one.market.orders.lottery is not None
+        assert (two.market.orders.lottery[1] == one.market.orders.lottery[0]).all()
+    lotteries = np.array([h.market.orders.lottery[0] for h in both if h.market.orders.lottery is not None])
     assert len(np.unique(lotteries[:, 0])) == len(lotteries)
 
 

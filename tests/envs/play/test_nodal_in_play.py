@@ -33,10 +33,14 @@ def priced() -> list[Transition]:
 
 
 def test_the_wires_part_the_prices_of_buses(priced: list[Transition]) -> None:
-    spread = np.array([np.ptp(h.clearing.price_ucur_per_kwh, axis=1) for h in priced]) / MICRO
+    spread = np.array([np.ptp(h.market.clearing.price_ucur_per_kwh, axis=1) for h in priced]) / MICRO
     assert spread.max() > 0.02
-    congestion = np.array([h.clearing.nodal.congestion_cur_per_kwh for h in priced if h.clearing.nodal is not None])
-    voltage = np.array([h.clearing.nodal.voltage_cur_per_kwh for h in priced if h.clearing.nodal is not None])
+    congestion = np.array(
+        [h.market.clearing.nodal.congestion_cur_per_kwh for h in priced if h.market.clearing.nodal is not None]
+    )
+    voltage = np.array(
+        [h.market.clearing.nodal.voltage_cur_per_kwh for h in priced if h.market.clearing.nodal is not None]
+    )
     assert congestion.min() < -0.4  # sun behind a full transformer is not wanted at all
     assert voltage.min() < -0.02
     assert congestion.max() < 1e-9
@@ -44,23 +48,25 @@ def test_the_wires_part_the_prices_of_buses(priced: list[Transition]) -> None:
 
 def test_less_is_left_to_curtail_than_without_prices(priced: list[Transition]) -> None:
     plain = transitions(constraint="curtail")
-    curtailed = [sum(np.maximum(h.curtailed_ukwh, 0).sum() for h in found) / MICRO for found in (priced, plain)]
-    assert plain[0].curtailed_ukwh.shape == priced[0].curtailed_ukwh.shape
+    curtailed = [
+        sum(np.maximum(h.delivery.curtailed_ukwh, 0).sum() for h in found) / MICRO for found in (priced, plain)
+    ]
+    assert plain[0].delivery.curtailed_ukwh.shape == priced[0].delivery.curtailed_ukwh.shape
     assert curtailed[1] > 100
     assert curtailed[0] < 0.7 * curtailed[1]
     for happened in priced:
-        assert happened.flow.converged.all()
-        assert happened.flow.branch_loading.max() < 1.02
+        assert happened.wires.converged.all()
+        assert happened.wires.branch_loading.max() < 1.02
 
 
 def test_every_line_sums_to_zero_and_the_surplus_is_given_back(priced: list[Transition]) -> None:
-    n, given = priced[0].metered_ukwh.shape[1], 0
+    n, given = priced[0].delivery.metered_ukwh.shape[1], 0
     for happened in priced:
-        bill = happened.bill.ucur
+        bill = happened.money.bill.ucur
         assert not bill.sum(axis=2).any()
         congestion = bill[:, LINES.index("congestion")]
         operator = congestion[:, n + SYSTEM_PARTIES.index("market_operator")]
-        assert (operator == np.maximum(happened.clearing.surplus_ucur, 0)).all()
+        assert (operator == np.maximum(happened.market.clearing.surplus_ucur, 0)).all()
         given -= congestion[:, :n].sum()
         rebate = -congestion[:, :n]
         connections = rebate > 0
@@ -71,17 +77,17 @@ def test_every_line_sums_to_zero_and_the_surplus_is_given_back(priced: list[Tran
 def test_a_deviation_is_never_better_than_at_the_tariff() -> None:
     """Who oversells behind a full wire buys back at the price of the bus, not at the lower tariff."""
     for happened in transitions(**PRICED):
-        n = happened.metered_ukwh.shape[1]
-        filled = happened.clearing.traded_ukwh + happened.clearing.outside_ukwh
-        residual = happened.metered_ukwh - filled[:, :n] - filled[:, n:] - happened.curtailed_ukwh
-        r, at_bus = happened.rates, happened.clearing.price_ucur_per_kwh[:, :n]
-        upper, lower = happened.setting.import_ucur_per_kwh, happened.setting.export_ucur_per_kwh
+        n = happened.delivery.metered_ukwh.shape[1]
+        filled = happened.market.clearing.filled_ukwh
+        residual = happened.delivery.metered_ukwh - filled[:, :n] - filled[:, n:] - happened.delivery.curtailed_ukwh
+        r, at_bus = happened.market.rates, happened.market.clearing.price_ucur_per_kwh[:, :n]
+        upper, lower = happened.market.setting.import_ucur_per_kwh, happened.market.setting.export_ucur_per_kwh
         assert upper is not None
         assert lower is not None
         tariff = np.where(residual > 0, (r.energy + r.network + r.tax)[:, None], r.export[:, None])
         dearer = np.where(residual > 0, np.maximum(at_bus - upper[:, None], 0), np.minimum(at_bus - lower[:, None], 0))
         least = residual * (tariff + dearer) // MICRO
-        assert (happened.bill.line("imbalance")[:, :n] >= least - 4).all()
+        assert (happened.money.bill.line("imbalance")[:, :n] >= least - 4).all()
 
 
 @pytest.mark.slow
@@ -99,7 +105,7 @@ def test_a_row_of_a_batch_is_the_row_alone() -> None:
     for a in action:
         two, happened = both.step(two, np.repeat(a, 2, axis=0))
         one, single = alone.step(one, a)
-        assert (happened.bill.ucur[1] == single.bill.ucur[0]).all()
+        assert (happened.money.bill.ucur[1] == single.money.bill.ucur[0]).all()
 
 
 def test_prices_per_bus_need_their_mechanism() -> None:

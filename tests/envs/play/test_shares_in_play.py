@@ -30,7 +30,7 @@ def test_bills_of_holders_change_and_the_communitys_cost_does_not(whose: str) ->
     moved = 0
     for (_, a, _), (_, b, _) in zip(play(plain, 1, 1), play(shared, 1, 1), strict=True):
         np.testing.assert_allclose(a.reward, b.reward, rtol=0, atol=1e-12)
-        alone, passed = a.bill.ucur, b.bill.ucur
+        alone, passed = a.money.bill.ucur, b.money.bill.ucur
         assert (passed.sum(axis=2) == 0).all()
         np.testing.assert_array_equal(alone[:, :, n:], passed[:, :, n:])
         before, after = alone.sum(1)[:, :n], passed.sum(1)[:, :n]
@@ -52,8 +52,8 @@ def test_torch_shares_the_same() -> None:
     action = np.random.default_rng(1).uniform(-1, 1, (2, ours.n_agents, 2))
     _, x = ours.step(a, action)
     _, y = theirs.step(b, torch.as_tensor(action))
-    assert np.abs(x.bill.line("share") - y.bill.line("share").numpy()).max() <= 2
-    assert np.abs(x.bill.line("share")).max() > 2
+    assert np.abs(x.money.bill.line("share") - y.money.bill.line("share").numpy()).max() <= 2
+    assert np.abs(x.money.bill.line("share")).max() > 2
 
 
 @pytest.mark.parametrize(

@@ -40,10 +40,12 @@ def test_the_limit_binds_and_is_kept_whatever_is_wished(guarantee: bool) -> None
         for _ in range(core.n_steps):
             action = rng.uniform(-1, 1, (3, core.n_agents, core.n_actions))
             state, happened = core.step(state, np.ones_like(action) if eager else action)
-            drawn_kw = np.maximum(happened.metered_ukwh, 0).sum(1) / 1e6 / 0.25
+            drawn_kw = np.maximum(happened.delivery.metered_ukwh, 0).sum(1) / 1e6 / 0.25
             assert (drawn_kw <= SITE_KW + 1e-3).all()
-            assert np.array_equal(happened.metered_ukwh, happened.firm_ukwh + happened.flexible_ukwh)
-            assert (happened.bill.ucur.sum(axis=2) == 0).all()
+            assert np.array_equal(
+                happened.delivery.metered_ukwh, happened.devices.firm_ukwh + happened.devices.flexible_ukwh
+            )
+            assert (happened.money.bill.ucur.sum(axis=2) == 0).all()
             peaks.append(drawn_kw.max())
     assert max(peaks) > 0.99 * SITE_KW
 
@@ -99,8 +101,8 @@ def test_both_array_libraries_charge_alike() -> None:
         action = rng.uniform(-1, 1, (2, ours.n_agents, ours.n_actions))
         a, happened = ours.step(a, action)
         b, same = other.step(b, torch.as_tensor(action))
-        np.testing.assert_allclose(host(same.metered_ukwh), happened.metered_ukwh, atol=2)
-        np.testing.assert_allclose(host(same.unserved_kwh), happened.unserved_kwh, atol=1e-4)
+        np.testing.assert_allclose(host(same.delivery.metered_ukwh), happened.delivery.metered_ukwh, atol=2)
+        np.testing.assert_allclose(host(same.devices.unserved_kwh), happened.devices.unserved_kwh, atol=1e-4)
     np.testing.assert_allclose(host(b.devices[0].energy_kwh), a.devices[0].energy_kwh, atol=1e-4)
 
 
@@ -136,14 +138,14 @@ def test_cars_with_all_their_options_keep_their_energy_in_markets_and_on_islands
         state, happened = core.step(state, rng.uniform(-1, 1, (8, core.n_agents, core.n_actions)))
         after, params = state.devices[place], state.episode.params[place]
         assert np.isfinite(happened.reward).all()
-        assert (happened.bill.ucur.sum(axis=2) == 0).all()
+        assert (happened.money.bill.ucur.sum(axis=2) == 0).all()
         same = after.visit == before.visit
-        rise = (happened.metered_ukwh / 1e6 - happened.loss_kwh)[:, cars]
+        rise = (happened.delivery.metered_ukwh / 1e6 - happened.devices.loss_kwh)[:, cars]
         np.testing.assert_allclose((after.energy_kwh - before.energy_kwh)[same], rise[same], atol=1e-9)
-        assert (happened.loss_kwh[:, cars] >= -1e-9).all()
+        assert (happened.devices.loss_kwh[:, cars] >= -1e-9).all()
         assert (after.energy_kwh >= 0).all()
         assert (after.energy_kwh <= params.visits.capacity_kwh.max(2) + 1e-6).all()
-        assert (happened.metered_ukwh[:, cars][~happened.view.is_active[:, cars]] == 0).all()
+        assert (happened.delivery.metered_ukwh[:, cars][~happened.view.is_active[:, cars]] == 0).all()
 
 
 @pytest.mark.parametrize(

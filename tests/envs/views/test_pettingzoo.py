@@ -164,9 +164,9 @@ def test_the_view_gives_what_the_core_gives() -> None:
         assert list(rewards.values()) == happened.reward[0].tolist()
         assert not any(ended.values())
         assert set(cut.values()) == set(happened.truncated.tolist())
-        bills_cur = happened.bill.ucur[0].sum(0)[:n] / 1e6
+        bills_cur = happened.money.bill.ucur[0].sum(0)[:n] / 1e6
         assert [infos[a]["bill_cur"] for a in names] == bills_cur.tolist()
-        assert [infos[a]["net_kwh"] for a in names] == (happened.metered_ukwh[0] / 1e6).tolist()
+        assert [infos[a]["net_kwh"] for a in names] == (happened.delivery.metered_ukwh[0] / 1e6).tolist()
         assert sum(infos[a]["traded_kwh"] for a in names) == pytest.approx(0, abs=1e-9)
         assert np.array_equal([infos[a]["executed"] for a in names], happened.plan.executed[0])
 

@@ -62,7 +62,7 @@ def findings(made: Audited) -> list[str]:
 
 def owed(core: Core, happened: Sequence[Transition]) -> dict[str, int]:
     """What the simulation bills every party in the whole run."""
-    total: NDArray[np.int64] = np.sum([t.bill.ucur[0].sum(0) for t in happened], axis=0)
+    total: NDArray[np.int64] = np.sum([t.money.bill.ucur[0].sum(0) for t in happened], axis=0)
     return dict(zip((*core.agents, *SYSTEM_PARTIES), total.tolist(), strict=True))
 
 
@@ -117,7 +117,7 @@ def test_every_line_of_every_interval_is_on_the_ledger(core: Core, run: Audited,
             if entry["kind"] == "bill":
                 for party, amount in entry["ucur"].items():
                     paid[entry["line"]][party] += amount
-        assert [list(line.values()) for line in paid.values()] == t.bill.ucur[0].tolist()
+        assert [list(line.values()) for line in paid.values()] == t.money.bill.ucur[0].tolist()
 
 
 def test_at_one_price_trades_pay_the_whole_market_line(run: Audited) -> None:
@@ -131,11 +131,11 @@ def test_readings_and_orders_are_the_simulations_integers(core: Core, run: Audit
     for interval, t in enumerate(happened):
         here = [entry for i, entry in entries if i == interval]
         readings = {e["meter"]: e["metered_ukwh"] for e in here if e["kind"] == "reading"}
-        assert [readings[agent] for agent in core.agents] == t.metered_ukwh[0].tolist()
+        assert [readings[agent] for agent in core.agents] == t.delivery.metered_ukwh[0].tolist()
         orders = {e["account"]: e["orders"] for e in here if e["kind"] == "reveal"}
         columns = [orders[agent][slot] for slot in range(2) for agent in core.agents]
-        assert [energy for energy, _ in columns] == t.orders.energy_ukwh[0].tolist()
-        assert [limit for _, limit in columns] == t.orders.limit_ucur_per_kwh[0].tolist()
+        assert [energy for energy, _ in columns] == t.market.orders.energy_ukwh[0].tolist()
+        assert [limit for _, limit in columns] == t.market.orders.limit_ucur_per_kwh[0].tolist()
 
 
 def test_the_same_run_gives_the_same_file(run: Audited, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_run_with_calls_is_sound_and_balances_are_its_bills(
     assert [str(finding) for finding in report.findings] == []
     with closing(sqlite3.connect(run.path)) as db:
         held = dict(db.execute("SELECT account, amount FROM balance WHERE asset = 'cash'"))
-    owed = np.sum([t.bill.ucur[0].sum(0) for t in happened], axis=0).tolist()
+    owed = np.sum([t.money.bill.ucur[0].sum(0) for t in happened], axis=0).tolist()
     for party, amount in zip((*core.agents, *SYSTEM_PARTIES), owed, strict=True):
         assert -held.get(party, 0) == amount, party
 
@@ -89,11 +89,11 @@ def test_awards_and_deliveries_are_the_simulations_integers(
     assert 1 <= len(awards) <= 2
     assert sum(entry["slashed_ucur"] for _, entry in deliveries) > 0
     for i, entry in deliveries:
-        answer, agent = happened[i].answer, core.agents.index(entry["account"])
+        answer, agent = happened[i].money.answer, core.agents.index(entry["account"])
         assert answer is not None
         assert entry["delivered_ukwh"] == answer.delivered_ukwh[0, agent]
         assert entry["called_ukwh"] == answer.called_ukwh[0, agent]
-    assert len(deliveries) == sum((h.answer.award_ukwh > 0).sum() for h in happened if h.answer is not None)
+    assert len(deliveries) == sum((h.money.answer.award_ukwh > 0).sum() for h in happened if h.money.answer is not None)
 
 
 def test_responses_are_the_simulations_integers_and_follow_from_the_meter(
@@ -102,7 +102,7 @@ def test_responses_are_the_simulations_integers_and_follow_from_the_meter(
     responses = [(i, entry) for i, entry in entries if entry["kind"] == "response"]
     assert sum(entry["pay_ucur"] for _, entry in responses) > 0
     for i, entry in responses:
-        response, agent = happened[i].answer.response, core.agents.index(entry["account"])  # type: ignore[union-attr]
+        response, agent = happened[i].money.answer.response, core.agents.index(entry["account"])  # type: ignore[union-attr]
         assert response is not None
         assert entry["reduced_ukwh"] == response.reduced_ukwh[0, agent]
         assert entry["baseline_ukwh"] == response.baseline_ukwh[0, agent]

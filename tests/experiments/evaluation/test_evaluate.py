@@ -197,44 +197,44 @@ def by_hand(played: Played) -> dict[str, float]:
                 for a in agents
                 if state.view.is_stationary[0, a]
             )
-        metered = [int(happened.metered_ukwh[0, a]) for a in agents]
+        metered = [int(happened.delivery.metered_ukwh[0, a]) for a in agents]
         net_kwh = sum(metered) / 1e6
         sums["import_kwh"] += max(net_kwh, 0.0)
         sums["export_kwh"] += max(-net_kwh, 0.0)
         for a in agents:
-            sums["bill_cur"] += sum(int(happened.bill.ucur[0, i, a]) for i in range(len(LINES))) / 1e6
-            sums["imbalance_cur"] += int(happened.bill.ucur[0, LINES.index("imbalance"), a]) / 1e6
-            sums["wear_cur"] += float(happened.wear_cur[0, a])
-            sums["left_cur"] += float(happened.stored_value_cur[0, a])
-            sums["load"] += float(happened.load_kwh[0, a])
-            sums["pv"] += float(happened.pv_kwh[0, a])
-            sums["unserved_kwh"] += float(happened.unserved_kwh[0, a])
+            sums["bill_cur"] += sum(int(happened.money.bill.ucur[0, i, a]) for i in range(len(LINES))) / 1e6
+            sums["imbalance_cur"] += int(happened.money.bill.ucur[0, LINES.index("imbalance"), a]) / 1e6
+            sums["wear_cur"] += float(happened.devices.wear_cur[0, a])
+            sums["left_cur"] += float(happened.money.stored_value_cur[0, a])
+            sums["load"] += float(happened.devices.load_kwh[0, a])
+            sums["pv"] += float(happened.devices.pv_kwh[0, a])
+            sums["unserved_kwh"] += float(happened.devices.unserved_kwh[0, a])
             sums["shed_kwh"] += float(happened.shed_kwh[0, a])
-            sums["shed_cur"] += float(happened.shed_cur[0, a])
+            sums["shed_cur"] += float(happened.money.shed_cur[0, a])
             sums["drawn"] += max(metered[a], 0) / 1e6
-            sums["curtailed_kwh"] += max(int(happened.curtailed_ukwh[0, a]), 0) / 1e6
+            sums["curtailed_kwh"] += max(int(happened.delivery.curtailed_ukwh[0, a]), 0) / 1e6
             if core.agents[a].startswith("ev"):
                 sums["charged"] += max(metered[a], 0) / 1e6
         for order in range(2 * core.n_agents):
             traded, outside = (
-                int(happened.clearing.traded_ukwh[0, order]),
-                int(happened.clearing.outside_ukwh[0, order]),
+                int(happened.market.clearing.traded_ukwh[0, order]),
+                int(happened.market.clearing.outside_ukwh[0, order]),
             )
             sums["bought"] += max(traded + outside, 0) / 1e6
             sums["traded"] += max(traded, 0) / 1e6
-            sums["congestion_cur"] += outside * int(happened.clearing.rent_ucur_per_kwh[0]) / 1e12
-            sums["operator_cur"] -= int(happened.clearing.pay_ucur[0, order]) / 1e6
-        sums["over_cap_kwh"] += int(happened.clearing.over_cap_ukwh[0]) / 1e6
-        root_kw = float(happened.flow.root_kw[0])
-        sums["loss_kwh"] += float(happened.flow.loss_kw[0]) * step_h
+            sums["congestion_cur"] += outside * int(happened.market.clearing.rent_ucur_per_kwh[0]) / 1e12
+            sums["operator_cur"] -= int(happened.market.clearing.pay_ucur[0, order]) / 1e6
+        sums["over_cap_kwh"] += int(happened.market.clearing.over_cap_ukwh[0]) / 1e6
+        root_kw = float(happened.wires.root_kw[0])
+        sums["loss_kwh"] += float(happened.wires.loss_kw[0]) * step_h
         sums["carbon_kg"] += root_kw * step_h * float(happened.carbon_kg_per_kwh[0])
         imports.append(root_kw)
-        for v in happened.flow.voltage_pu[0]:
+        for v in happened.wires.voltage_pu[0]:
             voltages.append(float(v))
             outside_pu = max(feeder.v_min_pu - float(v), 0.0) + max(float(v) - feeder.v_max_pu, 0.0)
             sums["violation_pu_min"] += outside_pu * step_h * 60
-        loadings += [float(x) for x in happened.flow.branch_loading[0]]
-        worst.append(max(float(x) for x in happened.flow.branch_loading[0]))
+        loadings += [float(x) for x in happened.wires.branch_loading[0]]
+        worst.append(max(float(x) for x in happened.wires.branch_loading[0]))
     stores = [a for a in agents if played.states[0].view.is_stationary[0, a]]
     charges = [[float(s.view.stored_kwh[0, a] / s.view.capacity_kwh[0, a]) for s in played.states] for a in stores]
     return {name: sums[name] for name in COMMUNITY_FIGURES} | {

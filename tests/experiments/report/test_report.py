@@ -255,17 +255,21 @@ def broken(played: Played, **changes: Any) -> Played:
 def test_a_broken_balance_is_noticed(name: str, evaluation: Evaluation, days: dict[str, Played]) -> None:
     played = days[RUN]
     first = played.transitions[0]
-    ucur, traded, pay = first.bill.ucur.copy(), first.clearing.traded_ukwh.copy(), first.clearing.pay_ucur.copy()
+    ucur, traded, pay = (
+        first.money.bill.ucur.copy(),
+        first.market.clearing.traded_ukwh.copy(),
+        first.market.clearing.pay_ucur.copy(),
+    )
     ucur[0, 0, 0] += 1
     traded[0, 0] += 1
     pay[0, 0] += 1
     changes: dict[str, Any] = {
-        "money": {"bill": replace(first.bill, ucur=ucur)},
-        "trades": {"clearing": replace(first.clearing, traded_ukwh=traded)},
-        "payments": {"clearing": replace(first.clearing, pay_ucur=pay)},
-        "devices": {"load_kwh": first.load_kwh + 1e-5},
-        "head": {"flow": replace(first.flow, root_kw=first.flow.root_kw + 0.01)},
-        "flow": {"flow": replace(first.flow, converged=~first.flow.converged)},
+        "money": {"money": replace(first.money, bill=replace(first.money.bill, ucur=ucur))},
+        "trades": {"market": replace(first.market, clearing=replace(first.market.clearing, traded_ukwh=traded))},
+        "payments": {"market": replace(first.market, clearing=replace(first.market.clearing, pay_ucur=pay))},
+        "devices": {"devices": replace(first.devices, load_kwh=first.devices.load_kwh + 1e-5)},
+        "head": {"wires": replace(first.wires, root_kw=first.wires.root_kw + 0.01)},
+        "flow": {"wires": replace(first.wires, converged=~first.wires.converged)},
     }
     wrong = days | {RUN: broken(played, **changes[name])}
     assert sum(not check.holds for check in balances(wrong)) == 1

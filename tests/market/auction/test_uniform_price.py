@@ -36,7 +36,7 @@ def row(clearing: Clearing, env: int = 0) -> dict[str, Any]:
 
 def filled_of(clearing: Clearing) -> list[int]:
     """The first row's fills, by neighbours and retailer."""
-    filled: list[int] = (clearing.traded_ukwh + clearing.outside_ukwh)[0].tolist()
+    filled: list[int] = clearing.filled_ukwh[0].tolist()
     return filled
 
 

@@ -119,9 +119,9 @@ def test_a_sunny_afternoon_adds_up_under_every_rule(rule: str) -> None:
     core = Core(load_scenario("village", **overrides), 3)
     cut = np.zeros(core.n_agents)
     for happened in play(core, load_policy("idle"), range(3), split="train", keep=True).transitions:
-        assert not happened.bill.ucur.sum(axis=2).any()
-        assert happened.flow.branch_loading.max() < 1.02
-        cut += np.maximum(happened.curtailed_ukwh, 0).sum(0) / 1e6
+        assert not happened.money.bill.ucur.sum(axis=2).any()
+        assert happened.wires.branch_loading.max() < 1.02
+        cut += np.maximum(happened.delivery.curtailed_ukwh, 0).sum(0) / 1e6
     homes = cut[:12]
     assert homes.sum() > 50
     if rule == "last_in":

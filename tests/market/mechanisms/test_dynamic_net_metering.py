@@ -24,7 +24,7 @@ def test_worked_case_t18(generated: float, price: float, each: float) -> None:
     """Ten members with U'(d) = 0.5 - 0.1 d want 5 kWh at price 0 and nothing at 0.5; d+ is 20 kWh, d- is 42."""
     clearing = dynamic_net_metering(as_orders(community([generated], [5] * 10, limit_cur=0.5)), T18, demand="linear")
     assert clearing.price_ucur_per_kwh[0].tolist() == [round(price * KWH)] * 11
-    filled = (clearing.traded_ukwh + clearing.outside_ukwh)[0] / KWH
+    filled = clearing.filled_ukwh[0] / KWH
     assert filled.tolist() == pytest.approx([-generated] + [each] * 10, abs=2e-6)
     assert abs(clearing.traded_ukwh[0, 0]) == min(generated, each * 10) * KWH
 
@@ -34,7 +34,7 @@ def test_metered_energy_takes_one_of_three_prices(fed: float, drawn: float, pric
     clearing = dynamic_net_metering(as_orders(community([fed], [drawn])), retailer())
     assert clearing.price_ucur_per_kwh.tolist() == [[price, price]]
     assert clearing.pay_ucur[0, 1] == min(fed, drawn) * price
-    assert (clearing.traded_ukwh + clearing.outside_ukwh).tolist() == [[-fed * KWH, drawn * KWH]]
+    assert clearing.filled_ukwh.tolist() == [[-fed * KWH, drawn * KWH]]
 
 
 def price_by_hand(energy: list[int], limit: list[int], upper: int, lower: int) -> Fraction:
@@ -71,7 +71,7 @@ def test_the_price_and_the_fills_agree_with_the_definition(seed: int) -> None:
     orders, setting = random_lines(seed)
     uppers, lowers = band(setting)
     clearing = dynamic_net_metering(orders, setting, demand="linear")
-    filled = clearing.traded_ukwh + clearing.outside_ukwh
+    filled = clearing.filled_ukwh
     n_between = 0
     for env, energy in enumerate(orders.energy_ukwh.tolist()):
         limit = orders.limit_ucur_per_kwh[env].tolist()
@@ -94,7 +94,7 @@ def welfare(orders: Orders, clearing: Clearing, setting: Setting) -> Any:
     upper, lower = band(setting)
     full, choke = np.maximum(orders.energy_ukwh, 0), np.maximum(orders.limit_ucur_per_kwh, 1)
     full = np.where(orders.limit_ucur_per_kwh > 0, full, 0)
-    filled = clearing.traded_ukwh + clearing.outside_ukwh
+    filled = clearing.filled_ukwh
     drawn = np.maximum(filled, 0) * (full > 0)
     utility = choke * (drawn - drawn**2 / (2 * np.maximum(full, 1)))
     net = filled.sum(axis=1)
@@ -121,7 +121,7 @@ def test_no_other_consumption_is_worth_more() -> None:
 def test_nobody_pays_beyond_the_limit_of_a_line() -> None:
     orders, setting = random_lines(3)
     clearing = dynamic_net_metering(orders, setting, demand="linear")
-    buys = (orders.energy_ukwh > 0) & (clearing.traded_ukwh + clearing.outside_ukwh > 0)
+    buys = (orders.energy_ukwh > 0) & (clearing.filled_ukwh > 0)
     price = np.broadcast_to(clearing.price_ucur_per_kwh, buys.shape)
     assert (price[buys] <= orders.limit_ucur_per_kwh[buys]).all()
 

@@ -102,6 +102,6 @@ def test_a_retailer_may_only_sell_or_only_buy(rule: Mechanism, edge: str) -> Non
         np.random.default_rng(2).random((1, 6)),
     )  # fmt: skip
     clearing = rule(orders, setting)
-    filled = (clearing.traded_ukwh + clearing.outside_ukwh)[0].tolist()
+    filled = clearing.filled_ukwh[0].tolist()
     assert (filled[:3] if edge == "import" else filled[3:]) == [KWH * (1 if edge == "import" else -1)] * 3
     assert sum(row_of(clearing, "traded_ukwh")) == 0

@@ -56,7 +56,7 @@ def binds(part_cur_per_kwh: Floats) -> Bools:
 
 
 def filled_of(clearing: Clearing) -> NDArray[np.int64]:
-    result: NDArray[np.int64] = clearing.traded_ukwh + clearing.outside_ukwh
+    result: NDArray[np.int64] = clearing.filled_ukwh
     return result
 
 
@@ -332,7 +332,7 @@ def test_torch_clears_the_same() -> None:
         ours = getattr(here.prices, field.name)
         assert getattr(there.prices, field.name).numpy() == pytest.approx(ours, abs=1e-9)
     assert np.abs(there.clearing.price_ucur_per_kwh.numpy() - here.clearing.price_ucur_per_kwh).max() <= 1
-    filled = (there.clearing.traded_ukwh + there.clearing.outside_ukwh).numpy()
+    filled = there.clearing.filled_ukwh.numpy()
     assert np.abs(filled - filled_of(here.clearing)).max() <= 1
 
 

@@ -48,7 +48,7 @@ def clear(
 
 def filled_kwh(cleared: NodalClearing) -> list[float]:
     clearing = cleared.clearing
-    kwh: list[float] = ((clearing.traded_ukwh + clearing.outside_ukwh)[0] / KWH).tolist()
+    kwh: list[float] = (clearing.filled_ukwh[0] / KWH).tolist()
     return kwh
 
 
