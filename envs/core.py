@@ -32,7 +32,8 @@ from gridbazaar.envs.interval.setting import BEYOND_UCUR_PER_KWH, lottery_of, se
 from gridbazaar.envs.interval.states import first_state, look_at, next_state
 from gridbazaar.envs.interval.wiring import Wiring
 from gridbazaar.envs.interval.worth import potential_cur, stored_value_cur
-from gridbazaar.envs.scenario import Scenario, load_scenario
+from gridbazaar.envs.scenario import Scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import Market, Money, State, Transition
 from gridbazaar.market.mechanisms import load_mechanism, mechanism_stage
 from gridbazaar.market.settlement.settle import Delivery, settle

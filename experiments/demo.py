@@ -9,7 +9,7 @@ from typing import Any
 
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.evaluate import Evaluation, evaluate
 from gridbazaar.experiments.evaluation.play import Played, play
 from gridbazaar.experiments.files import new_folder, write_json, write_text

@@ -16,7 +16,7 @@ if (_root / "pyproject.toml").is_file() and (_root / "envs").is_dir():
 # Public names and where they live; imported when first used, so that the package itself imports at once.
 _PUBLIC = {
     "Core": "gridbazaar.envs.core",
-    "load_scenario": "gridbazaar.envs.scenario",
+    "load_scenario": "gridbazaar.envs.scenarios",
     "parallel_env": "gridbazaar.envs.views.pettingzoo_env",
     "env": "gridbazaar.envs.views.pettingzoo_env",
     "vec_env": "gridbazaar.envs.views.vec_env",
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from gridbazaar.data.feeders import load_feeder_from_pandapower as load_feeder_from_pandapower
     from gridbazaar.data.loaders import load_bank as load_bank
     from gridbazaar.envs.core import Core as Core
-    from gridbazaar.envs.scenario import load_scenario as load_scenario
+    from gridbazaar.envs.scenarios import load_scenario as load_scenario
     from gridbazaar.envs.views.gymnasium_env import single_agent_env as single_agent_env
     from gridbazaar.envs.views.gymnasium_env import vector_env as vector_env
     from gridbazaar.envs.views.pettingzoo_env import env as env

@@ -24,7 +24,7 @@ from gridbazaar.agents.policy import NoBoundError
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.observe import observe
-from gridbazaar.envs.scenario import list_scenarios, load_scenario
+from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 from gridbazaar.experiments.audit.audit import audit
 from gridbazaar.market.mechanisms import list_mechanisms
 from tests.envs.everything import EVERYTHING, OUTAGES

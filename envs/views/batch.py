@@ -19,7 +19,8 @@ from gridbazaar.data.trees import replace_rows
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.interval.reward import PARTS
 from gridbazaar.envs.observe import feature_columns, observe
-from gridbazaar.envs.scenario import WEEK_H, Scenario, load_scenario
+from gridbazaar.envs.scenario import WEEK_H, Scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import State, Transition
 from gridbazaar.envs.views.others import Others, Policies
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridbazaar.envs.scenario import list_scenarios, load_scenario
+from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 
 VERSION = "v0"
 """Rises when dynamics, rewards or observations change."""

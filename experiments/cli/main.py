@@ -345,7 +345,7 @@ def show(
 
 
 def _overrides(settings: list[str] | None, data: str | None, seed: int | None) -> dict[str, Any]:
-    from gridbazaar.envs.scenario import parse_setting
+    from gridbazaar.envs.scenarios import parse_setting
 
     given = dict(parse_setting(text) for text in settings or [])
     return given | ({} if data is None else {"data.path": data}) | ({} if seed is None else {"seed": seed})

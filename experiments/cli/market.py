@@ -41,7 +41,7 @@ def clear(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Clear an order book of your own: who trades how much, at what price."""
-    from gridbazaar.envs.scenario import parse_setting
+    from gridbazaar.envs.scenarios import parse_setting
     from gridbazaar.experiments.cli.show import cleared_tables
     from gridbazaar.experiments.files import to_json
     from gridbazaar.market.clear.clear import clear as clear_book

@@ -54,7 +54,7 @@ def show_thing(what: str, name: str, console: Console) -> None:
 
 def _found(what: str) -> tuple[list[str], Callable[[str], str]]:
     if what == "scenarios":
-        from gridbazaar.envs.scenario import list_scenarios, load_scenario
+        from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 
         return list_scenarios(), lambda name: load_scenario(name).title
     if what == "mechanisms":
@@ -94,7 +94,7 @@ def _first_line(documented: Any) -> str:
 
 
 def _show_scenario(name: str, console: Console) -> None:
-    from gridbazaar.envs.scenario import load_scenario
+    from gridbazaar.envs.scenarios import load_scenario
 
     console.print(scenario_toml(load_scenario(name)), markup=False, highlight=False, soft_wrap=True, end="")
 

@@ -18,7 +18,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 from gridbazaar.agents.kind import Column
 from gridbazaar.agents.kinds import kinds
 from gridbazaar.envs.observe import COMMON, OWN, feature_columns
-from gridbazaar.envs.scenario import Scenario, list_scenarios, load_scenario
+from gridbazaar.envs.scenario import Scenario
+from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 
 _UNITS = (
     ("cur_per_kwh_day", "currency/kWh/day"),

@@ -23,7 +23,8 @@ from gridbazaar.agents.policies.optimum import solve_optimum
 from gridbazaar.agents.policy import Foresight, NoBoundError
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
-from gridbazaar.envs.scenario import Scenario, load_scenario
+from gridbazaar.envs.scenario import Scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import State
 from gridbazaar.experiments.evaluation.metrics import COMMUNITY_FIGURES
 from gridbazaar.experiments.evaluation.play import play

@@ -20,7 +20,8 @@ import numpy as np
 from gridbazaar.data.feeders import load_feeder
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import feature_columns, observe
-from gridbazaar.envs.scenario import Scenario, load_scenario
+from gridbazaar.envs.scenario import Scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.files import versions
 from gridbazaar.market.grid.balanced import Grid
 from gridbazaar.market.grid.three_phase import ThreePhaseGrid

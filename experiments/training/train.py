@@ -18,7 +18,8 @@ import numpy as np
 
 from gridbazaar.envs.episode.world import bank_of
 from gridbazaar.envs.observe import feature_columns
-from gridbazaar.envs.scenario import Scenario, load_scenario
+from gridbazaar.envs.scenario import Scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.files import new_folder, versions, write_json
 
 _CHECKPOINT = "checkpoint.zip"

@@ -7,7 +7,7 @@ import pytest
 
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.episode.outages import chance_of
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 
 ROOT = Path(__file__).parents[1]
 

@@ -7,7 +7,7 @@ from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policy import widened
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import observe
-from gridbazaar.envs.scenario import list_scenarios
+from gridbazaar.envs.scenarios import list_scenarios
 from gridbazaar.envs.views.others import community_of
 
 

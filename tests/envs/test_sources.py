@@ -17,7 +17,8 @@ from gridbazaar.agents.policies import list_policies, load_policy
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import feature_columns, observe
-from gridbazaar.envs.scenario import Scenario, load_scenario
+from gridbazaar.envs.scenario import Scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.play import play
 from gridbazaar.market.mechanisms import list_mechanisms
 from tests.envs.test_core import arrays, balance_of_positions

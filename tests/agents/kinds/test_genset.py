@@ -14,7 +14,7 @@ from gridbazaar.agents.kinds import genset
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.experiments.evaluation.play import play
 

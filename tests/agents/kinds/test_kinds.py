@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gridbazaar.agents.kinds import kinds
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 from tests.envs.everything import EVERYTHING
 
 STEPS_MIN = (5, 15, 30, 60)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gridbazaar.agents.kinds import wind
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.play import play
 from tests.conftest import Lend
 

@@ -13,7 +13,7 @@ from gridbazaar.envs.core import Core
 from gridbazaar.envs.episode import world
 from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.observe import observe
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.views.others import community_of
 from gridbazaar.experiments.evaluation.evaluate import optimum_cost_cur
 from gridbazaar.experiments.evaluation.play import play

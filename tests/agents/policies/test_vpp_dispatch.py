@@ -9,7 +9,7 @@ from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policies.vpp_dispatch import Policy
 from gridbazaar.agents.policy import NoBoundError
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import Transition
 from gridbazaar.experiments.evaluation.evaluate import optimum_cost_cur
 from gridbazaar.experiments.evaluation.metrics import Tally

@@ -21,7 +21,7 @@ from gridbazaar.envs.core import Core
 from gridbazaar.envs.interval.now import now_of
 from gridbazaar.envs.interval.rates import rates_at
 from gridbazaar.envs.observe import feature_columns, observe
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import State, Transition
 from gridbazaar.envs.views.others import community_of
 from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES, Delivery

@@ -12,7 +12,7 @@ from gridbazaar.agents.policy import widened
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import feature_columns, observe
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.views.others import community_of
 from tests.envs.everything import EVERYTHING, OUTAGES
 

@@ -9,7 +9,7 @@ import pytest
 
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.play import Played, play
 
 SUN = {"prosumer.pv_kwp": 60.0, "prosumer.pv_share": 1.0, "hours": 5.0, "constraint": "none"}

@@ -12,7 +12,7 @@ from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policy import widened
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import look_ahead, observe
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import NOT_ASKED
 from gridbazaar.envs.views.others import community_of
 from gridbazaar.experiments.evaluation.evaluate import evaluate

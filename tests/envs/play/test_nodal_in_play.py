@@ -10,7 +10,7 @@ import pytest
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import Transition
 from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.experiments.evaluation.play import play

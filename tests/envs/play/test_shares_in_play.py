@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.docs.pages import scenario_toml
 from tests.envs.test_core import play

@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from numpy.typing import NDArray
 
 from gridbazaar.agents.policies import load_policy
-from gridbazaar.envs.scenario import list_scenarios, load_scenario
+from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 from gridbazaar.envs.views.batch import ResetNeededError
 from gridbazaar.envs.views.gymnasium_env import MarketAgentEnv, MarketVectorEnv, single_agent_env, vector_env
 from gridbazaar.envs.views.others import community_of

@@ -26,7 +26,7 @@ from gridbazaar.envs import district_v0, street_v0, village_v0
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.interval.reward import PARTS
 from gridbazaar.envs.observe import observe
-from gridbazaar.envs.scenario import list_scenarios, load_scenario
+from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 from gridbazaar.envs.views import pettingzoo_env
 from gridbazaar.envs.views.batch import ResetNeededError
 from gridbazaar.envs.views.pettingzoo_env import MarketParallelEnv, parallel_env

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import observe
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.views.gymnasium_env import single_agent_env
 from gridbazaar.envs.views.others import community_of
 from gridbazaar.envs.views.pettingzoo_env import MarketParallelEnv, parallel_env

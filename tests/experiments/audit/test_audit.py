@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import Transition
 from gridbazaar.experiments.audit.audit import Audited, audit
 from gridbazaar.experiments.audit.scribe import STAKE_UCUR, Scribe

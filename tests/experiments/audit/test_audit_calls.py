@@ -16,7 +16,7 @@ from gridbazaar.agents.policies.vpp_dispatch import Policy
 from gridbazaar.agents.policy import Community, Observation
 from gridbazaar.data.arrays import Array
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import Transition
 from gridbazaar.experiments.audit.audit import Audited, audit
 from gridbazaar.experiments.cli.main import main

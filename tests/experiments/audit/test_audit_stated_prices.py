@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.audit.audit import Audited, audit
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.market.ledger.books.reclear import reclear

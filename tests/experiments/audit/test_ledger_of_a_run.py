@@ -170,7 +170,7 @@ import sys
 from pathlib import Path
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.audit.audit import audit
 core = Core(load_scenario("village", hours=168.0, start_h=0.0), n_envs=1)
 policy = load_policy("self_consumption")

@@ -21,7 +21,7 @@ import gridbazaar.experiments.training.train
 from gridbazaar.agents.kinds import kinds
 from gridbazaar.agents.policies import list_policies
 from gridbazaar.data.feeders import list_feeders
-from gridbazaar.envs.scenario import list_scenarios, load_scenario
+from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.market.clear.result import Result

@@ -8,7 +8,8 @@ import pytest
 
 from gridbazaar.agents.kinds import kinds
 from gridbazaar.envs.observe import feature_columns
-from gridbazaar.envs.scenario import Scenario, list_scenarios, load_scenario
+from gridbazaar.envs.scenario import Scenario
+from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 from gridbazaar.experiments.docs.pages import entries, generated, scenario_toml, unit_of
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.measure.speed import BOOK_SIDES, FIFTY_AGENTS, QUICK, SCENARIO, Effort, bench, machine
 

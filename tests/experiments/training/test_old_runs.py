@@ -17,7 +17,7 @@ import pytest
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import observe
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.views.others import community_of
 from gridbazaar.experiments.training.train import checkpoint_steps, read_config, train
 

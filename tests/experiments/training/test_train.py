@@ -193,7 +193,7 @@ def test_a_learned_policy_leaves_out_rows_without_a_device() -> None:
     from gymnasium.spaces import Box
 
     from gridbazaar.envs.observe import feature_columns
-    from gridbazaar.envs.scenario import load_scenario
+    from gridbazaar.envs.scenarios import load_scenario
     from gridbazaar.experiments.training.ppo import OwnersRolloutBuffer
 
     names = [c.name for c in feature_columns(load_scenario("village"))]

@@ -14,7 +14,7 @@ import pytest
 
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.scenario import load_scenario
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.audit.audit import audit
 from gridbazaar.market.ledger.books.entries import ASSETS
 from gridbazaar.market.ledger.log.canonical import Entry
