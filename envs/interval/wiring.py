@@ -17,8 +17,7 @@ from gridbazaar.envs.state import Episode
 from gridbazaar.market.grid.balanced import Flow
 from gridbazaar.market.grid.inverter import RESPONSES, InverterGrid, Inverters, Priority
 from gridbazaar.market.grid.linear import LinearGrid
-from gridbazaar.market.nodal.book import Wires
-from gridbazaar.market.orders import Clearing
+from gridbazaar.market.orders import Clearing, Wires
 
 
 class Wiring:

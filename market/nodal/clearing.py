@@ -15,19 +15,18 @@ from gridbazaar.market.mechanisms.uniform_price import uniform_price
 from gridbazaar.market.nodal.accounts import (
     AcCheck,
     Dispatch,
-    NodalPrices,
     check_on_ac,
     plain_prices,
     post,
     price_parts,
 )
-from gridbazaar.market.nodal.book import NodalBook, Wires, draws_at_buses, write_book, write_problem
+from gridbazaar.market.nodal.book import NodalBook, draws_at_buses, write_book, write_problem
 from gridbazaar.market.nodal.problem import NodalProblem, NodalSolution
 from gridbazaar.market.nodal.reference import solve_by_highs
 from gridbazaar.market.nodal.rows import pick_rows, put_rows
 from gridbazaar.market.nodal.simplex import solve_by_simplex
 from gridbazaar.market.nodal.ties import share_ties
-from gridbazaar.market.orders import Clearing, Orders, Setting
+from gridbazaar.market.orders import Clearing, NodalPrices, Orders, Setting, Wires
 
 
 class NodalClearing(NamedTuple):

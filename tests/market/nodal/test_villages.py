@@ -15,11 +15,10 @@ import gridbazaar.market.nodal.clearing as clearing_module
 from gridbazaar.data.feeders import Feeder
 from gridbazaar.market.grid.linear import LinearGrid
 from gridbazaar.market.mechanisms.uniform_price import uniform_price
-from gridbazaar.market.nodal.accounts import NodalPrices
 from gridbazaar.market.nodal.clearing import NodalClearing, clear_nodal
 from gridbazaar.market.nodal.problem import NodalProblem, NodalSolution
 from gridbazaar.market.nodal.simplex import solve_by_simplex
-from gridbazaar.market.orders import Clearing
+from gridbazaar.market.orders import Clearing, NodalPrices
 from gridbazaar.market.settlement.nodal import deviation_prices, rebate_per_connection
 from tests.market.books import arrays_of
 from tests.market.nodal.villages import KWH, Market, clear, random_markets

@@ -10,9 +10,8 @@ import pytest
 
 from gridbazaar.market.grid.balanced import Grid
 from gridbazaar.market.grid.linear import LinearGrid
-from gridbazaar.market.nodal.book import Wires
 from gridbazaar.market.nodal.clearing import NodalClearing, clear_nodal
-from gridbazaar.market.orders import Orders, Setting
+from gridbazaar.market.orders import Orders, Setting, Wires
 from tests.market.nodal.villages import KWH, small_feeder
 
 Order = tuple[float, float, int]  # kWh (> 0 buys), price per kWh, bus
