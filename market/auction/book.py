@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO, energy_cost_ucur
+from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.auction.rationing import by_share, increments
-from gridbazaar.market.mechanisms.uniform_price import uniform_price
 from gridbazaar.market.orders import Clearing, Orders, Setting, Status
 
 _FAR = 2**62  # beyond every limit
@@ -168,7 +168,7 @@ def close_book(orders: Orders, setting: Setting, book: Book, trade: Trade) -> Cl
     back = xp.argsort(book.column)
     traded = (trade.buy_ukwh - trade.sell_ukwh)[:, back]
     outside, rent, over_cap = meet_retailer(orders, _beside_pool(setting, trade.pool_ukwh), traded)
-    best = uniform_price(orders, setting)
+    best = clear_at_uniform_price(orders, setting)
     volume = xp.sum(trade.buy_ukwh, axis=1)
     is_reduced = volume < xp.sum(xp.maximum(best.traded_ukwh, 0), axis=1)
     return Clearing(
@@ -219,5 +219,5 @@ def meet_retailer(orders: Orders, setting: Setting, traded_ukwh: Array) -> tuple
         reaches = reaches | ((left < 0) & (limit <= lower[:, None]))
     if setting.is_island is not None:
         reaches = reaches & ~setting.is_island[:, None]
-    filled = uniform_price(Orders(left * reaches, limit, orders.agent, orders.bus), setting)
+    filled = clear_at_uniform_price(Orders(left * reaches, limit, orders.agent, orders.bus), setting)
     return filled.traded_ukwh + filled.outside_ukwh, filled.rent_ucur_per_kwh, filled.over_cap_ukwh

@@ -16,9 +16,9 @@ from typing import NamedTuple
 from gridbazaar.data.arrays import Array, muldiv, namespace
 from gridbazaar.data.units import MICRO
 from gridbazaar.market.auction.book import Book, at_prices, close_book, open_book
+from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.auction.ex_post import half_way
 from gridbazaar.market.auction.rationing import at_margin
-from gridbazaar.market.mechanisms.uniform_price import uniform_price
 from gridbazaar.market.orders import Clearing, Orders, Setting, Status
 
 STAGE = "ex_ante"
@@ -146,7 +146,7 @@ def _start_price(orders: Orders, setting: Setting, price_cur_per_kwh: float | No
     elif upper is not None and lower is not None:
         price = half_way(setting)
     else:
-        price = uniform_price(orders, setting).price_ucur_per_kwh[:, 0]
+        price = clear_at_uniform_price(orders, setting).price_ucur_per_kwh[:, 0]
     if lower is not None:
         price = xp.maximum(price, lower if upper is None else xp.minimum(lower, upper))
     if upper is not None:

@@ -13,9 +13,9 @@ from dataclasses import replace
 from gridbazaar.data.arrays import Array, muldiv, namespace
 from gridbazaar.data.units import MICRO
 from gridbazaar.market.auction.book import Book, at_own_prices, open_book
+from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.auction.price_rules import on_tick
 from gridbazaar.market.auction.rationing import increments
-from gridbazaar.market.mechanisms.uniform_price import uniform_price
 from gridbazaar.market.orders import Clearing, Orders, Setting
 
 STAGE = "ex_ante"
@@ -43,7 +43,7 @@ def pay_as_bid(orders: Orders, setting: Setting, *, k: float = 0.5, pairing: str
     if pairing not in PAIRINGS:
         raise ValueError(f"pay_as_bid: expected pairing to be one of {', '.join(PAIRINGS)}; got {pairing!r}")
     xp = namespace(orders.energy_ukwh)
-    best = uniform_price(orders, setting)
+    best = clear_at_uniform_price(orders, setting)
     book = open_book(orders, _with_rent(setting, best.rent_ucur_per_kwh))
     traded = best.traded_ukwh[:, book.column]
     buy, sell = xp.maximum(traded, 0), xp.maximum(-traded, 0)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.market.mechanisms.uniform_price import uniform_price
+from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.nodal.accounts import (
     AcCheck,
     Dispatch,
@@ -69,7 +69,7 @@ def clear_nodal(
     """
     _check(orders, wires, rounds, overload_cur_per_kwh)
     book = write_book(orders, setting, wires)
-    plain = uniform_price(_served_first(orders, setting, wires, book), setting, k=k)
+    plain = clear_at_uniform_price(_served_first(orders, setting, wires, book), setting, k=k)
     p_kw = draws_at_buses(orders, plain.traded_ukwh + plain.outside_ukwh, wires)
     xp = namespace(p_kw)
     prices = plain_prices(plain, p_kw, wires.step_h)
