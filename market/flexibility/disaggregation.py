@@ -43,6 +43,8 @@ def weighted(award: Array, headroom: Array, weight: Array) -> Array:
         award: [...] >= 0.
         headroom: [..., n_devices] >= 0.
         weight: [..., n_devices] >= 0; those without any give when the others are used up.
+
+    The same rule for whole micro-kWh is ``auction.rationing.water_fill``.
     """
     xp = namespace(headroom)
     room = headroom * (weight > 0)

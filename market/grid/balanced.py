@@ -13,11 +13,9 @@ import numpy as np
 
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.feeders import Feeder
-from gridbazaar.market.grid import curtailment as curtail
-from gridbazaar.market.grid import distflow
+from gridbazaar.market.grid import curtailment, distflow
 from gridbazaar.market.grid.distflow import FLOOR_PU, Model
 from gridbazaar.market.grid.fixed_point import SETTLE_ROWS, State, chunks, join, moved, rows_last, settle, turned
-from gridbazaar.market.sharing import RULES
 
 Constraint = Literal["none", "curtail"]
 
@@ -59,13 +57,10 @@ class PowerFlow:
 class Grid:
     """Power flow and limits of one balanced feeder, for batches of rows that do not depend on each other."""
 
-    def __init__(self, feeder: Feeder, *, n_iterations: int = 5, dtype: Any = np.float64) -> None:
-        if n_iterations < 2:
-            raise ValueError(f"n_iterations: expected 2 or more, came {n_iterations}")
+    def __init__(self, feeder: Feeder, *, dtype: Any = np.float64) -> None:
         self.feeder = feeder
         self.n_buses = feeder.n_buses
         self.shape = (feeder.n_buses,)  # of a row
-        self.n_iterations = n_iterations
         self.dtype = np.dtype(dtype).name
         self._numpy_model = distflow.build(feeder, self.dtype)
         self._models: dict[str, Model] = {}
@@ -111,7 +106,7 @@ class Grid:
         connection_bus: Array | None = None,
         head_voltage_pu: Array | None = None,
     ) -> Flow:
-        """Let the wires carry an interval; what they forbid is curtailed in proportion, as ``curtail`` says.
+        """Let the wires carry an interval; what they forbid is curtailed in proportion, as ``curtailment`` says.
 
         Args:
             fixed_kw: [n_envs, n_buses], net of what must be served and is never curtailed; positive draws.
@@ -128,8 +123,8 @@ class Grid:
         """
         if constraint not in ("none", "curtail"):
             raise ValueError(f"constraint: expected 'none' or 'curtail', came {constraint!r}")
-        if rule != "proportional" and rule not in RULES:
-            raise ValueError(f"rule: expected proportional, {', '.join(RULES)}; came {rule!r}")
+        if rule != "proportional" and rule not in curtailment.RULES:
+            raise ValueError(f"rule: expected proportional, {', '.join(curtailment.RULES)}; came {rule!r}")
         fixed_kw, q_kvar = self.prepare(fixed_kw), self.prepare(q_kvar)
         at_bus = None
         if connection_bus is None:
@@ -140,11 +135,11 @@ class Grid:
             at_bus = self._at_bus(connection_bus, fixed_kw)
         head = prepare_head(head_voltage_pu, fixed_kw)
         model = self.model(fixed_kw)
-        carry_rows = curtail.report if constraint == "none" else curtail.limit
-        band = curtail.Band(self.feeder.v_min_pu, self.feeder.v_max_pu, self.n_iterations, rule, at_bus)
+        carry_rows = curtailment.report if constraint == "none" else curtailment.limit
+        band = curtailment.Band(self.feeder.v_min_pu, self.feeder.v_max_pu, rule, at_bus)
         parts = []
         for rows in chunks(fixed_kw):
-            wishes = curtail.Wishes(*rows_last(rows, fixed_kw, injection_kw, draw_kw, q_kvar))
+            wishes = curtailment.Wishes(*rows_last(rows, fixed_kw, injection_kw, draw_kw, q_kvar))
             parts.append(carry_rows(model, wishes, None if head is None else head[rows], band))
         return Flow(*join(parts))
 
