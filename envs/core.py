@@ -18,8 +18,9 @@ from gridbazaar.agents.kind import Meters, Now, kinds, own_columns
 from gridbazaar.agents.plan import Plan, View, join
 from gridbazaar.agents.vpps.called import Called
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.trees import mapped
 from gridbazaar.data.units import from_micro, to_micro
-from gridbazaar.envs.episode.draw import OUTLOOK, draw_episode, mapped
+from gridbazaar.envs.episode.draw import OUTLOOK, draw_episode
 from gridbazaar.envs.episode.world import make_world
 from gridbazaar.envs.interval.calls import Answers, services_cur, without_called
 from gridbazaar.envs.interval.fleet import Fleet, joined

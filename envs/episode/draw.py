@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gridbazaar.agents.kind import Draw
 from gridbazaar.data.arrays import Array, host
 from gridbazaar.data.chance import between, episode_keys, integers, uniform
+from gridbazaar.data.trees import mapped
 from gridbazaar.envs.episode.calls import draw_calls
 from gridbazaar.envs.episode.world import World, has_unit
 from gridbazaar.envs.interval.demand_response import baselines_ukwh
@@ -241,19 +242,6 @@ def _cheaper(prices: Array, horizon: int) -> NDArray[np.int16]:
         n = min(horizon, n_steps - t)
         np.cumsum(prices[:, t : t + n] < prices[:, t : t + 1], axis=1, out=count[:, t, 1 : n + 1])
     return count
-
-
-def mapped(value: Any, function: Any) -> Any:
-    """Apply a function to every array of a frozen dataclass, and of those inside it."""
-    changes = {}
-    for field in fields(value):
-        inner = getattr(value, field.name)
-        other = (
-            function(inner) if hasattr(inner, "dtype") else mapped(inner, function) if is_dataclass(inner) else inner
-        )
-        if other is not inner:
-            changes[field.name] = other
-    return replace(value, **changes) if changes else value
 
 
 def _on_host(value: Any) -> Any:

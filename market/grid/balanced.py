@@ -13,6 +13,7 @@ import numpy as np
 
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.feeders import Feeder
+from gridbazaar.data.trees import each
 from gridbazaar.market.grid import curtailment, distflow
 from gridbazaar.market.grid.distflow import FLOOR_PU, Model
 from gridbazaar.market.grid.fixed_point import SETTLE_ROWS, State, chunks, join, moved, rows_last, settle, turned
@@ -179,7 +180,7 @@ class Grid:
             return self._numpy_model
         key = str(like.device)
         if key not in self._models:
-            self._models[key] = Model(*(moved(getattr(self._numpy_model, name), like) for name in Model.__slots__))
+            self._models[key] = each(self._numpy_model, lambda x: moved(x, like))
         return self._models[key]
 
     def at_rest(self, model: Model, head: Array | None, like: Array) -> Array:

@@ -13,6 +13,7 @@ import numpy as np
 
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.feeders import Feeder
+from gridbazaar.data.trees import each
 from gridbazaar.market.grid.balanced import FLOOR_PU, Grid
 
 
@@ -139,7 +140,7 @@ class LinearGrid:
         xp = namespace(like)
         if xp.name == "numpy":
             return self._numpy
-        return _Constants(*(xp.asarray(getattr(self._numpy, name), like) for name in _Constants.__slots__))
+        return each(self._numpy, lambda x: xp.asarray(x, like))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ import numpy as np
 
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.feeders import Feeder
+from gridbazaar.data.trees import each
 from gridbazaar.market.grid.balanced import MOST_ITERATIONS, SOLVE_TOLERANCE_PU, Grid, prepare_head, tolerance_of
 from gridbazaar.market.grid.distflow import FLOOR_PU
 from gridbazaar.market.grid.fixed_point import SETTLE_ROWS, State, chunks, moved, rows_last, settle
@@ -148,7 +149,7 @@ class ThreePhaseGrid:
             return self._numpy_model
         key = str(like.device)
         if key not in self._models:
-            self._models[key] = Model(*(moved(getattr(self._numpy_model, name), like) for name in Model.__slots__))
+            self._models[key] = each(self._numpy_model, lambda x: moved(x, like))
         return self._models[key]
 
     def at_rest(self, model: Model, head: Array | None, like: Array) -> Array:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.trees import pick_rows, put_rows
 from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.nodal.accounts import (
     AcCheck,
@@ -23,7 +24,6 @@ from gridbazaar.market.nodal.accounts import (
 from gridbazaar.market.nodal.book import NodalBook, draws_at_buses, write_book, write_problem
 from gridbazaar.market.nodal.problem import NodalProblem, NodalSolution
 from gridbazaar.market.nodal.reference import solve_by_highs
-from gridbazaar.market.nodal.rows import pick_rows, put_rows
 from gridbazaar.market.nodal.simplex import solve_by_simplex
 from gridbazaar.market.nodal.ties import share_ties
 from gridbazaar.market.orders import Clearing, NodalPrices, Orders, Setting, Wires
