@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeAlias
 
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.market.grid.linear import LinearGrid
@@ -120,6 +122,20 @@ class NodalPrices:
         """[n_envs, n_buses] the sum of the parts."""
         parts = self.loss_cur_per_kwh + self.congestion_cur_per_kwh + self.voltage_cur_per_kwh
         return self.energy_cur_per_kwh[:, None] + parts
+
+
+Mechanism: TypeAlias = Callable[[Orders, Setting], Clearing]
+
+PROMISE = {
+    "limits": "nobody pays more, or gets less, than the limit",
+    "balanced": "buyers pay what sellers get",
+    "no_deficit": "buyers pay at least what sellers get",
+    "efficient": "no other trades would be worth more, by the limits given",
+    "truthful": "an agent with one order gains nothing by another limit",
+    "monotone": "a keener limit never lowers the fill",
+    "scales": "a book twice as large trades twice as much at the same prices",
+}
+"""What a mechanism may promise, by word."""
 
 
 def mean_price_ucur_per_kwh(clearing: Clearing) -> Array:

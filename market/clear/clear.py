@@ -29,8 +29,8 @@ from gridbazaar.market.clear.order_list import (
 )
 from gridbazaar.market.clear.result import BlockResult, Result, result_of
 from gridbazaar.market.clear.self_trade import SELF_TRADE, net_own, netted_ukwh
-from gridbazaar.market.mechanisms import Mechanism, load_mechanism, mechanism_draws, mechanism_stage
-from gridbazaar.market.orders import Orders
+from gridbazaar.market.mechanisms import load_mechanism, mechanism_draws, mechanism_stage
+from gridbazaar.market.orders import Mechanism, Orders
 
 __all__ = ["Block", "BlockResult", "Book", "Result", "clear", "read_book"]
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.feeders import Feeder
+from gridbazaar.data.feeder import Feeder
 from gridbazaar.data.trees import each
 from gridbazaar.market.grid import curtailment, distflow
 from gridbazaar.market.grid.distflow import FLOOR_PU, Model

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.feeders import Feeder
+from gridbazaar.data.feeder import Feeder
 
 FLOOR_PU = 0.5  # voltages are not followed below this: the row has collapsed
 

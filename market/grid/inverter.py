@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.feeders import Feeder
+from gridbazaar.data.feeder import Feeder
 from gridbazaar.market.grid.balanced import PowerFlow, prepare_head, tolerance_of
 from gridbazaar.market.grid.fixed_point import SETTLE_ROWS, State, chunks, rows_last, settle
 from gridbazaar.market.grid.three_phase import ThreePhaseFlow

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.feeders import Feeder
+from gridbazaar.data.feeder import Feeder
 from gridbazaar.data.trees import each
 from gridbazaar.market.grid.balanced import FLOOR_PU, Grid
 

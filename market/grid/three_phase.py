@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.feeders import Feeder
+from gridbazaar.data.feeder import Feeder
 from gridbazaar.data.trees import each
 from gridbazaar.market.grid.balanced import MOST_ITERATIONS, SOLVE_TOLERANCE_PU, Grid, prepare_head, tolerance_of
 from gridbazaar.market.grid.distflow import FLOOR_PU

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import gridbazaar.market.nodal.clearing as clearing_module
-from gridbazaar.data.feeders import Feeder
+from gridbazaar.data.feeder import Feeder
 from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.grid.linear import LinearGrid
 from gridbazaar.market.nodal.clearing import NodalClearing, clear_nodal

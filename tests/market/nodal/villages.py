@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gridbazaar.data.feeders import Feeder, load_feeder
+from gridbazaar.data.feeder import Feeder
+from gridbazaar.data.feeders import load_feeder
 from gridbazaar.data.trees import pick_rows
 from gridbazaar.market.grid.linear import LinearGrid
 from gridbazaar.market.nodal.clearing import NodalClearing, clear_nodal

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gridbazaar.data.feeders.feeder import Feeder, Line, Transformer, build
+from gridbazaar.data.feeder import Feeder, Line, Transformer, build
 
 _LOADS = {"load": 1.0, "sgen": -1.0, "storage": 1.0}
 """Tables of fixed powers, and the sign that makes draws positive."""
