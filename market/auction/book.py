@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.units import MICRO, energy_cost_ucur
+from gridbazaar.data.units import FAR, MICRO, energy_cost_ucur
 from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.auction.rationing import by_share, increments
 from gridbazaar.market.orders import Clearing, Orders, Setting, Status
 
-_FAR = 2**62  # beyond every limit
 _REDUCED = int(Status.REDUCED)
 
 
@@ -95,7 +94,7 @@ def match(book: Book) -> Match:
 
 def _side(energy: Array, key: Array, volume: Array, sign: int) -> Side:
     xp = namespace(energy)
-    key = xp.where(energy > 0, key, _FAR)
+    key = xp.where(energy > 0, key, FAR)
     order = xp.stable_argsort(key, axis=1)
     sorted_key = xp.take_along_axis(key, order, axis=1)
     sorted_energy = xp.take_along_axis(energy, order, axis=1)

@@ -16,8 +16,8 @@ from gridbazaar.market.auction.price_rules import RULES, Edges, Rule, on_tick
 from gridbazaar.market.auction.rationing import increments
 from gridbazaar.market.orders import Clearing, Orders, Setting, Status
 
-# A sort key is 4 * price + rank. At one price neighbours come before the retailer on either side, every level holds one
-# side only, and the retailer's offer lies above its own bid, so that it never trades with itself.
+# Ranks at one price; a sort key is 4 * price + rank. Neighbours come before the retailer on either side, every level
+# holds one side only, and the retailer's offer lies above its own bid, so that it never trades with itself.
 SELL, OUTSIDE_BUY, OUTSIDE_SELL, BUY = 0, 1, 2, 3
 
 # Plain integers: NumPy takes microseconds to read an enum.

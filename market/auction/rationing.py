@@ -7,8 +7,7 @@ not exceed their sum, and gives fills of the same shape that sum to the volume.
 from __future__ import annotations
 
 from gridbazaar.data.arrays import Array, muldiv, namespace
-
-_ENDLESS = 2.0**62  # a level that no wish per weight reaches
+from gridbazaar.data.units import FAR
 
 
 def by_share(wish_ukwh: Array, volume_ukwh: Array) -> Array:
@@ -72,7 +71,7 @@ def water_fill(wish_ukwh: Array, weight: Array, volume_ukwh: Array) -> Array:
     xp = namespace(wish_ukwh)
     volume = volume_ukwh[:, None]
     full_at = xp.astype(wish_ukwh, xp.float64) / xp.maximum(weight, 1)
-    order = xp.stable_argsort(xp.where(weight > 0, full_at, _ENDLESS), axis=1)
+    order = xp.stable_argsort(xp.where(weight > 0, full_at, FAR), axis=1)
     sorted_wish, sorted_weight = (xp.take_along_axis(x, order, axis=1) for x in (wish_ukwh, weight))
     left = volume - xp.cumsum(sorted_wish, axis=1) + sorted_wish
     weight_left = xp.sum(weight, axis=1, keepdims=True) - xp.cumsum(sorted_weight, axis=1) + sorted_weight

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO
+from gridbazaar.market.auction.equilibrium import BUY, OUTSIDE_BUY, OUTSIDE_SELL, SELL
 from gridbazaar.market.grid.linear import Linearised
 from gridbazaar.market.nodal.payments import wedge_ucur_per_kwh
 from gridbazaar.market.nodal.problem import NodalProblem
 from gridbazaar.market.orders import Orders, Setting, Wires
 
-# At one price sellers come first, then the retailer's purchase, then its sale, then buyers, as in the uniform price: so
-# neighbours trade before the retailer does. Ranks are thousandths of a micro-unit.
-RANKS = 1000
-SELL, OUTSIDE_BUY, OUTSIDE_SELL, BUY = 0, 1, 2, 3
+RANKS = 1000  # who comes first at one price, as in the uniform price, is a thousandth of a micro-unit
 
 
 @dataclass(frozen=True, slots=True)
