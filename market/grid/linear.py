@@ -14,7 +14,8 @@ import numpy as np
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.feeder import Feeder
 from gridbazaar.data.trees import each
-from gridbazaar.market.grid.balanced import FLOOR_PU, Grid
+from gridbazaar.market.grid.balanced import Grid
+from gridbazaar.market.grid.distflow import FLOOR_PU
 
 
 @dataclass(frozen=True, slots=True)

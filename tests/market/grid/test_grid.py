@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from gridbazaar.data.feeder import Feeder
 from gridbazaar.data.feeders import list_feeders, load_feeder
-from gridbazaar.market.grid.balanced import FLOOR_PU, Flow, Grid
+from gridbazaar.market.grid.balanced import Flow, Grid
+from gridbazaar.market.grid.distflow import FLOOR_PU
 from tests.market.second_solver import balanced
 
 Floats = NDArray[np.float64]
