@@ -98,4 +98,13 @@ def price(
     local_network, local_tax = level(tariff.local_network_cur_per_kwh), level(tariff.local_tax_cur_per_kwh)
     upper = energy_ucur + network + tax - local_network - local_tax
     export = np.minimum(to_micro(tariff.export_spot_factor * spot_cur_per_kwh + tariff.export_cur_per_kwh), upper)
-    return Prices(energy_ucur, network, tax, local_network, local_tax, export, upper, to_micro(spot_cur_per_kwh))
+    return Prices(
+        energy=energy_ucur,
+        network=network,
+        tax=tax,
+        local_network=local_network,
+        local_tax=local_tax,
+        export=export,
+        upper=upper,
+        spot=to_micro(spot_cur_per_kwh),
+    )

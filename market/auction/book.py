@@ -76,7 +76,14 @@ def open_book(orders: Orders, setting: Setting) -> Book:
     if lower is not None:
         limit = xp.where(energy < 0, xp.maximum(limit, lower[:, None]), limit)
     lottery = None if orders.lottery is None else orders.lottery[:, column]
-    return Book(xp.maximum(energy, 0), xp.maximum(-energy, 0), limit, orders.agent[column], lottery, column)
+    return Book(
+        buy_ukwh=xp.maximum(energy, 0),
+        sell_ukwh=xp.maximum(-energy, 0),
+        limit_ucur_per_kwh=limit,
+        agent=orders.agent[column],
+        lottery=lottery,
+        column=column,
+    )
 
 
 def match(book: Book) -> Match:
@@ -104,7 +111,13 @@ def _side(energy: Array, key: Array, volume: Array, sign: int) -> Side:
     last = xp.take_along_axis(sorted_key, xp.maximum(n_accepted - 1, 0)[:, None], axis=1)[:, 0]
     first = xp.take_along_axis(sorted_key, xp.minimum(n_accepted, n_orders - 1)[:, None], axis=1)[:, 0]
     has_rejected = n_accepted < xp.sum(xp.astype(energy > 0, xp.int64), axis=1)
-    return Side(xp.argsort(order, axis=1), n_accepted, sign * last, sign * first, has_rejected)
+    return Side(
+        place=xp.argsort(order, axis=1),
+        n_accepted=n_accepted,
+        last_accepted=sign * last,
+        first_rejected=sign * first,
+        has_rejected=has_rejected,
+    )
 
 
 def without_last(book: Book, found: Match, but_last: Array | int = 1) -> tuple[Array, Array]:

@@ -295,7 +295,7 @@ def _by_rule(rule: Rule, book: _Book, retailer: _Retailer | None, margin: _Margi
     lab = xp.min(xp.where(is_buy & above, key, highest), axis=1) >> 2
     is_cut = margin.low_key == margin.high_key
     is_bid = is_cut & ((margin.low_key & 3 == BUY) | (margin.low_key & 3 == OUTSIDE_BUY))
-    return rule(Edges(lao, fro, lab, frb, is_bid, round(k * MICRO)))
+    return rule(Edges(lao=lao, fro=fro, lab=lab, frb=frb, is_bid_marginal=is_bid, share=round(k * MICRO)))
 
 
 def _rent(price: Array, retailer: _Retailer) -> Array:

@@ -165,7 +165,13 @@ def _levels(books: Sequence[OrderList], left_ukwh: Sequence[Array], terms: Terms
                 total[t, sign, price, True] = 1
     rows = sorted((*key, energy) for key, energy in total.items() if energy)
     table = np.array(rows, dtype=np.int64).reshape(-1, 5)
-    return Levels(table[:, 0], table[:, 1], table[:, 2], table[:, 4], table[:, 3] == 1)
+    return Levels(
+        interval=table[:, 0],
+        sign=table[:, 1],
+        limit_ucur_per_kwh=table[:, 2],
+        energy_ukwh=table[:, 4],
+        is_endless=table[:, 3] == 1,
+    )
 
 
 def _price_range(levels: Levels, blocks: Blocks, terms: Terms) -> tuple[int, int]:

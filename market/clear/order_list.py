@@ -139,7 +139,14 @@ def order_list(buys: Sequence[Sequence[Any]], sells: Sequence[Sequence[Any]]) ->
     place = np.lexsort((energy, limit, sign, rank))
     nameless = rank[place] == len(names)
     agent = np.where(nameless, len(names) + np.cumsum(nameless) - 1, rank[place])
-    return OrderList(energy[place], limit[place], agent, tuple(bidders[i] for i in place), len(buys), place)
+    return OrderList(
+        energy_ukwh=energy[place],
+        limit_ucur_per_kwh=limit[place],
+        agent=agent,
+        bidders=tuple(bidders[i] for i in place),
+        n_buys=len(buys),
+        place=place,
+    )
 
 
 def check_size(energy_ukwh: Array, *prices_ucur_per_kwh: Array) -> None:

@@ -109,7 +109,9 @@ def _round(book: NodalBook, wires: Wires, p_kw: Array, overload_cur_per_kwh: flo
     linear = wires.grid.around(p_kw, wires.q_kvar)
     problem = write_problem(book, linear, overload_cur_per_kwh)
     solution, by_highs = _solve(problem, exact)
-    return Dispatch(problem, linear, solution, book.at_buses(solution.draw_kw), by_highs)
+    return Dispatch(
+        problem=problem, linear=linear, solution=solution, p_kw=book.at_buses(solution.draw_kw), by_highs=by_highs
+    )
 
 
 def _solve(problem: NodalProblem, exact: bool) -> tuple[NodalSolution, Array]:

@@ -29,7 +29,9 @@ def a_book(*orders: Order) -> Orders:
 
 def lossless_wires(grid: LinearGrid, *orders: Order, inelastic: tuple[int, ...] = ()) -> Wires:
     nothing = np.zeros((1, grid.feeder.n_buses))
-    return Wires(grid, 1.0, nothing, nothing, np.isin(np.arange(len(orders)), inelastic))
+    return Wires(
+        grid=grid, step_h=1.0, fixed_kw=nothing, q_kvar=nothing, is_inelastic=np.isin(np.arange(len(orders)), inelastic)
+    )
 
 
 def clear(
