@@ -1,1 +1,1 @@
-"""What the world is: units, arrays, calendar, chance, series, feeders."""
+"""What the world is: units, arrays, calendar, chance, series, feeders. It knows no market and no agent."""

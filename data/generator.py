@@ -34,9 +34,9 @@ class GeneratorConfig:
     n_homes: int = 64
     n_roofs: int = 16
     n_cars: int = 64
-    sessions: str = "home"  # where chargers stand, or which sessions are played: see data/session_source.py
+    sessions: str = "home"  # where chargers stand, or which sessions are played: see data/sessions.py
     mean_load_kwh_per_day: float = 11.0  # of the mean home; the levels of homes spread by a quarter
-    region: str = "eu"  # where the roofs stand, see data/sun.py
+    region: str = "eu"  # where the roofs stand, see data/synthetic/sun.py
     spot_mean_cur_per_kwh: float = 0.0773
     spot_sd_cur_per_kwh: float = 0.0495
     carbon_mean_kg_per_kwh: float = 0.331

@@ -12,6 +12,9 @@ MICRO = 1_000_000
 YEAR_H = 8766.0
 """Hours of a mean year."""
 
+FAR = 2**62
+"""Beyond every limit, energy and sort key of the market, and half of what int64 holds."""
+
 
 def to_micro(x: Array) -> Array:
     """Round kWh, currency or currency per kWh (float) to the nearest micro-unit (int64)."""

@@ -16,9 +16,9 @@ from gridbazaar.agents.kinds import kinds
 from gridbazaar.data.forecast.forecast import WAYS as FORECASTS
 from gridbazaar.data.sessions import check_source
 from gridbazaar.market.flexibility.activation import CallTerms
+from gridbazaar.market.grid.curtailment import RULES as SHARING
 from gridbazaar.market.grid.inverter import RESPONSES
 from gridbazaar.market.mechanisms import mechanism_stage
-from gridbazaar.market.sharing import RULES as SHARING
 
 WEEK_H = 168.0  # longest episode: whole weeks belong to one split
 

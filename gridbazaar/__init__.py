@@ -25,7 +25,7 @@ _PUBLIC = {
     "clear": "gridbazaar.market.clear.clear",
     "Block": "gridbazaar.market.clear.blocks",
     "load_feeder": "gridbazaar.data.feeders",
-    "load_feeder_from_pandapower": "gridbazaar.data.feeders",
+    "load_feeder_from_pandapower": "gridbazaar.data.loaders.pandapower",
     "Grid": "gridbazaar.market.grid.balanced",
     "ThreePhaseGrid": "gridbazaar.market.grid.three_phase",
     "make_grid": "gridbazaar.market.grid.three_phase",
@@ -39,8 +39,8 @@ __all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
     from gridbazaar.data.feeders import load_feeder as load_feeder
-    from gridbazaar.data.feeders import load_feeder_from_pandapower as load_feeder_from_pandapower
     from gridbazaar.data.loaders import load_bank as load_bank
+    from gridbazaar.data.loaders.pandapower import load_feeder_from_pandapower as load_feeder_from_pandapower
     from gridbazaar.envs.core import Core as Core
     from gridbazaar.envs.scenarios import load_scenario as load_scenario
     from gridbazaar.envs.views.gymnasium_env import single_agent_env as single_agent_env

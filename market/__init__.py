@@ -1,1 +1,1 @@
-"""What may be traded, at what price, over which wires."""
+"""What may be traded, at what price, over which wires. It knows no agent and no episode."""

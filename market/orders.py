@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 from gridbazaar.data.arrays import Array, namespace
-
-if TYPE_CHECKING:
-    from gridbazaar.market.nodal.accounts import NodalPrices
-    from gridbazaar.market.nodal.book import Wires
+from gridbazaar.market.grid.linear import LinearGrid
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +44,17 @@ class Setting:
     carry: Array | None = None  # [n_envs, n_carry] int64, ``Clearing.carry`` of the last interval; none: the first one
     wires: Wires | None = None  # the feeder between the orders, for rules that price it
     is_island: Array | None = None  # [n_envs] bool, the retailer is out of reach; its prices then only bound the band
+
+
+@dataclass(frozen=True, slots=True)
+class Wires:
+    """What stands between the orders: the feeder, and what flows in it beside them."""
+
+    grid: LinearGrid
+    step_h: float
+    fixed_kw: Array  # [n_envs, n_buses] draws of those who are not in the book
+    q_kvar: Array  # [n_envs, n_buses] reactive draws, which stay as they are
+    is_inelastic: Array  # [n_orders] bool, buys that are served whatever it costs; they pay the price of their bus
 
 
 class Status(IntEnum):
@@ -91,6 +100,47 @@ class Clearing:
     def filled_ukwh(self) -> Array:
         """[n_envs, n_orders] int64, by neighbours and by the retailer."""
         return self.traded_ukwh + self.outside_ukwh
+
+
+@dataclass(frozen=True, slots=True)
+class NodalPrices:
+    """What the price at each bus is made of, and where the money between the buses comes from.
+
+    The parts add up: ``price = energy + loss + congestion + voltage``. So do the rents:
+    ``sum(price * draw) = energy * root_kwh + line_rent + voltage_rent + loss_surplus``, over all draws, fixed ones
+    included. Floats, for reports; the money that changes hands is in the ``Clearing``.
+    """
+
+    energy_cur_per_kwh: Array  # [n_envs] at the root
+    loss_cur_per_kwh: Array  # [n_envs, n_buses]
+    congestion_cur_per_kwh: Array  # [n_envs, n_buses] of branch ratings
+    voltage_cur_per_kwh: Array  # [n_envs, n_buses] of the voltage band
+    line_rent_cur: Array  # [n_envs]
+    voltage_rent_cur: Array  # [n_envs]
+    loss_surplus_cur: Array  # [n_envs] marginal prices of losses bring in more than the losses cost
+    loss_kwh: Array  # [n_envs]
+    root_kwh: Array  # [n_envs] imported, losses included; < 0 is exported
+    by_highs: Array  # [n_envs] bool, rows that the batched solver gave up
+
+    @property
+    def price_cur_per_kwh(self) -> Array:
+        """[n_envs, n_buses] the sum of the parts."""
+        parts = self.loss_cur_per_kwh + self.congestion_cur_per_kwh + self.voltage_cur_per_kwh
+        return self.energy_cur_per_kwh[:, None] + parts
+
+
+Mechanism: TypeAlias = Callable[[Orders, Setting], Clearing]
+
+PROMISE = {
+    "limits": "nobody pays more, or gets less, than the limit",
+    "balanced": "buyers pay what sellers get",
+    "no_deficit": "buyers pay at least what sellers get",
+    "efficient": "no other trades would be worth more, by the limits given",
+    "truthful": "an agent with one order gains nothing by another limit",
+    "monotone": "a keener limit never lowers the fill",
+    "scales": "a book twice as large trades twice as much at the same prices",
+}
+"""What a mechanism may promise, by word."""
 
 
 def mean_price_ucur_per_kwh(clearing: Clearing) -> Array:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from gridbazaar.agents.plan import RUNNING, Called
 from gridbazaar.agents.storage import Storage, kept_back_kwh, limits_kw, sustained_kw
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.market.flexibility.disaggregation import merit_order, proportional, weighted
+from gridbazaar.market.flexibility.disaggregation import cheapest_first, proportional, weighted
 
 _LEANING = 3.0  # how far an action of 1 leans towards the fullest devices
 
@@ -74,7 +74,7 @@ def activated_kw(
         return proportional(called_kw, room_kw)
     filled = energy_kwh / xp.maximum(storage.ceiling_kwh, 1e-9)
     if split == "merit":
-        return merit_order(called_kw, room_kw, -filled)
+        return cheapest_first(called_kw, room_kw, -filled)
     assert lean is not None
     mean = xp.sum(filled, axis=2) / filled.shape[2]
     return weighted(called_kw, room_kw, room_kw * xp.exp(_LEANING * lean[..., None] * (filled - mean[..., None])))

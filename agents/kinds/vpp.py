@@ -44,7 +44,7 @@ from gridbazaar.agents.kind import (
 from gridbazaar.agents.plan import RUNNING, Plan, View
 from gridbazaar.agents.storage import Converter, Storage
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.market.flexibility.disaggregation import SPLITS
+from gridbazaar.market.flexibility.disaggregation import AWARD_SPLITS
 
 CAPACITY = Column(
     "capacity", "1", -1.0, 1.0,
@@ -96,8 +96,8 @@ class Config:
             raise ValueError(f"vpp: expected count >= 0 and devices >= 1, got {self.count} and {self.devices}")
         check_range("vpp", "capacity_kwh", self.capacity_kwh, 0.0)
         check_battery("vpp", self)
-        if self.split not in SPLITS:
-            raise ValueError(f"vpp.split: expected one of {', '.join(SPLITS)}, got {self.split!r}")
+        if self.split not in AWARD_SPLITS:
+            raise ValueError(f"vpp.split: expected one of {', '.join(AWARD_SPLITS)}, got {self.split!r}")
         if self.homes is not None:
             check_enrolment(self)
         if self.answers_calls and (self.converter.loses or self.release_taper_frac):

@@ -1,1 +1,1 @@
-"""Forecasts from past data only."""
+"""What can be known of a series ahead, from its past alone; knows no future value and draws nothing."""

@@ -9,9 +9,7 @@ from pathlib import Path
 from gridbazaar.data.bank import Bank
 from gridbazaar.data.loaders.citylearn import read_citylearn
 from gridbazaar.data.loaders.csv import read_csv
-from gridbazaar.data.loaders.report import Loaded, LoadReport
-
-__all__ = ["LoadReport", "Loaded", "load_bank", "read"]
+from gridbazaar.data.loaders.report import Loaded
 
 _log = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gridbazaar.data.bank import Sessions
 from gridbazaar.data.synthetic.away_sessions import free_on_arrival
 from gridbazaar.data.synthetic.home_sessions import CHARGER_EFFICIENCY, in_order
+from gridbazaar.data.trees import take_rows
 
 Floats = NDArray[np.float64]
 Times = NDArray[np.datetime64]
@@ -105,9 +106,7 @@ def sift(source: str, rows: NDArray[np.str_], found: ChargingSessions) -> Loaded
     report = SessionReport(source, len(found), len(used), refused)
     if not len(used):
         raise ValueError(f"no session is left\n{report}")
-    return LoadedSessions(
-        ChargingSessions(*(getattr(found, name)[used] for name in ChargingSessions.__slots__)), report
-    )
+    return LoadedSessions(take_rows(found, used), report)
 
 
 def play(found: ChargingSessions, first_day: np.datetime64, n_days: int) -> Sessions:

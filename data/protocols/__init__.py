@@ -1,1 +1,1 @@
-"""Messages of other systems: charging profiles (OCPP) and grid events (OpenADR), read and checked."""
+"""Messages of other systems, read and checked: charging profiles (OCPP), grid events (OpenADR); knows no bank."""

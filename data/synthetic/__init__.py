@@ -1,1 +1,1 @@
-"""Series made by chance: load, sun, weather, wind, prices and charging sessions."""
+"""Series made by chance, each from a stream of its own; knows neither forecasts nor episodes."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.data.chance import bank_rng
+from gridbazaar.data.synthetic.memory import with_memory
 
 Floats = NDArray[np.float64]
 
@@ -45,9 +46,9 @@ def make_spot(master: int, sun: Floats, usual: Floats, mean_cur_per_kwh: float, 
     """
     n_days = len(sun)
     rng = bank_rng(master, "spot")
-    level = _autoregression(rng.standard_normal(n_days), _LEVEL_PHI) * _LEVEL_SD
+    level = with_memory(rng.standard_normal(n_days), _LEVEL_PHI) * _LEVEL_SD
     swing = np.exp(rng.normal(-(_SWING_SIGMA**2) / 2, _SWING_SIGMA, n_days))
-    hourly = _autoregression(rng.standard_normal(n_days * 24), _HOUR_PHI).reshape(n_days, 24) * _HOUR_SD
+    hourly = with_memory(rng.standard_normal(n_days * 24), _HOUR_PHI).reshape(n_days, 24) * _HOUR_SD
     scarce = (rng.random(n_days) < _SCARCE_SHARE) * rng.exponential(_SCARCE_MEAN, n_days)
     evening = np.exp(-(((np.arange(24) - 19.0) / 1.5) ** 2))
     away = (
@@ -73,18 +74,8 @@ def make_carbon(
     n_days = len(sun)
     rng = bank_rng(master, "carbon")
     dear = (spot_cur_per_kwh - spot_cur_per_kwh.mean()) / max(float(spot_cur_per_kwh.std()), 1e-9)
-    wind = _autoregression(rng.standard_normal(n_days * 24), 0.975)
+    wind = with_memory(rng.standard_normal(n_days * 24), 0.975)
     sunny = (sun - usual).ravel()
     away = 0.60 * np.clip(dear, -2.0, 2.5) + 0.75 * wind - 0.8 * sunny
     carbon: Floats = np.clip(mean_kg_per_kwh + sd_kg_per_kwh * away, 0.25 * mean_kg_per_kwh, 1.8 * mean_kg_per_kwh)
     return carbon
-
-
-def _autoregression(drawn: Floats, phi: float) -> Floats:
-    """Give a first-order autoregression of unit variance from independent normal numbers."""
-    from scipy.signal import lfilter
-
-    scaled = drawn * np.sqrt(1 - phi**2)
-    scaled[0] = drawn[0]
-    series: Floats = np.asarray(lfilter([1.0], [1.0, -phi], scaled))
-    return series

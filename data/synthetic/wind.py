@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.data.chance import bank_rng
+from gridbazaar.data.synthetic.memory import with_memory
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +29,7 @@ def make_wind(master: int, first_day: np.datetime64, n_days: int) -> Floats:
     from scipy.special import gamma, ndtr
 
     rng = bank_rng(master, "wind")
-    weather, gusts = (_memory(rng.standard_normal(n_days * _SLOTS), phi) for phi in (_WEATHER_PHI, _GUST_PHI))
+    weather, gusts = (with_memory(rng.standard_normal(n_days * _SLOTS), phi) for phi in (_WEATHER_PHI, _GUST_PHI))
     normal = np.sqrt(1 - _GUST_SHARE) * weather + np.sqrt(_GUST_SHARE) * gusts
     scale = MEAN_M_PER_S / gamma(1 + 1 / SHAPE)
     # The upper tail of a normal number is its rank from above: exact where 1 - ndtr would round to zero.
@@ -44,13 +45,3 @@ def usual_swing(first_day: np.datetime64, n_days: int) -> Floats:
     hour = 1 + HOUR * np.cos(2 * np.pi * ((np.arange(_SLOTS) + 0.5) / _SLOTS - 14 / 24))
     factor: Floats = (season[:, None] * hour).ravel()
     return factor
-
-
-def _memory(drawn: Floats, phi: float) -> Floats:
-    """Give a first-order autoregression of unit variance from independent normal numbers."""
-    from scipy.signal import lfilter
-
-    scaled = drawn * np.sqrt(1 - phi**2)
-    scaled[0] = drawn[0]
-    series: Floats = np.asarray(lfilter([1.0], [1.0, -phi], scaled))
-    return series

@@ -22,7 +22,8 @@ from gridbazaar.envs.scenario import DataConfig, Scenario
 from gridbazaar.market.grid.balanced import Grid
 from gridbazaar.market.settlement.settle import Rates
 from gridbazaar.market.settlement.shares import Holding, holding
-from gridbazaar.market.tariffs import Prices, load_tariff, price
+from gridbazaar.market.tariff import Prices, price
+from gridbazaar.market.tariffs import load_tariff
 
 _GOLDEN_RATIO = 0.6180339887498949
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from gridbazaar.agents.kind import Column, Meters, Moved, Now
 from gridbazaar.agents.plan import Plan, View
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.trees import each
 from gridbazaar.envs.episode.world import World
 from gridbazaar.envs.state import Flows, State
 
@@ -57,8 +58,7 @@ class Fleet:
                 world.kinds, world.slices, plans, state.views, state.devices, state.episode.params, strict=True
             )
         ]
-        meters = Meters(*(xp.concat([getattr(b, f) for b in blocks], axis=1) for f in Meters.__slots__))
-        return self.narrow(meters)
+        return self.narrow(each(blocks[0], lambda *parts: xp.concat(parts, axis=1), *blocks[1:]))
 
     def move(self, allowed: Meters, plans: tuple[Plan, ...], state: State, now: Now) -> tuple[tuple[Any, ...], Flows]:
         """Move the energy that the wires allow; give the devices after it and what happened."""
@@ -107,4 +107,4 @@ class Fleet:
 
 def _columns(block: Any, columns: slice) -> Any:
     """Cut a kind's columns out of a dataclass of [n_envs, n] arrays."""
-    return type(block)(*(getattr(block, f)[:, columns] for f in type(block).__slots__))
+    return each(block, lambda x: x[:, columns])

@@ -16,6 +16,7 @@ from gridbazaar.agents.bid import Bids
 from gridbazaar.agents.kind import Meters
 from gridbazaar.agents.plan import Plan, View, joined
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.trees import each
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.episode.world import World
 from gridbazaar.envs.scenario import OutageConfig
@@ -189,8 +190,8 @@ def ration(
         losses: gives the losses [n_envs] of the wires, kW, for what the meters do.
     """
     xp, of_agent = namespace(wanted.pv_kw), world.agent_of_meter
-    live = Meters(*(getattr(wanted, f) * outage.live for f in Meters.__slots__))
-    load_kw, pv_kw, wish_kw = (xp.matmul(getattr(live, f), of_agent) for f in Meters.__slots__)
+    live = each(wanted, lambda x: x * outage.live)
+    load_kw, pv_kw, wish_kw = (xp.matmul(x, of_agent) for x in (live.fixed_kw, live.pv_kw, live.device_kw))
     critical_share = world.scenario.outage.critical_share * ~world.firm_is_chosen
     lends = world.lends & (outage.live_agent == 1)
 
@@ -204,7 +205,7 @@ def ration(
     for _ in range(_LOSS_ROUNDS):
         found, balanced = balanced_for(losses(balanced))
     island = outage.is_island[:, None]
-    meters = Meters(*(xp.where(island, getattr(balanced, f), getattr(live, f)) for f in Meters.__slots__))
+    meters = each(balanced, lambda there, here: xp.where(island, there, here), live)
     dark_kw = xp.matmul(wanted.fixed_kw - live.fixed_kw, of_agent)
     shed_kw = dark_kw + found.shed_kw * island
     return Rationed(meters, found, pv_kw, shed_kw, dark_kw * critical_share + found.shed_critical_kw * island)

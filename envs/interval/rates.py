@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.trees import each
 from gridbazaar.data.units import from_micro
 from gridbazaar.envs.episode.world import World
 from gridbazaar.envs.state import Episode
@@ -14,7 +15,7 @@ from gridbazaar.market.settlement.settle import Rates
 def rates_at(world: World, episode: Episode, t: Array) -> Rates:
     """Give the tariff in interval ``t`` [n_envs]."""
     step = episode.start + t
-    rates = Rates(*(getattr(world.rates, f)[step] for f in Rates.__slots__))
+    rates = each(world.rates, lambda x: x[step])
     extra = None if episode.calls is None else episode.calls.extra_ucur_per_kwh
     if extra is None:
         return rates

@@ -9,8 +9,7 @@ from gridbazaar.data.units import to_micro
 from gridbazaar.envs.episode.world import World
 from gridbazaar.envs.interval.island import Outage
 from gridbazaar.envs.state import Episode, State
-from gridbazaar.market.nodal.book import Wires
-from gridbazaar.market.orders import Setting
+from gridbazaar.market.orders import Setting, Wires
 from gridbazaar.market.settlement.settle import Rates, Terms
 
 BEYOND_UCUR_PER_KWH = 10_000_000

@@ -10,6 +10,7 @@ from gridbazaar.agents.bid import Bids
 from gridbazaar.agents.kind import Meters
 from gridbazaar.agents.plan import Plan
 from gridbazaar.data.arrays import Array, host, namespace
+from gridbazaar.data.trees import each
 from gridbazaar.data.units import from_micro, to_micro
 from gridbazaar.envs.episode.world import World
 from gridbazaar.envs.interval.island import Outage
@@ -17,8 +18,7 @@ from gridbazaar.envs.state import Episode
 from gridbazaar.market.grid.balanced import Flow
 from gridbazaar.market.grid.inverter import RESPONSES, InverterGrid, Inverters, Priority
 from gridbazaar.market.grid.linear import LinearGrid
-from gridbazaar.market.nodal.book import Wires
-from gridbazaar.market.orders import Clearing
+from gridbazaar.market.orders import Clearing, Wires
 
 
 class Wiring:
@@ -96,7 +96,7 @@ class Wiring:
         if outage is None:
             return allowed
         rows = outage.is_island[:, None]  # an island is balanced as it is; what it overloads is only reported
-        return Meters(*(xp.where(rows, getattr(wanted, f), getattr(allowed, f)) for f in Meters.__slots__))
+        return each(wanted, lambda there, here: xp.where(rows, there, here), allowed)
 
     def curtailed_ukwh(self, wanted: Meters, allowed: Meters, outage: Outage | None) -> Array:
         """Ordered curtailment by agent, [n_envs, n_agents]: injection withheld > 0, draw withheld < 0.

@@ -16,7 +16,8 @@ from typing import Any
 from gridbazaar.experiments.files import write_json
 from gridbazaar.experiments.measure.mechanisms import DISTRIBUTIONS, Card, CommunityCard, measure, percent
 from gridbazaar.experiments.report.drawing import png
-from gridbazaar.market.mechanisms import PROMISE, list_mechanisms, mechanism_promises, mechanism_stage
+from gridbazaar.market.mechanisms import list_mechanisms, mechanism_promises, mechanism_stage
+from gridbazaar.market.orders import PROMISE
 
 _BLOCK = re.compile(r"(<!-- (\w+)(?: (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 

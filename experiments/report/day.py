@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.data.feeders import Feeder
+from gridbazaar.data.feeder import Feeder
 from gridbazaar.data.units import MICRO
 from gridbazaar.experiments.evaluation.play import Played
 from gridbazaar.market.orders import mean_price_ucur_per_kwh

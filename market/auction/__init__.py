@@ -1,1 +1,1 @@
-"""What rules are built of: the book, where its sides meet, price rules and rationing."""
+"""What rules are built of: the book, where its sides meet, price rules and rationing; knows no rule by name."""

@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.units import MICRO, energy_cost_ucur
+from gridbazaar.data.units import FAR, MICRO, energy_cost_ucur
+from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.auction.rationing import by_share, increments
-from gridbazaar.market.mechanisms.uniform_price import uniform_price
 from gridbazaar.market.orders import Clearing, Orders, Setting, Status
 
-_FAR = 2**62  # beyond every limit
 _REDUCED = int(Status.REDUCED)
 
 
@@ -77,7 +76,14 @@ def open_book(orders: Orders, setting: Setting) -> Book:
     if lower is not None:
         limit = xp.where(energy < 0, xp.maximum(limit, lower[:, None]), limit)
     lottery = None if orders.lottery is None else orders.lottery[:, column]
-    return Book(xp.maximum(energy, 0), xp.maximum(-energy, 0), limit, orders.agent[column], lottery, column)
+    return Book(
+        buy_ukwh=xp.maximum(energy, 0),
+        sell_ukwh=xp.maximum(-energy, 0),
+        limit_ucur_per_kwh=limit,
+        agent=orders.agent[column],
+        lottery=lottery,
+        column=column,
+    )
 
 
 def match(book: Book) -> Match:
@@ -95,7 +101,7 @@ def match(book: Book) -> Match:
 
 def _side(energy: Array, key: Array, volume: Array, sign: int) -> Side:
     xp = namespace(energy)
-    key = xp.where(energy > 0, key, _FAR)
+    key = xp.where(energy > 0, key, FAR)
     order = xp.stable_argsort(key, axis=1)
     sorted_key = xp.take_along_axis(key, order, axis=1)
     sorted_energy = xp.take_along_axis(energy, order, axis=1)
@@ -105,7 +111,13 @@ def _side(energy: Array, key: Array, volume: Array, sign: int) -> Side:
     last = xp.take_along_axis(sorted_key, xp.maximum(n_accepted - 1, 0)[:, None], axis=1)[:, 0]
     first = xp.take_along_axis(sorted_key, xp.minimum(n_accepted, n_orders - 1)[:, None], axis=1)[:, 0]
     has_rejected = n_accepted < xp.sum(xp.astype(energy > 0, xp.int64), axis=1)
-    return Side(xp.argsort(order, axis=1), n_accepted, sign * last, sign * first, has_rejected)
+    return Side(
+        place=xp.argsort(order, axis=1),
+        n_accepted=n_accepted,
+        last_accepted=sign * last,
+        first_rejected=sign * first,
+        has_rejected=has_rejected,
+    )
 
 
 def without_last(book: Book, found: Match, but_last: Array | int = 1) -> tuple[Array, Array]:
@@ -168,7 +180,7 @@ def close_book(orders: Orders, setting: Setting, book: Book, trade: Trade) -> Cl
     back = xp.argsort(book.column)
     traded = (trade.buy_ukwh - trade.sell_ukwh)[:, back]
     outside, rent, over_cap = meet_retailer(orders, _beside_pool(setting, trade.pool_ukwh), traded)
-    best = uniform_price(orders, setting)
+    best = clear_at_uniform_price(orders, setting)
     volume = xp.sum(trade.buy_ukwh, axis=1)
     is_reduced = volume < xp.sum(xp.maximum(best.traded_ukwh, 0), axis=1)
     return Clearing(
@@ -219,5 +231,5 @@ def meet_retailer(orders: Orders, setting: Setting, traded_ukwh: Array) -> tuple
         reaches = reaches | ((left < 0) & (limit <= lower[:, None]))
     if setting.is_island is not None:
         reaches = reaches & ~setting.is_island[:, None]
-    filled = uniform_price(Orders(left * reaches, limit, orders.agent, orders.bus), setting)
+    filled = clear_at_uniform_price(Orders(left * reaches, limit, orders.agent, orders.bus), setting)
     return filled.traded_ukwh + filled.outside_ukwh, filled.rent_ucur_per_kwh, filled.over_cap_ukwh

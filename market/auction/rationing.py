@@ -7,6 +7,7 @@ not exceed their sum, and gives fills of the same shape that sum to the volume.
 from __future__ import annotations
 
 from gridbazaar.data.arrays import Array, muldiv, namespace
+from gridbazaar.data.units import FAR
 
 
 def by_share(wish_ukwh: Array, volume_ukwh: Array) -> Array:
@@ -53,6 +54,38 @@ def equally(wish_ukwh: Array, volume_ukwh: Array) -> Array:
     excess = xp.sum(wish_ukwh * stays, axis=1, keepdims=True) - volume_ukwh[:, None]
     each, rest = excess // n_fit, excess % n_fit
     return (wish_ukwh - each) * stays - increments(xp.cumsum(stays, axis=1) * rest // n_fit)
+
+
+def water_fill(wish_ukwh: Array, weight: Array, volume_ukwh: Array) -> Array:
+    """Give ``min(wish, weight x level)`` at the level that spends the volume, or all wishes where it is enough.
+
+    Args:
+        wish_ukwh: [n_envs, n_orders] int64 >= 0, columns in the order of agents.
+        weight: [n_envs, n_orders] int64 >= 0; who has none gets nothing.
+        volume_ukwh: [n_envs] int64 >= 0.
+
+    Served by rising wish / weight, a wish is met whole while an equal level for all that come after would exceed it;
+    those after the last one share what is left. Remainders fall by running sums. The same rule for power, in floats, is
+    ``flexibility.disaggregation.weighted``.
+    """
+    xp = namespace(wish_ukwh)
+    volume = volume_ukwh[:, None]
+    full_at = xp.astype(wish_ukwh, xp.float64) / xp.maximum(weight, 1)
+    order = xp.stable_argsort(xp.where(weight > 0, full_at, FAR), axis=1)
+    sorted_wish, sorted_weight = (xp.take_along_axis(x, order, axis=1) for x in (wish_ukwh, weight))
+    left = volume - xp.cumsum(sorted_wish, axis=1) + sorted_wish
+    weight_left = xp.sum(weight, axis=1, keepdims=True) - xp.cumsum(sorted_weight, axis=1) + sorted_weight
+    level = muldiv(sorted_weight, xp.maximum(left, 0), xp.maximum(weight_left, 1))
+    is_short = sorted_wish > level
+    is_met = (
+        xp.take_along_axis(xp.cumsum(xp.astype(is_short, xp.int64), axis=1), xp.argsort(order, axis=1), axis=1) == 0
+    )
+
+    rest = volume - xp.sum(wish_ukwh * is_met, axis=1, keepdims=True)
+    running = xp.cumsum(weight * ~is_met, axis=1)
+    shared = increments(muldiv(running, rest, xp.maximum(running[:, -1:], 1)))
+    # Two wishes per weight that differ by less than a float can tell may stand in the wrong order: never beyond a wish.
+    return xp.where(is_met, wish_ukwh, xp.minimum(shared, wish_ukwh))
 
 
 def drawn(name: str, lottery: Array | None) -> Array:

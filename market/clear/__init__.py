@@ -1,1 +1,1 @@
-"""The market for people who have an order book and no simulation."""
+"""The market for people who have an order book, in their own units and order; knows no simulation."""

@@ -87,7 +87,13 @@ def accept(levels: Levels, blocks: Blocks, price_range: tuple[int, int], k: floa
             low, high = _box(program, share, energy)
             price = _prices(program, is_in, share, low, high, k)
             if price is not None:
-                return Accepted(share, energy, price, low, high)
+                return Accepted(
+                    share=share,
+                    energy_ukwh=energy,
+                    price_ucur_per_kwh=price,
+                    low_ucur_per_kwh=low,
+                    high_ucur_per_kwh=high,
+                )
         ruled_out.append(is_in)
 
 

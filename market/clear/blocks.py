@@ -18,12 +18,12 @@ import numpy as np
 
 from gridbazaar.data.arrays import Array
 from gridbazaar.data.units import MICRO, energy_cost_ucur, to_micro
+from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.clear.block_welfare import Accepted, Blocks, Levels, accept
 from gridbazaar.market.clear.fees import no_fees
 from gridbazaar.market.clear.order_list import OrderList, Terms, check_size, limit_fault, number_fault, order_faults
 from gridbazaar.market.clear.result import BlockResult, result_of
 from gridbazaar.market.clear.self_trade import netted_ukwh
-from gridbazaar.market.mechanisms.uniform_price import uniform_price
 from gridbazaar.market.orders import Clearing, Orders, Status
 
 
@@ -165,7 +165,13 @@ def _levels(books: Sequence[OrderList], left_ukwh: Sequence[Array], terms: Terms
                 total[t, sign, price, True] = 1
     rows = sorted((*key, energy) for key, energy in total.items() if energy)
     table = np.array(rows, dtype=np.int64).reshape(-1, 5)
-    return Levels(table[:, 0], table[:, 1], table[:, 2], table[:, 4], table[:, 3] == 1)
+    return Levels(
+        interval=table[:, 0],
+        sign=table[:, 1],
+        limit_ucur_per_kwh=table[:, 2],
+        energy_ukwh=table[:, 4],
+        is_endless=table[:, 3] == 1,
+    )
 
 
 def _price_range(levels: Levels, blocks: Blocks, terms: Terms) -> tuple[int, int]:
@@ -201,10 +207,10 @@ def _interval(
     )
     setting = terms.setting()
     energy = left_ukwh * (left_ukwh * (limit - price) >= 0)
-    clearing = uniform_price(replace(orders, energy_ukwh=np.r_[energy, legs, 0][None]), setting)
+    clearing = clear_at_uniform_price(replace(orders, energy_ukwh=np.r_[energy, legs, 0][None]), setting)
     status: Array = clearing.status
     if not (clearing.traded_ukwh + clearing.outside_ukwh).any():
-        status = uniform_price(orders, setting).status
+        status = clear_at_uniform_price(orders, setting).status
         if status[0] == Status.EMPTY and blocks.energy_ukwh[:, t].any():
             status = np.array([Status.NO_CROSS])
     shown = replace(

@@ -16,7 +16,6 @@ from gridbazaar.market.clear.blocks import (
     interval_faults,
     intervals_of,
 )
-from gridbazaar.market.clear.csv_book import Book, read_book
 from gridbazaar.market.clear.fees import Fees, fee_faults, no_fees, read_fees
 from gridbazaar.market.clear.order_list import (
     OrderList,
@@ -29,10 +28,8 @@ from gridbazaar.market.clear.order_list import (
 )
 from gridbazaar.market.clear.result import BlockResult, Result, result_of
 from gridbazaar.market.clear.self_trade import SELF_TRADE, net_own, netted_ukwh
-from gridbazaar.market.mechanisms import Mechanism, load_mechanism, mechanism_draws, mechanism_stage
-from gridbazaar.market.orders import Orders
-
-__all__ = ["Block", "BlockResult", "Book", "Result", "clear", "read_book"]
+from gridbazaar.market.mechanisms import load_mechanism, mechanism_draws, mechanism_stage
+from gridbazaar.market.orders import Mechanism, Orders
 
 
 @overload

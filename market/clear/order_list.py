@@ -13,7 +13,7 @@ from gridbazaar.data.arrays import Array
 from gridbazaar.data.units import MICRO, to_micro
 from gridbazaar.market.orders import Setting
 
-LARGEST = 2**62  # of energy times price in micro-units, so that no product overflows
+_LARGEST_WORTH = 2**62  # of energy times price in micro-units, so that no product overflows
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +139,21 @@ def order_list(buys: Sequence[Sequence[Any]], sells: Sequence[Sequence[Any]]) ->
     place = np.lexsort((energy, limit, sign, rank))
     nameless = rank[place] == len(names)
     agent = np.where(nameless, len(names) + np.cumsum(nameless) - 1, rank[place])
-    return OrderList(energy[place], limit[place], agent, tuple(bidders[i] for i in place), len(buys), place)
+    return OrderList(
+        energy_ukwh=energy[place],
+        limit_ucur_per_kwh=limit[place],
+        agent=agent,
+        bidders=tuple(bidders[i] for i in place),
+        n_buys=len(buys),
+        place=place,
+    )
 
 
 def check_size(energy_ukwh: Array, *prices_ucur_per_kwh: Array) -> None:
     """Refuse a book whose money would not fit into whole millionths."""
     kwh = float(np.abs(energy_ukwh.astype(float)).sum()) / MICRO
     price = max([float(np.abs(prices).max()) for prices in prices_ucur_per_kwh if prices.size] or [0.0]) / MICRO
-    if max(kwh * MICRO, 1) * max(price * MICRO, 1) > LARGEST:
+    if max(kwh * MICRO, 1) * max(price * MICRO, 1) > _LARGEST_WORTH:
         raise ValueError(
             f"clear: {kwh:g} kWh at up to {price:g} per kWh is too much to count in millionths; "
             "use larger units, such as MWh and price per MWh"

@@ -1,1 +1,1 @@
-"""What the network operator calls: offers, tenders, activation, baselines and their split over devices."""
+"""What the network operator calls: offers, activation, baselines, and their split over devices; knows no episode."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from gridbazaar.data.arrays import Array, host, muldiv, namespace
+from gridbazaar.data.arrays import Array, muldiv, namespace
 from gridbazaar.data.units import MICRO, energy_cost_ucur
 from gridbazaar.market.auction.rationing import increments
 
@@ -106,21 +106,3 @@ def share_revenue(pay_ucur: Array, delivered: Array, phi: float) -> Array:
     running = xp.cumsum(xp.maximum(delivered, 0), axis=1)
     total = xp.maximum(running[:, -1:], 1)
     return increments(muldiv(running, part[:, None] + 0 * running, total + 0 * running))
-
-
-def check_offers(offered_kw: Array, envelope_kw: Array, names: tuple[str, ...]) -> None:
-    """Refuse offers of more than can be held for the whole event, naming who made them.
-
-    Args:
-        offered_kw: [n_envs, n_vpps] beside any market order.
-        envelope_kw: [n_envs, n_vpps] what is sustained over the event.
-        names: of the VPPs.
-    """
-    offered, envelope = host(offered_kw), host(envelope_kw)
-    is_bad = (offered < 0) | (offered > envelope * (1 + 1e-9))
-    rows = [
-        f"{names[v]} in environment {e} offers {offered[e, v]:g} of {envelope[e, v]:g} kW"
-        for e, v in zip(*is_bad.nonzero(), strict=True)
-    ]
-    if rows:
-        raise ValueError(f"offers: expected 0 to the sustained envelope; {'; '.join(rows)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gridbazaar.data.arrays import Array, namespace
 
-SPLITS = ("proportional", "merit", "weights")
+AWARD_SPLITS = ("proportional", "merit", "weights")
 
 
 def proportional(award: Array, headroom: Array) -> Array:
@@ -20,7 +20,7 @@ def proportional(award: Array, headroom: Array) -> Array:
     return headroom * share[..., None]
 
 
-def merit_order(award: Array, headroom: Array, cost: Array) -> Array:
+def cheapest_first(award: Array, headroom: Array, cost: Array) -> Array:
     """Take the cheapest first; the one at the margin gives what is still missing.
 
     Args:
@@ -43,6 +43,8 @@ def weighted(award: Array, headroom: Array, weight: Array) -> Array:
         award: [...] >= 0.
         headroom: [..., n_devices] >= 0.
         weight: [..., n_devices] >= 0; those without any give when the others are used up.
+
+    The same rule for whole micro-kWh is ``auction.rationing.water_fill``.
     """
     xp = namespace(headroom)
     room = headroom * (weight > 0)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from gridbazaar.data.arrays import Array, muldiv, namespace
-
-_FAR = 2**62  # beyond every key
+from gridbazaar.data.units import FAR
 
 
 class Taken(NamedTuple):
@@ -32,7 +31,7 @@ def take_in_merit(energy_ukwh: Array, relief_ukwh: Array, key: Array, need_ukwh:
     xp = namespace(energy_ukwh)
     is_useful, need = relief_ukwh > 0, need_ukwh[:, None]
     relief = relief_ukwh * is_useful
-    key = xp.where(is_useful, key, _FAR)
+    key = xp.where(is_useful, key, FAR)
     order = xp.stable_argsort(key, axis=1)
     running = xp.cumsum(xp.take_along_axis(relief, order, axis=1), axis=1)
     last = xp.minimum(xp.sum(xp.astype(running < need, xp.int64), axis=1, keepdims=True), key.shape[1] - 1)

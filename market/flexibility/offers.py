@@ -6,7 +6,9 @@ too: an offer of negative energy draws less (or injects more), and who is paid f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO, energy_cost_ucur
@@ -50,6 +52,9 @@ class Award:
     short_ukwh: Array  # [n_envs, n_constraints] int64 >= 0, need that is not met
     n_ticks: Array  # [n_envs] int64, how often a clock rose
     is_emergency: Array  # [n_envs] bool, offers did not suffice and energy had to be taken
+
+
+Tender: TypeAlias = Callable[[Call, Offers], Award]
 
 
 def check_call(where: str, call: Call, offers: Offers) -> None:

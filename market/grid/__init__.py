@@ -1,1 +1,1 @@
-"""The wires: power flow, inverters, curtailment and the linear model that prices them."""
+"""What the wires carry, and what is curtailed where they cannot: every row solved or flagged; knows no price."""

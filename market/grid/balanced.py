@@ -12,19 +12,16 @@ from typing import Any, Literal
 import numpy as np
 
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.feeders import Feeder
-from gridbazaar.market.grid import curtailment as curtail
-from gridbazaar.market.grid import distflow
-from gridbazaar.market.grid.distflow import FLOOR_PU, Model
-from gridbazaar.market.grid.fixed_point import SETTLE_ROWS, State, chunks, join, moved, rows_last, settle, turned
-from gridbazaar.market.sharing import RULES
+from gridbazaar.data.feeder import Feeder
+from gridbazaar.data.trees import each
+from gridbazaar.market.grid import curtailment, distflow
+from gridbazaar.market.grid.distflow import Model
+from gridbazaar.market.grid.fixed_point import State, chunks, join, moved, rows_last, turned
+from gridbazaar.market.grid.solve import MOST_ITERATIONS, SOLVE_TOLERANCE_PU, prepare_head, solve_rows, tolerance_of
 
 Constraint = Literal["none", "curtail"]
 
 FIRST_ITERATIONS = 5  # of every row of a solve; most need no more
-MOST_ITERATIONS = 100  # only rows near collapse come close
-SOLVE_TOLERANCE_PU = 1e-7
-_HEAD_PU = (0.7, 1.3)  # root voltages outside are taken for mistakes
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +56,10 @@ class PowerFlow:
 class Grid:
     """Power flow and limits of one balanced feeder, for batches of rows that do not depend on each other."""
 
-    def __init__(self, feeder: Feeder, *, n_iterations: int = 5, dtype: Any = np.float64) -> None:
-        if n_iterations < 2:
-            raise ValueError(f"n_iterations: expected 2 or more, came {n_iterations}")
+    def __init__(self, feeder: Feeder, *, dtype: Any = np.float64) -> None:
         self.feeder = feeder
         self.n_buses = feeder.n_buses
         self.shape = (feeder.n_buses,)  # of a row
-        self.n_iterations = n_iterations
         self.dtype = np.dtype(dtype).name
         self._numpy_model = distflow.build(feeder, self.dtype)
         self._models: dict[str, Model] = {}
@@ -87,17 +81,12 @@ class Grid:
 
         Rows need 5 to 8 iterations, more near collapse; those that have not settled after 100 are not converged.
         """
-        p_kw, q_kvar = self.prepare(p_kw), self.prepare(q_kvar)
-        head = prepare_head(head_voltage_pu, p_kw)
-        model = self.model(p_kw)
-        fields = settle(
-            _Solve(model),
-            (self._case(model, head, rows, p_kw, q_kvar) for rows in chunks(p_kw, SETTLE_ROWS)),
-            first=FIRST_ITERATIONS,
-            most=MOST_ITERATIONS,
-            tolerance=tolerance_of(tolerance_pu, self.dtype),
+        draws = self.prepare(p_kw), self.prepare(q_kvar)
+        flowing, tolerance = _Solve(self.model(draws[0])), tolerance_of(tolerance_pu, self.dtype)
+        fields = solve_rows(
+            flowing, draws, head_voltage_pu, first=FIRST_ITERATIONS, most=MOST_ITERATIONS, tolerance=tolerance
         )
-        return PowerFlow(*fields)
+        return self.pack(fields)
 
     def carry(
         self,
@@ -111,7 +100,7 @@ class Grid:
         connection_bus: Array | None = None,
         head_voltage_pu: Array | None = None,
     ) -> Flow:
-        """Let the wires carry an interval; what they forbid is curtailed in proportion, as ``curtail`` says.
+        """Let the wires carry an interval; what they forbid is curtailed in proportion, as ``curtailment`` says.
 
         Args:
             fixed_kw: [n_envs, n_buses], net of what must be served and is never curtailed; positive draws.
@@ -128,8 +117,8 @@ class Grid:
         """
         if constraint not in ("none", "curtail"):
             raise ValueError(f"constraint: expected 'none' or 'curtail', came {constraint!r}")
-        if rule != "proportional" and rule not in RULES:
-            raise ValueError(f"rule: expected proportional, {', '.join(RULES)}; came {rule!r}")
+        if rule != "proportional" and rule not in curtailment.RULES:
+            raise ValueError(f"rule: expected proportional, {', '.join(curtailment.RULES)}; came {rule!r}")
         fixed_kw, q_kvar = self.prepare(fixed_kw), self.prepare(q_kvar)
         at_bus = None
         if connection_bus is None:
@@ -140,11 +129,11 @@ class Grid:
             at_bus = self._at_bus(connection_bus, fixed_kw)
         head = prepare_head(head_voltage_pu, fixed_kw)
         model = self.model(fixed_kw)
-        carry_rows = curtail.report if constraint == "none" else curtail.limit
-        band = curtail.Band(self.feeder.v_min_pu, self.feeder.v_max_pu, self.n_iterations, rule, at_bus)
+        carry_rows = curtailment.report if constraint == "none" else curtailment.limit
+        band = curtailment.Band(self.feeder.v_min_pu, self.feeder.v_max_pu, rule, at_bus)
         parts = []
         for rows in chunks(fixed_kw):
-            wishes = curtail.Wishes(*rows_last(rows, fixed_kw, injection_kw, draw_kw, q_kvar))
+            wishes = curtailment.Wishes(*rows_last(rows, fixed_kw, injection_kw, draw_kw, q_kvar))
             parts.append(carry_rows(model, wishes, None if head is None else head[rows], band))
         return Flow(*join(parts))
 
@@ -154,14 +143,6 @@ class Grid:
         model = distflow.at_head(self.model(p_kw), prepare_head(head_voltage_pu, p_kw))
         state = distflow.linear_state(model, turned(p_kw), distflow.rest(model, turned(q_kvar)))
         return turned(distflow.voltage_pu(state))
-
-    def _case(self, model: Model, head: Array | None, rows: slice, p_kw: Array, q_kvar: Array) -> State:
-        """Give the state that draws alone would leave, the draws, and the voltages of the root where they vary."""
-        p, q = rows_last(rows, p_kw, q_kvar)
-        if head is None:
-            return distflow.linear_state(model, p, distflow.rest(model, q)), p
-        at_head = distflow.at_head(model, head[rows])
-        return distflow.linear_state(model, p, distflow.rest(at_head, q)), p, head[rows]
 
     def _at_bus(self, connection_bus: Array, like: Array) -> Array:
         """Give [n_buses, n_connections] 1 where a connection hangs."""
@@ -184,7 +165,7 @@ class Grid:
             return self._numpy_model
         key = str(like.device)
         if key not in self._models:
-            self._models[key] = Model(*(moved(getattr(self._numpy_model, name), like) for name in Model.__slots__))
+            self._models[key] = each(self._numpy_model, lambda x: moved(x, like))
         return self._models[key]
 
     def at_rest(self, model: Model, head: Array | None, like: Array) -> Array:
@@ -230,34 +211,18 @@ class Grid:
         return base
 
 
-def tolerance_of(tolerance_pu: float, dtype: str) -> float:
-    """Give the tolerance that numbers of this type can meet."""
-    return max(tolerance_pu, 30 * float(np.finfo(dtype).eps))
-
-
-def prepare_head(head_voltage_pu: Array | None, like: Array) -> Array | None:
-    """Check root voltages [n] and bring them to the type and library of an array of n rows."""
-    if head_voltage_pu is None:
-        return None
-    xp = namespace(like)
-    head = xp.astype(xp.asarray(head_voltage_pu, like), like.dtype)
-    if tuple(head.shape) != (like.shape[0],):
-        raise ValueError(f"head_voltage_pu: expected an array [{like.shape[0]}], one a row, came {tuple(head.shape)}")
-    low, high = _HEAD_PU
-    is_likely = (head >= low) & (head <= high)
-    if not bool(xp.all(is_likely, axis=0)):
-        wrong = [row for row, good in enumerate(is_likely.tolist()) if not good]
-        listed = ", ".join(map(str, wrong[:20])) + (", ..." if len(wrong) > 20 else "")
-        raise ValueError(f"head_voltage_pu: expected {low} to {high} pu, came others in rows {listed}; give pu of the "
-                         "root's rated voltage")  # fmt: skip
-    return head
-
-
 @dataclass(frozen=True, slots=True)
 class _Solve:
     """The iteration of a solve: the state without losses is given, so that a step is one product of matrices."""
 
     feeder: Model
+
+    def case(self, draws: list[Array], head: Array | None) -> State:
+        """Give the state that draws alone would leave, the draws, and the voltages of the root where they vary."""
+        (p, q), model = draws, self.feeder
+        if head is None:
+            return distflow.linear_state(model, p, distflow.rest(model, q)), p
+        return distflow.linear_state(model, p, distflow.rest(distflow.at_head(model, head), q)), p, head
 
     def begin(self, given: State) -> State:
         return given[0], distflow.current_of(self.feeder, given[0])
@@ -280,6 +245,3 @@ def _fields(model: Model, p_kw: Array, state: State, residual_pu: Array, settled
         reading.voltage_pu, reading.branch_loading, now[:m], now[m : 2 * m], reading.loss_kw, reading.root_kw,
         residual_pu, settled & reading.is_sound,
     )  # fmt: skip
-
-
-__all__ = ["FLOOR_PU", "Constraint", "Flow", "Grid", "PowerFlow"]

@@ -6,12 +6,13 @@ a branch with it by one factor. A bus keeps the least of its factors. The factor
 the solved one and are corrected in three passes, up as well as down. What cannot be kept by scaling is left in the
 loadings and voltages of the flow, which is solved after the last pass. Rows within all limits are only reported.
 
-The rules ``equal_share`` and ``last_in`` look at single connections: around the same flow, in the same passes, they
-share what branches and voltages leave (``sharing``).
+The other ``RULES`` look at single connections: around the same flow, in the same passes, they share what branches and
+voltages leave. Wishes and limits are then linear: a kW of connection *i* takes ``effect[c, i] >= 0`` of limit *c*.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -19,12 +20,14 @@ import numpy as np
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.market.grid import distflow
 from gridbazaar.market.grid.distflow import Model, Solution
-from gridbazaar.market.sharing import RULES
 
 STEP_TOLERANCE_PU = 1e-4
+FLOW_ITERATIONS = 5  # of a flow with nothing curtailed
 PASS_ITERATIONS = (2, 2, 3)  # of the flow after each pass of curtailment
 SUSPECT_PU = 0.6  # below this, curtailment starts from the linear voltages
 _GIVE_BACK = 0.6  # of the slack: losses grow faster than the linearised flow
+_NOTHING = 1e-9
+_ENDLESS = 1e30
 _LEAST_FACTOR = 0.1  # of one pass but the last, so that a later pass can give back what this one took too much
 
 
@@ -38,11 +41,10 @@ class Wishes(NamedTuple):
 
 
 class Band(NamedTuple):
-    """Permitted voltages in pu, the iterations of a flow, and who is cut."""
+    """Permitted voltages in pu, and who is cut."""
 
     v_min: float
     v_max: float
-    n_iterations: int
     rule: str = "proportional"
     at_bus: Array | None = None  # [n_buses, n_connections] 1 where a connection hangs; none: a connection is a bus
 
@@ -52,7 +54,7 @@ def report(model: Model, wishes: Wishes, head: Array | None, band: Band) -> tupl
     model = distflow.at_head(model, head)
     p_kw = wishes.fixed + _at_buses(band, wishes.draw - wishes.injection)
     base = distflow.linear_state(model, p_kw, distflow.rest(model, wishes.q))
-    now = distflow.begin(model, base, band.n_iterations)
+    now = distflow.begin(model, base, FLOW_ITERATIONS)
     whole = namespace(p_kw).zeros_like(wishes.draw) + 1
     return *_fields(model, now, p_kw), whole, whole + 0
 
@@ -85,7 +87,7 @@ def _curtail(model: Model, wishes: Wishes, band: Band) -> tuple[Array, ...]:
     wanted = xp.stack((wishes.injection, wishes.draw), axis=0)  # [2, n_connections, n]
     rest = distflow.rest(model, wishes.q)
     base = distflow.linear_state(model, fixed + _at_buses(band, wishes.draw - wishes.injection), rest)
-    now = distflow.begin(model, base, max(band.n_iterations - PASS_ITERATIONS[-1], 1))
+    now = distflow.begin(model, base, FLOW_ITERATIONS - PASS_ITERATIONS[-1])
     now = _without_collapse(now, base)
     keep, allowed, p_kw = None, wanted, fixed
     for done, n_iterations in enumerate(PASS_ITERATIONS, 1):
@@ -151,3 +153,53 @@ def _factor(model: Model, state: Array, allowed: Array, least: float, band: Band
     for step in model.upstream:
         share = xp.maximum(share, share[:, step])
     return xp.maximum(1 - xp.maximum(share, _GIVE_BACK * share), least)
+
+
+def equal_share(wanted: Array, effect: Array, headroom: Array) -> Array:
+    """Give every connection the same power, but for those that want less or stand behind a tighter limit.
+
+    Args:
+        wanted: [n_connections, n] kW >= 0.
+        effect: [n_limits, n_connections].
+        headroom: [n_limits, n] what all connections together may take of each limit.
+
+    Max-min fairness by progressive filling (Bertsekas & Gallager 1992, section 6.5.2): all rise together; who has what
+    it wants, or meets a limit that is used up, stays where it is.
+    """
+    xp = namespace(wanted)
+    touches = xp.astype(effect > 0, wanted.dtype)
+    left = xp.maximum(headroom, 0.0)
+    level, rises = xp.zeros_like(wanted), xp.astype(wanted > _NOTHING, wanted.dtype)
+    for _ in range(wanted.shape[0] + effect.shape[0]):
+        slope = effect @ rises
+        to_limit = xp.min(xp.where(slope > 0, left / xp.maximum(slope, _NOTHING**2), _ENDLESS), axis=0)
+        to_wish = xp.min(xp.where(rises > 0, wanted - level, _ENDLESS), axis=0)
+        step = xp.minimum(to_limit, to_wish) * xp.astype(xp.any(rises > 0, axis=0), wanted.dtype)
+        level = level + step * rises
+        left = xp.maximum(left - step * slope, 0.0)
+        is_used = xp.astype((left <= _NOTHING * xp.maximum(headroom, 1.0)) & (slope > 0), wanted.dtype)
+        is_held = (touches.T @ is_used > 0) | (wanted - level <= _NOTHING)
+        rises = rises * ~is_held
+        if xp.name == "numpy" and not rises.any():
+            break
+    return xp.minimum(level, wanted)
+
+
+def last_in(wanted: Array, effect: Array, headroom: Array) -> Array:
+    """Serve connections in their order, each as far as all limits allow: who was connected last is cut first.
+
+    Takes and gives what ``equal_share`` does.
+    """
+    xp = namespace(wanted)
+    left, served = xp.maximum(headroom, 0.0), []
+    for i in range(wanted.shape[0]):
+        of_one = effect[:, i : i + 1]
+        most = xp.min(xp.where(of_one > 0, left / xp.maximum(of_one, _NOTHING**2), _ENDLESS), axis=0)
+        given = xp.minimum(wanted[i], most)
+        left = xp.maximum(left - of_one * given, 0.0)
+        served.append(given)
+    return xp.stack(served, axis=0)
+
+
+RULES: dict[str, Callable[[Array, Array, Array], Array]] = {"equal_share": equal_share, "last_in": last_in}
+"""By name. ``proportional``, the default, scales all alike, by bus."""

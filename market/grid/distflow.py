@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.feeders import Feeder
+from gridbazaar.data.feeder import Feeder
 
 FLOOR_PU = 0.5  # voltages are not followed below this: the row has collapsed
 
@@ -149,7 +149,13 @@ def read(model: Model, now: Solution, p_kw: Array) -> Reading:
     loading = xp.sqrt(now.current) * model.per_rating
     is_bounded = xp.any(now.current >= model.most_current, axis=0)
     is_sound = (lowest > FLOOR_PU**2) & ~is_bounded
-    return Reading(xp.sqrt(squared), loading, loss_kw, xp.sum(p_kw, axis=0) + loss_kw, is_sound)
+    return Reading(
+        voltage_pu=xp.sqrt(squared),
+        branch_loading=loading,
+        loss_kw=loss_kw,
+        root_kw=xp.sum(p_kw, axis=0) + loss_kw,
+        is_sound=is_sound,
+    )
 
 
 def _voltages(state: Array) -> slice:

@@ -16,9 +16,10 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.feeders import Feeder
-from gridbazaar.market.grid.balanced import PowerFlow, prepare_head, tolerance_of
-from gridbazaar.market.grid.fixed_point import SETTLE_ROWS, State, chunks, rows_last, settle
+from gridbazaar.data.feeder import Feeder
+from gridbazaar.market.grid.balanced import PowerFlow
+from gridbazaar.market.grid.fixed_point import State
+from gridbazaar.market.grid.solve import solve_rows, tolerance_of
 from gridbazaar.market.grid.three_phase import ThreePhaseFlow
 
 Priority = Literal["var", "watt"]
@@ -118,7 +119,7 @@ class Answer:
     flow: PowerFlow | ThreePhaseFlow  # of loads and inverters; its residual counts the inverters' last step as well
 
 
-class Wires(Protocol):
+class SteppedGrid(Protocol):
     """What ``Grid`` and ``ThreePhaseGrid`` have in common: one iteration at a time, buses (and phases) first."""
 
     feeder: Feeder
@@ -142,7 +143,7 @@ class Wires(Protocol):
 class InverterGrid:
     """A feeder with inverters that answer its voltages."""
 
-    def __init__(self, grid: Wires, inverters: Inverters) -> None:
+    def __init__(self, grid: SteppedGrid, inverters: Inverters) -> None:
         rating = np.asarray(inverters.rating_kva, dtype=grid.dtype)
         if rating.shape != grid.shape:
             raise ValueError(f"rating_kva: expected an array {list(grid.shape)} for '{grid.feeder.name}', came "
@@ -175,15 +176,11 @@ class InverterGrid:
         """
         grid, shape = self.grid, tuple(p_kw.shape)
         given = [grid.prepare(x) for x in (p_kw, q_kvar, available_kw)]
-        head = prepare_head(head_voltage_pu, given[0])
         given.append(self._ratings(given[0], rating_kva))
-        iteration = _Answering(grid, grid.model(given[0]), self.inverters, self.damping)
-        fields = settle(
-            iteration,
-            (iteration.case(head, rows, given) for rows in chunks(given[0], SETTLE_ROWS)),
-            first=FIRST_ITERATIONS,
-            most=MOST_ITERATIONS,
-            tolerance=tolerance_of(tolerance, grid.dtype),
+        flowing = _Answering(grid, grid.model(given[0]), self.inverters, self.damping)
+        tolerance = tolerance_of(tolerance, grid.dtype)
+        fields = solve_rows(
+            flowing, given, head_voltage_pu, first=FIRST_ITERATIONS, most=MOST_ITERATIONS, tolerance=tolerance
         )
         injection_kw, curtailed_kw, q_inverters = (x.reshape(shape) for x in fields[:3])
         return Answer(injection_kw, curtailed_kw, q_inverters, grid.pack(fields[3:]))
@@ -207,15 +204,13 @@ class InverterGrid:
 class _Answering:
     """The iteration of inverters and wires: given are loads, what the sun offers, and the wires at rest."""
 
-    grid: Wires
+    grid: SteppedGrid
     feeder: Any  # the grid's model
     inverters: Inverters
     damping: float
 
-    def case(self, head: Array | None, rows: slice, given: list[Array]) -> State:
-        p_kw, q_kvar, available, rating = rows_last(rows, *given)
-        at_rest = self.grid.at_rest(self.feeder, None if head is None else head[rows], p_kw)
-        return p_kw, q_kvar, available, rating, at_rest
+    def case(self, draws: list[Array], head: Array | None) -> State:
+        return *draws, self.grid.at_rest(self.feeder, head, draws[0])
 
     def begin(self, given: State) -> State:
         p_kw, q_kvar, available, rating, at_rest = given
@@ -264,7 +259,7 @@ def _rest_of(rating: Array, used: Array) -> Array:
     return xp.sqrt(xp.maximum(rating * rating - used * used, 0.0))
 
 
-def loop_gain(grid: Wires, inverters: Inverters) -> float:
+def loop_gain(grid: SteppedGrid, inverters: Inverters) -> float:
     """Give the worst loop gain: every inverter on the steepest part of both of its curves."""
     of_kw, of_kvar = grid.sensitivity()
     rating, response = np.asarray(inverters.rating_kva, float).reshape(-1), inverters.response

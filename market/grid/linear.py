@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.feeders import Feeder
-from gridbazaar.market.grid.balanced import FLOOR_PU, Grid
+from gridbazaar.data.feeder import Feeder
+from gridbazaar.data.trees import each
+from gridbazaar.market.grid.balanced import Grid
+from gridbazaar.market.grid.distflow import FLOOR_PU
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ class LinearGrid:
         xp = namespace(like)
         if xp.name == "numpy":
             return self._numpy
-        return _Constants(*(xp.asarray(getattr(self._numpy, name), like) for name in _Constants.__slots__))
+        return each(self._numpy, lambda x: xp.asarray(x, like))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.feeders import Feeder
-from gridbazaar.market.grid.balanced import MOST_ITERATIONS, SOLVE_TOLERANCE_PU, Grid, prepare_head, tolerance_of
+from gridbazaar.data.feeder import Feeder
+from gridbazaar.data.trees import each
+from gridbazaar.market.grid.balanced import Grid
 from gridbazaar.market.grid.distflow import FLOOR_PU
-from gridbazaar.market.grid.fixed_point import SETTLE_ROWS, State, chunks, moved, rows_last, settle
+from gridbazaar.market.grid.fixed_point import State, moved
+from gridbazaar.market.grid.solve import MOST_ITERATIONS, SOLVE_TOLERANCE_PU, solve_rows, tolerance_of
 
 FIRST_ITERATIONS = 4
 N_PHASES = 3
@@ -108,15 +110,10 @@ class ThreePhaseGrid:
             head_voltage_pu: [n], of the balanced root in each row; None takes the feeder's own.
             tolerance_pu: as in ``Grid.solve``.
         """
-        p_kw, q_kvar = self.prepare(p_kw), self.prepare(q_kvar)
-        head = prepare_head(head_voltage_pu, p_kw)
-        model = self.model(p_kw)
-        fields = settle(
-            _Solve(self, model),
-            (self._case(model, head, rows, p_kw, q_kvar) for rows in chunks(p_kw, SETTLE_ROWS)),
-            first=FIRST_ITERATIONS,
-            most=MOST_ITERATIONS,
-            tolerance=tolerance_of(tolerance_pu, self.dtype),
+        draws = self.prepare(p_kw), self.prepare(q_kvar)
+        flowing, tolerance = _Solve(self, self.model(draws[0])), tolerance_of(tolerance_pu, self.dtype)
+        fields = solve_rows(
+            flowing, draws, head_voltage_pu, first=FIRST_ITERATIONS, most=MOST_ITERATIONS, tolerance=tolerance
         )
         return self.pack(fields)
 
@@ -128,10 +125,6 @@ class ThreePhaseGrid:
             connections.place(self.feeder.p_kw[None], self.n_buses),
             connections.place(self.feeder.q_kvar[None], self.n_buses),
         )
-
-    def _case(self, model: Model, head: Array | None, rows: slice, p_kw: Array, q_kvar: Array) -> State:
-        p, q = rows_last(rows, p_kw, q_kvar)
-        return p, q, self.at_rest(model, None if head is None else head[rows], p)
 
     def prepare(self, x: Array) -> Array:
         """Check the shape [n, n_buses, 3], bring the array to the grid's type and lay it out as [n, n_buses * 3]."""
@@ -148,7 +141,7 @@ class ThreePhaseGrid:
             return self._numpy_model
         key = str(like.device)
         if key not in self._models:
-            self._models[key] = Model(*(moved(getattr(self._numpy_model, name), like) for name in Model.__slots__))
+            self._models[key] = each(self._numpy_model, lambda x: moved(x, like))
         return self._models[key]
 
     def at_rest(self, model: Model, head: Array | None, like: Array) -> Array:
@@ -227,6 +220,9 @@ class _Solve:
 
     grid: ThreePhaseGrid
     feeder: Model
+
+    def case(self, draws: list[Array], head: Array | None) -> State:
+        return *draws, self.grid.at_rest(self.feeder, head, draws[0])
 
     def begin(self, given: State) -> State:
         return self.grid.begin(self.feeder, given[0], given[1], given[2])

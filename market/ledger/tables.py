@@ -1,6 +1,6 @@
 """A ledger as a table, for spreadsheets and data frames: one row an entry, a trade's record in columns of its own.
 
-A table is for reading. It has no checkpoints; what is to be checked is exported as lines of JSON (``jsonl``).
+A table is for reading. It has no checkpoints; what is to be checked is exported as lines of JSON (``log.jsonl``).
 """
 
 from __future__ import annotations

@@ -3,30 +3,16 @@
 A mechanism is ``name(orders, setting, *, options...) -> Clearing``; its keyword-only options are keys of a scenario's
 ``[mechanism_options]`` table. Two constants of its file describe it. ``STAGE`` says when it is called: ``"ex_ante"``
 (orders, before delivery) or ``"ex_post"`` (metered energy, after it). ``PROMISES`` says what everybody may rely on, in
-the words of ``PROMISE``; tests hold every mechanism to its word. Two more are optional: ``DRAWS = True`` where it needs
-``Orders.lottery``, and a function ``carry_width(n_orders)`` where it carries numbers from interval to interval.
+the words of ``orders.PROMISE``; tests hold every mechanism to its word. Two more are optional: ``DRAWS = True`` where
+it needs ``Orders.lottery``, and ``carry_width(n_orders)`` where it carries numbers from interval to interval.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 from gridbazaar.data.registry import module_of, names_in, with_options
-from gridbazaar.market.orders import Clearing, Orders, Setting
-
-Mechanism: TypeAlias = Callable[[Orders, Setting], Clearing]
-
-PROMISE = {
-    "limits": "nobody pays more, or gets less, than the limit",
-    "balanced": "buyers pay what sellers get",
-    "no_deficit": "buyers pay at least what sellers get",
-    "efficient": "no other trades would be worth more, by the limits given",
-    "truthful": "an agent with one order gains nothing by another limit",
-    "monotone": "a keener limit never lowers the fill",
-    "scales": "a book twice as large trades twice as much at the same prices",
-}
-"""What a mechanism may promise."""
+from gridbazaar.market.orders import Mechanism
 
 
 def list_mechanisms() -> list[str]:

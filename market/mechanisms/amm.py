@@ -14,11 +14,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from gridbazaar.data.arrays import Array, muldiv, namespace
-from gridbazaar.data.units import MICRO
+from gridbazaar.data.units import FAR, MICRO
 from gridbazaar.market.auction.book import Book, at_prices, close_book, open_book
+from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.auction.ex_post import half_way
 from gridbazaar.market.auction.rationing import at_margin
-from gridbazaar.market.mechanisms.uniform_price import uniform_price
 from gridbazaar.market.orders import Clearing, Orders, Setting, Status
 
 STAGE = "ex_ante"
@@ -26,7 +26,6 @@ PROMISES = frozenset({"limits", "monotone"})
 
 LARGEST_POOL_KWH = 1e6  # products of the curve stay countable
 
-_FAR = 2**62  # beyond every limit
 _MARGINAL_BUYER, _MARGINAL_SELLER = int(Status.MARGINAL_BUYER), int(Status.MARGINAL_SELLER)
 _MARGINAL_OUTSIDE = int(Status.MARGINAL_OUTSIDE)
 
@@ -146,7 +145,7 @@ def _start_price(orders: Orders, setting: Setting, price_cur_per_kwh: float | No
     elif upper is not None and lower is not None:
         price = half_way(setting)
     else:
-        price = uniform_price(orders, setting).price_ucur_per_kwh[:, 0]
+        price = clear_at_uniform_price(orders, setting).price_ucur_per_kwh[:, 0]
     if lower is not None:
         price = xp.maximum(price, lower if upper is None else xp.minimum(lower, upper))
     if upper is not None:
@@ -189,8 +188,8 @@ def _cut(pool: Pool, ends: tuple[Array, Array, Array, Array], is_below: Array) -
         return xp.take_along_axis(x, index, axis=1)[:, 0]
 
     between = xp.where(is_last, pick(above, at), pick(below, at))
-    floor = xp.where(n_below[:, 0] == 0, -_FAR, pick(limit, before))
-    roof = xp.where(is_last, _FAR, pick(limit, at))
+    floor = xp.where(n_below[:, 0] == 0, -FAR, pick(limit, before))
+    roof = xp.where(is_last, FAR, pick(limit, at))
     is_on_limit = ~is_last & (between > pick(sold, at))
     inside = xp.minimum(xp.maximum(pool.price_of(between), floor), roof)
     return xp.where(is_on_limit, roof, inside), xp.where(is_on_limit, pick(sold, at), between)

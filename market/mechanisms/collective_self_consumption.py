@@ -16,9 +16,8 @@ from gridbazaar.data.units import MICRO
 from gridbazaar.market.auction.book import Book, at_prices, close_book, open_book
 from gridbazaar.market.auction.ex_post import metered
 from gridbazaar.market.auction.price_rules import on_tick
-from gridbazaar.market.auction.rationing import by_share, increments
+from gridbazaar.market.auction.rationing import by_share, increments, water_fill
 from gridbazaar.market.orders import Clearing, Orders, Setting
-from gridbazaar.market.water_fill import water_fill
 
 STAGE = "ex_post"
 PROMISES = frozenset({"balanced", "no_deficit", "monotone", "scales"})

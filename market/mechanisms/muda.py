@@ -10,10 +10,10 @@ from dataclasses import replace
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO
 from gridbazaar.market.auction.book import Book, Trade, at_prices, close_book, open_book
+from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.auction.ex_post import half_way
 from gridbazaar.market.auction.externality import displaced
 from gridbazaar.market.auction.rationing import by_lottery, drawn, in_turn
-from gridbazaar.market.mechanisms.uniform_price import uniform_price
 from gridbazaar.market.orders import Clearing, Orders, Setting
 
 STAGE = "ex_ante"
@@ -79,7 +79,7 @@ def _prices_of_the_other(halves: Book, bus: Array, setting: Setting) -> tuple[Ar
     xp = namespace(halves.buy_ukwh)
     tick, energy = setting.tick_ucur_per_kwh, halves.buy_ukwh - halves.sell_ukwh
     alone = Setting(tick_ucur_per_kwh=None if tick is None else _twice(tick))
-    cleared = uniform_price(Orders(energy, halves.limit_ucur_per_kwh, halves.agent, bus), alone)
+    cleared = clear_at_uniform_price(Orders(energy, halves.limit_ucur_per_kwh, halves.agent, bus), alone)
     price, has_orders = cleared.price_ucur_per_kwh[:, 0], (energy != 0).any(1)
 
     edges = [edge for edge in (setting.export_ucur_per_kwh, setting.import_ucur_per_kwh) if edge is not None]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gridbazaar.market.mechanisms.uniform_price import uniform_price
+from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.nodal.clearing import clear_nodal
 from gridbazaar.market.orders import Clearing, Orders, Setting
 
@@ -31,7 +31,7 @@ def nodal(
     losses with it and gives the rest back, the same for every connection. An island clears without its wires.
     """
     if setting.wires is None:
-        return uniform_price(orders, setting, k=k)
+        return clear_at_uniform_price(orders, setting, k=k)
     if setting.is_island is not None:
         raise ValueError("nodal: islands clear without wires; expected setting.wires or setting.is_island, came both")
     found = clear_nodal(orders, setting, setting.wires, k=k, rounds=rounds, overload_cur_per_kwh=overload_cur_per_kwh)

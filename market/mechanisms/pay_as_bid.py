@@ -11,19 +11,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gridbazaar.data.arrays import Array, muldiv, namespace
-from gridbazaar.data.units import MICRO
+from gridbazaar.data.units import FAR, MICRO
 from gridbazaar.market.auction.book import Book, at_own_prices, open_book
+from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.auction.price_rules import on_tick
 from gridbazaar.market.auction.rationing import increments
-from gridbazaar.market.mechanisms.uniform_price import uniform_price
 from gridbazaar.market.orders import Clearing, Orders, Setting
 
 STAGE = "ex_ante"
 PROMISES = frozenset({"limits", "balanced", "no_deficit", "efficient", "monotone", "scales"})
 
 PAIRINGS = ("assortative", "by_agent")
-
-_FAR = 2**62  # beyond every limit
 
 
 def pay_as_bid(orders: Orders, setting: Setting, *, k: float = 0.5, pairing: str = "assortative") -> Clearing:
@@ -43,7 +41,7 @@ def pay_as_bid(orders: Orders, setting: Setting, *, k: float = 0.5, pairing: str
     if pairing not in PAIRINGS:
         raise ValueError(f"pay_as_bid: expected pairing to be one of {', '.join(PAIRINGS)}; got {pairing!r}")
     xp = namespace(orders.energy_ukwh)
-    best = uniform_price(orders, setting)
+    best = clear_at_uniform_price(orders, setting)
     book = open_book(orders, _with_rent(setting, best.rent_ucur_per_kwh))
     traded = best.traded_ukwh[:, book.column]
     buy, sell = xp.maximum(traded, 0), xp.maximum(-traded, 0)
@@ -73,7 +71,7 @@ def _worth(book: Book, buy: Array, sell: Array, share: int, pairing: str, tick: 
     xp = namespace(buy)
     limit, energy = book.limit_ucur_per_kwh, buy + sell
     # Prices are counted from the lowest limit, so that what is shared is never negative.
-    base = xp.min(xp.where(energy > 0, limit, _FAR), axis=1, keepdims=True) * (energy > 0).any(1)[:, None]
+    base = xp.min(xp.where(energy > 0, limit, FAR), axis=1, keepdims=True) * (energy > 0).any(1)[:, None]
     column = xp.arange(limit.shape[1], like=limit) + 0 * limit
     bids = _Curve(buy, limit - base, -limit if pairing == "assortative" else column)
     asks = _Curve(sell, limit - base, limit if pairing == "assortative" else column)
@@ -98,7 +96,7 @@ class _Curve:
 
     def __init__(self, energy: Array, price: Array, key: Array) -> None:
         xp = namespace(energy)
-        key = xp.where(energy > 0, key, _FAR)
+        key = xp.where(energy > 0, key, FAR)
         order = xp.stable_argsort(key, axis=1)
         self.back = xp.argsort(order, axis=1)
         self.key = xp.take_along_axis(key, order, axis=1)

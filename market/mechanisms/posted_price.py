@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.units import MICRO
+from gridbazaar.data.units import FAR, MICRO
 from gridbazaar.market.auction.book import Book, Trade, at_own_prices, at_prices, close_book, open_book
 from gridbazaar.market.auction.ex_post import half_way
 from gridbazaar.market.auction.rationing import at_margin, by_lottery, by_share, drawn, increments
@@ -22,8 +22,6 @@ DRAWS = True
 
 POSTED_BY = ("market", "sellers")
 RATIONINGS = ("pro_rata", "lottery")
-
-_FAR = 2**62  # beyond every limit
 
 
 def posted_price(
@@ -103,6 +101,6 @@ def _cheapest_first(book: Book, lottery: Array | None) -> Trade:
         sold.append(volume)
     bought, worth = (xp.take_along_axis(x, xp.argsort(queue, axis=1), axis=1) for x in (wish - left, worth))
     volumes = xp.stack(sold, axis=1)
-    highest = xp.max(xp.where(volumes > 0, ask, -_FAR), axis=1, keepdims=True)
+    highest = xp.max(xp.where(volumes > 0, ask, -FAR), axis=1, keepdims=True)
     sales = at_margin(book.sell_ukwh, highest - book.limit_ucur_per_kwh, xp.sum(volumes, axis=1))
     return at_own_prices(bought, sales, worth + sales * book.limit_ucur_per_kwh)

@@ -8,6 +8,7 @@ with one order.
 from __future__ import annotations
 
 from gridbazaar.data.arrays import namespace
+from gridbazaar.data.units import FAR
 from gridbazaar.market.auction.book import at_prices, close_book, match, open_book
 from gridbazaar.market.auction.rationing import by_lottery, by_share, drawn
 from gridbazaar.market.orders import Clearing, Orders, Setting
@@ -15,8 +16,6 @@ from gridbazaar.market.orders import Clearing, Orders, Setting
 STAGE = "ex_ante"
 PROMISES = frozenset({"limits", "balanced", "no_deficit", "truthful", "monotone", "scales"})
 DRAWS = True
-
-_FAR = 2**62  # no ask is as high
 
 
 def sbba(orders: Orders, setting: Setting, *, rationing: str = "lottery") -> Clearing:
@@ -35,7 +34,7 @@ def sbba(orders: Orders, setting: Setting, *, rationing: str = "lottery") -> Cle
     found = match(book)
     buyers, sellers = found.buyers, found.sellers
     is_cut = xp.sum(book.sell_ukwh * sellers.is_accepted(), axis=1) > found.volume_ukwh
-    rejected_ask = xp.where(sellers.has_rejected, sellers.first_rejected, _FAR)
+    rejected_ask = xp.where(sellers.has_rejected, sellers.first_rejected, FAR)
     rejected_ask = xp.where(is_cut, sellers.last_accepted, rejected_ask)
     price = xp.minimum(buyers.last_accepted, rejected_ask)
     without_bid = xp.astype(rejected_ask > buyers.last_accepted, xp.int64)

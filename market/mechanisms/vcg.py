@@ -10,8 +10,8 @@ from __future__ import annotations
 from gridbazaar.data.arrays import namespace
 from gridbazaar.data.units import MICRO
 from gridbazaar.market.auction.book import Trade, close_book, open_book
+from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.auction.externality import displaced
-from gridbazaar.market.mechanisms.uniform_price import uniform_price
 from gridbazaar.market.orders import Clearing, Orders, Setting
 
 STAGE = "ex_ante"
@@ -33,7 +33,7 @@ def vcg(orders: Orders, setting: Setting) -> Clearing:
     book = open_book(orders, setting)
     limit = book.limit_ucur_per_kwh
     local = Orders(book.buy_ukwh - book.sell_ukwh, limit, book.agent, orders.bus[book.column])
-    best = uniform_price(local, Setting())
+    best = clear_at_uniform_price(local, Setting())
     bought, sold = xp.maximum(best.traded_ukwh, 0), xp.maximum(-best.traded_ukwh, 0)
     unserved, unsold = book.buy_ukwh - bought, book.sell_ukwh - sold
 

@@ -7,39 +7,12 @@ from dataclasses import dataclass
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO
 from gridbazaar.market.grid.linear import Linearised
-from gridbazaar.market.nodal.book import NodalBook, Wires, ukwh_of_kw
+from gridbazaar.market.nodal.book import NodalBook, ukwh_of_kw
 from gridbazaar.market.nodal.payments import pay_at_buses
 from gridbazaar.market.nodal.problem import NodalProblem, NodalSolution
-from gridbazaar.market.orders import Clearing, Orders, Setting
+from gridbazaar.market.orders import Clearing, NodalPrices, Orders, Setting, Wires
 
 HAIR_UCUR = 1e-4  # by which rounding may put a price beside the order that sets it
-
-
-@dataclass(frozen=True, slots=True)
-class NodalPrices:
-    """What the price at each bus is made of, and where the money between the buses comes from.
-
-    The parts add up: ``price = energy + loss + congestion + voltage``. So do the rents:
-    ``sum(price * draw) = energy * root_kwh + line_rent + voltage_rent + loss_surplus``, over all draws, fixed ones
-    included. Floats, for reports; the money that changes hands is in the ``Clearing``.
-    """
-
-    energy_cur_per_kwh: Array  # [n_envs] at the root
-    loss_cur_per_kwh: Array  # [n_envs, n_buses]
-    congestion_cur_per_kwh: Array  # [n_envs, n_buses] of branch ratings
-    voltage_cur_per_kwh: Array  # [n_envs, n_buses] of the voltage band
-    line_rent_cur: Array  # [n_envs]
-    voltage_rent_cur: Array  # [n_envs]
-    loss_surplus_cur: Array  # [n_envs] marginal prices of losses bring in more than the losses cost
-    loss_kwh: Array  # [n_envs]
-    root_kwh: Array  # [n_envs] imported, losses included; < 0 is exported
-    by_highs: Array  # [n_envs] bool, rows that the batched solver gave up
-
-    @property
-    def price_cur_per_kwh(self) -> Array:
-        """[n_envs, n_buses] the sum of the parts."""
-        parts = self.loss_cur_per_kwh + self.congestion_cur_per_kwh + self.voltage_cur_per_kwh
-        return self.energy_cur_per_kwh[:, None] + parts
 
 
 @dataclass(frozen=True, slots=True)

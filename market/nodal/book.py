@@ -6,26 +6,13 @@ from dataclasses import dataclass
 
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO
-from gridbazaar.market.grid.linear import LinearGrid, Linearised
+from gridbazaar.market.auction.equilibrium import BUY, OUTSIDE_BUY, OUTSIDE_SELL, SELL
+from gridbazaar.market.grid.linear import Linearised
 from gridbazaar.market.nodal.payments import wedge_ucur_per_kwh
 from gridbazaar.market.nodal.problem import NodalProblem
-from gridbazaar.market.orders import Orders, Setting
+from gridbazaar.market.orders import Orders, Setting, Wires
 
-# At one price sellers come first, then the retailer's purchase, then its sale, then buyers, as in the uniform price: so
-# neighbours trade before the retailer does. Ranks are thousandths of a micro-unit.
-RANKS = 1000
-SELL, OUTSIDE_BUY, OUTSIDE_SELL, BUY = 0, 1, 2, 3
-
-
-@dataclass(frozen=True, slots=True)
-class Wires:
-    """What stands between the orders: the feeder, and what flows in it beside them."""
-
-    grid: LinearGrid
-    step_h: float
-    fixed_kw: Array  # [n_envs, n_buses] draws of those who are not in the book
-    q_kvar: Array  # [n_envs, n_buses] reactive draws, which stay as they are
-    is_inelastic: Array  # [n_orders] bool, buys that are served whatever it costs; they pay the price of their bus
+RANKS = 1000  # who comes first at one price, as in the uniform price, is a thousandth of a micro-unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,23 +11,22 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.market.mechanisms.uniform_price import uniform_price
+from gridbazaar.data.trees import pick_rows, put_rows
+from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.nodal.accounts import (
     AcCheck,
     Dispatch,
-    NodalPrices,
     check_on_ac,
     plain_prices,
     post,
     price_parts,
 )
-from gridbazaar.market.nodal.book import NodalBook, Wires, draws_at_buses, write_book, write_problem
+from gridbazaar.market.nodal.book import NodalBook, draws_at_buses, write_book, write_problem
 from gridbazaar.market.nodal.problem import NodalProblem, NodalSolution
 from gridbazaar.market.nodal.reference import solve_by_highs
-from gridbazaar.market.nodal.rows import pick_rows, put_rows
 from gridbazaar.market.nodal.simplex import solve_by_simplex
 from gridbazaar.market.nodal.ties import share_ties
-from gridbazaar.market.orders import Clearing, Orders, Setting
+from gridbazaar.market.orders import Clearing, NodalPrices, Orders, Setting, Wires
 
 
 class NodalClearing(NamedTuple):
@@ -70,7 +69,7 @@ def clear_nodal(
     """
     _check(orders, wires, rounds, overload_cur_per_kwh)
     book = write_book(orders, setting, wires)
-    plain = uniform_price(_served_first(orders, setting, wires, book), setting, k=k)
+    plain = clear_at_uniform_price(_served_first(orders, setting, wires, book), setting, k=k)
     p_kw = draws_at_buses(orders, plain.traded_ukwh + plain.outside_ukwh, wires)
     xp = namespace(p_kw)
     prices = plain_prices(plain, p_kw, wires.step_h)
@@ -110,7 +109,9 @@ def _round(book: NodalBook, wires: Wires, p_kw: Array, overload_cur_per_kwh: flo
     linear = wires.grid.around(p_kw, wires.q_kvar)
     problem = write_problem(book, linear, overload_cur_per_kwh)
     solution, by_highs = _solve(problem, exact)
-    return Dispatch(problem, linear, solution, book.at_buses(solution.draw_kw), by_highs)
+    return Dispatch(
+        problem=problem, linear=linear, solution=solution, p_kw=book.at_buses(solution.draw_kw), by_highs=by_highs
+    )
 
 
 def _solve(problem: NodalProblem, exact: bool) -> tuple[NodalSolution, Array]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.arrays import Array, host, namespace
 from gridbazaar.market.nodal.problem import NodalProblem, NodalSolution
 
 
@@ -16,7 +16,7 @@ def solve_by_highs(problem: NodalProblem) -> NodalSolution:
     """
     xp = namespace(problem.quantity_kw)
     quantity, limit, weight, balance, slope, low, high = (
-        _on_host(x)
+        host(x)
         for x in (
             problem.quantity_kw,
             problem.limit,
@@ -27,7 +27,7 @@ def solve_by_highs(problem: NodalProblem) -> NodalSolution:
             problem.high_kw,
         )
     )
-    bus = _on_host(problem.bus)
+    bus = host(problem.bus)
     draw, energy, shadow, faults = np.zeros_like(quantity), np.zeros(len(quantity)), np.zeros_like(low), []
     for row in range(len(quantity)):
         solved = _solve_row(
@@ -78,7 +78,3 @@ def _solve_row(
         return str(result.message)
     at_high, at_low = result.ineqlin.marginals[:n_limits], result.ineqlin.marginals[n_limits:]
     return result.x[: len(quantity)], -unit * float(result.eqlin.marginals[0]), unit * (at_low - at_high)
-
-
-def _on_host(x: Array) -> Array:
-    return x if isinstance(x, np.ndarray) else x.cpu().numpy()

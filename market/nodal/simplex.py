@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.trees import pick_rows
 from gridbazaar.market.nodal.problem import NodalProblem, NodalSolution
-from gridbazaar.market.nodal.rows import pick_rows
 
 TOLERANCE = 1e-10  # by which a limit may be passed, of the largest energy in the row
 LEAST_PIVOT = 1e-9  # smaller entries of the tableau are noise

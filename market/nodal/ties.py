@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.trees import pick_rows
 from gridbazaar.market.nodal.problem import NodalProblem, NodalSolution
-from gridbazaar.market.nodal.rows import pick_rows
 
 TOLERANCE = 1e-10  # of the largest price
 ALIKE = 1e-12  # squared difference of slopes that is rounding; of the energy at stake

@@ -22,7 +22,7 @@ PLACES = {
     "W12 volt-var": ("market/grid/test_inverter.py", "0.366666"),
     "W15 a room": ("agents/devices/home/test_heat.py", "18.7882613"),
     "W17 baselines": ("market/flexibility/test_baselines.py", "1.19512"),
-    "W18 two homes": ("market/auction/test_uniform_price.py", "W18"),
+    "W18 two homes": ("market/auction/test_equilibrium.py", "W18"),
     "W21 outages": ("agents/test_worked_cases.py", "7.92672"),
     "W23 a car that conserves energy": ("agents/test_storage.py", "12.22"),
 }

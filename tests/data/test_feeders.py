@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from gridbazaar.data import feeders
-from gridbazaar.data.feeders import Feeder, list_feeders, load_feeder
+from gridbazaar.data.feeder import Feeder
+from gridbazaar.data.feeders import list_feeders, load_feeder
 
 FOLDER = Path(feeders.__file__).resolve().parent
 TOML = 'source = "test"\nbase_kv = 0.4\nroot_bus = "R"\nv_min_pu = 0.9\nv_max_pu = 1.1\n'

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gridbazaar.data.feeders import Feeder
+from gridbazaar.data.feeder import Feeder
 
 Floats = NDArray[np.float64]
 HIGH_V = 20_000.0  # rated voltage of a transformer's primary

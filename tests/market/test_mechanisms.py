@@ -11,14 +11,13 @@ import pytest
 
 import gridbazaar.market.mechanisms as mechanisms
 from gridbazaar.market.mechanisms import (
-    PROMISE,
     carry_width,
     list_mechanisms,
     load_mechanism,
     mechanism_promises,
     mechanism_stage,
 )
-from gridbazaar.market.orders import Clearing, Orders, Setting, Status
+from gridbazaar.market.orders import PROMISE, Clearing, Orders, Setting, Status
 from tests.market.books import arrays_of
 from tests.reference import Book, lp_welfare
 

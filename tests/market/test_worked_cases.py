@@ -26,11 +26,11 @@ TRUTHFUL = "clear/test_clear.py::test_worked_cases_of_the_truthful_auctions"
 CASES = {
     "T1": Case(
         "PyMarket's first data set",
-        (PLAIN, "auction/test_uniform_price.py::test_worked_cases_gain_what_they_should"),
+        (PLAIN, "auction/test_equilibrium.py::test_worked_cases_gain_what_they_should"),
         "the largest volume that can trade at all, 4: no mechanism of ours maximises it",
     ),
     "T2": Case(
-        "PyMarket's second data set", (PLAIN, "auction/test_uniform_price.py::test_worked_cases_gain_what_they_should")
+        "PyMarket's second data set", (PLAIN, "auction/test_equilibrium.py::test_worked_cases_gain_what_they_should")
     ),
     "T4": Case(
         "PyMarket's market test",

@@ -6,13 +6,10 @@ devices say what they would change and for how much, and the rule says whom it c
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 from gridbazaar.data.registry import module_of, names_in, with_options
-from gridbazaar.market.flexibility.offers import Award, Call, Offers
-
-Tender: TypeAlias = Callable[[Call, Offers], Award]
+from gridbazaar.market.flexibility.offers import Tender
 
 
 def list_tenders() -> list[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO
+from gridbazaar.market.auction.rationing import water_fill
 from gridbazaar.market.flexibility.merit_order import take_in_merit
 from gridbazaar.market.flexibility.offers import Award, Call, Offers, check_call, eligible_ukwh, make_award, relief_ukwh
-from gridbazaar.market.water_fill import water_fill
 
 PRICINGS = ("uniform", "as_accepted")
 

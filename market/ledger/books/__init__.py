@@ -1,1 +1,1 @@
-"""What entries mean: money, energy, bids and meters, replayed by pure functions."""
+"""What entries mean, replayed by pure functions: money, energy, bids and meters; knows no file and no simulation."""

@@ -25,7 +25,7 @@ from gridbazaar.market.orders import Clearing, Orders, Setting
 from gridbazaar.market.settlement.island import settle_among_members
 
 if TYPE_CHECKING:
-    from gridbazaar.market.mechanisms import Mechanism
+    from gridbazaar.market.orders import Mechanism
 
 _LOTTERY = 2**53  # a float64 in [0, 1) drawn by NumPy is a whole number of these
 _MOST_ORDERS = 1_000_000  # a forged entry must not fill the memory

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from gridbazaar.market.ledger.books import calls as called
-from gridbazaar.market.ledger.books import certificates, meters, rules
-from gridbazaar.market.ledger.books import sealed_bids as sealed
+from gridbazaar.market.ledger.books import calls, certificates, meters, rules, sealed_bids
 from gridbazaar.market.ledger.books.entries import BUILT_IN, Malformed, Refused, fault
 from gridbazaar.market.ledger.books.holdings import Holdings
-from gridbazaar.market.ledger.books.postings import Posting, postings
+from gridbazaar.market.ledger.books.postings import postings
 from gridbazaar.market.ledger.log.canonical import Entry
 
-__all__ = ["Books", "Posting", "Refused", "postings"]
-
 _RULES: Mapping[str, Callable[[Holdings, int, Entry], None]] = (
-    rules.RULES | sealed.RULES | meters.RULES | certificates.RULES | called.RULES
+    rules.RULES | sealed_bids.RULES | meters.RULES | certificates.RULES | calls.RULES
 )
 
 

@@ -1,1 +1,1 @@
-"""Checkpoints anchored on an Ethereum chain, and a demonstration of settlement there; needs the extra ``evm``."""
+"""Checkpoints anchored on an Ethereum chain, and a settlement there (extra ``evm``); knows no entry's meaning."""

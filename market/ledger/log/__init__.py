@@ -1,1 +1,1 @@
-"""A signed, append-only log: bytes, hashes and signatures; it knows no market."""
+"""A signed, append-only log that nobody can change unseen: bytes, hashes and signatures; knows no market."""

@@ -102,9 +102,9 @@ def _is_line(line: Entry) -> bool:
 def _record(line: Entry) -> Record:
     seq, interval = line["seq"], line["interval"]
     if "leaf" in line:
-        return Record(seq, None, interval, None, _unhex(line["leaf"]))
+        return Record(seq=seq, txid=None, interval=interval, body=None, leaf=_unhex(line["leaf"]))
     body = canonical(line["body"])
-    return Record(seq, None, interval, body, leaf_hash(body))
+    return Record(seq=seq, txid=None, interval=interval, body=body, leaf=leaf_hash(body))
 
 
 def _stamp(line: Entry) -> Stamp:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,13 @@ from gridbazaar.experiments.evaluation.evaluate import evaluate
 from tests.agents.kinds import test_kinds as promises
 
 FOLDER = Path(__file__).parents[3] / "docs" / "kinds"
-ONLY_PUMPS = {"prosumer.count": 2, "battery.count": 0, "ev.count": 0, "vpp.count": 0, "pool_pump.count": 3}
+ONLY_PUMPS: dict[str, Any] = {
+    "prosumer.count": 2,
+    "battery.count": 0,
+    "ev.count": 0,
+    "vpp.count": 0,
+    "pool_pump.count": 3,
+}
 
 
 def list_also(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gridbazaar.data.feeders import Feeder, list_feeders, load_feeder
+from gridbazaar.data.feeder import Feeder
+from gridbazaar.data.feeders import list_feeders, load_feeder
 from tests.market.second_solver import asymmetric, balanced
 
 FOLDER = Path(__file__).parent

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from gridbazaar.market.mechanisms.uniform_price import uniform_price
+from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.orders import Clearing, Orders, Setting
 from tests.reference import Book, clear_by_hand, lp_welfare
 
@@ -22,7 +22,7 @@ def cleared_books() -> tuple[Orders, Clearing]:
     energy[np.arange(N_ORDERS) >= rng.integers(1, N_ORDERS + 1, (N_BOOKS, 1))] = 0
     limit = rng.integers(0, rng.integers(2, 20, (N_BOOKS, 1)), (N_BOOKS, N_ORDERS)) * 10_000
     orders = Orders(energy, limit, rng.permutation(N_ORDERS), np.zeros(N_ORDERS, dtype=np.int64))
-    return orders, uniform_price(orders, Setting())
+    return orders, clear_at_uniform_price(orders, Setting())
 
 
 def book(env: int) -> Book:
@@ -69,7 +69,7 @@ def test_rows_in_another_order_give_the_same() -> None:
     moved = Orders(
         orders.energy_ukwh[:, place], orders.limit_ucur_per_kwh[:, place], orders.agent[place], orders.bus[place]
     )
-    again = uniform_price(moved, Setting())
+    again = clear_at_uniform_price(moved, Setting())
     assert (again.traded_ukwh == clearing.traded_ukwh[:, place]).all()
     assert (again.pay_ucur == clearing.pay_ucur[:, place]).all()
     for name in ("low_ucur_per_kwh", "high_ucur_per_kwh", "status", "surplus_ucur"):

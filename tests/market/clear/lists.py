@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gridbazaar.market.mechanisms import Mechanism
-from gridbazaar.market.orders import Clearing, Orders, Setting
+from gridbazaar.market.orders import Clearing, Mechanism, Orders, Setting
 from tests.market.books import as_orders, as_setting
 from tests.reference import Book, Outside, share
 

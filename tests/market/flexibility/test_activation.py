@@ -11,7 +11,6 @@ from gridbazaar.market.flexibility.activation import (
     Activation,
     CallTerms,
     activate,
-    check_offers,
     delivered_ukwh,
     is_under_delivered,
     registered_share,
@@ -88,12 +87,6 @@ def test_members_get_their_part_of_the_payment_to_the_unit(pay: int, delivered: 
     if max(delivered) > 0:
         exact = pay * phi * np.maximum(delivered, 0) / np.maximum(delivered, 0).sum()
         assert (abs(shares - exact) <= 2 + pay * 1e-6).all()
-
-
-def test_offers_beyond_the_envelope_are_refused_by_name() -> None:
-    check_offers(np.array([[1.0, 2.0]]), np.array([[1.0, 2.5]]), ("vpp_0", "vpp_1"))
-    with pytest.raises(ValueError, match=r"vpp_1 in environment 0 offers 3 of 2\.5 kW"):
-        check_offers(np.array([[1.0, 3.0]]), np.array([[1.0, 2.5]]), ("vpp_0", "vpp_1"))
 
 
 def test_terms_outside_their_bounds_are_refused() -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbazaar.market.flexibility.disaggregation import merit_order, proportional, weighted
+from gridbazaar.market.flexibility.disaggregation import cheapest_first, proportional, weighted
 
-SPLITS: list[Callable[[Any, Any, Any], Any]] = [lambda a, h, k: proportional(a, h), merit_order, weighted]
+SPLITS: list[Callable[[Any, Any, Any], Any]] = [lambda a, h, k: proportional(a, h), cheapest_first, weighted]
 rooms = st.lists(st.floats(0.0, 50.0, allow_subnormal=False), min_size=1, max_size=8)
 
 
@@ -25,7 +25,7 @@ def test_headroom_shares() -> None:
 
 
 def test_the_cheapest_device_goes_first() -> None:
-    assert merit_order(of([5.0]), of([[2.0, 4.0, 6.0]]), of([[3.0, 1.0, 2.0]])).tolist() == [[0.0, 4.0, 1.0]]
+    assert cheapest_first(of([5.0]), of([[2.0, 4.0, 6.0]]), of([[3.0, 1.0, 2.0]])).tolist() == [[0.0, 4.0, 1.0]]
 
 
 def test_what_a_full_device_leaves_goes_to_the_others_by_their_weights() -> None:

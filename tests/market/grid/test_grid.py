@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gridbazaar.data.feeders import Feeder, list_feeders, load_feeder
-from gridbazaar.market.grid.balanced import FLOOR_PU, Flow, Grid
+from gridbazaar.data.feeder import Feeder
+from gridbazaar.data.feeders import list_feeders, load_feeder
+from gridbazaar.market.grid.balanced import Flow, Grid
+from gridbazaar.market.grid.distflow import FLOOR_PU
 from tests.market.second_solver import balanced
 
 Floats = NDArray[np.float64]
@@ -484,8 +486,6 @@ def test_wrong_shapes_and_names_are_refused() -> None:
         grid.solve(wrong, wrong)
     with pytest.raises(ValueError, match="expected 'none' or 'curtail', came 'cut'"):
         grid.carry(right, right, right, right, constraint="cut")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="n_iterations: expected 2 or more"):
-        Grid(grid.feeder, n_iterations=1)
     with pytest.raises(ValueError, match=r"head_voltage_pu: expected an array \[3\].*came \(2,\)"):
         grid.solve(right, right, head_voltage_pu=np.ones(2))
     with pytest.raises(ValueError, match=r"expected 0.7 to 1.3 pu, came others in rows 0, 1, 2"):

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from gridbazaar.data.feeders import Feeder, list_feeders, load_feeder
+from gridbazaar.data.feeder import Feeder
+from gridbazaar.data.feeders import list_feeders, load_feeder
 from gridbazaar.market.grid import inverter
 from gridbazaar.market.grid.balanced import Grid
 from gridbazaar.market.grid.inverter import (

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gridbazaar.data.feeders import Feeder, list_feeders, load_feeder
+from gridbazaar.data.feeder import Feeder
+from gridbazaar.data.feeders import list_feeders, load_feeder
 from gridbazaar.market.grid.balanced import Grid
 from gridbazaar.market.grid.distflow import FLOOR_PU
 from gridbazaar.market.grid.three_phase import Connections, ThreePhaseFlow, ThreePhaseGrid, make_grid

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from gridbazaar.market.ledger.books.entries import ASSETS
+from gridbazaar.market.ledger.books.entries import ASSETS, Refused
 from gridbazaar.market.ledger.books.meters import derive, signed
-from gridbazaar.market.ledger.books.replay import Books, Refused
+from gridbazaar.market.ledger.books.replay import Books
 from gridbazaar.market.ledger.books.sealed_bids import commitment
 from gridbazaar.market.ledger.log.canonical import Entry
 from gridbazaar.market.ledger.log.keys import Signer

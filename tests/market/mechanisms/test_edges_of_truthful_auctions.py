@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gridbazaar.market.mechanisms import Mechanism, load_mechanism
-from gridbazaar.market.orders import Clearing, Orders, Setting, Status
+from gridbazaar.market.mechanisms import load_mechanism
+from gridbazaar.market.orders import Clearing, Mechanism, Orders, Setting, Status
 from tests.market.books import as_setting, unit_book
 from tests.market.clear.lists import KWH, clear_book, row_of, units
 from tests.reference import Book, Outside

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from gridbazaar.data.trees import pick_rows
 from gridbazaar.market.nodal.book import write_book, write_problem
 from gridbazaar.market.nodal.problem import NodalProblem, NodalSolution
 from gridbazaar.market.nodal.reference import solve_by_highs
-from gridbazaar.market.nodal.rows import pick_rows
 from gridbazaar.market.nodal.simplex import solve_by_simplex
 from gridbazaar.market.nodal.ties import share_ties
 from tests.market.nodal.villages import Market, random_markets

@@ -12,14 +12,13 @@ import pytest
 from numpy.typing import NDArray
 
 import gridbazaar.market.nodal.clearing as clearing_module
-from gridbazaar.data.feeders import Feeder
+from gridbazaar.data.feeder import Feeder
+from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.grid.linear import LinearGrid
-from gridbazaar.market.mechanisms.uniform_price import uniform_price
-from gridbazaar.market.nodal.accounts import NodalPrices
 from gridbazaar.market.nodal.clearing import NodalClearing, clear_nodal
 from gridbazaar.market.nodal.problem import NodalProblem, NodalSolution
 from gridbazaar.market.nodal.simplex import solve_by_simplex
-from gridbazaar.market.orders import Clearing
+from gridbazaar.market.orders import Clearing, NodalPrices
 from gridbazaar.market.settlement.nodal import deviation_prices, rebate_per_connection
 from tests.market.books import arrays_of
 from tests.market.nodal.villages import KWH, Market, clear, random_markets
@@ -156,7 +155,7 @@ def test_without_losses_a_row_that_no_wire_forbids_has_the_uniform_price() -> No
     cleared = clear(market, k=0.3)
     bound = binds(cleared.prices.congestion_cur_per_kwh) | binds(cleared.prices.voltage_cur_per_kwh)
     assert 16 < bound.sum() < 56
-    plain = uniform_price(market.orders, market.setting, k=0.3)
+    plain = clear_at_uniform_price(market.orders, market.setting, k=0.3)
     for field in arrays_of(cleared.clearing):
         ours, theirs = (getattr(clearing, field)[~bound] for clearing in (cleared.clearing, plain))
         assert ours.tolist() == theirs.tolist(), field
@@ -167,7 +166,7 @@ def test_without_losses_and_limits_the_solver_finds_the_uniform_price() -> None:
     market = random_markets("village", 64, 7, ratings=100, level=2, losses=False)
     feeder = replace(market.wires.grid.feeder, v_min_pu=0.5, v_max_pu=1.5)
     market = market._replace(wires=replace(market.wires, grid=_Everywhere(feeder, losses=False)))
-    cleared, plain = clear(market), uniform_price(market.orders, market.setting)
+    cleared, plain = clear(market), clear_at_uniform_price(market.orders, market.setting)
     partial = plain.low_ucur_per_kwh == plain.high_ucur_per_kwh
     assert partial.sum() > 60
     price = cleared.clearing.price_ucur_per_kwh

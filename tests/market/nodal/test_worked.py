@@ -10,9 +10,8 @@ import pytest
 
 from gridbazaar.market.grid.balanced import Grid
 from gridbazaar.market.grid.linear import LinearGrid
-from gridbazaar.market.nodal.book import Wires
 from gridbazaar.market.nodal.clearing import NodalClearing, clear_nodal
-from gridbazaar.market.orders import Orders, Setting
+from gridbazaar.market.orders import Orders, Setting, Wires
 from tests.market.nodal.villages import KWH, small_feeder
 
 Order = tuple[float, float, int]  # kWh (> 0 buys), price per kWh, bus
@@ -30,7 +29,9 @@ def a_book(*orders: Order) -> Orders:
 
 def lossless_wires(grid: LinearGrid, *orders: Order, inelastic: tuple[int, ...] = ()) -> Wires:
     nothing = np.zeros((1, grid.feeder.n_buses))
-    return Wires(grid, 1.0, nothing, nothing, np.isin(np.arange(len(orders)), inelastic))
+    return Wires(
+        grid=grid, step_h=1.0, fixed_kw=nothing, q_kvar=nothing, is_inelastic=np.isin(np.arange(len(orders)), inelastic)
+    )
 
 
 def clear(

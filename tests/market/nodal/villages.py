@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gridbazaar.data.feeders import Feeder, load_feeder
+from gridbazaar.data.feeder import Feeder
+from gridbazaar.data.feeders import load_feeder
+from gridbazaar.data.trees import pick_rows
 from gridbazaar.market.grid.linear import LinearGrid
-from gridbazaar.market.nodal.book import Wires
 from gridbazaar.market.nodal.clearing import NodalClearing, clear_nodal
-from gridbazaar.market.nodal.rows import pick_rows
-from gridbazaar.market.orders import Orders, Setting
+from gridbazaar.market.orders import Orders, Setting, Wires
 
 KWH = 1_000_000
 

@@ -1,4 +1,4 @@
-"""The tender against a linear program, and what becomes of an award that was not delivered."""
+"""The tender against a linear program."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from gridbazaar.market.delivery import settle_delivery
 from gridbazaar.market.flexibility.offers import Call, Offers
 from gridbazaar.market.flexibility.tenders.flexibility_tender import flexibility_tender
 from tests.market.calls import KWH, random_call
@@ -157,44 +156,3 @@ def test_the_exact_solver_refuses_a_device_array() -> None:
         offers.energy_ukwh, offers.price_ucur_per_kwh, offers.loading_ppm, offers.agent)))  # fmt: skip
     with pytest.raises(TypeError, match="solver='highs' expects NumPy arrays"):
         flexibility_tender(call, offers, solver="highs")
-
-
-def test_who_does_not_deliver_pays_back_more_than_it_got() -> None:
-    """Of 2 kWh, 0.5 come: 1.5 / 2 of 0.20 is 0.15, and 20 % on top make 0.18."""
-    award = flexibility_tender(need_of(4), offers_of((2, 0.10, 1.0), (2, 0.20, 1.0)))
-    bill = settle_delivery(award, np.array([[-500_000, -3 * KWH]]), penalty=0.2)
-    assert bill.missing_ukwh.tolist() == [[1_500_000, 0]]
-    assert bill.clawback_ucur.tolist() == [[180_000, 0]]
-    assert bill.pay_ucur.tolist() == [[-20_000, -400_000]], "more than was accepted earns nothing"
-    assert bill.cost_ucur.tolist() == [420_000]
-
-
-def test_a_change_in_the_wrong_direction_counts_as_none() -> None:
-    award = flexibility_tender(need_of(1), offers_of((2, 0.10, 1.0)))
-    bill = settle_delivery(award, np.array([[5 * KWH]]))
-    assert bill.missing_ukwh.tolist() == [[KWH]]
-    assert bill.pay_ucur.tolist() == [[50_000]]
-
-
-@pytest.mark.parametrize("penalty", [0.0, 0.5, 3.0])
-def test_the_sums_after_delivery_are_declared(penalty: float) -> None:
-    call, offers = random_call(seed=3)
-    award = flexibility_tender(call, offers)
-    delivered = np.random.default_rng(0).integers(-4 * KWH, 4 * KWH, offers.energy_ukwh.shape)
-    bill = settle_delivery(award, delivered, penalty=penalty)
-    assert bill.cost_ucur.tolist() == (-bill.pay_ucur.sum(axis=1)).tolist()
-    payments = award.activation_ucur + award.availability_ucur + award.compensation_ucur
-    assert bill.pay_ucur.tolist() == (payments + bill.clawback_ucur).tolist()
-    assert settle_delivery(award, award.accepted_ukwh, penalty=penalty).cost_ucur.tolist() == award.cost_ucur.tolist()
-    nothing = settle_delivery(award, 0 * delivered, penalty=penalty)
-    assert nothing.clawback_ucur.tolist() == (-payments * round(2 + 2 * penalty) // 2).tolist()
-    accepted = award.accepted_ukwh != 0
-    assert (bill.missing_ukwh <= abs(award.accepted_ukwh)).all()
-    assert not bill.clawback_ucur[~accepted].any()
-
-
-@pytest.mark.parametrize("penalty", [-0.1, float("nan"), float("inf")])
-def test_a_penalty_below_zero_is_refused(penalty: float) -> None:
-    award = flexibility_tender(need_of(1), offers_of((2, 0.10, 1.0)))
-    with pytest.raises(ValueError, match="settle_delivery: expected a penalty >= 0, got"):
-        settle_delivery(award, award.accepted_ukwh, penalty=penalty)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbazaar.market.ledger.books.entries import KINDS, fault
-from gridbazaar.market.ledger.books.replay import Books, Refused
+from gridbazaar.market.ledger.books.entries import KINDS, Refused, fault
+from gridbazaar.market.ledger.books.replay import Books
 from gridbazaar.market.ledger.log.canonical import Entry
 from tests.market.ledger import market
 

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbazaar.market.ledger.books.replay import Books, Refused, postings
+from gridbazaar.market.ledger.books.entries import Refused
+from gridbazaar.market.ledger.books.postings import postings
+from gridbazaar.market.ledger.books.replay import Books
 from gridbazaar.market.ledger.log.canonical import Entry
 from tests.market.ledger import market
 from tests.market.ledger.market import KWH, bill, books, expire, money, play, reading, refuses, supply, trade, transfer

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridbazaar.market.ledger.books.replay import Refused
+from gridbazaar.market.ledger.books.entries import Refused
 from gridbazaar.market.ledger.books.sealed_bids import book_hash, commitment, non_delivery_ucur, worth_ucur
 from gridbazaar.market.ledger.log.canonical import Entry
 from tests.market.ledger import market

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gridbazaar.market.mechanisms.uniform_price import uniform_price
+from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.orders import Clearing, Orders, Setting, Status
 from tests.market.books import (
     arrays_of,
@@ -166,7 +166,7 @@ def test_a_row_of_a_batch_equals_the_row_alone(cases: list[tuple[Book, Outside |
         fill = [0] * (width - len(book.energy))
         book = Book(book.energy + fill, book.limit + fill, list(range(width)))
         padded.append((book, outside or Outside(10**7, -(10**7))))
-    batch = uniform_price(as_orders(*(b for b, _ in padded)), as_setting(*(o for _, o in padded)))
+    batch = clear_at_uniform_price(as_orders(*(b for b, _ in padded)), as_setting(*(o for _, o in padded)))
     for env, (book, outside) in enumerate(padded):
         assert row(batch, env) == row(clear_one(book, outside))
 
@@ -232,7 +232,7 @@ def test_torch_gives_the_same_integers(rows: list[Book], data: st.DataObject) ->
     def to_torch(value: Orders | Setting) -> Any:
         return type(value)(**{name: torch.as_tensor(x) for name, x in arrays_of(value).items()})
 
-    ours, theirs = uniform_price(orders, setting), uniform_price(to_torch(orders), to_torch(setting))
+    ours, theirs = clear_at_uniform_price(orders, setting), clear_at_uniform_price(to_torch(orders), to_torch(setting))
     for name, one in arrays_of(ours).items():
         two = getattr(theirs, name)
         assert one.dtype == np.int64
@@ -325,12 +325,16 @@ def test_an_empty_band_sends_everybody_to_the_retailer() -> None:
 def test_a_retailer_may_stand_on_one_side_only() -> None:
     energy, limit = np.array([[2 * KWH, -KWH]]), np.array([[400_000, 100_000]])
     orders = Orders(energy, limit, np.arange(2), np.zeros(2, dtype=np.int64))
-    clearing = uniform_price(orders, Setting(import_ucur_per_kwh=np.array([300_000])))
+    clearing = clear_at_uniform_price(orders, Setting(import_ucur_per_kwh=np.array([300_000])))
     assert clearing.outside_ukwh.tolist() == [[KWH, 0]]
     assert clearing.price_ucur_per_kwh.tolist() == [[300_000] * 2]
-    clearing = uniform_price(replace(orders, energy_ukwh=-energy), Setting(export_ucur_per_kwh=np.array([300_000])))
+    clearing = clear_at_uniform_price(
+        replace(orders, energy_ukwh=-energy), Setting(export_ucur_per_kwh=np.array([300_000]))
+    )
     assert filled_of(clearing) == [0, 0]
-    clearing = uniform_price(replace(orders, energy_ukwh=-abs(energy)), Setting(import_ucur_per_kwh=np.array([90_000])))
+    clearing = clear_at_uniform_price(
+        replace(orders, energy_ukwh=-abs(energy)), Setting(import_ucur_per_kwh=np.array([90_000]))
+    )
     assert row(clearing)["price_ucur_per_kwh"] == [90_000] * 2
     assert row(clearing)["status"] == Status.SELLERS_ONLY
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gridbazaar.data.feeders.feeder import Feeder, Line, Transformer, build
+from gridbazaar.data.feeder import Feeder, Line, Transformer, build
 
 _LOADS = {"load": 1.0, "sgen": -1.0, "storage": 1.0}
 """Tables of fixed powers, and the sign that makes draws positive."""
@@ -230,9 +230,17 @@ def _branches(net: _Net, base_kv: float, faults: list[str]) -> list[_Branch]:
         r0_ohm, x0_ohm = (None if value is None or math.isnan(float(value)) else float(value) * km for value in zero)
         rating_kva = 1000 * math.sqrt(3) * base_kv * float(row["max_i_ka"]) * float(row.get("df", 1.0)) * number
         line = Line(
-            where, "", "", float(row["r_ohm_per_km"]) * km, float(row["x_ohm_per_km"]) * km, rating_kva, 0.0, 0.0,
-            r0_ohm if x0_ohm is not None else None, x0_ohm if r0_ohm is not None else None,
-        )  # fmt: skip
+            where=where,
+            from_bus="",
+            to_bus="",
+            r_ohm=float(row["r_ohm_per_km"]) * km,
+            x_ohm=float(row["x_ohm_per_km"]) * km,
+            rating_kva=rating_kva,
+            p_kw=0.0,
+            q_kvar=0.0,
+            r0_ohm=r0_ohm if x0_ohm is not None else None,
+            x0_ohm=x0_ohm if r0_ohm is not None else None,
+        )
         branches.append(_Branch((net.joined[ends[0]], net.joined[ends[1]]), line))
     return branches
 

@@ -15,7 +15,7 @@ from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.play import play
 from gridbazaar.market.grid.balanced import Grid
-from gridbazaar.market.sharing import RULES, equal_share, last_in
+from gridbazaar.market.grid.curtailment import RULES, equal_share, last_in
 
 WANTED = np.array([[5.0], [3.0], [1.0]])
 BEHIND_ONE = np.ones((1, 3))

@@ -122,6 +122,14 @@ def _transformer_line(transformer: Transformer, root_bus: str, base_kv: float) -
     r_ohm = resistance_pu * base_ohm
     x_ohm = math.sqrt(impedance_pu**2 - resistance_pu**2) * base_ohm
     return Line(
-        "the transformer", root_bus, transformer.to_bus, r_ohm, x_ohm, transformer.rating_kva, transformer.p_kw,
-        transformer.q_kvar, r_ohm, x_ohm,
-    )  # fmt: skip
+        where="the transformer",
+        from_bus=root_bus,
+        to_bus=transformer.to_bus,
+        r_ohm=r_ohm,
+        x_ohm=x_ohm,
+        rating_kva=transformer.rating_kva,
+        p_kw=transformer.p_kw,
+        q_kvar=transformer.q_kvar,
+        r0_ohm=r_ohm,
+        x0_ohm=x_ohm,
+    )

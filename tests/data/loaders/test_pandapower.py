@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gridbazaar.data.feeders import load_feeder, load_feeder_from_pandapower
+from gridbazaar.data.feeders import load_feeder
+from gridbazaar.data.loaders.pandapower import load_feeder_from_pandapower
 from gridbazaar.market.grid.balanced import Grid
 
 

@@ -1,4 +1,4 @@
-"""Feeder folders: finding, reading and checking ``feeder.toml`` and ``lines.csv``."""
+"""Read a feeder from its folder: ``feeder.toml`` and ``lines.csv``, checked as a whole."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gridbazaar.data.feeders.feeder import PHASES, Feeder, Line, Transformer, build
+from gridbazaar.data.feeder import PHASES, Feeder, Line, Transformer, build
 
-_FOLDER = Path(__file__).resolve().parent
 _NUMBER_COLUMNS = ("length_m", "r_ohm_per_km", "x_ohm_per_km", "rating_a")
 _LOAD_COLUMNS = ("p_kw", "q_kvar")
 _ZERO_SEQUENCE_COLUMNS = ("r0_ohm_per_km", "x0_ohm_per_km")
@@ -23,18 +22,12 @@ _NEEDED_TRANSFORMER_KEYS = ("to_bus", "rating_kva", "short_circuit_percent", "lo
 _TRANSFORMER_KEYS = (*_NEEDED_TRANSFORMER_KEYS, "no_load_current_percent", *_LOAD_COLUMNS)
 
 
-def list_feeders() -> tuple[str, ...]:
-    """Name the feeders that ship with the package."""
-    return tuple(sorted(path.parent.name for path in _FOLDER.glob("*/feeder.toml")))
-
-
-def load_feeder(name_or_path: str | Path) -> Feeder:
-    """Read a feeder by its name, or from a folder of your own.
+def read_feeder(folder: Path) -> Feeder:
+    """Read the feeder of a folder that holds both files; it gets the folder's name.
 
     Raises:
         ValueError: names every faulty key and row at once.
     """
-    folder = _find(name_or_path)
     faults: list[str] = []
     settings = _read_settings(folder / "feeder.toml", faults)
     lines = _read_lines(folder / "lines.csv", settings, faults)
@@ -43,20 +36,6 @@ def load_feeder(name_or_path: str | Path) -> Feeder:
         listed = "\n  ".join(faults)
         raise ValueError(f"feeder '{folder.name}': {len(faults)} fault(s); correct them in {folder}:\n  {listed}")
     return build(folder.name, lines=order, **settings)
-
-
-def _find(name_or_path: str | Path) -> Path:
-    if isinstance(name_or_path, str) and name_or_path in list_feeders():
-        return _FOLDER / name_or_path
-    folder = Path(name_or_path)
-    missing = [name for name in ("feeder.toml", "lines.csv") if not (folder / name).is_file()]
-    if missing:
-        known = ", ".join(list_feeders())
-        raise ValueError(
-            f"feeder '{name_or_path}': expected one of {known}, or a folder with feeder.toml and lines.csv; "
-            f"{', '.join(missing)} not found in {folder.resolve()}; check the name, or add the file"
-        )
-    return folder.resolve()
 
 
 def _read_settings(path: Path, faults: list[str]) -> dict[str, Any]:
