@@ -58,7 +58,8 @@ class Fleet:
                 world.kinds, world.slices, plans, state.views, state.devices, state.episode.params, strict=True
             )
         ]
-        return self.narrow(each(blocks[0], lambda *parts: xp.concat(parts, axis=1), *blocks[1:]))
+        meters = each(blocks[0], lambda *parts: xp.concat(parts, axis=1), *blocks[1:])
+        return self.narrow(meters)
 
     def move(self, allowed: Meters, plans: tuple[Plan, ...], state: State, now: Now) -> tuple[tuple[Any, ...], Flows]:
         """Move the energy that the wires allow; give the devices after it and what happened."""

@@ -13,6 +13,7 @@ from gridbazaar.agents.kind import Draw
 from gridbazaar.agents.program import Stays
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.bank import Sessions
+from gridbazaar.data.trees import each
 
 _MOST_OF_TARGET = 0.95  # of the energy wanted at departure, that may lack on arrival
 _SAME_STEP = 1e-9
@@ -249,4 +250,4 @@ def _most_kwh(
 
 def _used_first(visits: Visits, is_there: Array) -> Visits:
     order = np.argsort(~is_there, axis=2, kind="stable")
-    return Visits(*(np.take_along_axis(getattr(visits, f), order, 2) for f in Visits.__slots__))
+    return each(visits, lambda x: np.take_along_axis(x, order, 2))
