@@ -101,4 +101,4 @@ def _names_of(kind: Any) -> tuple[str, ...]:
 def _values_of(kind: Any) -> Callable[[Any], tuple[Any, ...]]:
     """Give what reads all fields of a block at once: a third of the time that it takes one by one."""
     names = _names_of(kind)
-    return attrgetter(*names) if len(names) > 1 else lambda block: (getattr(block, names[0]),)
+    return attrgetter(*names) if len(names) > 1 else lambda block: tuple(getattr(block, name) for name in names)

@@ -31,7 +31,7 @@ _PUBLIC = {
     "make_grid": "gridbazaar.market.grid.three_phase",
     "Inverters": "gridbazaar.market.grid.inverter",
     "InverterGrid": "gridbazaar.market.grid.inverter",
-    "load_bank": "gridbazaar.data.loaders",
+    "load_bank": "gridbazaar.data.loaders.load",
     "evaluate": "gridbazaar.experiments.evaluation.evaluate",
 }
 
@@ -39,7 +39,7 @@ __all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
     from gridbazaar.data.feeders import load_feeder as load_feeder
-    from gridbazaar.data.loaders import load_bank as load_bank
+    from gridbazaar.data.loaders.load import load_bank as load_bank
     from gridbazaar.data.loaders.pandapower import load_feeder_from_pandapower as load_feeder_from_pandapower
     from gridbazaar.envs.core import Core as Core
     from gridbazaar.envs.scenarios import load_scenario as load_scenario

@@ -1,4 +1,8 @@
-"""Who may import whom, and what the lower layers must leave alone: heavy libraries, global chance, the clock."""
+"""Who may import whom, and what the lower layers must leave alone: heavy libraries, global chance, the clock.
+
+Also what keeps the house guessable: no circles, code only where it is looked for, nothing asked behind a contract's
+back, and nothing drawn while an interval is played.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +30,22 @@ ALLOWED = {
     "envs/views/vec_env.py": {"gymnasium", "stable_baselines3"},
 }
 """The views subclass what these libraries define."""
+
+LISTED = (
+    "agents/kinds", "agents/policies", "data/feeders", "envs/scenarios", "market/flexibility/tenders",
+    "market/mechanisms", "market/tariffs",
+)  # fmt: skip
+"""Folders that list and load themselves in their ``__init__.py``; no other one holds code."""
+
+ASKS_WITH_DEFAULT = {
+    "data/loaders/pandapower.py": 4,  # tables that a net of another library may lack
+    "market/ledger/books/reclear.py": 2,  # whether a value is an array, of whichever library
+    "market/mechanisms/__init__.py": 2,  # what a mechanism's file may leave out, as the folder's contract says
+}
+"""How often a file asks for an attribute with a default in its stead. Of our own values nobody does: a misspelt name
+would give the default without a word."""
+
+CHANCE = ("gridbazaar.data.chance", "gridbazaar.agents.kind.Draw", "numpy.random")
 
 UNSEEDED = ("numpy.random.seed", "random", "time.time", "time.time_ns")
 
@@ -120,6 +140,85 @@ def unseeded(source: str, file: str) -> list[str]:
         f"{file}:{getattr(node, 'lineno', 0)} uses {name}: pass a numpy Generator, or the simulated time"
         for node, name in dotted_uses(ast.parse(source))
         if name in UNSEEDED or name.startswith("random.")
+    ]
+
+
+def modules() -> dict[str, str]:
+    """Files of ours by dotted name; the package itself, which gives public names to users, is left out."""
+    found = {}
+    for _, file in sources(LAYERS):
+        found[".".join(("gridbazaar", *file.removesuffix(".py").removesuffix("/__init__").split("/")))] = file
+    return found
+
+
+def imported_files(source: str, files: dict[str, str]) -> set[str]:
+    """Files of ours that a source imports, wherever in it."""
+    found = set()
+    for _, target in targets(ast.parse(source)):
+        name = target
+        while name and name not in files:
+            name = name.rpartition(".")[0]
+        if name:
+            found.add(files[name])
+    return found
+
+
+def import_graph() -> dict[str, set[str]]:
+    """Which file imports which others."""
+    files = modules()
+    return {file: imported_files(text, files) - {file} for text, file in sources(LAYERS)}
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of nodes that reach each other."""
+    reach = {node: set(to) for node, to in graph.items()}
+    for via in reach:
+        for node in reach:
+            if via in reach[node]:
+                reach[node] |= reach[via]
+    found = {tuple(sorted(b for b in reach[a] if b in reach and a in reach[b])) for a in reach if a in reach[a]}
+    return [list(group) for group in sorted(found)]
+
+
+def rooms(graph: dict[str, set[str]], folder: str) -> dict[str, set[str]]:
+    """The same graph between the rooms and the loose files of a folder."""
+
+    def room(file: str) -> str | None:
+        return f"{folder}/{file.removeprefix(folder + '/').split('/')[0]}" if file.startswith(f"{folder}/") else None
+
+    found: dict[str, set[str]] = {}
+    for file, others in graph.items():
+        if (own := room(file)) is not None:
+            found.setdefault(own, set()).update(r for r in map(room, others) if r not in (None, own))
+    return found
+
+
+def code_in_init(source: str, file: str) -> list[str]:
+    """Statements of an ``__init__.py`` beside its docstring, where the folder does not list itself."""
+    folder, _, name = file.rpartition("/")
+    if name != "__init__.py" or folder in LISTED:
+        return []
+    tree = ast.parse(source)
+    first = 1 if ast.get_docstring(tree) else 0
+    return [f"{file}:{node.lineno} holds code: give it a file with a name" for node in tree.body[first:]]
+
+
+def asks_with_default(source: str, file: str) -> list[str]:
+    """Attributes asked for with a default in their stead."""
+    return [
+        f"{file}:{node.lineno} asks {ast.unparse(node)}: a contract has the field, or it is a mistake"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr"
+        if len(node.args) + len(node.keywords) > 2
+    ]
+
+
+def chance_in_play(source: str, file: str) -> list[str]:
+    """What a file that plays intervals imports of chance."""
+    return [
+        f"{file}:{getattr(node, 'lineno', 0)} imports {target}: what is drawn is drawn by envs/episode"
+        for node, target in dotted_uses(ast.parse(source))
+        if any(target == name or target.startswith(f"{name}.") for name in CHANCE)
     ]
 
 
@@ -231,3 +330,106 @@ def test_generators_and_timers_are_welcome() -> None:
         "import time\nimport numpy as np\nrng = np.random.default_rng(1)\nx = rng.random(3)\nt = time.perf_counter()"
     )
     assert not unseeded(source, "envs/x.py")
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    assert not circles(import_graph())
+
+
+def test_no_rooms_import_each_other_in_a_circle() -> None:
+    graph = import_graph()
+    folders = {str(Path(file).parent) for file in graph}
+    folders |= {str(Path(folder).parent) for folder in folders if "/" in folder}
+    assert len(folders) > 30
+    faults = {folder: found for folder in sorted(folders) if (found := circles(rooms(graph, folder)))}
+    assert not faults
+
+
+def test_no_mechanism_imports_another() -> None:
+    graph = {file: to for file, to in import_graph().items() if file.startswith("market/mechanisms/")}
+    assert len(graph) > 15
+    faults = [f"{a} imports {b}" for a, to in graph.items() for b in to if b in graph and not b.endswith("__init__.py")]
+    assert not faults
+
+
+def test_only_folders_that_list_themselves_have_code_in_their_init() -> None:
+    faults = [fault for text, file in sources(LAYERS) for fault in code_in_init(text, file)]
+    assert not faults, "\n".join(faults)
+    for folder in LISTED:
+        text = (ROOT / folder / "__init__.py").read_text(encoding="utf-8")
+        assert "def list_" in text or "def kinds" in text, f"{folder} does not list itself"
+
+
+def test_every_folder_says_what_it_promises() -> None:
+    for text, file in sources(LAYERS):
+        if file.endswith("__init__.py"):
+            assert ast.get_docstring(ast.parse(text)), file
+
+
+def test_nobody_asks_our_own_values_for_a_field_with_a_default() -> None:
+    for text, file in sources(LAYERS):
+        faults = asks_with_default(text, file)
+        assert len(faults) == ASKS_WITH_DEFAULT.get(file, 0), "\n".join(faults) or f"{file} asks less: lower its number"
+
+
+def test_what_plays_an_interval_imports_no_chance() -> None:
+    played = [(t, f) for t, f in sources(("envs",)) if f.startswith("envs/interval/") or f == "envs/core.py"]
+    assert len(played) > 10
+    faults = [fault for text, file in played for fault in chance_in_play(text, file)]
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize(
+    ("graph", "found"),
+    [
+        ({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}, [["a", "b", "c"]]),
+        ({"a": {"b"}, "b": {"a"}, "c": {"d"}, "d": {"c"}}, [["a", "b"], ["c", "d"]]),
+        ({"a": {"b", "c"}, "b": {"c"}, "c": set()}, []),
+    ],
+)
+def test_a_circle_is_noticed(graph: dict[str, set[str]], found: list[list[str]]) -> None:
+    assert circles(graph) == found
+
+
+def test_a_circle_of_rooms_is_noticed_where_no_files_form_one() -> None:
+    graph = {
+        "m/a/x.py": {"m/b/y.py"},
+        "m/b/y.py": set(),
+        "m/b/z.py": {"m/a/w.py"},
+        "m/a/w.py": set(),
+        "m/l.py": {"m/a/x.py"},
+    }
+    assert not circles(graph)
+    assert circles(rooms(graph, "m")) == [["m/a", "m/b"]]
+    assert not circles(rooms({"m/a/x.py": {"m/l.py"}, "m/l.py": {"m/b/y.py"}, "m/b/y.py": set()}, "m"))
+
+
+def test_imports_are_traced_to_their_files() -> None:
+    files = {"gridbazaar.market": "market/__init__.py", "gridbazaar.market.grid.flow": "market/grid/flow.py"}
+    source = "from gridbazaar.market.grid import flow\ndef f():\n    import gridbazaar.market.grid.flow\nimport numpy"
+    assert imported_files(source, files) == {"market/grid/flow.py"}
+    assert imported_files("from gridbazaar.market.grid.flow import Flow", files) == {"market/grid/flow.py"}
+
+
+def test_code_in_an_init_is_noticed() -> None:
+    assert len(code_in_init('"""Rooms."""\nfrom x import y\n', "market/grid/__init__.py")) == 1
+    assert not code_in_init('"""Rooms."""\n', "market/grid/__init__.py")
+    assert not code_in_init("def kinds(): ...", "agents/kinds/__init__.py")
+
+
+def test_a_question_with_a_default_is_noticed() -> None:
+    assert len(asks_with_default("x = getattr(config, 'ageing', None)", "envs/x.py")) == 1
+    assert not asks_with_default("x = getattr(config, name)", "envs/x.py")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from gridbazaar.data.chance import uniform",
+        "from gridbazaar.agents.kind import Draw, Now",
+        "import numpy as np\nx = np.random.random",
+        "def f():\n    from numpy.random import default_rng",
+    ],
+)
+def test_chance_in_an_interval_is_noticed(source: str) -> None:
+    assert len(chance_in_play(source, "envs/interval/x.py")) == 1

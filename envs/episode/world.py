@@ -15,7 +15,7 @@ from gridbazaar.data.bank import Bank, read_only
 from gridbazaar.data.feeders import load_feeder
 from gridbazaar.data.forecast.forecast import forecast_by
 from gridbazaar.data.generator import GeneratorConfig, make_bank
-from gridbazaar.data.loaders import load_bank
+from gridbazaar.data.loaders.load import load_bank
 from gridbazaar.data.sessions import find_sessions
 from gridbazaar.data.units import to_micro
 from gridbazaar.envs.scenario import DataConfig, Scenario

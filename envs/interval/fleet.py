@@ -58,7 +58,7 @@ class Fleet:
                 world.kinds, world.slices, plans, state.views, state.devices, state.episode.params, strict=True
             )
         ]
-        meters = each(blocks[0], lambda *parts: xp.concat(parts, axis=1), *blocks[1:])
+        meters: Meters = each(blocks[0], lambda *parts: xp.concat(parts, axis=1), *blocks[1:])
         return self.narrow(meters)
 
     def move(self, allowed: Meters, plans: tuple[Plan, ...], state: State, now: Now) -> tuple[tuple[Any, ...], Flows]:

@@ -284,7 +284,7 @@ def data_check(
     step_min: Annotated[int, typer.Option(help="Length of a market interval.")] = 15,
 ) -> None:
     """Load data as an evaluation would and say what is used, what is refused and why; exit code 1 if nothing is."""
-    from gridbazaar.data.loaders import read
+    from gridbazaar.data.loaders.load import read
     from gridbazaar.experiments.cli.show import bank_summary
 
     if not path.exists():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gridbazaar.data.bank import HISTORY_DAYS, Bank
 from gridbazaar.data.forecast.forecast import WAYS, forecast_by
 from gridbazaar.data.generator import GeneratorConfig, make_bank
-from gridbazaar.data.loaders import load_bank
+from gridbazaar.data.loaders.load import load_bank
 
 Floats = NDArray[np.float64]
 

@@ -143,7 +143,7 @@ def clear_of(clearing: Any, env: int) -> Entry:
     rows = [getattr(clearing, name)[env].tolist() for name in ("traded_ukwh", "outside_ukwh", "pay_ucur")]
     fills = [[column, *row] for column, row in enumerate(zip(*rows, strict=True)) if any(row)]
     prices = clearing.price_ucur_per_kwh[env].tolist()
-    optional = {name: getattr(clearing, name, None) for name in ("pool_ukwh", "carry")}
+    optional = {name: getattr(clearing, name) for name in ("pool_ukwh", "carry")}
     return {
         "fills": fills,
         "volume_ukwh": sum(max(row[1], 0) for row in fills),

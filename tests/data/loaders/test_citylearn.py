@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gridbazaar.data.loaders import load_bank, read
+from gridbazaar.data.loaders.load import load_bank, read
 from gridbazaar.data.loaders.report import Loaded
 
 HOMES = ("1", "2", "3", "6", "8", "9", "10", "13", "16", "17")

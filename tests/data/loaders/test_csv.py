@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbazaar.data.loaders import load_bank, read
+from gridbazaar.data.loaders.load import load_bank, read
 
 Edit = Callable[[pd.DataFrame], pd.DataFrame]
 

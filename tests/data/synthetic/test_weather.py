@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gridbazaar.data.generator import GeneratorConfig, make_bank
-from gridbazaar.data.loaders import load_bank
+from gridbazaar.data.loaders.load import load_bank
 from gridbazaar.data.synthetic.weather import DAY_C, MEAN_C, SEASON_C, SPELL_C, SPELL_KEPT, make_outdoor
 
 YEARS = np.stack([make_outdoor(seed, np.datetime64("2023-01-01"), 365).reshape(365, 96) for seed in range(40)])
