@@ -312,12 +312,12 @@ def village_png() -> bytes:
     from gridbazaar.agents.policy import load_policy
     from gridbazaar.envs.core import Core
     from gridbazaar.experiments.evaluation.play import play
-    from gridbazaar.experiments.report import drawing, plots
+    from gridbazaar.experiments.report import day_plots, drawing
     from gridbazaar.experiments.report.day import day_of
 
     core = Core("village")
     day = day_of(play(core, load_policy("opportunity_cost"), [0], split="test", keep=True))
-    return drawing.png(plots.prices(day, core.scenario.currency))
+    return drawing.png(day_plots.prices(day, core.scenario.currency))
 
 
 def generated() -> dict[str, str]:
