@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from gridbazaar.experiments.cli import terminal
+from gridbazaar.experiments.cli.options import Force
 
 market_app = typer.Typer()
-Force = Annotated[bool, typer.Option("--force", help="Replace results that exist.")]
 
 
 class Measurable(StrEnum):
