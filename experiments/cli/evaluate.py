@@ -48,9 +48,9 @@ def evaluate(
     force: Force = False,
 ) -> None:
     """Let policies play the same held-out episodes, between idle (score 0) and the optimum (100)."""
-    from gridbazaar.experiments.evaluation.evaluate import check as differences
     from gridbazaar.experiments.evaluation.evaluate import evaluate as play
-    from gridbazaar.experiments.evaluation.evaluate import golden_of, read_golden
+    from gridbazaar.experiments.evaluation.golden import check as differences
+    from gridbazaar.experiments.evaluation.golden import golden_of, read_golden
     from gridbazaar.experiments.files import check_file, write_json, write_text
 
     for path in (json, csv, record, ledger):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +99,36 @@ def measure(
             if tick is not None:
                 tick(f"{name}, {n_side} a side")
     return cards, community
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Cards with what makes them again."""
+
+    n_books: int
+    n_probes: int
+    seed: int
+    cards: tuple[Card, ...]
+    community: tuple[CommunityCard, ...]
+
+    def of(self, mechanism: str, distribution: str = "unit") -> list[Card]:
+        """Cards of one mechanism, smallest market first."""
+        found = [c for c in self.cards if (c.mechanism, c.distribution) == (mechanism, distribution)]
+        return sorted(found, key=lambda c: c.n_side)
+
+
+def measured(
+    names: Sequence[str] | None, sides: Sequence[int], *, n_books: int, n_probes: int, seed: int,
+    tick: Callable[[str], None] | None = None,
+) -> Measured:  # fmt: skip
+    """Measure under every distribution."""
+    cards: list[Card] = []
+    community: list[CommunityCard] = []
+    for distribution in DISTRIBUTIONS:
+        options: dict[str, Any] = {"distribution": distribution, "n_books": n_books, "n_probes": n_probes}
+        ours, community = measure(names, sides=sides, seed=seed, tick=tick, **options)
+        cards += ours
+    return Measured(n_books, n_probes, seed, tuple(cards), tuple(community))
 
 
 def random_books(n_side: int, n_books: int, *, distribution: str = "unit", seed: int = 0) -> Orders:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from gridbazaar.experiments.docs.pages import scenario_toml
+from gridbazaar.experiments.describe import scenario_toml
 from gridbazaar.experiments.evaluation.evaluate import Evaluation
 from gridbazaar.experiments.evaluation.play import Played
 from gridbazaar.experiments.files import check_folder, versions, write_text

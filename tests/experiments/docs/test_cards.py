@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gridbazaar.experiments.docs.cards import filled, measured, read_figures, write_page
-from gridbazaar.experiments.measure.mechanisms import SIDES, measure
+from gridbazaar.experiments.docs.cards import filled, read_figures, write_page
+from gridbazaar.experiments.measure.mechanisms import SIDES, measure, measured
 from gridbazaar.market.mechanisms import list_mechanisms, mechanism_stage
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
