@@ -78,7 +78,7 @@ def render(
         who_saved(about),
         balances_section(about, days) if about.days else "",
         _again(evaluation, command, machine),
-        not_modelled(evaluation.scenario),
+        not_modelled(evaluation.scenario, evaluation.no_bound),
     ]
     scenario = evaluation.scenario
     return PAGE.substitute(
