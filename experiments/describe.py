@@ -91,9 +91,12 @@ def entries(cls: Any) -> list[Entry]:
     lines = (_FIELD.match(line) for line in inspect.getsource(cls).splitlines())
     comments = {m[1]: m[2] for m in lines if m}
     return [
-        Entry(f.name, _type(hints[f.name]), _default(f), unit_of(f.name), comments.get(f.name, _NOTES.get(f.name, "")))
+        Entry(
+            name=f.name, type=_type(hints[f.name]), default=_default(f), unit=unit_of(f.name),
+            note=comments.get(f.name, _NOTES.get(f.name, "")),
+        )
         for f in fields(cls)
-    ]
+    ]  # fmt: skip
 
 
 def about_kind(name: str) -> str:

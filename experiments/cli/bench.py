@@ -23,14 +23,13 @@ def bench(
     """Measure the speed of steps, resets, views and training on this machine."""
     from gridbazaar.experiments.cli.show import table
     from gridbazaar.experiments.files import check_file, write_json
-    from gridbazaar.experiments.measure.speed import QUICK, machine, to_json
-    from gridbazaar.experiments.measure.speed import bench as measure
+    from gridbazaar.experiments.measure.speed import QUICK, machine, measure_speed, to_json
 
     if json is not None:
         check_file(json, force=force)
     with terminal.progress() as bar:
         task = bar.add_task("measuring", total=None)
-        found = measure(QUICK if quick else None, seed=seed, tell=lambda name: bar.update(task, description=name))
+        found = measure_speed(QUICK if quick else None, seed=seed, tell=lambda name: bar.update(task, description=name))
     here = machine()
     title = f"{here['processor']}, {here['cores']} cores, OMP_NUM_THREADS {here['OMP_NUM_THREADS']}"
     rows = [(s.name, *map(terminal.number, (s.value, s.low, s.high)), s.unit) for s in found]

@@ -6,12 +6,10 @@ and fills the marks of ``mechanisms.md``; a test compares the page with the figu
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from gridbazaar.experiments.files import write_json
 from gridbazaar.experiments.measure.mechanisms import Card, CommunityCard, Measured, percent
@@ -37,14 +35,6 @@ def write_page(found: Measured, folder: Path) -> list[Path]:
         (folder / name).write_bytes(png(figure))
     page.write_text(filled(page.read_text(encoding="utf-8"), found), encoding="utf-8")
     return [page, figures, *(folder / name for name in pictures)]
-
-
-def read_figures(path: Path) -> Measured:
-    """Read what ``write_page`` kept."""
-    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    cards = tuple(Card(**card) for card in kept.pop("cards"))
-    community = tuple(CommunityCard(**card) for card in kept.pop("community"))
-    return Measured(**kept, cards=cards, community=community)
 
 
 def filled(text: str, found: Measured) -> str:

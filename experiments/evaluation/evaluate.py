@@ -206,7 +206,9 @@ def evaluate(
         )
         operator = np.concatenate([t.operator_cur for t in parts[name]])
         _refuse_above_bound(name, numbers, scored + operator, bound_cur)
-    return Evaluation(chosen, split, numbers, bound_cur, tuple(results), no_bound)
+    return Evaluation(
+        scenario=chosen, split=split, seeds=numbers, bound_cur=bound_cur, results=tuple(results), no_bound=no_bound
+    )
 
 
 def labelled(policies: Sequence[str]) -> dict[str, str]:

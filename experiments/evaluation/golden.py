@@ -52,7 +52,9 @@ def check(evaluation: Evaluation, golden: str | Path) -> list[Difference]:
             came = float(rows[name][figure]["mean"]) if played_it else float("nan")
             same = abs(came - value) <= tolerance or (played_it and math.isnan(came) and math.isnan(value))
             if not same:
-                differences.append(Difference(name, figure, value, came, tolerance))
+                differences.append(
+                    Difference(policy=name, figure=figure, expected=value, came=came, tolerance=tolerance)
+                )
     return differences
 
 

@@ -18,7 +18,7 @@ from gridbazaar.experiments.report.table import html_number as num
 from gridbazaar.experiments.report.table import html_table
 from gridbazaar.market.settlement.settle import SYSTEM_PARTIES
 
-_METER_KWH = 2e-6  # by how much a meter may differ from what happened behind it: rounding to micro-kWh
+_ROUNDING_KWH = 2e-6  # by how much a meter may differ from what happened behind it: rounding to micro-kWh
 _FLOW_KW = 1e-3  # by how much meters, losses and head may differ: the flow's fixed number of iterations
 
 
@@ -52,7 +52,7 @@ def balances(days: Mapping[str, Played]) -> list[Check]:
         Check("each line of each bill sums to zero over all parties", bills, "micro-currency", bills == 0),
         Check("what neighbours buy is what neighbours sell", trades, "micro-kWh", trades == 0),
         Check("payments for local trades add up to the declared surplus", payments, "micro-currency", payments == 0),
-        Check("what a home or a battery draws is used, stored or lost", devices, "kWh", devices <= _METER_KWH),
+        Check("what a home or a battery draws is used, stored or lost", devices, "kWh", devices <= _ROUNDING_KWH),
         Check("meters and losses make the power at the head", head, "kW", head <= _FLOW_KW),
         Check("power flows that did not converge", flows, "intervals", flows == 0),
     ]
