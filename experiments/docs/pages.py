@@ -1,4 +1,4 @@
-"""The parts of the documentation that the code already knows: spaces and scenario fields, written as Markdown.
+"""The parts of the documentation that the code already knows: spaces, scenario fields, and which room imports which.
 
 ``python -m gridbazaar.experiments.docs`` writes them; a test compares the files with what is generated.
 """
@@ -16,6 +16,11 @@ from gridbazaar.agents.kind import Column, kinds
 from gridbazaar.envs.observe import COMMON, OWN, feature_columns
 from gridbazaar.envs.scenario import Scenario, list_scenarios, load_scenario
 from gridbazaar.experiments.describe import about_kind, entries, is_table, shipped_columns, toml_value
+from gridbazaar.experiments.docs.house import read_house
+from gridbazaar.experiments.docs.house_drawing import house_svg
+
+_ROOT = Path(__file__).resolve().parents[2]
+"""Of a checkout."""
 
 
 def spaces_md() -> str:
@@ -133,8 +138,8 @@ def _default_md(value: Any) -> str:
 
 def main() -> None:
     """Write the files into the docs folder of the checkout."""
-    folder = Path(__file__).resolve().parents[2] / "docs"
-    if not (folder.parent / "pyproject.toml").is_file():
+    folder = _ROOT / "docs"
+    if not (_ROOT / "pyproject.toml").is_file():
         sys.exit("the docs are written into a checkout; this is an installed package")
     for name, text in generated().items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -155,5 +160,9 @@ def village_png() -> bytes:
 
 
 def generated() -> dict[str, str]:
-    """Give the text of every generated page by its file name."""
-    return {"spaces.md": spaces_md(), "scenarios.md": scenarios_md()}
+    """Give the text of every generated file by its name."""
+    return {
+        "spaces.md": spaces_md(),
+        "scenarios.md": scenarios_md(),
+        "architecture.svg": house_svg(read_house(_ROOT)),
+    }
