@@ -17,7 +17,7 @@ from textwrap import shorten
 from gridbazaar.experiments.docs.house import LAYERS, Room
 from gridbazaar.experiments.report.drawing import ALARM, INK, MUTED, PAPER
 
-COLOURS = dict(zip(LAYERS, ("#56b4e9", "#009e73", "#e69f00", "#cc79a7", "#d55e00"), strict=True))
+COLOURS: dict[str, str] = dict(zip(LAYERS, ("#56b4e9", "#009e73", "#e69f00", "#cc79a7", "#d55e00"), strict=True))
 ABOUT = {
     "data": "what the world is", "market": "what may be traded", "agents": "who wants what",
     "envs": "the market interval", "experiments": "what we claim",
@@ -26,6 +26,7 @@ _LEGEND = (
     "Arrows: what a room imports of its layer, without what follows from other arrows. Squares: the layers below that "
     "it imports. Numbers: files."
 )
+_OF_CIRCLES = " Red arrows close a circle."
 _WIDTH, _EDGE, _LEFT, _BETWEEN = 1000.0, 10.0, 150.0, 28.0  # of the page, beside all, of the rooms, of two layers
 _LETTER, _LINE, _FOOT, _PAD, _APART = 7.3, 16.0, 26.0, 14.0, 14.0  # of a box, and between boxes
 _SQUARE, _PORT, _SWEEPS, _PROMISE = 7.0, 9.0, 16, 100
@@ -57,13 +58,14 @@ def house_svg(rooms: Sequence[Room]) -> str:
             parts.append(f'<path d="{down}" stroke="{INK}" stroke-width="2" marker-end="url(#layer)"/>')
     foot = y - _BETWEEN + 24
     height = foot + 14
+    legend = _LEGEND + _OF_CIRCLES * any("url(#circle)" in part for part in parts)
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:g} {height:g}" width="{_WIDTH:g}" '
         f'height="{height:g}" fill="{INK}" font-size="13" '
         'font-family="system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif">',
         "<title>The rooms of GridBazaar and what they import</title>", "<defs>", *_heads(), "</defs>",
         f'<rect width="{_WIDTH:g}" height="{height:g}" fill="{PAPER}"/>', *parts,
-        f'<text x="24" y="{foot:g}" font-size="12" fill="{MUTED}">{_LEGEND}</text>', "</svg>", "",
+        f'<text x="24" y="{foot:g}" font-size="12" fill="{MUTED}">{legend}</text>', "</svg>", "",
     ])  # fmt: skip
 
 
