@@ -1,1 +1,1 @@
-"""What we claim: training, evaluation, comparison, report, command line."""
+"""What we claim and how it is measured; no other layer imports it."""

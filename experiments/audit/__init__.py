@@ -1,1 +1,1 @@
-"""An episode written to a ledger."""
+"""Writes episodes to a ledger, their integers unchanged; decides nothing that happens in them."""

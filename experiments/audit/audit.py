@@ -72,7 +72,10 @@ def audit(
         for seed in seeds:
             play(core, policy, [seed], split=split, record=record, tick=tick)
         assert ledger.checkpoint is not None
-        return Audited(Path(path), name, tuple(seeds), scribe.operator.did, origin, ledger.checkpoint)
+        return Audited(
+            path=Path(path), policy=name, seeds=tuple(seeds), did=scribe.operator.did, origin=origin,
+            checkpoint=ledger.checkpoint,
+        )  # fmt: skip
 
 
 def audit_evaluated(

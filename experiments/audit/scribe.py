@@ -16,9 +16,10 @@ import numpy as np
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.state import Transition
+from gridbazaar.experiments.audit.opening import POOL_METER, STAKE_UCUR, bus_of_agents, opening, stake
 from gridbazaar.market.ledger.books.bus_prices import known_of_wires
 from gridbazaar.market.ledger.books.certificates import minted
-from gridbazaar.market.ledger.books.entries import ASSETS, OPERATOR
+from gridbazaar.market.ledger.books.entries import OPERATOR
 from gridbazaar.market.ledger.books.meters import derive, signed
 from gridbazaar.market.ledger.books.reclear import clear_of, lottery_of, setting_of
 from gridbazaar.market.ledger.books.sealed_bids import book_hash, commitment
@@ -28,11 +29,7 @@ from gridbazaar.market.ledger.log.keys import Signer
 from gridbazaar.market.mechanisms import mechanism_stage
 from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
 
-CREDIT_UCUR = 10**12  # a million; far above an ordinary bill, so that no order is void that the simulation let trade
-STAKE_UCUR = 10**6
-_CERTIFIER, _POOL = "metering", "pool"
 _COMMIT_S, _REVEAL_S = 120, 60  # before delivery begins
-_UNITS = {"cash": "ucur", "kwh": "ukwh", "claim": "ukwh", "rec": "ukwh", "co2": "mg", "right": "piece"}
 
 
 class Scribe:
@@ -49,9 +46,8 @@ class Scribe:
         self._agents = core.agents
         self._prices_metered = mechanism_stage(core.scenario.mechanism) == "ex_post"
         self._step_s = core.scenario.step_min * 60
-        self._bus = np.asarray(core.world.order_bus[: core.n_agents]).tolist()
+        self._bus = bus_of_agents(core)
         self._meters = {agent: Signer(derive(secret, "meter", agent)) for agent in core.agents}
-        self._co2_mg_per_kwh = round(float(np.mean(core.world.carbon_kg_per_kwh)) * MICRO)
 
     def entries(
         self, interval: int, happened: Transition, env: int = 0, *, is_first: bool = False, is_last: bool = False
@@ -64,7 +60,7 @@ class Scribe:
         readings = self._readings(interval, happened, env)
         delivered = self._delivered(interval, happened, env)
         written = [
-            *(self._opening() if is_first else []),
+            *(opening(self._core, self._secret, self._meters) if is_first else []),
             self._gate(interval, happened, env),
             self._tariff(interval, happened, env),
             *sealed,
@@ -75,7 +71,7 @@ class Scribe:
             *self._mints(interval, readings),
         ]
         if is_last:
-            written += [_stake("release", interval, agent) for agent in self._agents]
+            written += [stake("release", interval, agent) for agent in self._agents]
         return written
 
     def _is_metered(self, happened: Transition, env: int) -> bool:
@@ -83,37 +79,6 @@ class Scribe:
         are overtaken by what flowed."""
         island = happened.market.setting.is_island
         return self._prices_metered or (island is not None and bool(island[env]))
-
-    def _opening(self) -> list[Entry]:
-        certifier = Signer(derive(self._secret, _CERTIFIER))
-        opened: list[Entry] = [
-            {
-                "kind": "asset", "txid": f"asset/{name}", "asset": name, "unit": _UNITS[name],
-                "factor_mg_per_kwh": self._co2_mg_per_kwh if name == "co2" else 0,
-            }
-            for name in ASSETS
-        ]  # fmt: skip
-        kind_of = {
-            self._agents[i]: kind
-            for kind, s in self._core.scenario.kind_slices.items()
-            for i in range(len(self._agents))[s]
-        }
-        roles = [
-            (_CERTIFIER, "certifier", certifier.did),
-            *((party, "system", None) for party in SYSTEM_PARTIES),
-            *((agent, kind_of[agent], Signer(derive(self._secret, "account", agent)).did) for agent in self._agents),
-        ]
-        for account, role, did in roles:
-            opened.append(
-                {"kind": "account", "txid": f"account/{account}", "account": account, "role": role, "did": did}
-            )
-        for account, role, _ in roles[1:]:
-            limit = LARGEST if role == "system" else CREDIT_UCUR
-            opened.append({"kind": "credit", "txid": f"credit/{account}", "account": account, "limit_ucur": limit})
-        for agent, node in zip(self._agents, self._bus, strict=True):
-            opened.append(signed(_meter(agent, agent, self._meters[agent].did, node, _CERTIFIER), certifier))
-        opened.append(_meter(_POOL, OPERATOR, None, 0, None))
-        return opened + [_stake("stake", 0, agent) for agent in self._agents]
 
     def _times(self, interval: int) -> tuple[int, int, int, int]:
         """When commitments end, revealing ends, delivery begins and ends."""
@@ -206,7 +171,7 @@ class Scribe:
             seller, buyer = (OPERATOR if c == POOL else self._agents[owner[c]] for c in (pair.seller, pair.buyer))
             if seller == buyer:
                 continue
-            meter = _POOL if seller == OPERATOR else seller
+            meter = POOL_METER if seller == OPERATOR else seller
             sold[meter] = sold.get(meter, 0) + pair.energy_ukwh
             held[buyer, meter] = held.get((buyer, meter), 0) + pair.energy_ukwh
             trades.append({
@@ -217,7 +182,7 @@ class Scribe:
             })  # fmt: skip
         supplied: list[Entry] = []
         for meter, energy in sold.items():
-            account = OPERATOR if meter == _POOL else meter
+            account = OPERATOR if meter == POOL_METER else meter
             left = held.pop((account, meter), 0) - energy
             if left < 0:
                 supplied.append({
@@ -340,17 +305,3 @@ def _energy_of_lines(happened: Transition, env: int) -> dict[str, list[int]]:
         "flexibility": -activated + 0 * curtailed,
     }
     return {line: energy.tolist() for line, energy in lines.items()}
-
-
-def _meter(name: str, account: str, did: str | None, node: int, certifier: str | None) -> Entry:
-    return {
-        "kind": "meter", "txid": f"meter/{name}", "meter": name, "account": account, "did": did, "node": int(node),
-        "certifier": certifier, "valid_until_s": LARGEST, "sig": None,
-    }  # fmt: skip
-
-
-def _stake(kind: str, interval: int, agent: str) -> Entry:
-    return {
-        "kind": kind, "txid": f"{interval}/{kind}/{agent}", "interval": interval, "account": agent,
-        "amount_ucur": STAKE_UCUR,
-    }  # fmt: skip

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from gridbazaar.experiments.cli import terminal
+from gridbazaar.experiments.cli.options import Force
 
 market_app = typer.Typer()
-Force = Annotated[bool, typer.Option("--force", help="Replace results that exist.")]
 
 
 class Measurable(StrEnum):
@@ -83,8 +83,9 @@ def measure(
         _measure_forecasts(data, step_min, seed, json, force=force)
         return
     from gridbazaar.experiments.cli.show import card_tables
-    from gridbazaar.experiments.docs.cards import measured, write_page
+    from gridbazaar.experiments.docs.cards import write_page
     from gridbazaar.experiments.files import check_file, write_json
+    from gridbazaar.experiments.measure.mechanisms import measured
 
     if json is not None:
         check_file(json, force=force)

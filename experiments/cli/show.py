@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from gridbazaar.experiments.docs.pages import about_kind, entries, scenario_toml, shipped_columns, toml_value, unit_of
+from gridbazaar.experiments.describe import about_kind, entries, scenario_toml, shipped_columns, toml_value, unit_of
 from gridbazaar.market.clear.result import Result, as_text
 
 if TYPE_CHECKING:
-    from gridbazaar.experiments.docs.cards import Measured
     from gridbazaar.experiments.evaluation.compare import Comparison
     from gridbazaar.experiments.measure.forecasts import ForecastCard
+    from gridbazaar.experiments.measure.mechanisms import Measured
 
 _MANY_BRANCHES = 60
 _RUN = "FOLDER of a run"

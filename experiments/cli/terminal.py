@@ -1,4 +1,4 @@
-"""What commands share on the terminal: a console, progress bars, tables of an evaluation."""
+"""What commands share on the terminal: exit codes, a console, progress bars, tables of an evaluation."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from gridbazaar.experiments.evaluation.evaluate import Evaluation
 
+CHECK_FAILED, USAGE, INTERRUPTED = 1, 2, 130
+"""Exit codes: something was found wrong; what was asked cannot be done; stopped by the user."""
 _WIDE = 160
 """Columns where the output is no terminal; nothing is folded in a log."""
 

@@ -1,1 +1,1 @@
-"""Documentation that the code writes."""
+"""Writes what the code knows of itself into docs/; nobody imports it but the command that asks for that."""

@@ -6,50 +6,18 @@ and fills the marks of ``mechanisms.md``; a test compares the page with the figu
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from gridbazaar.experiments.files import write_json
-from gridbazaar.experiments.measure.mechanisms import DISTRIBUTIONS, Card, CommunityCard, measure, percent
+from gridbazaar.experiments.measure.mechanisms import Card, CommunityCard, Measured, percent
 from gridbazaar.experiments.report.drawing import png
 from gridbazaar.market.mechanisms import list_mechanisms, mechanism_promises, mechanism_stage
 from gridbazaar.market.orders import PROMISE
 
 _BLOCK = re.compile(r"(<!-- (\w+)(?: (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Cards with what makes them again."""
-
-    n_books: int
-    n_probes: int
-    seed: int
-    cards: tuple[Card, ...]
-    community: tuple[CommunityCard, ...]
-
-    def of(self, mechanism: str, distribution: str = "unit") -> list[Card]:
-        """Cards of one mechanism, smallest market first."""
-        found = [c for c in self.cards if (c.mechanism, c.distribution) == (mechanism, distribution)]
-        return sorted(found, key=lambda c: c.n_side)
-
-
-def measured(
-    names: Sequence[str] | None, sides: Sequence[int], *, n_books: int, n_probes: int, seed: int,
-    tick: Callable[[str], None] | None = None,
-) -> Measured:  # fmt: skip
-    """Measure under every distribution."""
-    cards: list[Card] = []
-    community: list[CommunityCard] = []
-    for distribution in DISTRIBUTIONS:
-        options: dict[str, Any] = {"distribution": distribution, "n_books": n_books, "n_probes": n_probes}
-        ours, community = measure(names, sides=sides, seed=seed, tick=tick, **options)
-        cards += ours
-    return Measured(n_books, n_probes, seed, tuple(cards), tuple(community))
 
 
 def write_page(found: Measured, folder: Path) -> list[Path]:
@@ -68,14 +36,6 @@ def write_page(found: Measured, folder: Path) -> list[Path]:
         (folder / name).write_bytes(png(figure))
     page.write_text(filled(page.read_text(encoding="utf-8"), found), encoding="utf-8")
     return [page, figures, *(folder / name for name in pictures)]
-
-
-def read_figures(path: Path) -> Measured:
-    """Read what ``write_page`` kept."""
-    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    cards = tuple(Card(**card) for card in kept.pop("cards"))
-    community = tuple(CommunityCard(**card) for card in kept.pop("community"))
-    return Measured(**kept, cards=cards, community=community)
 
 
 def filled(text: str, found: Measured) -> str:

@@ -36,7 +36,9 @@ def example() -> tuple[Orders, Setting]:
     n = len(price)
     lottery = np.random.default_rng(_SEED).random((1, n))
     energy, limit = (np.rint(x * MICRO).astype(np.int64)[None] for x in (kwh, price))
-    orders = Orders(energy, limit, np.arange(n), np.zeros(n, np.int64), lottery)
+    orders = Orders(
+        energy_ukwh=energy, limit_ucur_per_kwh=limit, agent=np.arange(n), bus=np.zeros(n, np.int64), lottery=lottery
+    )
     upper, lower = (np.array([round(p * MICRO)]) for p in RETAILER)
     return orders, Setting(upper, lower)
 

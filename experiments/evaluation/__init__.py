@@ -1,1 +1,1 @@
-"""Policies on the same held-out episodes, and what is measured of them."""
+"""Lets policies play the same held-out episodes and measures them; knows no training and no page."""

@@ -56,7 +56,9 @@ class Comparison:
                 first = self.cost_cur(self.reference, policy)
                 for kind, cost in self.cost_cur(tariff, policy).items():
                     more = mean_interval(cost - first[kind])
-                    rows.append(Row(tariff, policy, kind, mean_interval(cost), more))
+                    rows.append(
+                        Row(tariff=tariff, policy=policy, kind=kind, cost_cur=mean_interval(cost), more_cur=more)
+                    )
         return rows
 
     def to_json(self) -> dict[str, Any]:

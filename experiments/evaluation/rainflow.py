@@ -26,7 +26,7 @@ class Cycles:
 
     @property
     def life(self) -> float:
-        """Share of a battery's life that they use, after ``agents/ageing.py``."""
+        """Share of a battery's life that they use, after ``agents/devices/ageing.py``."""
         return float(life_used(self.depth) @ self.count)
 
 

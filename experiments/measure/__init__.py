@@ -1,1 +1,1 @@
-"""What is measured of the package itself: speed, mechanisms, forecasts."""
+"""Measures the package itself: speed, mechanisms, forecasts; judges no policy."""

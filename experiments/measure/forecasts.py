@@ -36,14 +36,17 @@ def measure_forecasts(bank: Bank, ways: Sequence[str] = WAYS) -> list[ForecastCa
         for horizon in ("next", "outlook"):
             load = _errors(getattr(found, f"load_{horizon}_kw"), bank.load_kw, bank)
             pv = _errors(getattr(found, f"pv_{horizon}_kw_per_kwp"), bank.pv_kw_per_kwp, bank)
-            wind = getattr(found, f"wind_{horizon}_m_per_s")
+            wind: float | None = None
+            if bank.wind_m_per_s is not None:
+                of_wind = getattr(found, f"wind_{horizon}_m_per_s")
+                wind = float(_errors(of_wind[None], bank.wind_m_per_s[None], bank)[0])
             cards.append(
                 ForecastCard(
-                    way,
-                    horizon,
-                    (float(load.mean()), float(load.min()), float(load.max())),
-                    float(pv.mean()),
-                    None if bank.wind_m_per_s is None else float(_errors(wind[None], bank.wind_m_per_s[None], bank)[0]),
+                    way=way,
+                    horizon=horizon,
+                    load=(float(load.mean()), float(load.min()), float(load.max())),
+                    pv=float(pv.mean()),
+                    wind=wind,
                 )
             )
     return cards

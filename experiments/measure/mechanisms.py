@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ SIDES = (4, 8, 16, 64)
 DISTRIBUTIONS = {"unit": (1.0, 1.0), "sizes": (0.2, 2.0)}
 """kWh an order, uniform between two numbers: the textbooks' unit demand, and homes of different size."""
 
-_GRID = np.linspace(0.0, 1.0, 41)  # of misreports
+_MISREPORTS = np.linspace(0.0, 1.0, 41)
 _ROWS = 8192  # cleared at a time
 _NOTICED = 1e-3  # of a gain, in the mean truthful gain of a trader: less is rounding
 
@@ -100,6 +101,36 @@ def measure(
     return cards, community
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Cards with what makes them again."""
+
+    n_books: int
+    n_probes: int
+    seed: int
+    cards: tuple[Card, ...]
+    community: tuple[CommunityCard, ...]
+
+    def of(self, mechanism: str, distribution: str = "unit") -> list[Card]:
+        """Cards of one mechanism, smallest market first."""
+        found = [c for c in self.cards if (c.mechanism, c.distribution) == (mechanism, distribution)]
+        return sorted(found, key=lambda c: c.n_side)
+
+
+def measured(
+    names: Sequence[str] | None, sides: Sequence[int], *, n_books: int, n_probes: int, seed: int,
+    tick: Callable[[str], None] | None = None,
+) -> Measured:  # fmt: skip
+    """Measure under every distribution."""
+    cards: list[Card] = []
+    community: list[CommunityCard] = []
+    for distribution in DISTRIBUTIONS:
+        options: dict[str, Any] = {"distribution": distribution, "n_books": n_books, "n_probes": n_probes}
+        ours, community = measure(names, sides=sides, seed=seed, tick=tick, **options)
+        cards += ours
+    return Measured(n_books=n_books, n_probes=n_probes, seed=seed, cards=tuple(cards), community=tuple(community))
+
+
 def random_books(n_side: int, n_books: int, *, distribution: str = "unit", seed: int = 0) -> Orders:
     """Draw books of ``n_side`` buyers, then as many sellers, limits uniform on [0, 1] per kWh."""
     low, high = DISTRIBUTIONS[distribution]
@@ -108,7 +139,16 @@ def random_books(n_side: int, n_books: int, *, distribution: str = "unit", seed:
     energy = np.rint(rng.uniform(low, high, (n_books, n)) * MICRO).astype(np.int64)
     energy[:, n_side:] *= -1
     limit = np.rint(rng.random((n_books, n)) * MICRO).astype(np.int64)
-    return Orders(energy, limit, np.arange(n), np.zeros(n, np.int64), rng.random((n_books, n)))
+    return _one_each(energy, limit, rng.random((n_books, n)))
+
+
+def _one_each(energy_ukwh: NDArray[np.int64], limit: NDArray[np.int64], lottery: Floats) -> Orders:
+    """Books in which every order is of another trader, and all stand at one bus."""
+    n = energy_ukwh.shape[1]
+    return Orders(
+        energy_ukwh=energy_ukwh, limit_ucur_per_kwh=limit, agent=np.arange(n), bus=np.zeros(n, np.int64),
+        lottery=lottery,
+    )  # fmt: skip
 
 
 def _card(name: str, n_side: int, distribution: str, n_books: int, n_probes: int, seed: int) -> Card:
@@ -162,7 +202,7 @@ def _misreports(name: str, n_side: int, distribution: str, n_probes: int, seed: 
     """Share of probed traders that gain by some limit of the grid, and the mean of the best gains (zero included)."""
     books = random_books(n_side, n_probes, distribution=distribution, seed=seed + 1)
     who = np.random.default_rng([seed, n_side]).integers(0, 2 * n_side, n_probes)
-    n_tries = len(_GRID) + 1
+    n_tries = len(_MISREPORTS) + 1
     gain = np.empty((n_probes, n_tries))
     at_a_time = max(1, _ROWS // n_tries)
     for first in range(0, n_probes, at_a_time):
@@ -176,16 +216,16 @@ def _misreports(name: str, n_side: int, distribution: str, n_probes: int, seed: 
 
 def _gains(name: str, books: Orders, rows: NDArray[np.int64], who: NDArray[np.int64]) -> Floats:
     """[n_rows, n_tries] what a trader of each book gains with each limit of the grid, last with the true one."""
-    n_tries = len(_GRID) + 1
+    n_tries = len(_MISREPORTS) + 1
     each = np.repeat(rows, n_tries)
     limit = books.limit_ucur_per_kwh[each]
     trader = np.repeat(who, n_tries)
     at = np.arange(len(each))
     true = limit[at, trader].copy()
-    tried = np.tile(np.append(np.rint(_GRID * MICRO), 0).astype(np.int64), len(rows))
+    tried = np.tile(np.append(np.rint(_MISREPORTS * MICRO), 0).astype(np.int64), len(rows))
     limit[at, trader] = np.where(at % n_tries == n_tries - 1, true, tried)
     assert books.lottery is not None
-    orders = Orders(books.energy_ukwh[each], limit, books.agent, books.bus, books.lottery[each])
+    orders = replace(books, energy_ukwh=books.energy_ukwh[each], limit_ucur_per_kwh=limit, lottery=books.lottery[each])
     cleared = _clear(name, orders)
     traded, outside = cleared.traded_ukwh[at, trader] / MICRO, cleared.outside_ukwh[at, trader] / MICRO
     paid = cleared.pay_ucur[at, trader] / MICRO + np.maximum(outside, 0.0)
@@ -202,7 +242,7 @@ def _community_card(name: str, n_side: int, n_books: int, seed: int) -> Communit
     energy[:, :n_side] *= rng.uniform(0.5, 1.5, (n_books, 1))
     energy[:, n_side:] *= -1
     ukwh = np.rint(energy * MICRO).astype(np.int64)
-    orders = Orders(ukwh, np.zeros_like(ukwh), np.arange(n), np.zeros(n, np.int64), rng.random((n_books, n)))
+    orders = _one_each(ukwh, np.zeros_like(ukwh), rng.random((n_books, n)))
     cleared = _clear(name, orders, upper, lower)
     tariff = np.where(ukwh > 0, upper, lower) / MICRO
     alone = ukwh / MICRO * tariff

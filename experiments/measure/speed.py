@@ -65,7 +65,7 @@ QUICK = Effort(
 )
 
 
-def bench(
+def measure_speed(
     effort: Effort | None = None,
     *,
     seed: int = 0,
@@ -126,7 +126,7 @@ def machine() -> dict[str, Any]:
 
 
 def _speed(name: str, unit: str, values: list[float]) -> Speed:
-    return Speed(name, unit, median(values), min(values), max(values), len(values))
+    return Speed(name=name, unit=unit, value=median(values), low=min(values), high=max(values), repetitions=len(values))
 
 
 def _core(scenario: Scenario, n_envs: int, n_steps: int, repetitions: int, seed: int) -> list[Speed]:

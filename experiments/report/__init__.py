@@ -1,1 +1,1 @@
-"""One page of HTML, its figures and tables."""
+"""Shows an evaluation as one page of HTML; plays no episode and trains no policy."""

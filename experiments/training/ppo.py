@@ -42,7 +42,7 @@ OLD_CLASSES: dict[str, Any] = {"rollout_buffer_class": OwnersRolloutBuffer}
 class MarketPPO(PPO):
     """PPO whose learning rate falls linearly to a share of itself with the progress of the run."""
 
-    _progress: Callable[[], float] | None = None
+    progress: Callable[[], float] | None = None
 
     def __init__(self, *args: Any, last_rate: float = 0.05, minibatches: int = 8, **kwargs: Any) -> None:
         self.last_rate, self.minibatches = last_rate, minibatches
@@ -54,18 +54,18 @@ class MarketPPO(PPO):
         self.rollout_buffer.minibatches = self.minibatches
 
     def _update_learning_rate(self, optimizers: Any) -> None:
-        done = self._progress() if self._progress is not None else 1 - self._current_progress_remaining
+        done = self.progress() if self.progress is not None else 1 - self._current_progress_remaining
         rate = self.lr_schedule(1.0) * (1 - (1 - self.last_rate) * done)
         self.logger.record("train/learning_rate", rate)
         for group in self.policy.optimizer.param_groups:
             group["lr"] = rate
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_progress", "rollout_buffer_class"]
+        return [*super()._excluded_save_params(), "progress", "rollout_buffer_class"]
 
     def collect_rollouts(self, *args: Any, **kwargs: Any) -> bool:
         """End the run when the clock says so, between rollouts."""
-        if self._progress is not None and self._progress() >= 1.0:
+        if self.progress is not None and self.progress() >= 1.0:
             return False
         return super().collect_rollouts(*args, **kwargs)
 

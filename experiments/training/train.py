@@ -105,7 +105,7 @@ def train(
     model.set_logger(configure(str(log), ["csv", "tensorboard"]))
     try:
         callback = _callback(config, scenario, folder, curve, start - spent_s, report)
-        model._progress = callback.progress
+        model.progress = callback.progress
         model.learn(left, callback=callback, reset_num_timesteps=False)
         _save(model, folder / _MODEL)
         callback.validate()

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.cli.main import main
-from gridbazaar.experiments.docs.pages import scenario_toml
+from gridbazaar.experiments.describe import scenario_toml
 from tests.envs.test_core import play
 
 SHARES = {"prosumer_0": 0.5, "prosumer_2": 0.5}

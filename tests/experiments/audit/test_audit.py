@@ -23,7 +23,8 @@ from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import Transition
 from gridbazaar.experiments.audit.audit import Audited, audit
-from gridbazaar.experiments.audit.scribe import STAKE_UCUR, Scribe
+from gridbazaar.experiments.audit.opening import STAKE_UCUR
+from gridbazaar.experiments.audit.scribe import Scribe
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.evaluation.play import play
 from gridbazaar.market.ledger.log.canonical import Entry

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gridbazaar.experiments.docs.cards import filled, measured, read_figures, write_page
-from gridbazaar.experiments.measure.mechanisms import SIDES, measure
+from gridbazaar.experiments.docs.cards import filled, write_page
+from gridbazaar.experiments.measure.mechanisms import SIDES, Card, CommunityCard, Measured, measure, measured
 from gridbazaar.market.mechanisms import list_mechanisms, mechanism_stage
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 PAGE = (DOCS / "mechanisms.md").read_text(encoding="utf-8")
+
+
+def read_figures(path: Path) -> Measured:
+    """Read what ``write_page`` kept."""
+    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    cards = tuple(Card(**card) for card in kept.pop("cards"))
+    community = tuple(CommunityCard(**card) for card in kept.pop("community"))
+    return Measured(**kept, cards=cards, community=community)
 
 
 def test_every_mechanism_has_a_paragraph_and_a_card() -> None:

@@ -18,7 +18,8 @@ from gridbazaar.agents.policies.optimum import Schedule, solve_optimum
 from gridbazaar.agents.policy import NoBoundError
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
-from gridbazaar.experiments.evaluation.evaluate import Evaluation, check, evaluate, golden_of
+from gridbazaar.experiments.evaluation.evaluate import Evaluation, evaluate
+from gridbazaar.experiments.evaluation.golden import check, golden_of
 from gridbazaar.experiments.evaluation.metrics import COMMUNITY_FIGURES
 from gridbazaar.experiments.evaluation.play import Played, play
 from gridbazaar.experiments.evaluation.rainflow import count_cycles

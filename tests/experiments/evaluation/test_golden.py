@@ -12,7 +12,8 @@ anew where dynamics change on purpose, and say so in the changelog.
 import json
 from pathlib import Path
 
-from gridbazaar.experiments.evaluation.evaluate import check, evaluate
+from gridbazaar.experiments.evaluation.evaluate import evaluate
+from gridbazaar.experiments.evaluation.golden import check
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "evaluation" / "street.json"
 

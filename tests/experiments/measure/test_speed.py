@@ -10,7 +10,15 @@ from typer.testing import CliRunner
 
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.cli.main import main
-from gridbazaar.experiments.measure.speed import BOOK_SIDES, FIFTY_AGENTS, QUICK, SCENARIO, Effort, bench, machine
+from gridbazaar.experiments.measure.speed import (
+    BOOK_SIDES,
+    FIFTY_AGENTS,
+    QUICK,
+    SCENARIO,
+    Effort,
+    machine,
+    measure_speed,
+)
 
 
 def test_fifty_agents_are_fifty() -> None:
@@ -19,7 +27,7 @@ def test_fifty_agents_are_fifty() -> None:
 
 def test_every_speed_is_a_median_of_repetitions() -> None:
     told: list[str] = []
-    found = bench(QUICK, training=False, tell=told.append)
+    found = measure_speed(QUICK, training=False, tell=told.append)
     names = [(s.name, s.unit) for s in found]
     assert len(names) == len(set(names))
     assert len(told) == 8

@@ -14,21 +14,21 @@ from gridbazaar.data.feeders import list_feeders, load_feeder
 from gridbazaar.envs.core import Core
 from gridbazaar.experiments.evaluation.play import Played, play
 from gridbazaar.experiments.evaluation.statistics import Interval
-from gridbazaar.experiments.report import drawing, plots
+from gridbazaar.experiments.report import day_plots, drawing, result_plots
 from gridbazaar.experiments.report.day import Day, day_of
-from gridbazaar.experiments.report.plots import tree_layout
+from gridbazaar.experiments.report.day_plots import tree_layout
 
 SOME = Interval(2.0, 1.0, 3.0)
 FIGURES: dict[str, Callable[[Day], Figure]] = {
-    "prices": lambda day: plots.prices(day, "EUR"),
-    "storage": plots.storage,
-    "voltages": plots.voltages,
-    "feeder_tree": plots.feeder_tree,
-    "net_power": lambda day: plots.net_power({"idle": day, "trained": day}),
-    "scores": lambda day: plots.scores({"idle": Interval(0, 0, 0), "trained": Interval(80.0, 70.0, 90.0)}),
-    "savings_by_kind": lambda day: plots.savings_by_kind({"trained": {"ev": SOME, "vpp": SOME}}, "EUR"),
-    "savings_by_agent": lambda day: plots.savings_by_agent({"ev_0": SOME}, {"ev_0": "ev"}, "EUR"),
-    "learning": lambda day: plots.learning(
+    "prices": lambda day: day_plots.prices(day, "EUR"),
+    "storage": day_plots.storage,
+    "voltages": day_plots.voltages,
+    "feeder_tree": day_plots.feeder_tree,
+    "net_power": lambda day: day_plots.net_power({"idle": day, "trained": day}),
+    "scores": lambda day: result_plots.scores({"idle": Interval(0, 0, 0), "trained": Interval(80.0, 70.0, 90.0)}),
+    "savings_by_kind": lambda day: result_plots.savings_by_kind({"trained": {"ev": SOME, "vpp": SOME}}, "EUR"),
+    "savings_by_agent": lambda day: result_plots.savings_by_agent({"ev_0": SOME}, {"ev_0": "ev"}, "EUR"),
+    "learning": lambda day: result_plots.learning(
         [{"steps": 0, "seconds": 1.0, "score": 5.0}, {"steps": 9, "seconds": 70.0, "score": 60.0}], {"idle": 0.0}
     ),
 }
@@ -112,41 +112,41 @@ def test_the_same_data_give_the_same_picture(name: str, day: Day) -> None:
 
 
 def test_drawing_changes_no_setting_and_heeds_none(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = drawing.svg(plots.voltages(day))
+    plain = drawing.svg(day_plots.voltages(day))
     monkeypatch.setitem(rcParams, "xtick.labelsize", 30.0)
     before = dict(rcParams)
-    assert drawing.svg(plots.voltages(day)) == plain
+    assert drawing.svg(day_plots.voltages(day)) == plain
     assert dict(rcParams) == before
 
 
 def test_a_png_has_the_width_of_a_page(day: Day) -> None:
-    data = drawing.png(plots.voltages(day))
+    data = drawing.png(day_plots.voltages(day))
     assert data.startswith(b"\x89PNG")
     assert int.from_bytes(data[16:20], "big") >= 900
 
 
 def test_scores_are_written_beside_their_bars() -> None:
-    text = lines(plots.scores({"idle": Interval(0, 0, 0), "mine": Interval(81.25, 70.04, 93.0)}))
+    text = lines(result_plots.scores({"idle": Interval(0, 0, 0), "mine": Interval(81.25, 70.04, 93.0)}))
     assert "mine" in text
     assert "81.2  [70.0, 93.0]" in text.replace("81.3", "81.2")
 
 
 def test_a_very_bad_score_leaves_the_others_readable() -> None:
-    figure = plots.scores({"good": Interval(80, 75, 85), "bad": Interval(-900, -950, -850)})
+    figure = result_plots.scores({"good": Interval(80, 75, 85), "bad": Interval(-900, -950, -850)})
     assert figure.axes[0].get_xlim()[0] >= -100
     assert "\N{MINUS SIGN}900.0" in lines(figure)
 
 
 def test_a_cap_is_drawn_where_there_is_one(day: Day) -> None:
-    assert "cap" not in lines(plots.prices(day, "EUR"))
+    assert "cap" not in lines(day_plots.prices(day, "EUR"))
     capped = replace(day, import_cap_kw=4.0)
-    assert "import cap 4 kW" in lines(plots.prices(capped, "EUR"))
-    assert "import cap 4 kW" in lines(plots.net_power({"idle": capped}))
+    assert "import cap 4 kW" in lines(day_plots.prices(capped, "EUR"))
+    assert "import cap 4 kW" in lines(day_plots.net_power({"idle": capped}))
 
 
 def test_absent_cars_are_named(day: Day) -> None:
     away = replace(day, is_plugged=np.zeros_like(day.is_plugged))
-    assert "no car" in lines(plots.storage(away))
+    assert "no car" in lines(day_plots.storage(away))
 
 
 def test_of_many_cars_only_those_that_come_are_drawn(day: Day) -> None:
@@ -157,7 +157,7 @@ def test_of_many_cars_only_those_that_come_are_drawn(day: Day) -> None:
         day, kind_slices={"ev": slice(0, n_cars)}, agents=tuple(f"ev_{i}" for i in range(n_cars)), is_plugged=plugged,
         stored_kwh=np.ones((n_steps, n_cars)), capacity_kwh=np.full(n_cars, 2.0),
     )  # fmt: skip
-    text = lines(plots.storage(many))
+    text = lines(day_plots.storage(many))
     assert "7 of 20 come" in text
     assert "no car" not in text
     assert "ev_" not in text
@@ -165,7 +165,7 @@ def test_of_many_cars_only_those_that_come_are_drawn(day: Day) -> None:
 
 def test_a_day_without_cars_or_storage_is_drawn(day: Day) -> None:
     none = replace(day, capacity_kwh=np.zeros_like(day.capacity_kwh), kind_slices={"prosumer": slice(0, 6)})
-    figure = plots.storage(none)
+    figure = day_plots.storage(none)
     assert len(figure.axes) == 1
     assert "<path" in drawing.svg(figure)
 
@@ -176,10 +176,10 @@ def test_the_worst_bus_and_an_overload_stand_out(day: Day) -> None:
     bad = replace(day, voltage_pu=volts, branch_loading=loading)
     assert bad.worst_step == 40
     assert bad.margin_pu[40] == pytest.approx(0.9 - bad.feeder.v_min_pu)
-    assert f"{bad.feeder.buses[2]} 0.900 pu" in lines(plots.feeder_tree(bad))
+    assert f"{bad.feeder.buses[2]} 0.900 pu" in lines(day_plots.feeder_tree(bad))
     alarm = f"stroke: var(--c-{drawing.ALARM[1:]})"
-    assert drawing.svg(plots.feeder_tree(bad)).count(alarm) == 1
-    assert drawing.svg(plots.feeder_tree(replace(bad, branch_loading=0 * loading))).count(alarm) == 0
+    assert drawing.svg(day_plots.feeder_tree(bad)).count(alarm) == 1
+    assert drawing.svg(day_plots.feeder_tree(replace(bad, branch_loading=0 * loading))).count(alarm) == 0
 
 
 @pytest.mark.parametrize("name", list_feeders())
@@ -197,7 +197,7 @@ def test_leaves_are_spread_and_their_parent_stands_between() -> None:
 
 
 def test_labels_move_apart_and_stay_in_order() -> None:
-    at = plots._spread({"a": 50.0, "b": 51.0, "c": 10.0, "d": 52.0}, 5.0)
+    at = result_plots.spread_apart({"a": 50.0, "b": 51.0, "c": 10.0, "d": 52.0}, 5.0)
     assert at["c"] == 10
     assert (at["a"], at["b"], at["d"]) == (46.0, 51.0, 56.0)
 

@@ -18,7 +18,11 @@ from gridbazaar.experiments.evaluation.evaluate import Evaluation, Result, evalu
 from gridbazaar.experiments.evaluation.play import Played, play
 from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval
 from gridbazaar.experiments.report import report
-from gridbazaar.experiments.report.report import balances, render, write_report
+from gridbazaar.experiments.report.balances import balances, balances_section
+from gridbazaar.experiments.report.headline import headline
+from gridbazaar.experiments.report.policies import learning
+from gridbazaar.experiments.report.report import render, write_report
+from gridbazaar.experiments.report.subject import FEW_SEEDS, subject_of
 from gridbazaar.experiments.report.table import columns, kind_table, number, policy_names, terminal_table
 
 RUN = "runs/<b>&x"  # a folder whose name would be markup
@@ -159,9 +163,9 @@ def test_the_headline_says_what_was_trained_and_on_how_many_episodes(page: str, 
     assert "this is one training run" in text
 
 
-def headline(evaluation: Evaluation) -> str:
+def headline_text(evaluation: Evaluation) -> str:
     """Text of the first section."""
-    return Reader(report._headline(report._subject(evaluation, {}, ()), "")).text
+    return Reader(headline(subject_of(evaluation, {}, ()), "")).text
 
 
 def shifted(evaluation: Evaluation, by_cur: float) -> Evaluation:
@@ -185,7 +189,7 @@ def shifted(evaluation: Evaluation, by_cur: float) -> Evaluation:
     ],
 )
 def test_the_comparison_with_the_engineered_rule_is_honest(evaluation: Evaluation, by_cur: float, words: str) -> None:
-    text = headline(shifted(evaluation, by_cur))
+    text = headline_text(shifted(evaluation, by_cur))
     found = mean_interval(by_cur + np.linspace(-0.5, 0.5, 5))
     low, high = (found.low, found.high) if by_cur > 0 else (-found.high, -found.low)
     ends = f"{number(low, 2)}, {number(high, 2)}".replace("-", "\N{MINUS SIGN}")
@@ -194,8 +198,8 @@ def test_the_comparison_with_the_engineered_rule_is_honest(evaluation: Evaluatio
 
 def test_few_episodes_are_never_called_clear(evaluation: Evaluation) -> None:
     dear = replace(evaluation.result("idle"), policy="time_of_use", scored_cur=evaluation.result(RUN).scored_cur + 9)
-    few = replace(evaluation, seeds=evaluation.seeds[: report.FEW_SEEDS - 1], results=(*evaluation.results, dear))
-    text = headline(few)
+    few = replace(evaluation, seeds=evaluation.seeds[: FEW_SEEDS - 1], results=(*evaluation.results, dear))
+    text = headline_text(few)
     assert "too few episodes to tell" in text
     assert "It costs" not in text
     assert text.count("too few episodes") == len(few.results)  # a row each but its own, and the sentence above
@@ -203,7 +207,7 @@ def test_few_episodes_are_never_called_clear(evaluation: Evaluation) -> None:
 
 def test_without_a_trained_policy_the_best_rule_is_in_the_middle(evaluation: Evaluation) -> None:
     rules = replace(evaluation, results=tuple(r for r in evaluation.results if r.policy != RUN))
-    text = headline(rules)
+    text = headline_text(rules)
     assert "held-out episodes, opportunity_cost scores" in text
     assert "training run" not in text
 
@@ -225,7 +229,7 @@ def test_names_are_text_and_never_markup(page: str) -> None:
 
 def test_several_runs_are_told_apart(evaluation: Evaluation) -> None:
     twin = replace(evaluation.result("opportunity_cost"), policy="runs/y")
-    text = headline(replace(evaluation, results=(*evaluation.results, twin)))
+    text = headline_text(replace(evaluation, results=(*evaluation.results, twin)))
     assert "trained <b>&x scores" in text
     assert "trained y" in text
     assert "Scores of the 2 training runs lie from" in text
@@ -233,7 +237,7 @@ def test_several_runs_are_told_apart(evaluation: Evaluation) -> None:
 
 def test_very_bad_policies_leave_the_learning_curve_readable(evaluation: Evaluation) -> None:
     bad = replace(evaluation.result("opportunity_cost"), policy="random", score=Interval(-250.0, -300.0, -200.0))
-    text = report._learning(report._subject(replace(evaluation, results=(*evaluation.results, bad)), {}, CURVE))
+    text = learning(subject_of(replace(evaluation, results=(*evaluation.results, bad)), {}, CURVE))
     assert "too low to be drawn: random." in Reader(text).text
     assert "250" not in text
     assert "opportunity_cost" in text
@@ -273,7 +277,7 @@ def test_a_broken_balance_is_noticed(name: str, evaluation: Evaluation, days: di
     }
     wrong = days | {RUN: broken(played, **changes[name])}
     assert sum(not check.holds for check in balances(wrong)) == 1
-    assert "1 of 6 balances do not hold" in Reader(report._balances(report._subject(evaluation, wrong, ()), wrong)).text
+    assert "1 of 6 balances do not hold" in Reader(balances_section(subject_of(evaluation, wrong, ()), wrong)).text
 
 
 def test_an_existing_folder_is_kept_unless_told(

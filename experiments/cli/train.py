@@ -1,0 +1,97 @@
+"""Commands that train: a demonstration from training to report, and training runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gridbazaar.experiments.cli import terminal
+from gridbazaar.experiments.cli.options import Data, Force, Seeds, Settings, read_overrides
+
+if TYPE_CHECKING:
+    from gridbazaar.experiments.training.train import TrainConfig
+
+train_app = typer.Typer()
+
+
+@train_app.command(epilog=terminal.epilog("demo --minutes 2 --out runs/first"))
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for run, results and report.")] = Path("runs/demo"),
+    data: Data = None,
+    minutes: Annotated[float, typer.Option(help="Training ends after so many minutes.")] = 5.0,
+    steps: Annotated[int | None, typer.Option(min=1, help="Training ends after so many agent-steps.")] = None,
+    seeds: Seeds = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the training.")] = 0,
+    force: Force = False,
+) -> None:
+    """Train a policy briefly, measure it against rules and the optimum, and write a report with pictures."""
+    from gridbazaar.experiments.demo import run_demo
+
+    with terminal.progress() as bar:
+        done = run_demo(
+            out, data=data, minutes=minutes, steps=steps, seeds=seeds, seed=seed, force=force,
+            report_training=terminal.training_bar(bar), tick=terminal.evaluation_bar(bar), command=terminal.command(),
+        )  # fmt: skip
+    terminal.print_tables(done.evaluation)
+    typer.echo(f"trained for {done.steps:,} agent-steps; the report: {done.report}")
+
+
+@train_app.command(
+    epilog=terminal.epilog("train village --out runs/a, and after an interruption: train --out runs/a --resume")
+)
+def train(
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    scenario: Annotated[str | None, typer.Argument(help="A name or a .toml file; not needed with --resume.")] = None,
+    algo: Annotated[str | None, typer.Option(help="ppo.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Agent-steps; 4000000 unless given.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="End earlier, after so many minutes.")] = None,
+    n_envs: Annotated[int | None, typer.Option("--n-envs", min=1, help="Communities at once; 32 unless given.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the training; 0 unless given.")] = None,
+    settings: Settings = None,
+    data: Data = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint, as the run began.")] = False,
+    force: Force = False,
+) -> None:
+    """Train one policy for all agents; a run can be interrupted and resumed."""
+    from gridbazaar.experiments.training.train import TrainConfig, checkpoint_steps, read_config
+    from gridbazaar.experiments.training.train import train as run
+
+    given: dict[str, Any] = {
+        "scenario": scenario, "algo": algo, "steps": steps, "max_minutes": minutes, "n_envs": n_envs, "seed": seed,
+        "overrides": read_overrides(settings, data, None) or None,
+    }  # fmt: skip
+    given = {name: value for name, value in given.items() if value is not None}
+    if resume:
+        if force:
+            raise ValueError("--resume goes on with the run, --force replaces it; give one of them")
+        config = read_config(out)
+        _refuse_changes(config, given)
+    elif scenario is None:
+        raise ValueError("expected a scenario; see gridbazaar list scenarios")
+    else:
+        config = TrainConfig(**given)
+    try:
+        with terminal.progress() as bar:
+            run(config, out, force=force, resume=resume, report=terminal.training_bar(bar))
+    except KeyboardInterrupt:
+        done = checkpoint_steps(out)
+        how = (
+            f"the last checkpoint has {done:,} of {config.steps:,} agent-steps; go on with: "
+            f"gridbazaar train --out {out} --resume"
+            if done is not None
+            else f"there is no checkpoint in {out} yet; start again with --force"
+        )
+        typer.echo(f"interrupted; {how}", err=True)
+        raise typer.Exit(terminal.INTERRUPTED) from None
+    typer.echo(
+        f"{out}: {checkpoint_steps(out):,} agent-steps; next: gridbazaar evaluate {config.scenario} --policies {out}"
+    )
+
+
+def _refuse_changes(config: TrainConfig, given: dict[str, Any]) -> None:
+    """A run goes on as it began: an option that says otherwise is an error."""
+    changed = [f"{n} was {getattr(config, n)}, not {v}" for n, v in given.items() if getattr(config, n) != v]
+    if changed:
+        raise ValueError(f"--resume goes on as the run began: {'; '.join(changed)}; leave it out, or start a new run")
