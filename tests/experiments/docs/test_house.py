@@ -110,3 +110,14 @@ def test_no_room_lies_over_another_or_outside() -> None:
         assert 0 < y < y + h < height
         for x2, y2, w2, h2 in boxes[:i]:
             assert x + w <= x2 or x2 + w2 <= x or y + h <= y2 or y2 + h2 <= y
+
+
+def test_no_rooms_of_the_experiments_import_each_other_in_a_circle() -> None:
+    rooms = read_house(ROOT)
+    circles = [
+        (r.names, rooms[i].names)
+        for r in rooms
+        for i in r.below
+        if r.layer == "experiments" and rooms[i].storey >= r.storey
+    ]
+    assert circles == []
