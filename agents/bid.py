@@ -86,7 +86,11 @@ def _net(
     firm_limit = xp.where(firm_ukwh > 0, high + above, low - below)
     limits = xp.concat([firm_limit, flexible_limit], axis=1)
     both = None if lottery is None else xp.concat([lottery, lottery], axis=1)
-    return Bids(Orders(energy_ukwh, limits, order_agent, order_bus, both), netted_ukwh, flexible_sign)
+    return Bids(
+        Orders(energy_ukwh=energy_ukwh, limit_ucur_per_kwh=limits, agent=order_agent, bus=order_bus, lottery=both),
+        netted_ukwh,
+        flexible_sign,
+    )
 
 
 def _prices(setting: Setting) -> tuple[Array, Array, Array, Array]:

@@ -240,7 +240,14 @@ def scaled_plan(action: Array, view: View) -> Plan:
     power, eagerness = action[..., 0], action[..., 1]
     wish_kw = xp.where(power >= 0, power * view.high_kw, -power * view.low_kw)
     wish_kw = xp.where((xp.abs(wish_kw) < view.min_kw) & (view.firm_kw <= 0), 0.0, wish_kw)
-    return Plan(view.firm_kw, view.low_kw, view.high_kw, wish_kw, eagerness, action)
+    return Plan(
+        firm_kw=view.firm_kw,
+        low_kw=view.low_kw,
+        high_kw=view.high_kw,
+        wish_kw=wish_kw,
+        eagerness=eagerness,
+        executed=action,
+    )
 
 
 def only_the_device(fill_kw: Array, plan: Plan, view: View, device: Any, params: Any, now: Now) -> Meters:

@@ -152,8 +152,14 @@ class Core:
         seen = look_at(world, self.fleet, self.answers, devices, episode, t, standing)
         left_cur = stored_value_cur(seen.view, episode) * ends[:, None]
         shed_kwh, shed_cur = lost_load(rationed, self.scenario.outage, step_h, flows.wear_cur)
-        market = Market(bids.orders, setting, clearing, -bids.flexible_sign * bids.netted_ukwh, rates)
-        money = Money(bill, left_cur, shed_cur, answer)
+        market = Market(
+            orders=bids.orders,
+            setting=setting,
+            clearing=clearing,
+            netted_ukwh=-bids.flexible_sign * bids.netted_ukwh,
+            rates=rates,
+        )
+        money = Money(bill=bill, stored_value_cur=left_cur, shed_cur=shed_cur, answer=answer)
         before_cur = potential_cur(state.view, state.mean_price_cur_per_kwh, episode, state.t)
         rise_cur = potential_cur(seen.view, seen.mean_price_cur_per_kwh, episode, t) * ~ends[:, None] - before_cur
         rewards, parts = reward(market, flows, money, rise_cur, self.scenario.reward, world.firm_is_chosen)

@@ -121,7 +121,13 @@ def observe(core: Core, state: State, out: Array | None = None, *, forecasts: bo
     for columns, j, values in core.features(state):
         features[:, columns, n + len(OWN) + j] = values
     mask = view.is_active & ((view.high_kw > 0) | (view.low_kw < 0))
-    return Observation(features, mask, view, look_ahead(core, state) if forecasts else None, core.called(state))
+    return Observation(
+        features=features,
+        mask=mask,
+        view=view,
+        forecasts=look_ahead(core, state) if forecasts else None,
+        call=core.called(state),
+    )
 
 
 def _common(core: Core, state: State, xp: Any) -> list[Array]:

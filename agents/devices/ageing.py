@@ -2,7 +2,7 @@
 
 Arrays are [n_envs, n_kind(, n_devices)]. Everything here is element by element; cycles are counted by turning points
 as they happen. The count that knows the whole history, rainflow, belongs to the evaluation
-(``experiments/rainflow.py``).
+(``experiments/evaluation/rainflow.py``).
 """
 
 from __future__ import annotations

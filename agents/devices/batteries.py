@@ -187,10 +187,17 @@ def storage_of(params: BatteryParams) -> Storage:
     config, capacity_kwh = params.config, _capacity_kwh(params)
     power_kw = params.capacity_kwh / config.duration_h
     return Storage(
-        config.reserve_frac * capacity_kwh if config.reserve_frac else 0.0,
-        capacity_kwh, power_kw, power_kw, config.eta_ch, config.eta_dis, config.loss_per_h,
-        config.taper_frac, config.release_taper_frac, config.converter if config.converter.loses else None,
-    )  # fmt: skip
+        floor_kwh=config.reserve_frac * capacity_kwh if config.reserve_frac else 0.0,
+        ceiling_kwh=capacity_kwh,
+        charge_kw=power_kw,
+        discharge_kw=power_kw,
+        eta_ch=config.eta_ch,
+        eta_dis=config.eta_dis,
+        loss_per_h=config.loss_per_h,
+        taper_frac=config.taper_frac,
+        release_taper_frac=config.release_taper_frac,
+        converter=config.converter if config.converter.loses else None,
+    )
 
 
 def _capacity_kwh(params: BatteryParams) -> Array:

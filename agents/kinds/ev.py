@@ -139,9 +139,14 @@ def draw(config: Config, draw: Draw) -> Params:
 
 def _storage(config: Config, capacity_kwh: Array, charge_kw: Array) -> Storage:
     return Storage(
-        config.v2g_floor_frac * capacity_kwh, capacity_kwh, charge_kw, config.discharge_kw,
-        config.eta_ch, config.eta_dis, taper_frac=config.taper_frac,
-    )  # fmt: skip
+        floor_kwh=config.v2g_floor_frac * capacity_kwh,
+        ceiling_kwh=capacity_kwh,
+        charge_kw=charge_kw,
+        discharge_kw=config.discharge_kw,
+        eta_ch=config.eta_ch,
+        eta_dis=config.eta_dis,
+        taper_frac=config.taper_frac,
+    )
 
 
 def start(params: Params) -> Device:

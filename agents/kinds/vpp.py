@@ -235,8 +235,26 @@ def enrolled_homes(config: Config) -> tuple[tuple[int, ...], ...] | None:
 
 
 KIND = Kind(
-    Config, draw, new_batteries, view, move, battery_program,
-    actions=actions, features=features, meters=meters, rent_cur_per_day=rent_cur_per_day, meters_each=devices_each,
-    is_stationary=True, is_brp=True, connections=0,
-    aggregator=Aggregator(answers_calls, scheduled_kw, working, _CAPACITY_AT, _PRICE_AT, enrolled_homes),
-)  # fmt: skip
+    Config,
+    draw,
+    new_batteries,
+    view,
+    move,
+    battery_program,
+    actions=actions,
+    features=features,
+    meters=meters,
+    rent_cur_per_day=rent_cur_per_day,
+    meters_each=devices_each,
+    is_stationary=True,
+    is_brp=True,
+    connections=0,
+    aggregator=Aggregator(
+        answers=answers_calls,
+        scheduled_kw=scheduled_kw,
+        working=working,
+        capacity_column=_CAPACITY_AT,
+        price_column=_PRICE_AT,
+        homes=enrolled_homes,
+    ),
+)

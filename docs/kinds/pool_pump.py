@@ -111,7 +111,9 @@ def program(params: Params, device: Pumps, n_steps: int, step_h: float) -> Progr
         is_kept=np.broadcast_to(~is_first, shape), brings_kwh=none, unfilled=none,
         required_kwh=np.maximum(day_kwh - _METER_KWH, 0.0) * (t + 1 == end),
     )  # fmt: skip
-    return Program(Storage(0.0, day_kwh[..., 0], params.power_kw, 0.0, 1.0, 1.0), device.ran_kwh, stays)
+    return Program(
+        storage=Storage(0.0, day_kwh[..., 0], params.power_kw, 0.0, 1.0, 1.0), stored_kwh=device.ran_kwh, stays=stays
+    )
 
 
 KIND = Kind(Config, draw, start, view, move, program, meters=meters, firm_is_chosen=True)

@@ -39,7 +39,9 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     touched = max(2, math.ceil((scenario.start_h + scenario.hours) / 24 - 1e-9))
     days = bank.start_days(split, scenario.data.months, touched)
     day = days[integers(uniform(keys, "day", 1)[:, 0], len(days))]
-    draw = Draw(keys, day, bank, scenario.step_h, scenario.n_steps, scenario.start_h)
+    draw = Draw(
+        keys=keys, day=day, bank=bank, step_h=scenario.step_h, n_steps=scenario.n_steps, start_h=scenario.start_h
+    )
     start = day * bank.steps_per_day + round(scenario.start_h / scenario.step_h)
     params = [kind.draw(config, draw) for kind, config in zip(world.kinds, world.configs, strict=True)]
     load_kw = _mean_load_kw(world, params, len(keys))

@@ -44,4 +44,4 @@ def draw_outages(world: World, draw: Draw, params: list[Any]) -> Outages:
         if kind.grid_forming is not None and kind.grid_forming.is_wanted(config)
     ]
     can_island = np.any(forming, axis=0) if forming else np.zeros(len(begin), bool)
-    return Outages(begin, end, line, line_begin, line_end, can_island)
+    return Outages(begin=begin, end=end, line=line, line_begin=line_begin, line_end=line_end, can_island=can_island)

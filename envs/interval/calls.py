@@ -35,8 +35,6 @@ from gridbazaar.market.flexibility.tenders.flexibility_tender import flexibility
 from gridbazaar.market.orders import Clearing
 from gridbazaar.market.settlement.settle import Delivery, Services
 
-_NAMES = ("award_ukwh", "price_ucur_per_kwh", "stake_ucur", "called_ukwh", "delivered_ukwh", "n_under")
-
 
 class Answers:
     """How the VPPs of a world answer calls.
@@ -78,7 +76,7 @@ class Answers:
         """Give the standing of every VPP before an episode."""
         xp = namespace(calls.gate)
         zero = xp.zeros((calls.gate.shape[0], self.n_vpps), calls.gate)
-        return Standing(*(zero for _ in _NAMES))
+        return Standing(zero, zero, zero, zero, zero, zero)
 
     def called(self, calls: Calls, standing: Standing, t: Array) -> Called:
         """Say what the call that runs or comes next asks, before interval ``t`` [n_envs]."""
@@ -120,7 +118,19 @@ class Answers:
         assert standing is not None
         if now.call is None:  # nobody offers
             no = 0 * metered_ukwh
-            found = Answer(no, no, no, no, no, no, no, no, no, no, Services(no, no, no, no))
+            found = Answer(
+                called_ukwh=no,
+                delivered_ukwh=no,
+                withheld_ukwh=no,
+                shortfall_ukwh=no,
+                award_ukwh=no,
+                price_ucur_per_kwh=no,
+                pay_ucur=no,
+                ready_ucur=no,
+                new_award_ukwh=no,
+                new_price_ucur_per_kwh=no,
+                services=Services(no, no, no, no),
+            )
         else:
             found, standing = self._of_vpps(
                 state, calls, standing, plans, fill_kw, allowed, clearing, metered_ukwh, curtailed_ukwh, devices, now
@@ -160,9 +170,13 @@ class Answers:
         left = before.stake_ucur - done.slashed_ucur
         kept = 1 - is_over
         standing = Standing(
-            before.award_ukwh * kept, before.price_ucur_per_kwh * kept, left * kept, called_sum * kept,
-            delivered_sum * kept, before.n_under + under * is_over,
-        )  # fmt: skip
+            award_ukwh=before.award_ukwh * kept,
+            price_ucur_per_kwh=before.price_ucur_per_kwh * kept,
+            stake_ucur=left * kept,
+            called_ukwh=called_sum * kept,
+            delivered_ukwh=delivered_sum * kept,
+            n_under=before.n_under + under * is_over,
+        )
         standing = self._tender(calls, standing, state, plans, devices, at, now)
         services = Services(
             earned_ucur=self._spread(-done.pay_ucur - ready, metered_ukwh),

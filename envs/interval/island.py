@@ -149,7 +149,13 @@ def balance(
     more_charge, left = _use(more_charge, left)
     less_pv, _ = _use(pv_kw, left)
     device_kw = charge - less_charge + more_charge - (release - less_release + more_release)
-    return Balance(load_kw - shed - shed_critical, shed + shed_critical, shed_critical, pv_kw - less_pv, device_kw)
+    return Balance(
+        served_kw=load_kw - shed - shed_critical,
+        shed_kw=shed + shed_critical,
+        shed_critical_kw=shed_critical,
+        pv_kw=pv_kw - less_pv,
+        device_kw=device_kw,
+    )
 
 
 def _use(available: Array, wanted: Array) -> tuple[Array, Array]:
@@ -208,7 +214,13 @@ def ration(
     meters = each(balanced, lambda there, here: xp.where(island, there, here), live)
     dark_kw = xp.matmul(wanted.fixed_kw - live.fixed_kw, of_agent)
     shed_kw = dark_kw + found.shed_kw * island
-    return Rationed(meters, found, pv_kw, shed_kw, dark_kw * critical_share + found.shed_critical_kw * island)
+    return Rationed(
+        meters=meters,
+        balance=found,
+        pv_kw=pv_kw,
+        shed_kw=shed_kw,
+        shed_critical_kw=dark_kw * critical_share + found.shed_critical_kw * island,
+    )
 
 
 def among_members(

@@ -33,4 +33,4 @@ def now_of(
         call = answers.called(episode.calls, standing, t)
     if episode.calls is not None and episode.calls.limit_kw is not None:
         site_kw = episode.calls.limit_kw[namespace(t).arange(t.shape[0], t), t][:, None]
-    return Now(world.series, episode.start + t, t, alone, site_kw, call)
+    return Now(series=world.series, step=episode.start + t, t=t, is_island=alone, site_kw=site_kw, call=call)

@@ -40,7 +40,13 @@ class Wiring:
         loads_kw = xp.where(world.firm_is_chosen, 0.0, xp.maximum(plan.firm_kw, 0.0))
         q_kvar = self._tan_phi * xp.matmul(loads_kw, at_bus)
         is_firm = xp.arange(2 * n, like=world.order_bus) < n
-        return Wires(self._priced, self.world.scenario.step_h, xp.zeros_like(q_kvar), q_kvar, is_firm)
+        return Wires(
+            grid=self._priced,
+            step_h=self.world.scenario.step_h,
+            fixed_kw=xp.zeros_like(q_kvar),
+            q_kvar=q_kvar,
+            is_inelastic=is_firm,
+        )
 
     def unsold(self, wanted: Meters, bids: Bids, clearing: Clearing | None) -> Meters:
         """Where the wires have a price, PV that found no buyer is not fed in."""

@@ -28,9 +28,16 @@ def community_of(core: Core) -> Community:
     scenario = core.scenario
     features = tuple(column.name for column in feature_columns(scenario))
     return Community(
-        core.agents, scenario.kind_slices, scenario.step_h, core.n_steps, core.n_actions, actions, features,
-        scenario.agents, scenario.start_h,
-    )  # fmt: skip
+        agents=core.agents,
+        kind_slices=scenario.kind_slices,
+        step_h=scenario.step_h,
+        n_steps=core.n_steps,
+        n_actions=core.n_actions,
+        actions=actions,
+        features=features,
+        configs=scenario.agents,
+        start_h=scenario.start_h,
+    )
 
 
 @dataclass(slots=True)

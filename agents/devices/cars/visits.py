@@ -186,9 +186,16 @@ def draw_visits(config: Any, draw: Draw) -> Visits:
     need_kwh = np.minimum(np.minimum(sessions.need_kwh[at] * inside, most_kwh), _MOST_OF_TARGET * required_kwh)
     trip_kwh = np.where(is_there, np.minimum(sessions.trip_kwh[at], most_kwh), 0.0)
     found = Visits(
-        arrive, depart, announced, capacity_kwh, charge_kw, required_kwh - np.where(is_there, need_kwh, 0.0),
-        required_kwh, trip_kwh, is_same,
-    )  # fmt: skip
+        arrive=arrive,
+        depart=depart,
+        announced=announced,
+        capacity_kwh=capacity_kwh,
+        charge_kw=charge_kw,
+        arrival_kwh=required_kwh - np.where(is_there, need_kwh, 0.0),
+        required_kwh=required_kwh,
+        trip_kwh=trip_kwh,
+        is_same_car=is_same,
+    )
     return found if k == 1 else _used_first(found, is_there)
 
 

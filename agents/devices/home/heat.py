@@ -76,7 +76,13 @@ def tank(kwh_per_k: float, w_per_k: float, low_c: float, high_c: float, room_c: 
     """
     loss_per_h = -math.expm1(-w_per_k / 1000 / kwh_per_k)
     return Storage(
-        kwh_per_k * (low_c - room_c), kwh_per_k * (high_c - room_c), math.inf, math.inf, 1.0, 1.0, loss_per_h
+        floor_kwh=kwh_per_k * (low_c - room_c),
+        ceiling_kwh=kwh_per_k * (high_c - room_c),
+        charge_kw=math.inf,
+        discharge_kw=math.inf,
+        eta_ch=1.0,
+        eta_dis=1.0,
+        loss_per_h=loss_per_h,
     )
 
 

@@ -86,7 +86,13 @@ def draw_tanks(config: Water, n: int, draw: Draw) -> Tanks:
     times = np.minimum(-np.log1p(-unit), _MOST) / (1 - np.exp(-_MOST))  # mean 1
     shares = usual[(round(draw.start_h / draw.step_h) + np.arange(draw.n_steps)) % len(usual)]
     drawn = daily[:, None, :] * shares[None, :, None] * np.moveaxis(times, 2, 1)
-    return Tanks(config.heater_kw * has, draw.unit("prosumer.water.start", n), daily, drawn, usual)
+    return Tanks(
+        heater_kw=config.heater_kw * has,
+        full_frac=draw.unit("prosumer.water.start", n),
+        daily_kwh=daily,
+        draw_kwh=drawn,
+        usual_share=usual,
+    )
 
 
 def begin(tanks: Tanks, config: Water) -> Array:
