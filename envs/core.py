@@ -36,7 +36,8 @@ from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import Market, Money, State, Transition
 from gridbazaar.market.mechanisms import load_mechanism, mechanism_stage
-from gridbazaar.market.settlement.settle import Delivery, settle
+from gridbazaar.market.settlement.position import Delivery
+from gridbazaar.market.settlement.settle import settle
 
 
 class Core:

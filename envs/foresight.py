@@ -19,9 +19,7 @@ _BY_STEP = ("is_plugged", "charge_kw", "floor_kwh", "ceiling_kwh", "is_kept", "b
 def foresight(core: Core, state: State) -> Foresight:
     """Give what the rest of the episode holds, seen from its first interval; NumPy cores only.
 
-    Homes bid their forecast as firm, so the forecast is what the market clears; where batteries follow the meter the
-    real load is what they can serve, so that is taken for homes that have one. A rule that prices metered energy sees
-    the real load of all, and so does an island.
+    Homes pay for what their meters show, so their real load less their real sun is what the optimum serves.
 
     Raises:
         NoBoundError: the scenario has what the optimum's program does not cover.
@@ -35,9 +33,7 @@ def foresight(core: Core, state: State) -> Foresight:
         for kind, params, device in zip(world.kinds, episode.params, state.devices, strict=True)
     ]
     _refuse_uncovered(core, programs)
-    for kind, columns, params, device, program in zip(
-        world.kinds, world.slices, episode.params, state.devices, programs, strict=True
-    ):
+    for kind, columns, params, device in zip(world.kinds, world.slices, episode.params, state.devices, strict=True):
         if kind.must_serve is None:
             continue
         for t in range(core.n_steps):
@@ -45,8 +41,7 @@ def foresight(core: Core, state: State) -> Foresight:
             seen = kind.view(device, params, now)
             rest = kind.plan(np.zeros((*seen.firm_kw.shape, core.n_actions)), seen)
             real = kind.meters(0.0 * seen.firm_kw, rest, seen, device, params, now)
-            is_real = program.follows_meter | off[:, t, None] | (not core.clears_ahead)
-            firm[:, columns, t] = np.where(is_real, real.fixed_kw - real.pv_kw, seen.firm_kw)
+            firm[:, columns, t] = real.fixed_kw - real.pv_kw
     rates = world.rates
     local = (rates.local_network + rates.local_tax)[steps] / 1e6
     blocks = [

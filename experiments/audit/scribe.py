@@ -27,6 +27,7 @@ from gridbazaar.market.ledger.books.trades import POOL, account_payments, pairwi
 from gridbazaar.market.ledger.log.canonical import LARGEST, Entry
 from gridbazaar.market.ledger.log.keys import Signer
 from gridbazaar.market.mechanisms import mechanism_stage
+from gridbazaar.market.settlement.position import position_of
 from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
 
 _COMMIT_S, _REVEAL_S = 120, 60  # before delivery begins
@@ -197,7 +198,7 @@ class Scribe:
     def _bills(self, interval: int, happened: Transition, env: int, traded: dict[str, int]) -> list[Entry]:
         """One entry a line; of the market's line, what trades have not paid."""
         parties = (*self._agents, *SYSTEM_PARTIES)
-        energy = _energy_of_lines(happened, env)
+        energy = _energy_of_lines(happened, self._core.world.is_brp, env)
         bills: list[Entry] = []
         for line, row in zip(LINES, happened.money.bill.ucur[env].tolist(), strict=True):
             ucur = dict(zip(parties, row, strict=True))
@@ -286,22 +287,18 @@ def _band(setting: Any, env: int) -> tuple[int, int]:
     return min(edges) - below, max(edges) + above
 
 
-def _energy_of_lines(happened: Transition, env: int) -> dict[str, list[int]]:
+def _energy_of_lines(happened: Transition, is_brp: Any, env: int) -> dict[str, list[int]]:
     """The energy that a line of the bill is about, by agent."""
-    n_agents = happened.delivery.metered_ukwh.shape[1]
-    traded, outside = (
-        x[env].reshape(-1, n_agents).sum(0)
-        for x in (happened.market.clearing.traded_ukwh, happened.market.clearing.outside_ukwh)
-    )
-    curtailed = happened.delivery.curtailed_ukwh[env]
-    drawn = np.maximum(traded, 0) + np.maximum(outside, 0)
-    activated = 0 if happened.money.answer is None else happened.money.answer.delivered_ukwh[env]
+    position, curtailed = position_of(happened.market.clearing, happened.delivery), happened.delivery.curtailed_ukwh
+    retail = position.retail_ukwh(is_brp)
+    drawn = np.maximum(position.local_ukwh, 0) + np.maximum(retail, 0)
+    activated = 0 * curtailed if happened.money.answer is None else happened.money.answer.delivered_ukwh
     lines = {
-        "retail": outside,
-        "imbalance": happened.delivery.metered_ukwh[env] - traded - outside - curtailed + activated,
+        "retail": retail,
+        "imbalance": position.imbalance_ukwh(is_brp),
         "network": drawn,
         "tax": drawn,
         "losses": curtailed,
-        "flexibility": -activated + 0 * curtailed,
+        "flexibility": -activated,
     }
-    return {line: energy.tolist() for line, energy in lines.items()}
+    return {line: energy[env].tolist() for line, energy in lines.items()}

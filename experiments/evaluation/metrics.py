@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 COMMUNITY_FIGURES = {
     "cost_cur": "bills of all agents + wear + discomfort + upkeep - value of what is left in storage",
     "bill_cur": "bills of all agents",
-    "imbalance_cur": "part of the bills that settles deviations from forecasts",
+    "imbalance_cur": "part of the bills that settles deviations, of balance-responsible parties or at a bus",
     "operator_cur": "what the market operator paid (a deficit of the rule); < 0 what it kept",
     "wear_cur": "wear of storage",
     "full_cycles": "equivalent full cycles of a stationary storage, the mean of all",
@@ -139,11 +139,11 @@ class Tally:
 
     @property
     def scored_cur(self) -> Floats:
-        """[n_envs] community cost with what was not served, without imbalance and standing charges.
+        """[n_envs] community cost with what was not served, without standing charges.
 
-        Deviations from forecasts cost every policy the same. What cars lacked counts at the price that rewards have.
+        What cars lacked counts at the price that rewards have.
         """
-        kept: Floats = (self.cost_cur - self.imbalance_cur - self.fixed_cur).sum(1)
+        kept: Floats = (self.cost_cur - self.fixed_cur).sum(1)
         unserved_cur_per_kwh = self.core.scenario.reward.unserved_cur_per_kwh
         return kept + self.sums["shed_cur"] + unserved_cur_per_kwh * self.sums["unserved_kwh"]
 

@@ -24,7 +24,8 @@ from gridbazaar.envs.observe import feature_columns, observe
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import State, Transition
 from gridbazaar.envs.views.others import community_of
-from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES, Delivery
+from gridbazaar.market.settlement.position import Delivery
+from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
 from tests.envs.playing import differences
 
 CAPACITY, PRICE = 2, 3

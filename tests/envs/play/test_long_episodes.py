@@ -128,6 +128,6 @@ def test_cars_come_back_with_what_their_trips_left() -> None:
 
 def test_the_bound_holds_over_several_days_and_the_optimum_comes_near() -> None:
     """The evaluation stops where a policy costs less than the bound."""
-    found = evaluate("village", ["optimum", "opportunity_cost"], seeds=1, split="train", hours=36.0)
+    found = evaluate("village", ["optimum", "opportunity_cost"], seeds=1, split="train", hours=36.0, forecast="perfect")
     assert found.no_bound is None
     assert found.result("optimum").score.mean > 90

@@ -87,8 +87,13 @@ def test_idle_scores_zero_and_nobody_beats_the_bound(found: Evaluation) -> None:
     assert (found.result("idle").savings_cur == 0).all()
     for result in found.results:
         assert (result.scored_cur >= found.bound_cur - 1e-4 * np.maximum(np.abs(found.bound_cur), 1)).all()
-    assert 80 < found.result("optimum").score.mean <= 100
+    assert 0 < found.result("optimum").score.mean <= 100
     assert found.result("random").score.mean < found.result("self_consumption").score.mean
+
+
+def test_the_replay_comes_near_the_bound_where_nobody_errs() -> None:
+    found = evaluate("street", ["optimum"], seeds=3, hours=8.0, forecast="perfect")
+    assert 80 < found.result("optimum").score.mean <= 100
 
 
 def test_a_policy_that_beats_the_bound_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
