@@ -72,7 +72,7 @@ class Prices:
     tax: NDArray[np.int64]
     local_network: NDArray[np.int64]
     local_tax: NDArray[np.int64]
-    export: NDArray[np.int64]  # what a surplus earns; never above ``upper``, so that buying to sell never pays
+    export: NDArray[np.int64]  # what a surplus earns; where it is not below ``upper`` neighbours do not trade
     upper: NDArray[np.int64]  # upper edge of the band of local prices: retail less the charges on a local kWh
     spot: NDArray[np.int64]
 
@@ -97,7 +97,7 @@ def price(
     energy_ucur, network, tax = to_micro(energy), level(tariff.network_cur_per_kwh), level(tariff.tax_cur_per_kwh)
     local_network, local_tax = level(tariff.local_network_cur_per_kwh), level(tariff.local_tax_cur_per_kwh)
     upper = energy_ucur + network + tax - local_network - local_tax
-    export = np.minimum(to_micro(tariff.export_spot_factor * spot_cur_per_kwh + tariff.export_cur_per_kwh), upper)
+    export = to_micro(tariff.export_spot_factor * spot_cur_per_kwh + tariff.export_cur_per_kwh)
     return Prices(
         energy=energy_ucur,
         network=network,

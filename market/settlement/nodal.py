@@ -43,16 +43,19 @@ def deviation_ucur(
     xp, upper, lower = namespace(at_bus_ucur_per_kwh), setting.import_ucur_per_kwh, setting.export_ucur_per_kwh
     assert upper is not None
     assert lower is not None
-    scarce, rent = (use.over_cap_ukwh > 0)[:, None], use.rent_ucur_per_kwh[:, None]
     upper, lower = upper[:, None], lower[:, None]
-    dear = xp.where(scarce & (rent > 0), xp.maximum(at_bus_ucur_per_kwh, upper + rent), at_bus_ucur_per_kwh)
-    cheap = xp.where(scarce & (rent < 0), xp.minimum(at_bus_ucur_per_kwh, lower + rent), at_bus_ucur_per_kwh)
+    wedge = xp.maximum(lower - upper, 0)  # sellers' prices are higher by it, and what is shown by half of it
+    buys_at = at_bus_ucur_per_kwh - wedge // 2
+    sells_at = buys_at + wedge
+    scarce, rent = (use.over_cap_ukwh > 0)[:, None], use.rent_ucur_per_kwh[:, None]
+    buys_at = xp.where(scarce & (rent > 0), xp.maximum(buys_at, upper + rent), buys_at)
+    sells_at = xp.where(scarce & (rent < 0), xp.minimum(sells_at, lower + rent), sells_at)
 
     scheduled, deviation = position.scheduled_ukwh, position.net_ukwh - position.scheduled_ukwh
     back = xp.where((scheduled > 0) ^ (deviation > 0), xp.minimum(xp.abs(scheduled), xp.abs(deviation)), 0)
     back = xp.where(is_brp[None, :], 0, back)  # of the schedule, undone
     beyond = xp.abs(deviation) - back
     is_short = deviation > 0
-    extra_back = xp.where(is_short, xp.maximum(dear - lower, 0), xp.maximum(upper - cheap, 0))
-    extra_beyond = xp.where(is_short, xp.maximum(dear - upper, 0), xp.maximum(lower - cheap, 0))
+    extra_back = xp.where(is_short, xp.maximum(sells_at - lower, 0), xp.maximum(upper - buys_at, 0))
+    extra_beyond = xp.where(is_short, xp.maximum(buys_at - upper, 0), xp.maximum(lower - sells_at, 0))
     return energy_cost_ucur(back, extra_back) + energy_cost_ucur(beyond, extra_beyond)

@@ -188,11 +188,16 @@ def _pool(post: _Postings, pool: Array, rates: Rates) -> None:
 
 
 def _imbalance(post: _Postings, deviation: Array, rates: Rates) -> None:
-    """Deviations of balance-responsible parties, [n_envs, n_agents], with the charges on what is drawn."""
+    """Deviations of balance-responsible parties, [n_envs, n_agents], with the charges on what is drawn.
+
+    The price is worse than either side of the tariff, so that where export earns more than import costs nobody
+    schedules one to deviate by the other.
+    """
     xp, drawn = namespace(deviation), namespace(deviation).maximum(deviation, 0)
-    price = xp.where(
-        deviation > 0, (rates.energy + rates.imbalance)[:, None], (rates.export - rates.imbalance)[:, None]
-    )
+    charges = rates.network + rates.tax
+    short = xp.maximum(rates.energy, rates.export - charges) + rates.imbalance
+    long = xp.minimum(rates.energy + charges, rates.export) - rates.imbalance
+    price = xp.where(deviation > 0, short[:, None], long[:, None])
     post.from_agents("imbalance", energy_cost_ucur(deviation, price), "retailer")
     post.from_agents("imbalance", energy_cost_ucur(drawn, rates.network[:, None]), "network_operator")
     post.from_agents("imbalance", energy_cost_ucur(drawn, rates.tax[:, None]), "state")

@@ -28,6 +28,8 @@ LONE_HOME: dict[str, Any] = {
     "prosumer.battery_share": 0.0, "tariff": "flat",
 }  # fmt: skip
 MADE_UP: dict[str, dict[str, float]] = {
+    "feed_in_at_retail": {"export_cur_per_kwh": 0.30},
+    "feed_in_above_retail": {"export_cur_per_kwh": 0.40},
     "no_charges": {"network_cur_per_kwh": 0.0, "tax_cur_per_kwh": 0.0, "local_network_cur_per_kwh": 0.0},
     "local_tax": {"local_network_cur_per_kwh": 0.04, "local_tax_cur_per_kwh": 0.03},
     "sold_at_spot": {"export_cur_per_kwh": 0.0, "export_spot_factor": 1.0},

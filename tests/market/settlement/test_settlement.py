@@ -198,6 +198,24 @@ def test_a_rent_that_nobody_owes_is_paid_by_all_connections() -> None:
     assert found.line("congestion")[0, :2].tolist() == [-100_000, 100_000]
 
 
+def test_no_schedule_and_deviation_earn_where_export_pays_more_than_import_costs() -> None:
+    """Import at 0.30, export at 0.45: a battery that schedules one and deviates by the other moves nothing and pays."""
+    for scheduled in (1_000_000, -1_000_000):
+        orders, _, terms = interval(1)
+        zero = np.zeros((N_ENVS, 2 * N_AGENTS), np.int64)
+        outside = zero + 0
+        outside[:, N_AGENTS:] = scheduled
+        clearing = replace(
+            load_mechanism("uniform_price")(replace(orders, energy_ukwh=zero), SETTING), traded_ukwh=zero,
+            outside_ukwh=outside, pay_ucur=zero, rent_ucur_per_kwh=of(0),
+        )  # fmt: skip
+        still = Delivery(zero[:, :N_AGENTS], zero[:, :N_AGENTS], of(0))
+        battery = replace(terms, is_brp=np.ones(N_AGENTS, bool))
+        found = settle(orders, clearing, SETTING, still, replace(RATES, export=of(450_000)), battery)
+        # Undone at the side of the tariff that it came from, 0.05 worse.
+        assert (sum(found.line(line)[:, :N_AGENTS] for line in PER_KWH) == 50_000).all()
+
+
 def test_lines_have_names() -> None:
     found, _ = bill(*interval(3))
     assert found.ucur.shape == (N_ENVS, len(LINES), N_AGENTS + len(SYSTEM_PARTIES))
