@@ -198,7 +198,7 @@ class Scribe:
     def _bills(self, interval: int, happened: Transition, env: int, traded: dict[str, int]) -> list[Entry]:
         """One entry a line; of the market's line, what trades have not paid."""
         parties = (*self._agents, *SYSTEM_PARTIES)
-        energy = _energy_of_lines(happened, self._core.world.is_brp, env)
+        energy = self._energy_of_lines(happened, env)
         bills: list[Entry] = []
         for line, row in zip(LINES, happened.money.bill.ucur[env].tolist(), strict=True):
             ucur = dict(zip(parties, row, strict=True))
@@ -212,6 +212,23 @@ class Scribe:
                     "ukwh": ukwh,
                 })  # fmt: skip
         return bills
+
+    def _energy_of_lines(self, happened: Transition, env: int) -> dict[str, list[int]]:
+        """The energy that a line of the bill is about, by agent."""
+        is_brp, delivery, answer = self._core.world.is_brp, happened.delivery, happened.money.answer
+        position = position_of(happened.market.clearing, delivery, prices_metered=self._prices_metered)
+        retail = position.retail_ukwh(is_brp)
+        drawn = np.maximum(position.local_ukwh, 0) + np.maximum(retail, 0)
+        paid_for = delivery.lost_ukwh * self._core.scenario.connection.firm
+        lines = {
+            "retail": retail,
+            "imbalance": position.imbalance_ukwh(is_brp),
+            "network": drawn,
+            "tax": drawn,
+            "losses": paid_for if self._prices_metered else delivery.curtailed_ukwh,
+            "flexibility": 0 * retail if answer is None else -answer.delivered_ukwh,
+        }
+        return {line: energy[env].tolist() for line, energy in lines.items()}
 
     def _called(self, interval: int, happened: Transition, env: int) -> list[Entry]:
         """What was delivered of awards, what homes drew less, then new awards."""
@@ -285,20 +302,3 @@ def _band(setting: Any, env: int) -> tuple[int, int]:
         for x in (setting.export_scarcity_ucur_per_kwh, setting.import_scarcity_ucur_per_kwh)
     )
     return min(edges) - below, max(edges) + above
-
-
-def _energy_of_lines(happened: Transition, is_brp: Any, env: int) -> dict[str, list[int]]:
-    """The energy that a line of the bill is about, by agent."""
-    position, curtailed = position_of(happened.market.clearing, happened.delivery), happened.delivery.curtailed_ukwh
-    retail = position.retail_ukwh(is_brp)
-    drawn = np.maximum(position.local_ukwh, 0) + np.maximum(retail, 0)
-    activated = 0 * curtailed if happened.money.answer is None else happened.money.answer.delivered_ukwh
-    lines = {
-        "retail": retail,
-        "imbalance": position.imbalance_ukwh(is_brp),
-        "network": drawn,
-        "tax": drawn,
-        "losses": curtailed,
-        "flexibility": -activated,
-    }
-    return {line: energy[env].tolist() for line, energy in lines.items()}

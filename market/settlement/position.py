@@ -15,6 +15,7 @@ class Delivery:
 
     metered_ukwh: Array
     curtailed_ukwh: Array  # injection withheld > 0, draw withheld < 0
+    lost_ukwh: Array  # >= 0, sun and wind among it; what devices did not release is still theirs
     loss_ukwh: Array
     activated_ukwh: Array | None = None  # delivered to the operator's calls, > 0 drawn less; it leaves the position
 
@@ -35,11 +36,17 @@ class Position(NamedTuple):
         return self.net_ukwh - self.retail_ukwh(is_brp)
 
 
-def position_of(clearing: Clearing, delivery: Delivery) -> Position:
-    """Split what was metered into local trade and the rest; columns of the clearing are firm orders, then flexible."""
+def position_of(clearing: Clearing, delivery: Delivery, *, prices_metered: bool) -> Position:
+    """Split what was metered into local trade and the rest; columns of the clearing are firm orders, then flexible.
+
+    A rule that prices metered energy (``prices_metered``) clears what the wires let through, so what they withheld is
+    in nobody's position.
+    """
     n_agents = delivery.metered_ukwh.shape[1]
     local, scheduled = (x[:, :n_agents] + x[:, n_agents:] for x in (clearing.traded_ukwh, clearing.outside_ukwh))
-    net = delivery.metered_ukwh - local - delivery.curtailed_ukwh
+    net = delivery.metered_ukwh - local
+    if not prices_metered:
+        net = net - delivery.curtailed_ukwh
     if delivery.activated_ukwh is not None:
         net = net + delivery.activated_ukwh
     return Position(local, scheduled, net)

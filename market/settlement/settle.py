@@ -5,8 +5,9 @@ its tariff on the net, so what was scheduled with the retailer and what deviates
 priced; local trade that was not delivered is bought, or sold, at the own tariff. A balance-responsible party pays the
 tariff on what it scheduled, and for what deviates an imbalance price that is never better. Ordered curtailment is
 never imbalance. At a flexible connection the position is cut, unpaid and unpenalised; at a firm one its owner is paid
-as if it had delivered. Either way the network operator makes the energy good. Positive money is paid by the party in
-whose column it stands.
+for lost sun and wind as if it had delivered. Either way the network operator makes the energy good. Under a rule that
+prices metered energy nobody has a position to make good; lost sun and wind is paid for at a firm connection. Positive
+money is paid by the party in whose column it stands.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from gridbazaar.market.orders import Clearing, Orders, Setting
 from gridbazaar.market.settlement.nodal import deviation_ucur, rebate_per_connection
 from gridbazaar.market.settlement.position import Delivery, Position, Use, position_of, use_of_connection
 from gridbazaar.market.settlement.shares import Holding, pass_on
+from gridbazaar.market.settlement.withheld import RetailPrices, owed_for_withheld, paid_for_lost
 
 LINES = (
     "market",  # local trades
@@ -79,7 +81,8 @@ class Terms:
     connections: Array  # [n_agents] int64, shares of the congestion rebate
     rent_ucur: Array  # [n_envs, n_agents] int64, contracts for this interval; each row sums to zero
     fixed_ucur: Array  # [n_envs, n_agents] int64, standing charge due in this interval
-    is_firm: bool = False  # connections are firm: withheld injection is paid for
+    is_firm: bool = False  # connections are firm: lost sun and wind is paid for
+    prices_metered: bool = False  # by a rule that clears what flowed
     held: Holding | None = None  # who passes its result on to whom; none: nobody
 
 
@@ -138,7 +141,7 @@ def settle(
     if setting.is_island is not None:
         delivery = replace(delivery, loss_ukwh=delivery.loss_ukwh * ~setting.is_island)
         pool = None if pool is None else pool * ~setting.is_island
-    position = position_of(clearing, delivery)
+    position = position_of(clearing, delivery, prices_metered=terms.prices_metered)
     net = xp.sum(position.net_ukwh, axis=1) + (0 if pool is None else pool)
 
     post = _Postings(clearing.traded_ukwh, n_agents)
@@ -147,11 +150,13 @@ def settle(
     _retail(post, position.retail_ukwh(terms.is_brp), rates)
     _imbalance(post, position.imbalance_ukwh(terms.is_brp), rates)
     if setting.wires is None:
-        _congestion(post, position, pool, use_of_connection(net, clearing, setting), terms)
+        use = use_of_connection(net, clearing, setting)
+        _congestion(post, position, pool, use, terms)
+        _network_operator(post, position, use.rent_ucur_per_kwh, clearing, delivery, rates, terms)
     else:
         use = use_of_connection(net + delivery.loss_ukwh, clearing, setting)
         _nodal(post, position, use, clearing, setting, delivery, rates, terms)
-    _network_operator(post, clearing, delivery, rates, terms)
+        _network_operator(post, position, 0 * net, clearing, delivery, rates, terms)
     if pool is not None:
         _pool(post, pool, rates)
     post.between("retail", "retailer", "wholesale", energy_cost_ucur(net, rates.spot))
@@ -256,13 +261,21 @@ def _nodal(
     post.from_agents("imbalance", deviation_ucur(position, at_bus, use, setting, terms.is_brp), "network_operator")
 
 
-def _network_operator(post: _Postings, clearing: Clearing, delivery: Delivery, rates: Rates, terms: Terms) -> None:
-    """The operator buys losses and replaces what it curtailed, both at the root price."""
-    xp = namespace(delivery.loss_ukwh)
-    cut = delivery.curtailed_ukwh
-    charges = xp.where(cut < 0, (rates.local_network + rates.local_tax)[:, None], 0)
-    price = clearing.price_ucur_per_kwh[:, : cut.shape[1]] + charges
-    unpaid = xp.minimum(cut, 0) if terms.is_firm else cut
-    post.from_agents("losses", energy_cost_ucur(unpaid, price), "network_operator")
-    bought = delivery.loss_ukwh + xp.sum(cut, axis=1)
+def _network_operator(
+    post: _Postings, position: Position, rent: Array, clearing: Clearing, delivery: Delivery, rates: Rates,
+    terms: Terms,
+) -> None:  # fmt: skip
+    """The operator buys losses, and replaces what it withheld from a position, both at the root price."""
+    xp, cut, lost = namespace(rent), delivery.curtailed_ukwh, delivery.lost_ukwh
+    tariff = RetailPrices(
+        (rates.energy + rates.network + rates.tax + rent)[:, None], (rates.export + rent)[:, None],
+        (rates.local_network + rates.local_tax)[:, None],
+    )  # fmt: skip
+    bought = delivery.loss_ukwh
+    if terms.prices_metered:
+        owed = -paid_for_lost(lost, clearing, tariff) * terms.is_firm
+    else:
+        owed = owed_for_withheld(cut, lost, clearing, position.net_ukwh, tariff, is_firm=terms.is_firm)
+        bought = bought + xp.sum(cut, axis=1)
+    post.from_agents("losses", owed, "network_operator")
     post.between("losses", "network_operator", "wholesale", energy_cost_ucur(bought, rates.spot))

@@ -230,7 +230,7 @@ def test_what_the_wires_withhold_is_neither_paid_nor_penalised_nor_curtailment_o
     plans = core.fleet.plans(rest(core), state.views)
     fill = np.zeros((1, core.n_agents))
     allowed = core.fleet.meters(fill, plans, state, now)
-    delivery = Delivery(happened.delivery.metered_ukwh + cut, cut, 0 * cut[:, 0])
+    delivery = Delivery(happened.delivery.metered_ukwh + cut, cut, 0 * cut, 0 * cut[:, 0])
     found, _ = core.answers.answer(state, plans, fill, allowed, happened.market.clearing, delivery, state.devices, now)
     assert (found.withheld_ukwh == cut).all()
     assert (found.called_ukwh == answer.called_ukwh - cut).all()

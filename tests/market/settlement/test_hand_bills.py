@@ -145,9 +145,8 @@ def market_cur(bill: Bill) -> float:
         np.stack([local, -local, none, none], axis=1), np.stack([scheduled, none, none, none], axis=1),
         np.stack([paid, -paid, none, none], axis=1), columns, none, none, none, none, none, none,
     )  # fmt: skip
-    delivery = Delivery(
-        np.stack([ukwh(*(row.metered_kwh for row in rows)), -local], axis=1), np.stack([withheld, none], axis=1), none
-    )
+    metered, nothing = ukwh(*(row.metered_kwh for row in rows)), np.zeros((len(rows), 2), np.int64)
+    delivery = Delivery(np.stack([metered, -local], axis=1), np.stack([withheld, none], axis=1), nothing, none)
     fixed = np.zeros((len(rows), 2), np.int64)
     fixed[0, 0] = round(tariff.fixed_cur_per_day * bill.hours / 24 * MICRO)
     is_brp = np.array([rows[0].scheduled_kwh is not None, False])

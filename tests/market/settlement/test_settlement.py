@@ -31,6 +31,7 @@ def interval(seed: int) -> tuple[Orders, Delivery, Terms]:
     delivery = Delivery(
         rng.integers(-3_000_000, 3_000_000, (N_ENVS, N_AGENTS)),
         rng.integers(-200_000, 200_000, (N_ENVS, N_AGENTS)) * rng.integers(0, 2, (N_ENVS, N_AGENTS)),
+        np.zeros((N_ENVS, N_AGENTS), np.int64),
         rng.integers(0, 100_000, N_ENVS),
     )
     rent = rng.integers(0, 1000, (N_ENVS, N_AGENTS))
@@ -61,7 +62,10 @@ def test_agents_in_another_order_with_their_numbers_pay_the_same(seed: int) -> N
         orders, energy_ukwh=orders.energy_ukwh[:, both], limit_ucur_per_kwh=orders.limit_ucur_per_kwh[:, both],
         agent=orders.agent[both],
     )  # fmt: skip
-    elsewhere = Delivery(delivery.metered_ukwh[:, order], delivery.curtailed_ukwh[:, order], delivery.loss_ukwh)
+    elsewhere = Delivery(
+        delivery.metered_ukwh[:, order], delivery.curtailed_ukwh[:, order], delivery.lost_ukwh[:, order],
+        delivery.loss_ukwh,
+    )  # fmt: skip
     their = Terms(terms.is_brp[order], terms.connections[order], terms.rent_ucur[:, order], terms.fixed_ucur[:, order])
     first, second = bill(orders, delivery, terms)[0], bill(moved, elsewhere, their)[0]
     np.testing.assert_array_equal(first.ucur[:, :, :N_AGENTS][:, :, order], second.ucur[:, :, :N_AGENTS])
@@ -69,7 +73,7 @@ def test_agents_in_another_order_with_their_numbers_pay_the_same(seed: int) -> N
 
 
 def test_what_the_operator_ordered_is_no_imbalance() -> None:
-    """Metered one kWh less injected, because ordered: the seller gives the price back and pays no imbalance."""
+    """Metered one kWh less injected, because ordered: nobody pays imbalance, and the operator makes the energy good."""
     orders, delivery, terms = interval(1)
     clearing = load_mechanism("uniform_price")(orders, SETTING)
     n = N_AGENTS
@@ -78,22 +82,10 @@ def test_what_the_operator_ordered_is_no_imbalance() -> None:
     )
     cut = np.zeros_like(delivery.metered_ukwh)
     cut[:, 3] = 1_000_000
-    found = settle(orders, clearing, SETTING, Delivery(scheduled + cut, cut, of(0)), RATES, terms)
+    found = settle(orders, clearing, SETTING, Delivery(scheduled + cut, cut, cut, of(0)), RATES, terms)
     assert (found.line("imbalance") == 0).all()
-    np.testing.assert_array_equal(found.line("losses")[:, 3], clearing.price_ucur_per_kwh[:, 3])
     wholesale = n + SYSTEM_PARTIES.index("wholesale")
     np.testing.assert_array_equal(-found.line("losses")[:, wholesale], RATES.spot)
-
-
-def test_a_firm_connection_is_paid_for_what_was_withheld() -> None:
-    orders, delivery, terms = interval(1)
-    flexible, clearing = bill(orders, delivery, terms)
-    firm, _ = bill(orders, delivery, replace(terms, is_firm=True))
-    cut, price = delivery.curtailed_ukwh, clearing.price_ucur_per_kwh[:, :N_AGENTS]
-    more = flexible.line("losses")[:, :N_AGENTS] - firm.line("losses")[:, :N_AGENTS]
-    np.testing.assert_array_equal(more, np.maximum(cut, 0) * price // 1_000_000)
-    assert (more != 0).any()
-    assert (firm.ucur.sum(axis=2) == 0).all()
 
 
 PER_KWH = ("retail", "imbalance", "network", "tax")
@@ -118,7 +110,9 @@ def alone(scheduled: int, metered: int, *, traded: int = 0, pay: int = 0, rent: 
     clearing = Clearing(local, outside, money, columns, none, none, none + rent, none, none, none)
     setting = Setting(*(np.array([x]) for x in (275_000, 70_000, 6_000_000, 5_000_000, 500_000, 500_000)))  # type: ignore[arg-type]
     rates = Rates(*(np.array([int(getattr(RATES, name)[0])]) for name in Rates.__slots__))
-    delivery = Delivery(np.array([[metered, others - traded]]), np.zeros((1, 2), np.int64), np.array([0]))
+    delivery = Delivery(
+        np.array([[metered, others - traded]]), np.zeros((1, 2), np.int64), np.zeros((1, 2), np.int64), np.array([0])
+    )
     terms = Terms(np.zeros(2, bool), np.array([1, 1]), np.zeros((1, 2), np.int64), np.zeros((1, 2), np.int64))
     orders = Orders(columns, columns, np.array([0, 1, 0, 1]), np.zeros(4, np.int64))
     return settle(orders, clearing, setting, delivery, rates, terms)
@@ -209,7 +203,7 @@ def test_no_schedule_and_deviation_earn_where_export_pays_more_than_import_costs
             load_mechanism("uniform_price")(replace(orders, energy_ukwh=zero), SETTING), traded_ukwh=zero,
             outside_ukwh=outside, pay_ucur=zero, rent_ucur_per_kwh=of(0),
         )  # fmt: skip
-        still = Delivery(zero[:, :N_AGENTS], zero[:, :N_AGENTS], of(0))
+        still = Delivery(zero[:, :N_AGENTS], zero[:, :N_AGENTS], zero[:, :N_AGENTS], of(0))
         battery = replace(terms, is_brp=np.ones(N_AGENTS, bool))
         found = settle(orders, clearing, SETTING, still, replace(RATES, export=of(450_000)), battery)
         # Undone at the side of the tariff that it came from, 0.05 worse.
