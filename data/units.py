@@ -39,5 +39,15 @@ def from_micro(x: Array) -> Array:
 
 
 def energy_cost_ucur(energy_ukwh: Array, price_ucur_per_kwh: Array) -> Array:
-    """Price energy: micro-kWh times micro-currency per kWh, rounded down to micro-currency, int64."""
-    return energy_ukwh * price_ucur_per_kwh // MICRO
+    """Price energy: micro-kWh times micro-currency per kWh, as ``whole_ucur``."""
+    return whole_ucur(energy_ukwh * price_ucur_per_kwh)
+
+
+def whole_ucur(worth: Array) -> Array:
+    """Round micro-kWh times micro-currency per kWh, int64, to the nearest micro-currency, ties to the even one.
+
+    So what is paid is what is received with the other sign, and rounding favours neither who pays nor who receives.
+    The product stays half a micro-unit of currency, 500,000, below what int64 holds.
+    """
+    is_odd = worth // MICRO & 1
+    return (worth + (MICRO // 2 - 1) + is_odd) // MICRO

@@ -125,6 +125,7 @@ class Core:
         live, q_kvar = self.wiring.respond(wanted if rationed is None else rationed.meters, episode)
         live = self.fleet.narrow(live)
         flow = self.wiring.carry(live, q_kvar)
+        flow = flow if rationed is None else self.wiring.switched(flow, rationed.is_dark)
         allowed = self.wiring.allow(live, flow, outage)
         devices, flows = self.fleet.move(allowed, plans, state, now)
 

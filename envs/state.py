@@ -97,7 +97,7 @@ class Episode:
     import_cap_kw: Array  # [n_envs]
     export_cap_kw: Array  # [n_envs]
     end_value_cur_per_kwh: Array  # [n_envs] worth of a kWh deliverable after the end, ``outlook.end_value_of``
-    rent_ucur: Array  # [n_envs, n_agents] int64, contracts per interval; each row sums to zero
+    rent_ucur: Array  # [n_envs, n_agents] int64, contracts of the whole episode; each row sums to zero
     price_sum_cur_per_kwh: Array  # [n_envs, n_steps + 1] running sum of the retail price
     outlook: Array  # [n_envs, n_steps + 1, n_outlook] what is known of the time ahead, ``outlook.OUTLOOK``
     cheaper: Array  # [n_envs, n_steps + 1, horizon + 1] int16, how many of the n intervals from t on are cheaper

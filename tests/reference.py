@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linprog
 
 from gridbazaar.market.orders import Status
@@ -120,6 +121,26 @@ def share(parts: list[int], ids: list[int], numerator: int, denominator: int) ->
     return out
 
 
+def cost_ucur(worth: int) -> int:
+    """Micro-kWh times micro-currency per kWh in whole micro-currency: the nearest, ties to the even one."""
+    return round(Fraction(worth, 10**6))
+
+
+def costs_ucur(worth: NDArray[np.int64]) -> NDArray[np.int64]:
+    """``cost_ucur`` of an array."""
+    return np.array([cost_ucur(int(x)) for x in worth.ravel()], np.int64).reshape(worth.shape)
+
+
+def priced(parts: list[int], ids: list[int], price: int) -> list[int]:
+    """What each part costs at one price: differences of the rounded cost of the running sum, in the order of ids."""
+    out, running, given = [0] * len(parts), 0, 0
+    for i in sorted(range(len(parts)), key=lambda i: (ids[i], i)):
+        running += parts[i]
+        out[i] = cost_ucur(running * price) - given
+        given += out[i]
+    return out
+
+
 def clear_by_hand(book: Book, k: float = 0.5, outside: Outside | None = None) -> Cleared:
     """Clear one book by walking down the demand and up the supply, level by level, in exact integers.
 
@@ -175,7 +196,7 @@ def clear_by_hand(book: Book, k: float = 0.5, outside: Outside | None = None) ->
         low, high = (float(outside.lower), float(outside.upper)) if outside else (0.0, 0.0)
     low, high = (high - 1 if low == -np.inf else low), (low + 1 if high == np.inf else high)
 
-    pays = [share(side, book.agent, price, 10**6) for side in traded_sides]
+    pays = [priced(side, book.agent, price) for side in traded_sides]
     net = sum(sides[0]) - sum(sides[1])
     rent = over = 0
     if outside is not None:

@@ -112,14 +112,14 @@ def _share_storage(world: World, draw: Draw, load_kw: Array, params: list[Any]) 
 
 
 def _rents(world: World, params: list[Any], n_envs: int) -> Array:
-    """Contracts per interval, micro-currency: who rents pays, the owner of each device receives."""
+    """Contracts of the episode, micro-currency: who rents pays, the owner of each device receives the same."""
     rents = np.zeros((n_envs, world.n_agents), np.int64)
     owner, meter_agent = np.asarray(host(world.owner)), np.asarray(host(world.meter_agent))
     first = 0
     for kind, p, meters in zip(world.kinds, params, world.meter_slices, strict=True):
         if kind.rent_cur_per_day is None:
             continue
-        amount = (kind.rent_cur_per_day(p) * 1e6 * world.scenario.step_h / 24).astype(np.int64)
+        amount = np.rint(kind.rent_cur_per_day(p) * 1e6 * world.scenario.hours / 24).astype(np.int64)
         for j in range(amount.shape[1]):
             rents[:, meter_agent[meters.start + j]] += amount[:, j]
             rents[:, owner[first + j]] -= amount[:, j]

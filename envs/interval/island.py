@@ -103,6 +103,7 @@ class Balance:
     shed_critical_kw: Array  # the part of it that is critical
     pv_kw: Array  # used
     device_kw: Array  # > 0 draws
+    lacking_kw: Array  # [n_envs] of the losses, which nobody can serve
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class Rationed:
     pv_kw: Array  # [n_envs, n_agents] that was there at live meters
     shed_kw: Array  # [n_envs, n_agents] must-serve draw without supply, dark or shed
     shed_critical_kw: Array  # [n_envs, n_agents] the critical part of it
+    is_dark: Array  # [n_envs] bool, nothing supplies any meter, so the wires take nothing either
 
 
 def balance(
@@ -143,7 +145,7 @@ def balance(
     less_charge, left = _use(charge, xp.maximum(short, 0.0))
     more_release, left = _use(more_release, left)
     shed, left = _use(load_kw - critical_kw, left)
-    shed_critical, _ = _use(critical_kw, left)
+    shed_critical, lacking = _use(critical_kw, left)
 
     less_release, left = _use(release, xp.maximum(-short, 0.0))
     more_charge, left = _use(more_charge, left)
@@ -155,6 +157,7 @@ def balance(
         shed_critical_kw=shed_critical,
         pv_kw=pv_kw - less_pv,
         device_kw=device_kw,
+        lacking_kw=lacking,
     )
 
 
@@ -187,6 +190,8 @@ def ration(
 ) -> Rationed:  # fmt: skip
     """Switch off what is dark, and let islands balance, the losses of their wires included.
 
+    An island that cannot serve even its losses goes dark.
+
     Args:
         wanted: what the meters would do, [n_envs, n_meters] each.
         outage: who has what.
@@ -210,6 +215,9 @@ def ration(
     found, balanced = balanced_for(0.0 * load_kw[:, 0])
     for _ in range(_LOSS_ROUNDS):
         found, balanced = balanced_for(losses(balanced))
+    gives_up = outage.is_island & (found.lacking_kw > _NOTICED_KW)
+    found = _nothing_where(gives_up, found, load_kw, load_kw * critical_share)
+    balanced = each(balanced, lambda x: x * ~gives_up[:, None])
     island = outage.is_island[:, None]
     meters = each(balanced, lambda there, here: xp.where(island, there, here), live)
     dark_kw = xp.matmul(wanted.fixed_kw - live.fixed_kw, of_agent)
@@ -220,6 +228,20 @@ def ration(
         pv_kw=pv_kw,
         shed_kw=shed_kw,
         shed_critical_kw=dark_kw * critical_share + found.shed_critical_kw * island,
+        is_dark=gives_up | ~xp.any(outage.live > 0, axis=1),
+    )
+
+
+def _nothing_where(is_dark: Array, found: Balance, load_kw: Array, critical_kw: Array) -> Balance:
+    """Let rows [n_envs] serve nothing and shed all."""
+    xp, rows = namespace(load_kw), is_dark[:, None]
+    return replace(
+        found,
+        served_kw=found.served_kw * ~rows,
+        shed_kw=xp.where(rows, load_kw, found.shed_kw),
+        shed_critical_kw=xp.where(rows, critical_kw, found.shed_critical_kw),
+        pv_kw=found.pv_kw * ~rows,
+        device_kw=found.device_kw * ~rows,
     )
 
 

@@ -9,6 +9,7 @@ from gridbazaar.data.units import to_micro
 from gridbazaar.envs.episode.world import World
 from gridbazaar.envs.interval.island import Outage
 from gridbazaar.envs.state import Episode, State
+from gridbazaar.market.auction.rationing import increments
 from gridbazaar.market.mechanisms import mechanism_stage
 from gridbazaar.market.orders import Setting, Wires
 from gridbazaar.market.settlement.settle import Rates, Terms
@@ -64,13 +65,19 @@ def lottery_of(state: State) -> Array | None:
 
 
 def terms_of(world: World, episode: Episode, t: Array) -> Terms:
-    """Give who stands where, and the rents and standing charges that are due in interval ``t`` [n_envs]."""
+    """Give who stands where, and the rents and standing charges that are due in interval ``t`` [n_envs].
+
+    Both are differences of sums that are rounded once, over intervals and, for rents, over agents: an episode's
+    amounts are exact, and what is paid in an interval is received.
+    """
     n_steps, fixed = world.scenario.n_steps, world.fixed_ucur
     due = fixed * (t + 1) // n_steps - fixed * t // n_steps
+    running = namespace(t).cumsum(episode.rent_ucur, axis=1)
+    rent = running * (t + 1)[:, None] // n_steps - running * t[:, None] // n_steps
     return Terms(
         is_brp=world.is_brp,
         connections=world.connections,
-        rent_ucur=episode.rent_ucur,
+        rent_ucur=increments(rent),
         fixed_ucur=due[:, None] * world.connections[None, :],
         is_firm=world.scenario.connection.firm,
         prices_metered=mechanism_stage(world.scenario.mechanism) == "ex_post",

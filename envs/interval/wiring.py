@@ -98,6 +98,10 @@ class Wiring:
             rule=rule, connection_bus=None if by_bus else self.world.meter_bus,
         )  # fmt: skip
 
+    def switched(self, flow: Flow, is_dark: Array) -> Flow:
+        """Take the losses out of feeders that are dark [n_envs]: no transformer is magnetised without a supply."""
+        return replace(flow, loss_kw=flow.loss_kw * ~is_dark, root_kw=flow.root_kw * ~is_dark)
+
     def allow(self, wanted: Meters, flow: Flow, outage: Outage | None) -> Meters:
         if self.world.scenario.constraint == "none":
             return wanted

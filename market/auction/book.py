@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from gridbazaar.data.arrays import Array, namespace
-from gridbazaar.data.units import FAR, MICRO, energy_cost_ucur
+from gridbazaar.data.units import FAR, energy_cost_ucur, whole_ucur
 from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.auction.rationing import by_share, increments
 from gridbazaar.market.orders import Clearing, Orders, Setting, Status
@@ -157,7 +157,7 @@ def at_own_prices(buy_ukwh: Array, sell_ukwh: Array, worth: Array) -> Trade:
     """
     xp = namespace(worth)
     bought = worth * (buy_ukwh > 0)
-    owed = xp.cumsum(bought - worth * (sell_ukwh > 0), axis=1) // MICRO
+    owed = whole_ucur(xp.cumsum(bought - worth * (sell_ukwh > 0), axis=1))
     volume = xp.maximum(xp.sum(buy_ukwh, axis=1, keepdims=True), 1)
     mean = xp.sum(bought, axis=1, keepdims=True) // volume
     energy = buy_ukwh + sell_ukwh

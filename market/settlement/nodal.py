@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.arrays import Array, namespace, ratio
 from gridbazaar.data.units import energy_cost_ucur
 from gridbazaar.market.orders import Setting
 from gridbazaar.market.settlement.position import Position, Use
@@ -17,11 +17,11 @@ def rebate_per_connection(surplus_ucur: Array, loss_cost_ucur: Array, connection
         connections: [n_agents] int64, the connections that each agent stands for.
 
     A lump sum per connection, whatever was traded, so that it moves no price, and not the operator's, so that nobody
-    gains from wires that stay too thin. A deficit is the operator's, and so is what rounding leaves.
+    gains from wires that stay too thin. A deficit is the operator's, and so is what rounding leaves, of either sign.
     """
     xp = namespace(surplus_ucur)
     given = xp.maximum(surplus_ucur - loss_cost_ucur, 0)[:, None]
-    return given * connections[None, :] // xp.maximum(xp.sum(connections, axis=0), 1)
+    return ratio(given, connections[None, :], xp.sum(connections, axis=0))
 
 
 def deviation_ucur(

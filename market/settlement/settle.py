@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.arrays import Array, namespace, ratio
 from gridbazaar.data.units import energy_cost_ucur
 from gridbazaar.market.orders import Clearing, Orders, Setting
 from gridbazaar.market.settlement.nodal import deviation_ucur, rebate_per_connection
@@ -233,8 +233,8 @@ def _congestion(post: _Postings, position: Position, pool: Array | None, use: Us
         post.between("congestion", "market_operator", "network_operator", of_pool)
         brought_in = brought_in + of_pool
     given = (brought_in - energy_cost_ucur(use.over_cap_ukwh, use.over_cap_ucur))[:, None]
-    # Cut to whole micro-units; what is left over stays with the operator, so that no order of agents matters.
-    rebate = given * terms.connections[None, :] // xp.maximum(xp.sum(terms.connections), 1)
+    # Each to the nearest micro-unit; the rest, of either sign, is the operator's, so that no order of agents matters.
+    rebate = ratio(given, terms.connections[None, :], xp.sum(terms.connections, axis=0))
     post.from_agents("congestion", rent - rebate, "network_operator")
 
 
@@ -254,7 +254,7 @@ def _nodal(
         cost = cost + energy_cost_ucur(clearing.over_cap_ukwh, setting.import_scarcity_ucur_per_kwh)
     rebate = rebate_per_connection(clearing.surplus_ucur, cost, terms.connections)
     post.from_agents("congestion", -rebate, "market_operator")
-    left = xp.maximum(clearing.surplus_ucur - xp.sum(rebate, axis=1), 0)
+    left = xp.maximum(clearing.surplus_ucur, 0) - xp.sum(rebate, axis=1)
     post.between("congestion", "market_operator", "network_operator", left)
 
     at_bus = clearing.price_ucur_per_kwh[:, : position.net_ukwh.shape[1]]

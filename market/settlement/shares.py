@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.arrays import Array, namespace, ratio
 
 _WHOLE = 10**6
 """Shares are counted in millionths."""
@@ -47,6 +47,6 @@ def pass_on(owed_ucur: Array, held: Holding) -> Array:
     """
     xp = namespace(owed_ucur)
     owned = xp.where(held.is_owned[None, :], owed_ucur, 0)
-    until = xp.sum(owned, axis=1)[:, None] * held.until_ppm[None, :] // _WHOLE
+    until = ratio(xp.sum(owned, axis=1)[:, None], held.until_ppm[None, :], xp.zeros_like(held.until_ppm) + _WHOLE)
     before = xp.concat([0 * until[:, :1], until[:, :-1]], axis=1)
     return until - before - owned

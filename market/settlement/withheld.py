@@ -1,8 +1,9 @@
 """What the operator withheld: at which price an agent's position is cut, or its lost sun and wind is paid for.
 
-What sun and wind could not feed in belongs to the firm order, what devices could not do to the flexible one. It is
-settled at the price that this order paid or got, neighbours and retailer together, pro rata to its fills. What goes
-beyond the fills was no order's; it is settled by undoing what the tariff counted for it.
+What sun and wind could not feed in belongs to the firm order, what devices could not do to the flexible one, and to
+the firm one where it is more than that. It is settled at the price that this order paid or got, neighbours and retailer
+together, pro rata to its fills. What goes beyond the fills was no order's; it is settled by undoing what the tariff
+counted for it.
 """
 
 from __future__ import annotations
@@ -40,16 +41,16 @@ def owed_for_withheld(
         tariff: of the retailer.
         is_firm: lost sun and wind is paid for, so nothing is owed for it; stored energy stays stored and is not.
     """
-    xp, n_agents = namespace(curtailed_ukwh), curtailed_ukwh.shape[1]
-    fills, worth = clearing.filled_ukwh, worth_of_orders(clearing, tariff)
-    cut = xp.concat([lost_ukwh, curtailed_ukwh - lost_ukwh], axis=1)
-    own = _opposed(cut, fills)
-    other = _opposed(cut - own, _swapped(fills + own))
-    owed = ratio(own, worth, fills) + ratio(other, _swapped(worth), _swapped(fills))
-    rest, counted = cut - own - other, not is_firm
-    by_devices, by_source = rest[:, n_agents:], rest[:, :n_agents] * counted
-    tariffed = tariff.owed_ucur(net_ukwh + by_devices + by_source) - tariff.owed_ucur(net_ukwh)
-    return owed[:, :n_agents] * counted + owed[:, n_agents:] + tariffed
+    n_agents, fills, worth = curtailed_ukwh.shape[1], clearing.filled_ukwh, worth_of_orders(clearing, tariff)
+    by_source, by_devices = lost_ukwh, curtailed_ukwh - lost_ukwh
+    firm, flexible = fills[:, :n_agents], fills[:, n_agents:]
+    of_firm = _opposed(by_source, firm)
+    of_flexible = _opposed(by_devices, flexible)
+    too = _opposed(by_devices - of_flexible, firm + of_firm)  # an engine's least power is in its firm order
+    counted = not is_firm
+    owed = ratio(of_firm * counted + too, worth[:, :n_agents], firm) + ratio(of_flexible, worth[:, n_agents:], flexible)
+    rest = (by_source - of_firm) * counted + by_devices - of_flexible - too
+    return owed + tariff.owed_ucur(net_ukwh + rest) - tariff.owed_ucur(net_ukwh)
 
 
 def paid_for_lost(lost_ukwh: Array, clearing: Clearing, tariff: RetailPrices) -> Array:
@@ -75,9 +76,3 @@ def _opposed(cut: Array, fills: Array) -> Array:
     """The part of what was withheld that takes fills back: injection of what was sold, draw of what was bought."""
     xp = namespace(cut)
     return xp.where(cut > 0, xp.minimum(cut, xp.maximum(-fills, 0)), xp.maximum(cut, xp.minimum(-fills, 0)))
-
-
-def _swapped(columns: Array) -> Array:
-    """Put flexible columns first."""
-    n_agents = columns.shape[1] // 2
-    return namespace(columns).concat([columns[:, n_agents:], columns[:, :n_agents]], axis=1)

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gridbazaar.data.arrays import muldiv, namespace, ratio
-from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
+from gridbazaar.data.units import energy_cost_ucur, from_micro, to_micro, to_micro_towards_zero
 
 LARGEST = 2**50  # results below this are exact whatever the divisor
 
@@ -39,6 +39,17 @@ def test_micro_units_come_back_within_half_a_unit(values: list[float]) -> None:
     towards_zero = to_micro_towards_zero(x)
     assert (np.abs(towards_zero) <= np.abs(x) * 1e6 + 1.1e-3).all()  # a thousandth of a unit lets integers through
     np.testing.assert_array_equal(to_micro_towards_zero(from_micro(towards_zero) / 0.25 * 0.25), towards_zero)
+
+
+@given(st.integers(-(2**40), 2**40), st.integers(-(2**22), 2**22))
+@example(1, 500_000)
+@example(3, 500_000)
+@example(-1, 500_000)
+@example(5, -500_000)
+@example(2**63 - 500_001, 1)
+@example(-(2**63) + 500_001, 1)
+def test_energy_costs_the_nearest_whole_micro_unit_with_ties_to_the_even_one(energy: int, price: int) -> None:
+    assert int(energy_cost_ucur(np.array([energy]), np.array([price]))[0]) == round(Fraction(energy * price, 10**6))
 
 
 def test_only_arrays_have_a_namespace() -> None:

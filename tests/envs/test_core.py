@@ -15,6 +15,7 @@ from gridbazaar.envs.observe import feature_columns, observe
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import State, Transition
 from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
+from tests.reference import cost_ucur
 
 STORES = ("prosumer", "battery", "ev", "vpp")
 
@@ -119,15 +120,16 @@ def test_every_agent_pays_what_its_meter_says() -> None:
             retail, residual = (outside, net - outside) if core.world.is_brp[i] else (net, 0)
             seen += int(residual != 0), int(retail * outside < 0)
             expected = {
-                "retail": retail * (rates["energy"] if retail > 0 else rates["export"]) // MICRO,
-                "network": max(traded, 0) * rates["local_network"] // MICRO
-                + max(retail, 0) * rates["network"] // MICRO,
-                "tax": max(traded, 0) * rates["local_tax"] // MICRO + max(retail, 0) * rates["tax"] // MICRO,
-                "imbalance": residual
-                * (rates["energy"] + rates["imbalance"] if residual > 0 else rates["export"] - rates["imbalance"])
-                // MICRO
-                + max(residual, 0) * rates["network"] // MICRO
-                + max(residual, 0) * rates["tax"] // MICRO,
+                "retail": cost_ucur(retail * (rates["energy"] if retail > 0 else rates["export"])),
+                "network": cost_ucur(max(traded, 0) * rates["local_network"])
+                + cost_ucur(max(retail, 0) * rates["network"]),
+                "tax": cost_ucur(max(traded, 0) * rates["local_tax"]) + cost_ucur(max(retail, 0) * rates["tax"]),
+                "imbalance": cost_ucur(
+                    residual
+                    * (rates["energy"] + rates["imbalance"] if residual > 0 else rates["export"] - rates["imbalance"])
+                )
+                + cost_ucur(max(residual, 0) * rates["network"])
+                + cost_ucur(max(residual, 0) * rates["tax"]),
                 "market": sum(int(happened.market.clearing.pay_ucur[0, c]) for c in (i, n + i)),
             }
             for line, amount in expected.items():
@@ -143,8 +145,8 @@ def test_the_retailer_and_the_operator_buy_what_the_community_uses() -> None:
         net = happened.delivery.metered_ukwh.sum(1)
         wholesale = happened.money.bill.ucur[:, :, n + SYSTEM_PARTIES.index("wholesale")]
         loss = np.rint(happened.wires.loss_kw * core.scenario.step_h * MICRO).astype(np.int64)
-        np.testing.assert_array_equal(-wholesale[:, LINES.index("retail")], net * spot // MICRO)
-        np.testing.assert_array_equal(-wholesale[:, LINES.index("losses")], loss * spot // MICRO)
+        for line, worth in (("retail", net * spot), ("losses", loss * spot)):
+            assert (-wholesale[:, LINES.index(line)]).tolist() == [cost_ucur(int(x)) for x in worth]
 
 
 def test_cars_with_a_guarantee_always_leave_with_what_they_need() -> None:

@@ -109,14 +109,14 @@ def _money_of_the_wires(clear: Entry, bills: Sequence[Entry]) -> list[str]:
         for agent, n in shares.items()
         if not n and rebates[agent]
     ]
-    # A rebate is the agent's share of one sum, rounded down: each says from where to where that sum may lie.
-    least = {agent: -(-rebates[agent] * all_shares // n) for agent, n in shares.items() if n > 0}
-    most = {agent: ((rebates[agent] + 1) * all_shares - 1) // n for agent, n in shares.items() if n > 0}
+    # A rebate is the agent's share of one sum, to the nearest unit: each says from where to where that sum may lie.
+    least = {agent: -((1 - 2 * rebates[agent]) * all_shares // (2 * n)) for agent, n in shares.items() if n > 0}
+    most = {agent: (2 * rebates[agent] + 1) * all_shares // (2 * n) for agent, n in shares.items() if n > 0}
     if least:
         high, low = max(least, key=least.__getitem__), min(most, key=most.__getitem__)
         if least[high] > most[low]:
             each = [f"{agent!r} {rebates[agent]} for {shares[agent]}" for agent in (high, low)]
             found.append(f"rebates are not the same for every connection: {' and '.join(each)}")
-        elif not 0 <= least[high] <= surplus:
+        elif least[high] > surplus or most[low] < 0:
             found.append(f"rebates sum to {sum(rebates.values())}, expected 0 to {surplus}")
     return found

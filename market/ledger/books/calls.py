@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from gridbazaar.data.units import MICRO
+from gridbazaar.data.units import energy_cost_ucur
 from gridbazaar.market.ledger.books.entries import Refused
 from gridbazaar.market.ledger.books.holdings import Holdings
 from gridbazaar.market.ledger.log.canonical import Entry
@@ -36,13 +36,13 @@ def _delivery(holdings: Holdings, interval: int, entry: Entry) -> None:
             f"delivered_ukwh, called_ukwh are {delivered}, {called}, expected them to rise to {entry['award_ukwh']}, "
             "the award"
         )
-    due = delivered * entry["price_ucur_per_kwh"] // MICRO
+    due = energy_cost_ucur(delivered, entry["price_ucur_per_kwh"])
     if entry["pay_ucur"] != due:
         raise Refused(f"pay_ucur is {entry['pay_ucur']}, expected {due}: {delivered} at {entry['price_ucur_per_kwh']}")
 
 
 def _response(holdings: Holdings, interval: int, entry: Entry) -> None:
-    due = entry["reduced_ukwh"] * entry["price_ucur_per_kwh"] // MICRO
+    due = energy_cost_ucur(entry["reduced_ukwh"], entry["price_ucur_per_kwh"])
     if entry["pay_ucur"] != due:
         raise Refused(
             f"pay_ucur is {entry['pay_ucur']}, expected {due}: {entry['reduced_ukwh']} at {entry['price_ucur_per_kwh']}"

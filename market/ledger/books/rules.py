@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gridbazaar.data.units import MICRO
+from gridbazaar.data.units import MICRO, energy_cost_ucur
 from gridbazaar.market.ledger.books.entries import BUILT_IN, Refused, asset_class
 from gridbazaar.market.ledger.books.holdings import Holdings
 from gridbazaar.market.ledger.books.meters import read_key
@@ -73,7 +73,7 @@ def _trade(holdings: Holdings, interval: int, entry: Entry) -> None:
     pay, energy = entry["pay_ucur"], entry["energy_ukwh"]
     # Two cuts to whole units of money, and one of the price; exact amounts are compared with the clearing.
     if abs(pay * MICRO - energy * price) > 2 * MICRO + energy:
-        due = energy * price // MICRO
+        due = energy_cost_ucur(energy, price)
         raise Refused(f"pay_ucur is {pay}, expected about {due}: {energy} micro-kWh at {price}")
     if entry["time_s"] < gate["reveal_until_s"]:
         raise Refused(f"time_s is {entry['time_s']}, expected at least {gate['reveal_until_s']}, when bids are open")

@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 
-from gridbazaar.data.units import MICRO
+from gridbazaar.data.units import MICRO, energy_cost_ucur
 from gridbazaar.market.ledger.books.entries import Refused
 from gridbazaar.market.ledger.books.holdings import Holdings
 from gridbazaar.market.ledger.books.postings import escrow_of
 from gridbazaar.market.ledger.log.canonical import Entry, canonical, write
 
-OVERFLOW = 2**63
+OVERFLOW = 2**63 - MICRO
+"""Where energy times price no longer fits int64 once it is rounded."""
+
 NO_REVEAL, NO_CREDIT, NO_DELIVERY = "no_reveal", "no_credit", "non_delivery"
 
 
@@ -47,7 +49,8 @@ def worth_ucur(orders: Sequence[Sequence[int]]) -> int:
 
 def non_delivery_ucur(held_ucur: int, supplied_ukwh: int, rate_ucur_per_kwh: int) -> int:
     """Give what a seller loses for energy that the grid supplied in its place; never more than its own stake."""
-    return min(held_ucur, supplied_ukwh * rate_ucur_per_kwh // MICRO)
+    worth: int = energy_cost_ucur(supplied_ukwh, rate_ucur_per_kwh)
+    return min(held_ucur, worth)
 
 
 def void_bids(holdings: Holdings) -> dict[str, str]:

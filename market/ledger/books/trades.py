@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.data.units import MICRO
+from gridbazaar.data.units import MICRO, energy_cost_ucur
 from gridbazaar.market.ledger.log.canonical import Entry
 
 Integers = NDArray[np.int64]
@@ -62,7 +62,7 @@ def pairwise(traded_ukwh: Integers, pay_ucur: Integers, agent: Integers, price_u
     uniform = _uniform(bought, sold, paid, received, price_ucur_per_kwh[by_agent[0]])
     if uniform:
         price = np.full(len(ends), price_ucur_per_kwh[by_agent[0]])
-        pay = receive = np.diff(ends * price // MICRO, prepend=0)
+        pay = receive = np.diff(energy_cost_ucur(ends, price), prepend=0)
     else:
         pay = _split(paid, np.cumsum(bought), buyer, ends)
         receive = _split(received, np.cumsum(sold), seller, ends)
@@ -74,7 +74,7 @@ def pairwise(traded_ukwh: Integers, pay_ucur: Integers, agent: Integers, price_u
 def _uniform(bought: Integers, sold: Integers, paid: Integers, received: Integers, price: Any) -> bool:
     """Say whether one price explains every payment by running sums."""
     return all(
-        bool((np.diff(np.cumsum(energy) * price // MICRO, prepend=0) == money).all())
+        bool((np.diff(energy_cost_ucur(np.cumsum(energy), price), prepend=0) == money).all())
         for energy, money in ((bought, paid), (sold, received))
     )
 

@@ -27,6 +27,7 @@ from gridbazaar.envs.views.others import community_of
 from gridbazaar.market.settlement.position import Delivery
 from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
 from tests.envs.playing import differences
+from tests.reference import cost_ucur, costs_ucur
 
 CAPACITY, PRICE = 2, 3
 ROUNDING = 40  # micro-kWh: a device an interval, and more of them
@@ -102,8 +103,8 @@ def test_whatever_policies_do_an_award_is_delivered_and_paid_once(
             core, happened.delivery.metered_ukwh - filled - happened.delivery.curtailed_ukwh + answer.delivered_ukwh
         )
         assert (abs(residual) <= ROUNDING).all(), "what was delivered is no imbalance"
-        pay = of_vpps(core, answer.delivered_ukwh) * before.standing.price_ucur_per_kwh // MICRO
-        ready = of_vpps(core, answer.award_ukwh) * 10_000 // MICRO
+        pay = costs_ucur(of_vpps(core, answer.delivered_ukwh) * before.standing.price_ucur_per_kwh)
+        ready = costs_ucur(of_vpps(core, answer.award_ukwh) * 10_000)
         assert (of_vpps(core, line(happened, "flexibility")) == -(pay + ready)).all()
         root_ukwh = happened.delivery.metered_ukwh.sum(1) + np.rint(
             happened.wires.loss_kw * core.scenario.step_h * MICRO
@@ -165,7 +166,7 @@ def test_who_opts_out_of_a_third_pays_for_what_is_missing_beyond_a_tenth() -> No
         np.testing.assert_allclose(came, 0.67 * called, atol=ROUNDING)
         short = of_vpps(core, answer.shortfall_ukwh)
         np.testing.assert_allclose(short, 0.23 * called, atol=ROUNDING)
-        slashed = (short * standing.price_ucur_per_kwh // MICRO * 1500 // 1000).sum(1)
+        slashed = (costs_ucur(short * standing.price_ucur_per_kwh) * 1500 // 1000).sum(1)
         assert (-line(happened, "penalty")[:, buyer] == slashed).all()
         assert (abs(of_vpps(core, line(happened, "imbalance"))) <= 40).all(), "non-delivery is no imbalance"
         n_called += int((called > 0).sum())
@@ -455,7 +456,7 @@ def test_enrolled_homes_are_paid_for_what_they_draw_less_than_their_ten_days() -
             less = max(
                 int(response.baseline_ukwh[env, home]) - max(int(happened.delivery.metered_ukwh[env, home]), 0), 0
             )
-            assert response.pay_ucur[env, home] == less * 250_000 // MICRO
+            assert response.pay_ucur[env, home] == cost_ucur(int(less) * 250_000)
             n_paid += less > 0
             rows.add((env, home))
     assert n_paid > 20

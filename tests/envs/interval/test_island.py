@@ -52,13 +52,20 @@ def test_every_day_of_the_blackout_village_has_an_outage(random_outages: list[tu
 
 
 def test_an_island_draws_nothing_from_the_grid_above(random_outages: list[tuple[State, Transition, Any]]) -> None:
-    """But for the losses of an island that has run out of everything."""
+    """One that cannot serve even its losses goes dark: it sheds everything, and its wires take nothing."""
+    n_dark = n_running = 0
     for _, happened, island in rows(random_outages):
-        runs = island & (happened.devices.load_kwh.sum(axis=1) > 1e-9)
-        assert np.abs(happened.wires.root_kw[runs]).max(initial=0.0) < 1e-3
-        losses = happened.wires.loss_kw[runs] * 0.25
-        assert np.abs(happened.delivery.metered_ukwh[runs].sum(1) / 1e6 + losses).max(initial=0.0) < 1e-3
-        assert (happened.wires.root_kw[island & ~runs] <= happened.wires.loss_kw[island & ~runs] + 1e-9).all()
+        assert np.abs(happened.wires.root_kw[island]).max(initial=0.0) < 1e-3
+        losses = happened.wires.loss_kw[island] * 0.25
+        assert np.abs(happened.delivery.metered_ukwh[island].sum(1) / 1e6 + losses).max(initial=0.0) < 1e-3
+        dark = island & (happened.devices.load_kwh.sum(axis=1) <= 1e-9)
+        n_dark, n_running = n_dark + int(dark.sum()), n_running + int((island & ~dark).sum())
+        assert not happened.delivery.metered_ukwh[dark].any()
+        assert not happened.wires.loss_kw[dark].any()
+        assert (happened.wires.loss_kw[island & ~dark] > 0).all()
+        assert not happened.money.bill.line("losses")[dark].any()
+    assert n_dark > 10
+    assert n_running > 20
 
 
 def test_served_shed_and_curtailed_add_up(random_outages: list[tuple[State, Transition, Any]]) -> None:
@@ -147,6 +154,8 @@ def test_without_a_grid_forming_unit_all_is_dark() -> None:
         off = (before.t >= outages.begin) & (before.t < outages.end)
         assert not happened.delivery.metered_ukwh[off].any()
         assert not happened.money.bill.ucur[off][:, 0].any()
+        assert not happened.wires.loss_kw[off].any()  # no transformer is magnetised
+        assert not happened.money.bill.line("losses")[off].any()
         assert (happened.shed_kwh[off][:, :12] > 0).all()
 
 

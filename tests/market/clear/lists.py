@@ -10,7 +10,7 @@ import numpy as np
 
 from gridbazaar.market.orders import Clearing, Mechanism, Orders, Setting
 from tests.market.books import as_orders, as_setting
-from tests.reference import Book, Outside, share
+from tests.reference import Book, Outside, priced, share
 
 KWH = 1_000_000
 
@@ -79,7 +79,7 @@ def one_by_one(wish: list[int], volume: int, order: list[int]) -> list[int]:
 
 def payments(book: Book, bought: list[int], sold: list[int], buyer_price: int, seller_price: int) -> list[int]:
     """One price a side; remainders of rounding by agent."""
-    owed, due = share(bought, book.agent, buyer_price, KWH), share(sold, book.agent, seller_price, KWH)
+    owed, due = priced(bought, book.agent, buyer_price), priced(sold, book.agent, seller_price)
     return [o - d for o, d in zip(owed, due, strict=True)]
 
 

@@ -13,6 +13,7 @@ from gridbazaar.market.ledger.books.replay import Books
 from gridbazaar.market.ledger.books.sealed_bids import commitment
 from gridbazaar.market.ledger.log.canonical import Entry
 from gridbazaar.market.ledger.log.keys import Signer
+from tests.reference import cost_ucur
 
 HOMES = ("ann", "bob", "cat")
 SYSTEM = ("market_operator", "retailer", "network_operator", "community_fund")
@@ -99,7 +100,7 @@ def reading(
 def trade(
     interval: int, seller: str, buyer: str, energy: int, price: int = 200_000, n: int = 0, **changes: Any
 ) -> Entry:
-    pay = energy * price // KWH
+    pay = cost_ucur(energy * price)
     return {
         "kind": "trade", "txid": f"{interval}/trade/{n}", "interval": interval, "seller": seller, "buyer": buyer,
         "meter": seller, "energy_ukwh": energy, "price_ucur_per_kwh": price, "pay_ucur": pay, "receive_ucur": pay,

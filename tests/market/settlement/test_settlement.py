@@ -10,6 +10,7 @@ from gridbazaar.market.mechanisms import load_mechanism
 from gridbazaar.market.orders import Clearing, Orders, Setting
 from gridbazaar.market.settlement.position import Delivery
 from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES, Bill, Rates, Terms, settle
+from tests.biller import Row, bill_cur
 
 N_ENVS, N_AGENTS = 50, 7
 
@@ -190,6 +191,35 @@ def test_a_rent_that_nobody_owes_is_paid_by_all_connections() -> None:
     assert not found.line("congestion").any()
     found = alone(3_000_000, -1_000_000, rent=200_000)
     assert found.line("congestion")[0, :2].tolist() == [-100_000, 100_000]
+
+
+@pytest.mark.parametrize("export", [70_000, 450_000])
+@pytest.mark.parametrize("seed", range(2))
+def test_the_biller_agrees_where_homes_and_balance_responsible_parties_deviate(seed: int, export: int) -> None:
+    """350 random bills; where feed-in earns more than a kWh costs, too."""
+    orders, delivery, terms = interval(seed)
+    setting = replace(SETTING, export_ucur_per_kwh=of(export))
+    clearing = load_mechanism("uniform_price")(orders, setting)
+    found = settle(orders, clearing, setting, delivery, replace(RATES, export=of(export)), terms)
+    table = {
+        f"{name}_cur_per_kwh": int(getattr(RATES, name)[0]) / 1e6
+        for name in ("energy", "network", "tax", "local_network", "local_tax", "imbalance")
+    } | {"export_cur_per_kwh": export / 1e6}
+    columns = (clearing.traded_ukwh, clearing.pay_ucur, clearing.outside_ukwh)
+    local, paid_ucur, outside = ((x[:, :N_AGENTS] + x[:, N_AGENTS:]) / 1e6 for x in columns)
+    deviated = 0
+    for env, i in np.ndindex(N_ENVS, N_AGENTS):
+        is_brp = bool(terms.is_brp[i])
+        row = Row(
+            delivery.metered_ukwh[env, i] / 1e6, local[env, i], paid_ucur[env, i],
+            delivery.curtailed_ukwh[env, i] / 1e6, float(outside[env, i]) if is_brp else None,
+        )  # fmt: skip
+        again = bill_cur(table, [row])
+        for line in ("market", *PER_KWH):
+            had = int(found.line(line)[env, i]) / 1e6
+            assert had == pytest.approx(float(again[line]), abs=3e-6), (env, i, line)
+        deviated += abs(again["imbalance"]) > 0.01
+    assert deviated > 50
 
 
 def test_no_schedule_and_deviation_earn_where_export_pays_more_than_import_costs() -> None:

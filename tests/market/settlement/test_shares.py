@@ -21,7 +21,7 @@ def test_a_worked_result_goes_to_its_holders() -> None:
 def test_what_does_not_divide_is_shared_to_the_last_unit() -> None:
     held = holding(AGENTS, slice(3, 5), {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3})
     given_ = pass_on(np.array([[0, 0, 0, 100, 0], [0, 0, 0, -100, 0], [0, 0, 0, 1, 0]]), held)
-    assert given_[:, :3].tolist() == [[33, 33, 34], [-34, -33, -33], [0, 0, 1]]
+    assert given_[:, :3].tolist() == [[33, 34, 33], [-33, -34, -33], [0, 1, 0]]  # alike in either direction
     assert not given_.sum(axis=1).any()
 
 
@@ -37,4 +37,4 @@ def test_rows_sum_to_zero_and_nobody_is_off_by_a_unit(weights: list[int], owed: 
     assert (np.array(owed) + passed)[3:].tolist() == [0, 0]
     total, ppm = owed[3] + owed[4], np.diff(held.until_ppm, prepend=0)
     assert np.abs(passed[:3] - total * ppm[:3] / 1e6).max() < 1 + 1e-4
-    assert np.abs(ppm[:3] / 1e6 - list(shares.values())).max() <= 1e-6
+    assert np.abs(ppm[:3] / 1e6 - list(shares.values())).max() <= 1e-6 + 1e-12

@@ -76,14 +76,14 @@ def test_the_markets_own_stock_takes_the_other_side() -> None:
 
 
 def test_a_worked_case() -> None:
-    """Two buyers of 1.5 and 0.5 kWh, a seller of each of 1 kWh, at 0.333333: payments are cut by running sums."""
+    """Two buyers of 1.5 and 0.5 kWh, a seller of each of 1 kWh, at 0.333333: payments are rounded by running sums."""
     traded = np.array([1_500_000, 500_000, -1_000_000, -1_000_000])
-    pay = np.array([499_999, 166_667, -333_333, -333_333])
+    pay = np.array([500_000, 166_666, -333_333, -333_333])
     pairs = pairwise(traded, pay, np.arange(4), np.full(4, 333_333))
     assert [(p.seller, p.buyer, p.energy_ukwh, p.pay_ucur) for p in pairs] == [
         (2, 0, 1_000_000, 333_333),
-        (3, 0, 500_000, 166_666),
-        (3, 1, 500_000, 166_667),
+        (3, 0, 500_000, 166_667),
+        (3, 1, 500_000, 166_666),
     ]
 
 
