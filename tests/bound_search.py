@@ -163,11 +163,11 @@ def main() -> None:
     words = sys.argv[1:]
     total = int(words.pop(0)) if words and words[0].isdigit() else 20_000
     chosen = {name: world for name, world in worlds().items() if all(w in name for w in words)}
-    each, beaten, played = max(total // len(chosen), 1), [], 0
+    beaten, played = [], 0
     print(f"{'world':44} {'episodes':>8} {'bound':>9} {'best':>9} {'idle':>9} {'margin':>9}", flush=True)
     for i, (name, (scenario, overrides)) in enumerate(chosen.items()):
         try:
-            found = search(scenario, overrides, each, seed=i)
+            found = search(scenario, overrides, max((total - played) // (len(chosen) - i), 1), seed=i)
         except (NoBoundError, ValueError) as why:
             print(f"{name:44} {why}", flush=True)
             continue
