@@ -82,7 +82,7 @@ def measure(
     ] = None,
     force: Force = False,
 ) -> None:
-    """Measure what market rules cost in efficiency, money and truthfulness, how far forecasts err, how rewards spread."""
+    """Measure what market rules cost in efficiency, money and truth, how far forecasts err, or how rewards spread."""
     if what is Measurable.forecasts:
         _measure_forecasts(data, step_min, seed, json, force=force)
         return
