@@ -165,12 +165,14 @@ class MustServe(Generic[P]):
     """What is known beforehand of a kind's must-serve net: its load, and what it has to sell.
 
     Of the functions, ``outlook_kw(params, series, step)`` gives load and PV expected a day ahead for steps [n_envs] of
-    the bank, [n_envs, n_kind] each. ``mean_load_kw(params, home_kw)`` gives the mean load [n_envs] from that of the
+    the bank, [n_envs, n_kind] each; ``real_kw`` of the same arguments what they turn out to be, as far as no action
+    moves them. ``mean_load_kw(params, home_kw)`` gives the mean load [n_envs] from that of the
     bank's homes [n_homes]. ``past_net_kw(params, bank, env, at)`` gives the metered net of one environment in steps
     ``at`` of the bank, [n_kind, *at.shape], on the host.
     """
 
     outlook_kw: Callable[[P, Series, Array], tuple[Array, Array]]
+    real_kw: Callable[[P, Series, Array], tuple[Array, Array]]
     mean_load_kw: Callable[[P, Array], Array] | None = None
     past_net_kw: Callable[[P, Any, int, NDArray[np.int64]], NDArray[np.float64]] | None = None
 

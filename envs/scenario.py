@@ -181,6 +181,24 @@ class InverterConfig:
             raise ValueError(f"inverter.kva_per_kwp: expected at least 1, got {self.kva_per_kwp}")
 
 
+WHOSE = ("own", "community", "mix")
+"""Whose cost an agent is rewarded for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scales:
+    """Table ``[reward.scale_cur]``: what rewards are divided by; ``gridbazaar measure rewards SCENARIO`` finds it."""
+
+    own: float = 0.4  # where whose is own
+    community: float = 0.4  # where whose is community
+    mix: float = 0.4  # where whose is mix
+
+    def __post_init__(self) -> None:
+        for name in WHOSE:
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"reward.scale_cur.{name}: expected a positive amount, got {getattr(self, name)}")
+
+
 @dataclass(frozen=True, slots=True)
 class RewardConfig:
     """Table ``[reward]``: what agents are rewarded for."""
@@ -188,16 +206,20 @@ class RewardConfig:
     whose: str = "own"  # own, community, mix
     mix: float = 0.2  # weight of the own bill in mix
     shaping: float = 0.8  # share of the stored energy's worth that shapes the reward; 0 is none
-    scale_cur: float = 0.4  # rewards are divided by it
+    scale_cur: Scales = field(default_factory=Scales)  # rewards are divided by it
     unserved_cur_per_kwh: float = 1.0  # what a car lacks at departure, where its delivery is not guaranteed
 
     def __post_init__(self) -> None:
-        if self.whose not in ("own", "community", "mix"):
+        if self.whose not in WHOSE:
             raise ValueError(f"reward.whose: expected own, community or mix, got {self.whose!r}")
         if not 0 <= self.mix <= 1:
             raise ValueError(f"reward.mix: expected a number in [0, 1], got {self.mix}")
-        if self.scale_cur <= 0:
-            raise ValueError(f"reward.scale_cur: expected a positive amount, got {self.scale_cur}")
+
+    @property
+    def scale(self) -> float:
+        """What rewards of this kind are divided by, in the scenario's currency."""
+        scale: float = getattr(self.scale_cur, self.whose)
+        return scale
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,13 +284,22 @@ def _move_all(meters: Meters, plan: Plan, view: View, device: Device, params: Pa
 
 def outlook_kw(params: Params, series: Series, step: Array) -> tuple[Array, Array]:
     rows = step[:, None]
-    load_kw = series.load_outlook_kw[params.home, rows] * params.load_scale
-    if (
-        household.any_of(params.config)
-        and (more_kw := household.usual_kw(params.devices, params.config, series, step)) is not None
-    ):
-        load_kw = load_kw + more_kw
+    load_kw = _with_usual_kw(series.load_outlook_kw[params.home, rows] * params.load_scale, params, series, step)
     return load_kw, _pv_kw(series.pv_outlook_kw_per_kwp[params.roof, rows], params)
+
+
+def real_kw(params: Params, series: Series, step: Array) -> tuple[Array, Array]:
+    rows = step[:, None]
+    load_kw = _with_usual_kw(series.load_kw[params.home, rows] * params.load_scale, params, series, step)
+    return load_kw, _pv_kw(series.pv_kw_per_kwp[params.roof, rows], params)
+
+
+def _with_usual_kw(load_kw: Array, params: Params, series: Series, step: Array) -> Array:
+    """Add what room and tank are expected to draw, whatever the home does about it."""
+    if not household.any_of(params.config):
+        return load_kw
+    more_kw = household.usual_kw(params.devices, params.config, series, step)
+    return load_kw if more_kw is None else load_kw + more_kw
 
 
 def mean_load_kw(params: Params, home_kw: Array) -> Array:
@@ -328,5 +337,5 @@ def most_kwp(config: Config) -> float:
 KIND = Kind(
     Config, draw, start, view, move, program,
     actions=actions, features=features, plan=plan, meters=meters, is_stationary=True, is_home=True,
-    must_serve=MustServe(outlook_kw, mean_load_kw, past_net_kw), inverters=Inverters(pv_kwp, most_kwp),
+    must_serve=MustServe(outlook_kw, real_kw, mean_load_kw, past_net_kw), inverters=Inverters(pv_kwp, most_kwp),
 )  # fmt: skip

@@ -126,6 +126,11 @@ def outlook_kw(params: Params, series: Series, step: Array) -> tuple[Array, Arra
     return 0.0 * expected_kw, expected_kw
 
 
+def real_kw(params: Params, series: Series, step: Array) -> tuple[Array, Array]:
+    available_kw = yield_kw(series.wind_m_per_s, step, params)
+    return 0.0 * available_kw, available_kw
+
+
 def program(params: Params, device: Nothing, n_steps: int, step_h: float) -> Program:
     return Program(holds_back=True)
 
@@ -140,6 +145,6 @@ def most_kw(config: Config) -> float:
 
 KIND = Kind(
     Config, draw, start, view, move, program,
-    actions=actions, meters=meters, must_serve=MustServe(outlook_kw), inverters=Inverters(rated_kw, most_kw),
+    actions=actions, meters=meters, must_serve=MustServe(outlook_kw, real_kw), inverters=Inverters(rated_kw, most_kw),
     lends=never,  # it has nothing to lend to an island but its output, which is curtailed like PV
 )  # fmt: skip

@@ -265,9 +265,3 @@ def without_called(delivery: Delivery, answer: Answer) -> Delivery:
     """Take what was called out of position and curtailment, so that no kWh is paid twice."""
     curtailed_ukwh = delivery.curtailed_ukwh - answer.withheld_ukwh
     return replace(delivery, curtailed_ukwh=curtailed_ukwh, activated_ukwh=answer.delivered_ukwh)
-
-
-def services_cur(answer: Answer) -> Array:
-    """[n_envs, n_agents] what calls cost who answers: deposits left out, and what VPPs give to members counted."""
-    xp, services = namespace(answer.award_ukwh), answer.services
-    return from_micro(services.earned_ucur + services.slashed_ucur + xp.maximum(services.shared_ucur, 0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gridbazaar.experiments.evaluation.compare import Comparison
     from gridbazaar.experiments.measure.forecasts import ForecastCard
     from gridbazaar.experiments.measure.mechanisms import Measured
+    from gridbazaar.experiments.measure.rewards import RewardSpread
 
 _MANY_BRANCHES = 60
 _RUN = "FOLDER of a run"
@@ -233,6 +234,21 @@ def forecast_table(cards: Sequence[ForecastCard], title: str) -> Table:
 
     head = ("way", "horizon", ">load, single homes", ">PV", ">wind speed")
     return table(title, head, [card_row(card) for card in cards])
+
+
+def reward_table(found: Mapping[str, Sequence[RewardSpread]]) -> Table:
+    """Say how rewards spread under random actions, by scenario, and which scale brings them to the usual size."""
+    rows = [
+        (name, s.whose, f"{s.interval_cur:.4f}", f"{s.scale_cur:g}", _by_kind(s.return_cur))
+        for name, spreads in found.items()
+        for s in spreads
+    ]
+    head = ("scenario", "whose", ">interval (rms)", ">scale_cur", "spread of an episode's return")
+    return table("rewards under random actions, in the scenario's currency", head, rows)
+
+
+def _by_kind(figures: Mapping[str, float]) -> str:
+    return ", ".join(f"{kind} {figure:.3g}" for kind, figure in figures.items())
 
 
 def data_formats() -> Table:

@@ -9,6 +9,7 @@ from gridbazaar.agents.devices.home import heat_pump as heating
 from gridbazaar.agents.policy import NoBoundError
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
+from gridbazaar.envs.interval.reward import PARTS
 from gridbazaar.envs.observe import observe
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.evaluate import evaluate
@@ -96,7 +97,7 @@ def test_a_dark_home_gets_cold_and_that_costs() -> None:
         owns = before.episode.params[0].devices.heating.pump_kw > 0
         coldest = min(coldest, float(after.devices[0].inside.indoor_c[owns].min()))
         cost += float(happened.devices.discomfort_cur.sum())
-        parts = core.world.scenario.reward.scale_cur * happened.reward_parts[..., 2]
+        parts = core.scenario.reward.scale * happened.reward_parts[..., PARTS.index("discomfort")]
         np.testing.assert_allclose(parts, -happened.devices.discomfort_cur)
     assert coldest < 19.0
     assert cost > 0
