@@ -3,8 +3,10 @@
 Known from ``ahead_h`` before its start, a call takes offers with the interval ``gate``: each VPP offers a share of what
 its devices, as they stand after that interval, can sustain over the call. The tender pays as bid. From then on the
 award is held ready: the market only gets what lies beside it. While the call runs, ``award x level`` is released beside
-the cleared schedule, measured against it by sub-meter, and leaves the position, so that no kWh is paid twice. What the
-wires withhold of it is neither paid nor penalised. Charging back afterwards is ordinary energy.
+what the market sold, measured against it by sub-meter, and leaves the position, so that no kWh is paid twice; who holds
+an award buys nothing then, and a purchase would count as nothing. What the wires withhold is first what was sold, then
+what was called, which is neither paid nor penalised. With the last interval of the call the stake goes back, and from
+the VPP what it was paid for holding ready what did not come. Charging back afterwards is ordinary energy.
 """
 
 from __future__ import annotations
@@ -26,16 +28,18 @@ from gridbazaar.market.flexibility.activation import (
     activate,
     delivered_ukwh,
     is_under_delivered,
+    penalty_ucur_per_kwh,
     registered_share,
     share_revenue,
     stake_for,
+    taken_back_ucur,
 )
 from gridbazaar.market.flexibility.offers import Call, Offers
 from gridbazaar.market.flexibility.tenders.flexibility_tender import flexibility_tender
 from gridbazaar.market.orders import Clearing
 from gridbazaar.market.settlement.settle import Delivery, Services
 
-_NAMES = ("award_ukwh", "price_ucur_per_kwh", "stake_ucur", "called_ukwh", "delivered_ukwh", "n_under")
+_NAMES = ("award_ukwh", "price_ucur_per_kwh", "stake_ucur", "ready_ucur", "called_ukwh", "delivered_ukwh", "n_under")
 
 
 class Answers:
@@ -58,6 +62,7 @@ class Answers:
             round(x * MICRO)
             for x in (config.price_cur_per_kwh, config.availability_cur_per_kwh, config.response_cur_per_kwh)
         )
+        self._missing_ucur = penalty_ucur_per_kwh(self._price_ucur, config.terms)
         least_kw = max(self.config.least_kw - self.config.outside_kw, 0.0)
         self._least_ukwh = round(least_kw * world.scenario.step_h * MICRO)
         if self._at is not None:
@@ -120,7 +125,7 @@ class Answers:
         assert standing is not None
         if now.call is None:  # nobody offers
             no = 0 * metered_ukwh
-            found = Answer(no, no, no, no, no, no, no, no, no, no, Services(no, no, no, no))
+            found = Answer(no, no, no, no, no, no, no, no, no, no, no, no, no, no, Services(no, no, no, no))
         else:
             found, standing = self._of_vpps(
                 state, calls, standing, plans, fill_kw, allowed, clearing, metered_ukwh, curtailed_ukwh, devices, now
@@ -144,28 +149,32 @@ class Answers:
         running = xp.astype(call.status == RUNNING, xp.int64)[:, None]
         level = calls.level_ppm[rows, state.t][:, None]
         asked = before.award_ukwh * level * running // MICRO
-        withheld = xp.clip(curtailed_ukwh[:, s], 0, asked)
+        filled = clearing.filled_ukwh[:, :n_agents][:, s] + clearing.filled_ukwh[:, n_agents:][:, s]
+        withheld = xp.clip(curtailed_ukwh[:, s] - xp.maximum(-filled, 0), 0, asked)
         asked = asked - withheld
-        filled = clearing.filled_ukwh
-        schedule = filled[:, :n_agents][:, s] + filled[:, n_agents:][:, s] + curtailed_ukwh[:, s] - withheld
+        schedule = filled + curtailed_ukwh[:, s] - withheld
         delivered = delivered_ukwh(schedule, metered_ukwh[:, s], asked)
-        done = activate(asked, delivered, before.price_ucur_per_kwh, before.stake_ucur, terms)
+        done = activate(asked, delivered, before.price_ucur_per_kwh, self._missing_ucur, before.stake_ucur, terms)
         ready = energy_cost_ucur(before.award_ukwh, self._ready_ucur)
         members = self._members_ucur(done.pay_ucur, state, fill_kw, allowed, now)
 
         called_sum, delivered_sum = before.called_ukwh + asked, before.delivered_ukwh + delivered
+        ready_sum = before.ready_ucur + ready
         at = calls.at[rows, state.t]
         is_over = xp.astype(state.t + 1 == calls.end[rows, at], xp.int64)[:, None] * running
         under = xp.astype(is_under_delivered(called_sum, delivered_sum, terms), xp.int64)
         left = before.stake_ucur - done.slashed_ucur
+        taken = taken_back_ucur(ready_sum, called_sum, delivered_sum) * is_over
         kept = 1 - is_over
         standing = Standing(
-            before.award_ukwh * kept, before.price_ucur_per_kwh * kept, left * kept, called_sum * kept,
-            delivered_sum * kept, before.n_under + under * is_over,
+            before.award_ukwh * kept, before.price_ucur_per_kwh * kept, left * kept, ready_sum * kept,
+            called_sum * kept, delivered_sum * kept, before.n_under + under * is_over,
         )  # fmt: skip
         standing = self._tender(calls, standing, state, plans, devices, at, now)
+        new_award = standing.award_ukwh - before.award_ukwh * kept
+        is_new = xp.astype(new_award > 0, xp.int64)
         services = Services(
-            earned_ucur=self._spread(-done.pay_ucur - ready, metered_ukwh),
+            earned_ucur=self._spread(taken - done.pay_ucur - ready, metered_ukwh),
             staked_ucur=self._spread(standing.stake_ucur - left, metered_ukwh),
             slashed_ucur=self._spread(done.slashed_ucur, metered_ukwh),
             shared_ucur=members,
@@ -179,8 +188,12 @@ class Answers:
             price_ucur_per_kwh=self._spread(before.price_ucur_per_kwh, metered_ukwh),
             pay_ucur=self._spread(done.pay_ucur, metered_ukwh),
             ready_ucur=self._spread(ready, metered_ukwh),
-            new_award_ukwh=self._spread(standing.award_ukwh - before.award_ukwh * kept, metered_ukwh),
+            taken_ucur=self._spread(taken, metered_ukwh),
+            returned_ucur=self._spread(left * is_over, metered_ukwh),
+            new_award_ukwh=self._spread(new_award, metered_ukwh),
             new_price_ucur_per_kwh=self._spread(standing.price_ucur_per_kwh, metered_ukwh),
+            new_begin=self._spread(is_new * (calls.begin[rows, at] - state.t)[:, None], metered_ukwh),
+            new_end=self._spread(is_new * (calls.end[rows, at] - 1 - state.t)[:, None], metered_ukwh),
             services=services,
         ), standing
 
@@ -227,7 +240,7 @@ class Answers:
             Offers(-offered, price, -(0 * offered)[:, None, :] + MICRO, xp.arange(offered.shape[1], at)),
         )
         taken = xp.abs(award.accepted_ukwh)
-        stake = stake_for(taken, (end - begin)[:, None], price, self.config.terms)
+        stake = stake_for(taken, (end - begin)[:, None], self._missing_ucur)
         return replace(
             standing,
             award_ukwh=standing.award_ukwh + taken,
