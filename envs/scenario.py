@@ -121,11 +121,11 @@ class CallConfig:
     level: Range = (1.0, 1.0)  # share of the awards that is called while it runs
     need_kw: Range = (10.0, 30.0)  # what the operator wants of all VPPs together
     price_cur_per_kwh: float = 0.5  # the most that is paid for a called kWh
-    availability_cur_per_kwh: float = 0.005  # for a kWh held ready, from the closing of offers to the end
+    availability_cur_per_kwh: float = 0.005  # for a kWh held ready until the end; none for what did not come
     least_kw: float = 0.0  # smallest offer of a VPP
     outside_kw: float = 0.0  # of each VPP outside this feeder, which counts for that
     tolerance: float = 0.1  # share of a call that may be missing
-    penalty: float = 1.5  # of the price, for each kWh missing beyond it; taken from the stake
+    penalty: float = 1.5  # of the most that is paid, for each kWh missing beyond it; taken from the stake
     derate: float = 0.5  # of what a VPP may offer, after every third call that it delivered less than 75 % of
     member_share: float = 0.8  # of the pay for energy, to the owners of the devices that delivered it
     response_share: float = 0.0  # of the homes, enrolled to draw less than their history baseline while a call runs

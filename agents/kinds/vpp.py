@@ -4,7 +4,7 @@ Each enrolled battery has one controller, the VPP; it is sub-metered, leaves its
 balance-responsible party, which pays the owner a rent. Power is shared in proportion to each device's headroom.
 
 Where it answers the operator's calls, it offers capacity when offers close, holds the award ready, and releases what
-is called beside what the market scheduled.
+is called beside what the market sold. While the call runs it buys nothing.
 """
 
 from __future__ import annotations
@@ -163,8 +163,9 @@ def view(device: Batteries, params: Params, now: Now) -> View:
     found = view_alone(device, params, now)
     if now.call is None:
         return found
-    low_kw, _ = _limits_kw(device, params, now)
-    return replace(found, low_kw=namespace(low_kw).sum(low_kw, axis=2))
+    xp = namespace(found.low_kw)
+    low_kw, high_kw = _limits_kw(device, params, now)
+    return replace(found, low_kw=xp.sum(low_kw, axis=2), high_kw=xp.sum(high_kw, axis=2))
 
 
 def scheduled_kw(fill_kw: Array, view: View, device: Batteries, params: Params, now: Now) -> Array:
