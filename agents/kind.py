@@ -1,7 +1,7 @@
 """The contract of a kind of agents, and the tools that kinds share.
 
 A kind is one file in ``agents/kinds/``: a frozen dataclass ``Config`` (its table in a scenario, with units in the names
-and checks in ``__post_init__``), some functions, and at its end the one value ``KIND`` that names them. A type checker
+and bounds in the types), some functions, and at its end the one value ``KIND`` that names them. A type checker
 holds the functions to each other. They take and give arrays with one column an agent of the kind; nothing in them loops
 over agents or environments. ``docs/kinds/pool_pump.py`` is a kind to start from.
 """
@@ -20,9 +20,8 @@ from gridbazaar.agents.plan import Called, Plan, View
 from gridbazaar.agents.program import Program
 from gridbazaar.agents.storage import Storage
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bounds import Range
 from gridbazaar.data.chance import between, uniform
-
-Range = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,9 +340,3 @@ def encode(wish_kw: Array, eagerness: Array, view: View) -> Array:
     span_kw = xp.where(wish_kw >= 0, view.high_kw, -view.low_kw)
     power = xp.where(span_kw > 1e-9, wish_kw / xp.maximum(span_kw, 1e-9), 0.0)
     return xp.stack([xp.clip(power, -1.0, 1.0), xp.clip(eagerness, -1.0, 1.0)], axis=-1)
-
-
-def check_range(where: str, name: str, value: Range, low: float, high: float = float("inf")) -> None:
-    """Refuse a pair of limits that is out of order or out of bounds."""
-    if not (low <= value[0] <= value[1] <= high):
-        raise ValueError(f"{where}.{name}: expected two numbers, {low} <= first <= second <= {high}, got {value}")

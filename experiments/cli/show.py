@@ -169,8 +169,10 @@ def _show_kind(name: str, console: Console) -> None:
         if not columns:
             continue
         console.print(table(title, head, ((c.name, c.unit, f"{c.low:g}", f"{c.high:g}", c.doc) for c in columns)))
-    fields = ((e.name, e.type, toml_value(e.default), e.unit, e.note) for e in entries(kind.Config))
-    console.print(table(f"\n\\[{name}] in a scenario", ("field", "type", "default", "unit", "meaning"), fields))
+    fields = ((e.name, e.type, toml_value(e.default), e.unit, e.bounds, e.note) for e in entries(kind.Config))
+    console.print(
+        table(f"\n\\[{name}] in a scenario", ("field", "type", "default", "unit", "bounds", "meaning"), fields)
+    )
 
 
 def cleared_tables(book: Any, result: Result) -> list[Table]:

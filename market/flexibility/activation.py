@@ -13,14 +13,18 @@ are settled so: availability falls with what was delivered, and undelivered ener
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Annotated
 
 from gridbazaar.data.arrays import Array, muldiv, namespace
+from gridbazaar.data.bounds import Share, Within
+from gridbazaar.data.tables import check_table
 from gridbazaar.data.units import MICRO, energy_cost_ucur
 from gridbazaar.market.auction.rationing import increments
 
 _STRIKES = 3
+
+Penalty = Annotated[float, Within(0.0, 1000.0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +41,13 @@ class Activation:
 class CallTerms:
     """What an award is worth and what it costs not to keep it; shares are kept to a millionth."""
 
-    tolerance: float = 0.1  # share of a call that may be missing
-    penalty: float = 1.5  # of the most that is paid for a called kWh, for each kWh of the shortfall
-    under: float = 0.75  # share of the called energy below which an event is under-delivered
-    derate: float = 0.5  # what is left of the registered capacity after every third of them
+    tolerance: Share = 0.1  # share of a call that may be missing
+    penalty: Penalty = 1.5  # of the most that is paid for a called kWh, for each kWh of the shortfall
+    under: Share = 0.75  # share of the called energy below which an event is under-delivered
+    derate: Share = 0.5  # what is left of the registered capacity after every third of them
 
     def __post_init__(self) -> None:
-        for name in ("tolerance", "under", "derate"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"call terms: expected {name} in [0, 1], got {getattr(self, name)}")
-        if not (self.penalty >= 0 and math.isfinite(self.penalty)):
-            raise ValueError(f"call terms: expected a penalty >= 0, got {self.penalty}")
+        check_table(self, "call")
 
 
 def delivered_ukwh(schedule_ukwh: Array, metered_ukwh: Array, called_ukwh: Array) -> Array:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.agents.devices.home.part import Part
-from gridbazaar.agents.kind import Column, Draw, Now, Range, check_range
+from gridbazaar.agents.kind import Column, Draw, Now
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bounds import NotNegative, NotNegatives, Positive, Range, Shares, Within
 
 ACTION = Column("appliance", "1", -1.0, 1.0, "above 0.5 the waiting appliance starts; else at the latest")
 COLUMNS = (
@@ -25,24 +27,16 @@ _NEVER = 1_000_000  # later than any episode
 class Appliance:
     """Table ``[prosumer.appliance]``: washing machines or dishwashers that may wait."""
 
-    share: Range = (0.0, 0.0)  # of homes that have one to run every day
-    kwh: float = 1.0  # of a cycle
-    hours: float = 2.0  # of a cycle
-    ready_h: Range = (14.0, 20.0)  # local time at which it is loaded, beyond 24 on the next day
-    window_h: Range = (6.0, 14.0)  # from then until it must be done
+    share: Shares = (0.0, 0.0)  # of homes that have one to run every day
+    kwh: NotNegative = 1.0  # of a cycle
+    hours: Positive = 2.0  # of a cycle
+    ready_h: Annotated[Range, Within(0.0, 36.0)] = (14.0, 20.0)  # local time when it is loaded, from 24 on the next day
+    window_h: NotNegatives = (6.0, 14.0)  # from then until it must be done
 
-    def check(self) -> None:
-        """Refuse windows in which no cycle fits."""
-        where = "prosumer.appliance"
-        check_range(where, "share", self.share, 0.0, 1.0)
-        check_range(where, "ready_h", self.ready_h, 0.0, 36.0)
-        if self.kwh < 0 or self.hours <= 0:
-            raise ValueError(f"{where}: expected kwh >= 0 and hours > 0, got {self.kwh} and {self.hours}")
-        if not self.hours <= self.window_h[0] <= self.window_h[1]:
-            raise ValueError(
-                f"{where}.window_h: expected two numbers, {self.hours} (a cycle) <= first <= second, "
-                f"got {self.window_h}"
-            )
+    def check(self, where: str) -> None:
+        """Refuse windows in which no cycle fits; ``where`` names the table."""
+        if self.window_h[0] < self.hours:
+            raise ValueError(f"{where}.window_h: expected at least hours, {self.hours} (a cycle); got {self.window_h}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ def test_members_get_their_part_of_the_payment_to_the_unit(pay: int, delivered: 
 
 
 def test_terms_outside_their_bounds_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"tolerance in \[0, 1\], got 2"):
+    with pytest.raises(ValueError, match=r"call.tolerance: expected a number in \[0, 1\], got 2"):
         CallTerms(tolerance=2)
     with pytest.raises(ValueError, match=r"phi in \[0, 1\], got 1\.5"):
         share_revenue(np.array([1]), np.array([[1]]), 1.5)

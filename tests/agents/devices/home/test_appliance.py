@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gridbazaar.agents.devices.home import appliance
 from gridbazaar.agents.devices.home.appliance import Appliance, Loads, cycle_kwh
 from gridbazaar.agents.kind import Draw, Now, Series
+from gridbazaar.agents.kinds import prosumer
 from gridbazaar.data.chance import episode_keys
 
 STEPS_H = st.sampled_from([5 / 60, 0.25, 0.5, 1.0])
@@ -125,11 +126,14 @@ def test_a_start_before_it_is_loaded_is_nothing() -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"window_h": (1.0, 3.0)}, r"window_h: expected two numbers, 2.0 \(a cycle\) <= first <= second"),
-        ({"hours": 0.0}, "hours > 0"),
-        ({"share": (0.5, 1.5)}, "share: expected two numbers"),
+        (
+            {"window_h": (1.0, 3.0)},
+            r"prosumer.appliance.window_h: expected at least hours, 2.0 .*; got \(1.0, 3.0\)",
+        ),
+        ({"hours": 0.0}, r"appliance.hours: expected a number in \(0, "),
+        ({"share": (0.5, 1.5)}, r"appliance.share: expected two numbers in \[0, 1\]"),
     ],
 )
 def test_windows_in_which_no_cycle_fits_are_refused(fields: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        Appliance(**fields).check()  # type: ignore[arg-type]
+        prosumer.Config(appliance=Appliance(**fields))  # type: ignore[arg-type]
