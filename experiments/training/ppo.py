@@ -18,7 +18,10 @@ _CAPACITY = [c.name for c in (*COMMON, *OWN)].index("capacity")
 
 
 class OwnersRolloutBuffer(RolloutBuffer):
-    """Trains only on rows of agents that have a device in their episode; homes without one have nothing to decide."""
+    """Trains only on rows of agents that had a device in their episode, for others had nothing to decide.
+
+    That a car came is known afterwards. A rollout is an episode.
+    """
 
     minibatches = 8
 
@@ -28,7 +31,8 @@ class OwnersRolloutBuffer(RolloutBuffer):
             for name in ("observations", "actions", "values", "log_probs", "advantages", "returns"):
                 setattr(self, name, self.swap_and_flatten(getattr(self, name)))
             self.generator_ready = True
-        owned = np.flatnonzero(self.observations[:, _CAPACITY] > 0)
+        capacity = self.observations[:, _CAPACITY].reshape(self.n_envs, self.buffer_size)  # steps of a row in turn
+        owned = np.flatnonzero(np.repeat((capacity > 0).any(axis=1), self.buffer_size))
         if not len(owned):  # then every row teaches the same: nothing
             owned = np.arange(len(self.observations))
         shuffled = np.random.permutation(owned)  # noqa: NPY002 - stable-baselines3 seeds the global generator
