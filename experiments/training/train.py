@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from gridbazaar.agents.kinds import kinds
 from gridbazaar.envs.episode.world import bank_of
 from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.scenario import Scenario
@@ -116,12 +117,13 @@ def train(
     return folder
 
 
-def _manifest(config: TrainConfig, scenario: Scenario) -> dict[str, Any]:
+def _manifest(run: TrainConfig, scenario: Scenario) -> dict[str, Any]:
     return {
         "schema": 1,
-        "train": asdict(config),
+        "train": asdict(run),
         "scenario": asdict(scenario),
         "features": [c.name for c in feature_columns(scenario)],
+        "actions": {k: [c.name for c in kinds()[k].actions(config)] for k, config in scenario.agents.items()},
         "versions": versions(),
     }
 
