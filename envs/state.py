@@ -96,6 +96,7 @@ class Episode:
     """What a reset drew and what does not change until the next one. Indices into the bank, no copies of series."""
 
     seed: Array  # [n_envs] int64, number of the episode in its split
+    key: Array  # [n_envs] int64, the bits of the key of all that chance brings it, ``chance.episode_keys``
     start: Array  # [n_envs] int64, first step in the bank
     params: tuple[Any, ...]  # one frozen dataclass a kind, in the order of the scenario
     import_cap_kw: Array  # [n_envs]

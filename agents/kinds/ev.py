@@ -143,6 +143,7 @@ def start(params: Params) -> Device:
 
 
 def view(device: Device, params: Params, now: Now) -> View:
+    """Look at the chargers and the cars plugged in; of a car that is away nothing is seen, nor whether one comes."""
     xp = namespace(device.energy_kwh)
     config, step_h, car = params.config, now.series.step_h, car_of(params.visits, device.visit)
     rows = now.t[:, None]
@@ -166,18 +167,17 @@ def view(device: Device, params: Params, now: Now) -> View:
     low_kw = xp.where(usable & (low_kw <= -config.min_kw), low_kw, 0.0)
     high_kw = xp.where(usable & (high_kw >= config.min_kw), high_kw - must_kw, 0.0)
     zero, floor_kwh = xp.zeros_like(need_kwh), config.v2g_floor_frac * car.capacity_kwh
-    has_device = params.visits.arrive[:, :, 0] < now.series.n_steps
     seen = View(
         firm_kw=must_kw, low_kw=low_kw, high_kw=high_kw,
         stored_kwh=xp.where(plugged, xp.maximum(device.energy_kwh - floor_kwh, 0.0), 0.0),
         room_kwh=xp.where(plugged, car.capacity_kwh - device.energy_kwh, 0.0),
-        capacity_kwh=car.capacity_kwh * (1 - config.v2g_floor_frac) * has_device,
-        power_kw=zero + car.charge_kw, min_kw=zero + config.min_kw,
+        capacity_kwh=xp.where(plugged, car.capacity_kwh * (1 - config.v2g_floor_frac), 0.0),
+        power_kw=xp.where(plugged, car.charge_kw, config.charge_kw), min_kw=zero + config.min_kw,
         eta_ch=zero + config.eta_ch, eta_dis=zero + config.eta_dis,
         wear_cur_per_kwh=zero + config.wear_cur_per_kwh,
         need_kwh=xp.where(plugged, xp.maximum(need_kwh, 0.0), 0.0),
         left_h=xp.where(plugged, xp.maximum(car.announced - rows, 1) * step_h, 0.0),
-        is_stationary=xp.zeros_like(plugged), has_device=has_device, is_active=plugged,
+        is_stationary=xp.zeros_like(plugged), has_device=zero == 0, is_active=plugged,
     )  # fmt: skip
     site_kw = config.site_kw
     if now.site_kw is not None:

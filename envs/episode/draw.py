@@ -64,6 +64,7 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     size_kwh = _storage_kwh(world, params, len(keys))
     return Episode(
         seed=to_array(np.asarray(seeds, np.int64)),
+        key=to_array(keys.view(np.int64)),
         start=to_array(start),
         params=tuple(mapped(p, to_array) for p in params),
         import_cap_kw=to_array(load_kw * between(unit[:, 0], *connection.import_over_load)),

@@ -39,6 +39,16 @@ def load_scenario(name: str | Scenario | Path, **overrides: Any) -> Scenario:
     return _build(path.stem, table)
 
 
+def scenario_of(values: Mapping[str, Any]) -> Scenario:
+    """Give the scenario that ``dataclasses.asdict`` took apart, perhaps by way of JSON; fields left out are as usual.
+
+    Raises:
+        ValueError: names a field that there is none of, or a value that cannot be.
+    """
+    agents = values["agents"]
+    return _build(str(values["name"]), {**{k: v for k, v in values.items() if k != "agents"}, **agents})
+
+
 def parse_setting(text: str) -> tuple[str, Any]:
     """Read ``key=value`` of a command line; values as in TOML, bare words are text."""
     key, found, value = text.partition("=")

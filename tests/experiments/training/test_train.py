@@ -205,6 +205,22 @@ def test_a_learned_policy_leaves_out_rows_without_a_device() -> None:
     assert (drawn[:, names.index("capacity")] == 0.5).all()
 
 
+def test_the_hours_before_a_car_comes_are_learned_from() -> None:
+    from gymnasium.spaces import Box
+
+    from gridbazaar.envs.observe import feature_columns
+    from gridbazaar.envs.scenarios import load_scenario
+    from gridbazaar.experiments.training.ppo import OwnersRolloutBuffer
+
+    columns = feature_columns(load_scenario("village"))
+    buffer = OwnersRolloutBuffer(4, Box(-5, 5, (len(columns),)), Box(-1, 1, (2,)), "cpu", n_envs=3)
+    buffer.observations[:, :, 0] = 10.0 * np.arange(3) + np.arange(4)[:, None]
+    buffer.observations[2, 1, [c.name for c in columns].index("capacity")] = 0.5
+    buffer.full = True
+    drawn = np.concatenate([np.asarray(batch.observations) for batch in buffer.get()])
+    assert sorted(drawn[:, 0]) == [10, 11, 12, 13]
+
+
 @pytest.mark.slow
 def test_a_minute_of_training_beats_the_clock(tmp_path: Path) -> None:
     run = train(TrainConfig(scenario="street", steps=10**9, max_minutes=1.0), tmp_path / "run")
