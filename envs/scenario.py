@@ -13,6 +13,7 @@ from typing import Any
 
 from gridbazaar.agents.kind import Range
 from gridbazaar.agents.kinds import kinds
+from gridbazaar.data.calendar import zone_of
 from gridbazaar.data.forecast.forecast import WAYS as FORECASTS
 from gridbazaar.data.sessions import check_source
 from gridbazaar.market.flexibility.activation import CallTerms
@@ -21,6 +22,7 @@ from gridbazaar.market.grid.inverter import RESPONSES
 from gridbazaar.market.mechanisms import mechanism_stage
 
 WEEK_H = 168.0  # longest episode: whole weeks belong to one split
+LONGEST_WEEK_H = WEEK_H + 1  # in which the clock is set back
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class DataConfig:
     """Table ``[data]``: where load, sun, cars and prices come from."""
 
     path: str | None = None  # a CityLearn folder or a CSV; none: the generator
+    timezone: str | None = None  # whose clock people read, such as Europe/Berlin; none: every day has 24 hours
     n_days: int = 365
     n_homes: int = 64
     n_roofs: int = 16
@@ -38,6 +41,8 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         check_source(self.sessions)
+        if self.timezone is not None:
+            zone_of(self.timezone)
         for name in ("n_homes", "n_roofs", "n_cars"):
             if getattr(self, name) < 1:
                 raise ValueError(f"data.{name}: expected at least 1, got {getattr(self, name)}")
@@ -233,12 +238,11 @@ class Scenario:
         if self.step_min not in (5, 15, 30, 60):
             raise ValueError(f"step_min: expected 5, 15, 30 or 60, got {self.step_min}")
         in_steps = f"in whole steps of {self.step_min} min"
-        if not 0 < self.hours <= WEEK_H or abs(self.hours * 60 / self.step_min - self.n_steps) > 1e-6:
-            raise ValueError(f"hours: expected up to {WEEK_H:g} {in_steps}, got {self.hours}")
+        longest = WEEK_H if self.data.timezone is None else LONGEST_WEEK_H
+        if not 0 < self.hours <= longest or abs(self.hours * 60 / self.step_min - self.n_steps) > 1e-6:
+            raise ValueError(f"hours: expected up to {longest:g} {in_steps}, got {self.hours}")
         if not 0 <= self.start_h < 24 or abs(self.start_h * 60 / self.step_min % 1) > 1e-6:
             raise ValueError(f"start_h: expected 0 to 24 {in_steps}, got {self.start_h}")
-        if self.start_h + self.hours > WEEK_H:
-            raise ValueError(f"hours: expected start_h + hours up to {WEEK_H:g}, got {self.start_h} and {self.hours}")
         if self.constraint not in ("none", "curtail", "nodal"):
             raise ValueError(f"constraint: expected none, curtail or nodal, got {self.constraint!r}")
         if self.curtailment not in ("proportional", *SHARING):

@@ -36,7 +36,6 @@ def community_of(core: Core) -> Community:
         actions=actions,
         features=features,
         configs=scenario.agents,
-        start_h=scenario.start_h,
     )
 
 

@@ -21,6 +21,7 @@ from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.files import new_folder, versions, write_json
+from gridbazaar.experiments.span import span_of
 
 _CHECKPOINT = "checkpoint.zip"
 _MODEL = "model.zip"
@@ -121,6 +122,7 @@ def _manifest(config: TrainConfig, scenario: Scenario) -> dict[str, Any]:
         "schema": 1,
         "train": asdict(config),
         "scenario": asdict(scenario),
+        "span": asdict(span_of(scenario)),
         "features": [c.name for c in feature_columns(scenario)],
         "versions": versions(),
     }
