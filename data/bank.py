@@ -5,7 +5,7 @@ An episode holds indices: which home, which roof, which car, which first step. N
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,27 @@ class Sessions:
         found = np.searchsorted(order, hour + _SAME_TIME_H + span * charger, "right")
         slot: NDArray[np.int64] = found - charger * n_slots
         return slot
+
+    def on_axis(self, calendar: Calendar) -> Sessions:
+        """Give sessions whose hours count time that passes, of those that count days of 24 hours by the clock.
+
+        A stay within the hour that the spring change leaves out did not happen.
+        """
+        if calendar.is_even:
+            return self
+        arrive_h, depart_h, announced_h = (
+            calendar.elapsed_h(hours) for hours in (self.arrive_h, self.depart_h, self.announced_h)
+        )
+        present = self.present & (depart_h > arrive_h)
+        order = np.argsort(~present, axis=1, kind="stable")
+        found = replace(
+            self,
+            present=present,
+            arrive_h=arrive_h,
+            depart_h=depart_h,
+            announced_h=np.where(announced_h > arrive_h, announced_h, depart_h),
+        )
+        return Sessions(*(np.take_along_axis(getattr(found, f.name), order, 1) for f in fields(Sessions)))
 
     def most_within(self, hours: float, begin: NDArray[np.float64]) -> int:
         """Most sessions of a charger of which a part lies in the ``hours`` that begin at any of ``begin`` [n]."""

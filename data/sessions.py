@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from gridbazaar.data.bank import Sessions
 from gridbazaar.data.calendar import Calendar
@@ -39,7 +36,7 @@ def find_sessions(source: str, master: int, calendar: Calendar, n_chargers: int)
 
     People come and go by the local clock; what is given counts time as it passes.
     """
-    return _on_axis(_by_clock(source, master, calendar, n_chargers), calendar)
+    return _by_clock(source, master, calendar, n_chargers).on_axis(calendar)
 
 
 def _by_clock(source: str, master: int, calendar: Calendar, n_chargers: int) -> Sessions:
@@ -64,22 +61,3 @@ def _by_clock(source: str, master: int, calendar: Calendar, n_chargers: int) -> 
 
     read = read_acn if head == "acn" else read_trondheim
     return play(read(Path(path)).sessions, first_day, n_days)
-
-
-def _on_axis(sessions: Sessions, calendar: Calendar) -> Sessions:
-    """Turn hours of the local clock into hours that pass; a stay that the spring change leaves out did not happen."""
-    if calendar.is_even:
-        return sessions
-    arrive_h, depart_h, announced_h = (
-        calendar.elapsed_h(hours) for hours in (sessions.arrive_h, sessions.depart_h, sessions.announced_h)
-    )
-    present = sessions.present & (depart_h > arrive_h)
-    order = np.argsort(~present, axis=1, kind="stable")
-    found = replace(
-        sessions,
-        present=present,
-        arrive_h=arrive_h,
-        depart_h=depart_h,
-        announced_h=np.where(announced_h > arrive_h, announced_h, depart_h),
-    )
-    return Sessions(*(np.take_along_axis(getattr(found, name), order, 1) for name in Sessions.__slots__))

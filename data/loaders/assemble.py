@@ -12,7 +12,7 @@ from gridbazaar.data.calendar import Calendar, make_calendar
 from gridbazaar.data.forecast.forecast import add_forecasts
 from gridbazaar.data.loaders.report import Loaded, LoadReport, faults
 from gridbazaar.data.resample import resample
-from gridbazaar.data.sessions import find_sessions
+from gridbazaar.data.synthetic.home_sessions import make_sessions
 from gridbazaar.data.synthetic.sun import make_pv
 from gridbazaar.data.synthetic.wholesale import make_carbon, make_spot
 
@@ -78,7 +78,7 @@ def assemble(data: Measured, *, step_min: int, drop_bad: bool, master: int, n_ca
         pv_kw_per_kwp=pv,
         spot_cur_per_kwh=spot,
         carbon_kg_per_kwh=carbon,
-        sessions=find_sessions("home", master, data.calendar(step_min), n_cars),
+        sessions=make_sessions(master, data.n_days, n_cars, step_min / 60).on_axis(data.calendar(step_min)),
         load_next_kw=load_kw,
         pv_next_kw_per_kwp=pv,
         load_outlook_kw=load_kw,

@@ -65,12 +65,16 @@ def load_kw(hour: int) -> float:
     return 0.25 if hour < 7 else 2.0 if hour == 19 else 0.75
 
 
-def written(week: Week, folder: Path) -> tuple[Path, list[datetime]]:
+def written(week: Week, folder: Path, at_weekends: float = 1.0) -> tuple[Path, list[datetime]]:
     """Write five weeks of a home whose load follows the clock; give the file and what the clock shows at its rows."""
     first = week.monday - timedelta(weeks=WEEKS_BEFORE)
     shown = clock(week, first, (WEEKS_BEFORE + WEEKS_AFTER) * 168 + week.hours)
     path = folder / "home.csv"
-    lines = [f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ},{load_kw(time.hour)},0.08" for time in shown]
+
+    def kw(time: datetime) -> float:
+        return load_kw(time.hour) * (at_weekends if time.weekday() >= 5 else 1.0)
+
+    lines = [f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ},{kw(time)},0.08" for time in shown]
     path.write_text("time,home_load_kw,spot_cur_per_kwh\n" + "\n".join(lines), encoding="utf-8")
     return path, shown
 
@@ -179,22 +183,32 @@ def test_no_expectation_looks_ahead_over_a_change(way: str, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("week", WEEKS[:2], ids=str)
 def test_baselines_compare_the_same_hour_of_the_same_kind_of_day(week: Week, tmp_path: Path) -> None:
-    """Calls at breakfast and dinner: who lives by the clock is expected to draw what it does at that hour."""
-    path, shown = written(week, tmp_path)
+    """Calls at breakfast and dinner: who lives by the clock is expected to draw what it does at that hour.
+
+    On weekends it draws half as much, also on the morning after a Friday. In the two weeks before there are ten working
+    days, but no ten weekend days: on those nobody is asked.
+    """
+    path, shown = written(week, tmp_path, at_weekends=0.5)
     call = {"chance": 1.0, "per_day": 2, "start_h": (6.0, 19.0), "duration_h": 2.0, "response_share": 1.0}
     scenario = scenario_of(
         week, path, hours=24.0, start_h=12.0, call=call, forecast="past", vpp={"count": 1, "devices": 1}
     )
-    core, n_asked, mornings = Core(scenario, 32), 0, 0
+    core, asked, spared = Core(scenario, 48), list[datetime](), list[datetime]()
     episode = core.reset(0, split=SPLIT).episode
     assert episode.calls is not None
     baseline = np.asarray(episode.calls.baseline_ukwh)[:, :-1, core.scenario.kind_slices["prosumer"].start]
-    for env, t in np.argwhere(baseline != NOT_ASKED).tolist():
+    for env, t in np.argwhere(np.asarray(episode.calls.level_ppm)[:, :-1] > 0).tolist():
         time = shown[int(episode.start[env]) + t]
+        if baseline[env, t] == NOT_ASKED:
+            spared.append(time)
+            continue
+        asked.append(time)
         assert baseline[env, t] == pytest.approx(load_kw(time.hour) * 1e6, abs=1)
-        n_asked, mornings = n_asked + 1, mornings + (time.hour < 12)
-    assert n_asked > 20
-    assert mornings > 5
+    assert len(asked) > 40
+    assert all(time.weekday() < 5 for time in asked)
+    assert all(time.weekday() >= 5 for time in spared)
+    assert {5, 6} <= {time.weekday() for time in spared if time.hour < 12}
+    assert {0, 1} <= {time.weekday() for time in asked if time.hour < 12}
 
 
 def test_the_clock_rule_reads_the_clock_of_its_own_row(tmp_path: Path) -> None:
