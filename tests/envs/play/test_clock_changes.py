@@ -211,6 +211,43 @@ def test_baselines_compare_the_same_hour_of_the_same_kind_of_day(week: Week, tmp
     assert {0, 1} <= {time.weekday() for time in asked if time.hour < 12}
 
 
+@pytest.mark.parametrize("week", WEEKS[:4], ids=str)
+def test_what_an_episode_draws_for_an_hour_comes_when_the_clock_shows_it(week: Week, tmp_path: Path) -> None:
+    """Calls at 18 h, appliances loaded at 14 h, water at 7 h and cars as they come, around the change."""
+    path, shown = written(week, tmp_path)
+    scenario = scenario_of(
+        week, path, hours=47.0, start_h=12.0, forecast="past", ev={"count": 4}, vpp={"count": 1, "devices": 1},
+        call={"chance": 1.0, "start_h": 18.0},
+        prosumer={"count": 1, "appliance": {"share": (1.0, 1.0), "ready_h": (14.0, 14.0), "window_h": (4.0, 5.0)},
+                  "water": {"share": (1.0, 1.0)}},
+    )  # fmt: skip
+    core, n_envs = Core(scenario, 24), 24
+    episode = core.reset(0, split=SPLIT).episode
+    start = np.asarray(episode.start)
+    assert episode.calls is not None
+    loads = episode.params[0].devices.appliance
+    ev = [name for name, config in core.scenario.agents.items() if config.count].index("ev")
+    visits = episode.params[ev].visits
+    comes = np.ceil(core.world.bank.sessions.arrive_h - 1e-6)[core.world.bank.sessions.present]
+    usual = np.asarray(episode.params[0].devices.water.usual_share)
+    of_109 = {0: 1, 3: 1, 5: 3, 7: 12, 12: 4, 18: 9, 23: 2}  # of a day's water, by hour
+    changed, arrivals = 0, 0
+    for env in range(n_envs):
+        for t in range(core.n_steps):
+            if (hour := shown[start[env] + t].hour) in of_109:
+                assert usual[env, t] == pytest.approx(of_109[hour] / 109)
+        begin = np.asarray(episode.calls.begin)[env, :2]
+        assert [shown[start[env] + t].hour for t in begin.tolist()] == [18, 18]
+        assert [shown[start[env] + t].hour for t in np.asarray(loads.ready)[env, 0].tolist()] == [14, 14]
+        changed += int(begin[1] - begin[0]) != 24
+        arrive, depart = np.asarray(visits.arrive)[env], np.asarray(visits.depart)[env]
+        for t in arrive[(arrive > 0) & (depart > arrive)].tolist():
+            assert start[env] + t in comes
+            arrivals += shown[start[env] + t].date() > week.monday + timedelta(days=5)
+    assert changed > 1
+    assert arrivals > 5
+
+
 def test_the_clock_rule_reads_the_clock_of_its_own_row(tmp_path: Path) -> None:
     """Episodes from Friday on in the week of the change: the rule fills at night by the clock, also on Sunday."""
     week = WEEKS[0]
