@@ -92,9 +92,31 @@ class Draw:
     start_h: float = 12.0  # local hour at which it begins
 
     @property
+    def start(self) -> NDArray[np.int64]:
+        """[n_envs] first step, of the bank."""
+        start: NDArray[np.int64] = self.bank.calendar.step_of(self.day, self.start_h)
+        return start
+
+    @property
     def n_days(self) -> int:
-        """Days of the episode from its first step on, the last one perhaps cut."""
-        return math.ceil(self.n_steps * self.step_h / 24 - 1e-9)
+        """Days from ``start_h`` to ``start_h`` that the episode has, the last one perhaps cut.
+
+        An hour more, as a day has on which the clock is set back, begins no other day.
+        """
+        return max(math.ceil((self.n_steps * self.step_h - 1) / 24 - 1e-9), 1)
+
+    def elapsed_h(self, local_h: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Turn hours that the local clock has gone on since the beginning into hours that have passed.
+
+        Args:
+            local_h: [n_envs, ...].
+        """
+        calendar = self.bank.calendar
+        begin_h = (24.0 * self.day + self.start_h).reshape(-1, *[1] * (local_h.ndim - 1))
+        end_h = begin_h + local_h
+        gained_h = (end_h - calendar.elapsed_h(end_h)) - (begin_h - calendar.elapsed_h(begin_h))
+        elapsed: NDArray[np.float64] = local_h - gained_h
+        return elapsed
 
     def unit(self, stream: str, n: int) -> NDArray[np.float64]:
         """[n_envs, n] numbers in [0, 1) of a stream named after kind and purpose."""

@@ -26,7 +26,6 @@ class Community:
     actions: Mapping[str, tuple[str, ...]]  # names of the components, a kind
     features: tuple[str, ...] = ()  # names of the columns that an observation has
     configs: Mapping[str, Any] = field(default_factory=dict)  # the kinds' tables of the scenario
-    start_h: float = 12.0  # local hour at which an episode begins
     keys: NDArray[np.uint64] | None = None  # [n_envs] of the episodes that begin; none: of no episode in particular
 
     def chance(self, stream: str) -> NDArray[np.float64]:
@@ -72,6 +71,7 @@ class Observation:
     view: View  # [n_envs, n_agents] the same in physical units, for policies that think in kW
     forecasts: Forecasts | None = None  # only for policies that ask
     call: Called | None = None  # of the operator on the VPPs, where the scenario has calls
+    hour: Array | None = None  # [n_envs] what the local clock shows when the interval begins
 
 
 @dataclass(frozen=True, slots=True)

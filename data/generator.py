@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridbazaar.data.bank import Bank
 from gridbazaar.data.bounds import Charge, Count, CountFromOne, NotNegative, OneOf, Positive, Price, Within
+from gridbazaar.data.calendar import make_calendar, zone_of
 from gridbazaar.data.forecast.forecast import add_forecasts
 from gridbazaar.data.resample import resample
 from gridbazaar.data.sessions import check_source, find_sessions
@@ -21,6 +23,8 @@ from gridbazaar.data.synthetic.weather import make_outdoor
 from gridbazaar.data.synthetic.wholesale import make_carbon, make_spot
 from gridbazaar.data.synthetic.wind import make_wind
 from gridbazaar.data.tables import check_table
+
+Floats = NDArray[np.float64]
 
 BASE_MIN = 15
 STEPS_MIN = (1, 3, 5, 15, 30, 60)
@@ -37,6 +41,7 @@ class GeneratorConfig:
     n_homes: CountFromOne = 64
     n_roofs: CountFromOne = 16
     n_cars: Count = 64
+    timezone: str | None = None  # whose clock people read, one of the region; none: every day has 24 hours
     sessions: str = "home"  # where chargers stand, or which sessions are played: see data/sessions.py
     mean_load_kwh_per_day: Positive = 11.0  # of the mean home; the levels of homes spread by a quarter
     region: Annotated[str, OneOf(*SITES)] = "eu"  # where the roofs stand, see data/synthetic/sun.py
@@ -54,10 +59,16 @@ class GeneratorConfig:
             is_date = False
         if not is_date:
             raise ValueError(f"first_day: expected a date such as 2024-01-01, got {self.first_day!r}")
+        if self.timezone is not None:
+            zone_of(self.timezone)
 
 
 def make_bank(config: GeneratorConfig) -> Bank:
-    """Make the bank that the configuration describes; the same configuration gives the same bank, bit for bit."""
+    """Make the bank that the configuration describes; the same configuration gives the same bank, bit for bit.
+
+    All is made for days of 24 hours by the local clock. A zone cuts the hour that the spring change leaves out, and the
+    one that the autumn change doubles comes twice.
+    """
     first_day = np.datetime64(config.first_day, "D")
     master, n_days, step_min = config.master, config.n_days, config.step_min
     load_kw = make_loads(master, first_day, n_days, config.n_homes, config.mean_load_kwh_per_day)
@@ -67,7 +78,13 @@ def make_bank(config: GeneratorConfig) -> Bank:
     usual = usual_sun(np.datetime64("2023-01-01"), 365, config.region).mean(axis=0)
     spot = make_spot(master, sun, usual, config.spot_mean_cur_per_kwh, config.spot_sd_cur_per_kwh)
     carbon = make_carbon(master, spot, sun, usual, config.carbon_mean_kg_per_kwh, config.carbon_sd_kg_per_kwh)
-    load_kw, pv = resample(load_kw, BASE_MIN, step_min), resample(pv, BASE_MIN, step_min)
+    calendar = make_calendar(first_day, n_days, step_min, config.timezone)
+
+    def at_steps(by_clock: Floats, minutes: int) -> Floats:
+        on_axis = make_calendar(first_day, n_days, minutes, config.timezone).on_axis(by_clock)
+        return resample(on_axis, minutes, step_min)
+
+    load_kw, pv = at_steps(load_kw, BASE_MIN), at_steps(pv, BASE_MIN)
     return add_forecasts(
         Bank(
             name=f"generated_{config.region}",
@@ -75,14 +92,15 @@ def make_bank(config: GeneratorConfig) -> Bank:
             first_day=first_day,
             load_kw=load_kw,
             pv_kw_per_kwp=pv,
-            spot_cur_per_kwh=resample(spot, 60, step_min),
-            carbon_kg_per_kwh=resample(carbon, 60, step_min),
-            sessions=find_sessions(config.sessions, master, first_day, n_days, config.n_cars, step_min / 60),
+            spot_cur_per_kwh=at_steps(spot, 60),
+            carbon_kg_per_kwh=at_steps(carbon, 60),
+            sessions=find_sessions(config.sessions, master, calendar, config.n_cars),
             load_next_kw=load_kw,
             pv_next_kw_per_kwp=pv,
             load_outlook_kw=load_kw,
             pv_outlook_kw_per_kwp=pv,
-            wind_m_per_s=resample(make_wind(master, first_day, n_days), BASE_MIN, step_min),
-            outdoor_c=resample(make_outdoor(master, first_day, n_days), BASE_MIN, step_min),
+            wind_m_per_s=at_steps(make_wind(master, first_day, n_days), BASE_MIN),
+            timezone=config.timezone,
+            outdoor_c=at_steps(make_outdoor(master, first_day, n_days), BASE_MIN),
         )
     )

@@ -26,6 +26,7 @@ from gridbazaar.data.bounds import (
     Shares,
     Within,
 )
+from gridbazaar.data.calendar import zone_of
 from gridbazaar.data.forecast.forecast import WAYS as FORECASTS
 from gridbazaar.data.sessions import check_source
 from gridbazaar.data.tables import check_table
@@ -36,6 +37,7 @@ from gridbazaar.market.mechanisms import load_mechanism, mechanism_stage
 from gridbazaar.market.tariffs import load_tariff
 
 WEEK_H = 168.0  # longest episode: whole weeks belong to one split
+LONGEST_WEEK_H = WEEK_H + 1  # in which the clock is set back
 
 _PositiveCharge = Annotated[float, Within(0.0, MOST_PRICE, is_open_below=True)]
 _Constraint = Annotated[str, OneOf("none", "curtail", "nodal")]
@@ -50,6 +52,7 @@ class DataConfig:
     """Table ``[data]``: where load, sun, cars and prices come from."""
 
     path: str | None = None  # a CityLearn folder or a CSV; none: the generator
+    timezone: str | None = None  # whose clock people read, such as Europe/Berlin; none: every day has 24 hours
     n_days: Annotated[int, Within(50)] = 365
     n_homes: CountFromOne = 64
     n_roofs: CountFromOne = 16
@@ -61,6 +64,8 @@ class DataConfig:
     def __post_init__(self) -> None:
         check_table(self, "data")
         check_source(self.sessions)
+        if self.timezone is not None:
+            zone_of(self.timezone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,12 +236,11 @@ class Scenario:
     def __post_init__(self) -> None:
         check_table(self, "")
         in_steps = f"in whole steps of {self.step_min} min"
-        if abs(self.hours * 60 / self.step_min - self.n_steps) > 1e-6:
-            raise ValueError(f"hours: expected an episode {in_steps}, got {self.hours}")
+        longest = WEEK_H if self.data.timezone is None else LONGEST_WEEK_H
+        if self.hours > longest or abs(self.hours * 60 / self.step_min - self.n_steps) > 1e-6:
+            raise ValueError(f"hours: expected up to {longest:g} {in_steps}, got {self.hours}")
         if abs(self.start_h * 60 / self.step_min % 1) > 1e-6:
             raise ValueError(f"start_h: expected an hour {in_steps}, got {self.start_h}")
-        if self.start_h + self.hours > WEEK_H:
-            raise ValueError(f"hours: expected start_h + hours up to {WEEK_H:g}, got {self.start_h} and {self.hours}")
         if self.constraint == "nodal" and (self.mechanism != "nodal" or self.outage.happens):
             raise ValueError(
                 f"constraint nodal: expected mechanism nodal and no outages, got {self.mechanism!r}"

@@ -42,7 +42,6 @@ def community_of(core: Core, state: State | None = None) -> Community:
         actions=actions,
         features=features,
         configs=scenario.agents,
-        start_h=scenario.start_h,
         keys=keys,
     )
 

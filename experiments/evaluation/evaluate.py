@@ -7,7 +7,7 @@ scenario has what the program does not cover, the score is the share of idle's c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from gridbazaar.experiments.evaluation.metrics import COMMUNITY_FIGURES
 from gridbazaar.experiments.evaluation.play import play
 from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval, score_interval
 from gridbazaar.experiments.files import versions
+from gridbazaar.experiments.span import read_span, refuse_shared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,7 +161,10 @@ def evaluate(
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(s) for s in seeds)
     if not numbers:
         raise ValueError("seeds: expected at least one")
-    loaded = {name: load_policy(source) for name, source in labelled(["idle", *policies]).items()}
+    sources = labelled(["idle", *policies])
+    loaded = {name: load_policy(source) for name, source in sources.items()}
+    if split != "train":  # the episodes of training are asked for by name
+        _refuse_trained_on(sources.values(), chosen, split, numbers)
     names = list(loaded)
     batches = [numbers[i : i + _BATCH] for i in range(0, len(numbers), _BATCH)]
     parts: dict[str, list[Any]] = {name: [] for name in names}
@@ -211,6 +215,14 @@ def evaluate(
     return Evaluation(
         scenario=chosen, split=split, seeds=numbers, bound_cur=bound_cur, results=tuple(results), no_bound=no_bound
     )
+
+
+def _refuse_trained_on(sources: Iterable[str], scenario: Scenario, split: str, seeds: tuple[int, ...]) -> None:
+    """Refuse episodes of which a run among the policies may have seen a part in training."""
+    for source in sources:
+        span = read_span(source)
+        if span is not None:
+            refuse_shared(source, span, scenario, split, seeds)
 
 
 def labelled(policies: Sequence[str]) -> dict[str, str]:

@@ -78,7 +78,7 @@ def day_of(played: Played, env: int = 0) -> Day:
 
     return Day(
         seed=int(first.seed[env]),
-        date=bank.first_day + start // bank.steps_per_day,
+        date=bank.first_day + bank.calendar.day[start],
         step_h=step_h,
         hour=float(core.world.hour[start]) + step_h * np.arange(len(happened), dtype=np.float64),
         agents=core.agents,

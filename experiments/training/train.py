@@ -23,6 +23,7 @@ from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario, scenario_of
 from gridbazaar.experiments.files import new_folder, versions, write_json
+from gridbazaar.experiments.span import span_of
 
 _CURVE = "curve.json"
 
@@ -128,6 +129,7 @@ def _manifest(run: TrainConfig, scenario: Scenario) -> dict[str, Any]:
         "schema": 1,
         "train": asdict(run),
         "scenario": asdict(scenario),
+        "span": asdict(span_of(scenario)),
         "features": [c.name for c in feature_columns(scenario)],
         "actions": {k: [c.name for c in kinds()[k].actions(config)] for k, config in scenario.agents.items()},
         "versions": versions(),

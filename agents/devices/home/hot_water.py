@@ -68,25 +68,27 @@ class Tanks:
     full_frac: Array  # [n_envs, n_kind] where the tank begins in its band
     daily_kwh: Array  # [n_envs, n_kind] heat usually drawn in a day
     draw_kwh: Array  # [n_envs, n_steps, n_kind] heat drawn
-    usual_share: Array  # [steps of a day from midnight] of a day's draw
+    usual_share: Array  # [n_envs, n_steps + 1] of a day's draw, in each step
+    start: Array  # [n_envs] int64 first step, of the bank
 
 
 def draw_tanks(config: Water, n: int, draw: Draw) -> Tanks:
     """Draw the tanks of ``n`` homes; what is drawn in a step is exponential around what is usual at that hour."""
     has = draw.unit("prosumer.has_water", n) < draw.within("prosumer.water_share", 1, config.share)
     daily = draw.within("prosumer.water.kwh_per_day", n, config.kwh_per_day) * has
-    of_day = np.arange(round(24 / draw.step_h)) * draw.step_h
-    usual = _BY_HOUR[of_day.astype(int)] / _BY_HOUR.sum() * draw.step_h
+    hour = draw.bank.calendar.hour
+    steps = np.minimum(draw.start[:, None] + np.arange(draw.n_steps + 1), len(hour) - 1)
+    usual = _BY_HOUR[hour[steps].astype(int)] / _BY_HOUR.sum() * draw.step_h
     unit = draw.unit("prosumer.water.draws", n * draw.n_steps).reshape(-1, n, draw.n_steps)
     times = np.minimum(-np.log1p(-unit), _MOST) / (1 - np.exp(-_MOST))  # mean 1
-    shares = usual[(round(draw.start_h / draw.step_h) + np.arange(draw.n_steps)) % len(usual)]
-    drawn = daily[:, None, :] * shares[None, :, None] * np.moveaxis(times, 2, 1)
+    drawn = daily[:, None, :] * usual[:, :-1, None] * np.moveaxis(times, 2, 1)
     return Tanks(
         heater_kw=config.heater_kw * has,
         full_frac=draw.unit("prosumer.water.start", n),
         daily_kwh=daily,
         draw_kwh=drawn,
         usual_share=usual,
+        start=draw.start,
     )
 
 
@@ -128,4 +130,5 @@ def usual_kw(tanks: Tanks, config: Water, series: Series, step: Array) -> Array:
 
 
 def _usual_kw(tanks: Tanks, series: Series, step: Array) -> Array:
-    return tanks.daily_kwh * tanks.usual_share[step % tanks.usual_share.shape[0]][:, None] / series.step_h
+    rows = namespace(step).arange(step.shape[0], step)
+    return tanks.daily_kwh * tanks.usual_share[rows, step - tanks.start][:, None] / series.step_h

@@ -135,7 +135,7 @@ def test_order_and_award_stay_inside_the_envelope(seed: int) -> None:
 
 
 def test_every_stake_that_is_not_lost_comes_back() -> None:
-    core = core_of(4)
+    core = core_of(16)
     lines = sum(line(happened, "penalty") for _, happened in random_play(core, 3))
     assert (np.asarray(lines) == 0).all()
     deposits = [abs(line(happened, "penalty")).max() for _, happened in random_play(core, 3)]

@@ -13,7 +13,9 @@ import pytest
 
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.evaluate import evaluate
+from gridbazaar.experiments.span import read_span, span_of
 from gridbazaar.experiments.training.train import TrainConfig, checkpoint_steps, read_config, read_curve, train
 
 pytest.importorskip("stable_baselines3")
@@ -62,6 +64,7 @@ def test_a_run_leaves_model_configuration_versions_and_curve(run: Path) -> None:
     assert held["train"]["seed"] == 0
     assert held["scenario"]["name"] == "street"
     assert held["scenario"]["hours"] == 6.0
+    assert read_span(run) == span_of(load_scenario("street", hours=6.0))
     assert {"torch", "stable-baselines3", "gridbazaar"} <= set(held["versions"])
     assert read_config(run) == TINY
     assert (run / "model.zip").is_file()
