@@ -36,7 +36,7 @@ def test_an_episode_may_last_a_calendar_week() -> None:
 @pytest.mark.parametrize(
     ("hours", "start_h", "words"),
     [
-        (169.0, 0.0, "hours: expected up to 168 in whole steps"),
+        (169.0, 0.0, r"hours: expected a number in \(0, 168\], got 169.0"),
         (168.0, 12.0, r"hours: expected start_h \+ hours up to 168.*got 12.0 and 168.0"),
     ],
 )
