@@ -78,12 +78,12 @@ class Observation:
 class Foresight:
     """The whole episode as it will be, for the optimum alone; [n_envs, n_agents(, n_steps)] unless said."""
 
-    firm_kw: Array  # [n_envs, n_agents, n_steps] what homes will bid as firm (or will draw, see ``absorbs``)
+    firm_kw: Array  # [n_envs, n_agents, n_steps] load less sun and wind, as the meters will show
     upper_cur_per_kwh: Array  # [n_envs, n_steps] upper edge of the band of local prices
     export_cur_per_kwh: Array  # [n_envs, n_steps]
     local_charge_cur_per_kwh: Array  # [n_envs, n_steps]
-    import_cap_kw: Array  # [n_envs]
-    export_cap_kw: Array  # [n_envs]
+    import_cap_kw: Array  # [n_envs, n_steps] beyond which scarcity is due; inf on an island
+    export_cap_kw: Array  # [n_envs, n_steps]
     scarcity_cur_per_kwh: float
     end_value_cur_per_kwh: Array  # [n_envs]
     is_plugged: Array  # [n_envs, n_agents, n_steps] bool, there is a device to be used
@@ -103,6 +103,9 @@ class Foresight:
     lack_cur_per_kwh: Array  # what a device that leaves costs for each kWh that it lacks; inf: it may lack none
     public_cur_per_kwh: Array  # price at which a device that is away may be charged
     site_kw: Array  # of those that share a limit of what they draw together, the limit; inf: none
+    waste_kw: Array  # what storage may lose beyond its best efficiencies, seen from inside
+    made_good_kw: Array  # [n_envs, n_steps] sales that the wires may withhold; the network operator makes them good
+    lost_kw: Array  # [n_envs, n_steps] sun and wind that may stay unused
     hold_kw: Array | None = None  # [n_envs, n_agents, n_steps] output that may be held back; none: no turbines
     engine_kw: Array | None = None  # rated output of a genset; none: no gensets
     engine_cur_per_kwh: Array | None = None  # its cheapest fuel of a kWh

@@ -161,6 +161,12 @@ def best_efficiencies(storage: Storage) -> tuple[Array, Array]:
     return storage.eta_ch / (1 + least_loss(most_in)), storage.eta_dis * (1 - least_loss(most_out))
 
 
+def most_loss_kw(storage: Storage) -> Array:
+    """Give the most that a converter loses at any power, kW: that of a full release, whose DC side is the largest."""
+    rating = storage.discharge_kw if storage.converter is None else _rated_kw(storage.discharge_kw, storage)
+    return 0.0 * rating if storage.converter is None else -rating - _dc_kw(-rating, storage, storage.converter)
+
+
 def _meter_kw(room_kw: Array, stored_kw: Array, storage: Storage, converter: Converter) -> tuple[Array, Array]:
     """What the meter sees of the largest DC draw and of the largest DC release that pays, kW, both >= 0."""
     xp = namespace(room_kw)

@@ -213,7 +213,9 @@ class Scenario:
     currency: str = "EUR"
     seed: Annotated[int, Within(0, 2**32 - 1)] = 0  # of the banks and of all episodes
     step_min: Annotated[int, OneOf(5, 15, 30, 60)] = 15
-    hours: Annotated[float, Within(0.0, LONGEST_WEEK_H, is_open_below=True)] = 24.0  # length of an episode, up to a week
+    hours: Annotated[float, Within(0.0, LONGEST_WEEK_H, is_open_below=True)] = (
+        24.0  # length of an episode, up to a week
+    )
     start_h: Annotated[float, Within(0.0, 24.0, is_open_above=True)] = 12.0  # local hour at which an episode begins
     mechanism: str = "uniform_price"
     tariff: str = "spot"

@@ -283,14 +283,17 @@ def battery_program(
     """Say what batteries can do at best, so that the optimum is a bound in every option.
 
     They lose as little as their converter ever does, keep their capacity and are always at work. Where wear goes by
-    depth, nothing wears off, since the smallest cycles hardly do.
+    depth, nothing wears off, since the smallest cycles hardly do. What a battery that fades can no longer hold is lost:
+    never more than it can charge.
     """
     config, luck = params.config, params.fate.luck
+    fades = config.ageing.fades or config.ageing.calendar_per_year > 0
     return Program(
         storage=storage_of(params),
         stored_kwh=device.energy_kwh,
         is_reserve=config.reserve_frac > 0,
         wear_cur_per_kwh=config.wear_cur_per_kwh if config.ageing.wear == "throughput" else 0.0,
+        fades_kw=params.capacity_kwh / config.duration_h * fades,
         follows_meter=follows_meter,
         upkeep_cur=None if luck is None else least_upkeep_cur(luck, params.capacity_kwh > 0, config.failure, step_h),
     )

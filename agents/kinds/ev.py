@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
+
+import numpy as np
 
 from gridbazaar.agents.devices.cars.charging import needed_before_kwh
 from gridbazaar.agents.devices.cars.site import SHARINGS, fit_needs, fit_wishes
@@ -241,9 +243,11 @@ def move(meters: Meters, plan: Plan, view: View, device: Device, params: Params,
 
 def program(params: Params, device: Device, n_steps: int, step_h: float) -> Program:
     visits, config = params.visits, params.config
+    stays = stays_of(visits, config, n_steps, step_h)
+    required_kwh = np.maximum(stays.required_kwh - _METER_KWH, 0.0)  # so much may lack unnoticed
     return Program(
         storage=_storage(config, visits.capacity_kwh[:, :, 0], visits.charge_kw[:, :, 0]),
-        stays=stays_of(visits, config, n_steps, step_h),
+        stays=replace(stays, required_kwh=required_kwh),
         wear_cur_per_kwh=config.wear_cur_per_kwh,
         uncovered=("ev.failure",) if config.failure.happens else (),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from gridbazaar.market.clear.result import Result, as_text
 
 if TYPE_CHECKING:
     from gridbazaar.experiments.evaluation.compare import Comparison
+    from gridbazaar.experiments.evaluation.statistics import Interval
     from gridbazaar.experiments.measure.forecasts import ForecastCard
     from gridbazaar.experiments.measure.mechanisms import Measured
     from gridbazaar.experiments.measure.rewards import RewardSpread
@@ -296,12 +298,22 @@ def comparison_table(found: Comparison) -> Table:
     first = found.evaluations[found.reference]
     rows = []
     for r in found.rows():
-        row = [r.tariff, r.policy, r.kind, f"{r.cost_cur.mean:.2f}", f"{r.cost_cur.low:.2f} to {r.cost_cur.high:.2f}"]
+        row = [r.tariff, r.policy, r.kind, f"{r.cost_cur.mean:.2f}", _ends(r.cost_cur, "")]
         if r.tariff != found.reference:
-            mean, low, high = (f"{round(x, 2) + 0.0:+.2f}" for x in (r.more_cur.mean, r.more_cur.low, r.more_cur.high))
-            row += [mean, f"{low} to {high}"]
+            row += [_signed(r.more_cur.mean), _ends(r.more_cur, "+")]
         rows.append(row)
     episodes = f"{len(first.seeds)} {first.split} episodes"
     title = f"{first.scenario.name}: {first.scenario.currency} per episode, mean and 95 % interval of {episodes}"
     head = ("tariff", "policy", "kind", ">cost", ">interval", f">more than {found.reference}", ">interval")
     return table(title, head, rows)
+
+
+def _signed(x: float) -> str:
+    return f"{round(x, 2) + 0.0:+.2f}"
+
+
+def _ends(found: Interval, sign: str) -> str:
+    """Both ends of an interval; nothing where there is none."""
+    if not math.isfinite(found.low):
+        return ""
+    return " to ".join(f"{round(x, 2) + 0.0:{sign}.2f}" for x in (found.low, found.high))

@@ -109,7 +109,7 @@ def test_greedy_is_optimal_for_a_home_under_flat_prices(monkeypatch: pytest.Monk
     idle = play(core, load_policy("idle"), [0]).tally.scored_cur[0]
     greedy = play(core, load_policy("self_consumption"), [0]).tally.scored_cur[0]
     optimum = optimum_cost_cur(core, [0], "test")[0]
-    assert idle == pytest.approx(20 * 0.30 - 12 * 0.08)
+    assert idle == pytest.approx(20 * 0.30 - 12 * 0.08 + 0.30)  # with a day's standing charge
     assert greedy == pytest.approx(optimum + 6 * 0.08 * (1 - 0.95**2), abs=1e-4)
     assert greedy < idle - 1.0
 
