@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridbazaar.agents.plan import Called, View
 from gridbazaar.data.arrays import Array
+from gridbazaar.data.chance import uniform
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,24 @@ class Community:
     actions: Mapping[str, tuple[str, ...]]  # names of the components, a kind
     features: tuple[str, ...] = ()  # names of the columns that an observation has
     configs: Mapping[str, Any] = field(default_factory=dict)  # the kinds' tables of the scenario
-    start_h: float = 12.0  # local hour at which an episode begins
+    keys: NDArray[np.uint64] | None = None  # [n_envs] of the episodes that begin; none: of no episode in particular
+
+    def chance(self, stream: str) -> NDArray[np.float64]:
+        """Draw what a policy needs of chance in the episodes that begin, [n_envs, n_agents, n_steps] in [0, 1).
+
+        Args:
+            stream: name of the draw, with the policy's own in front; other names give independent numbers.
+
+        Each number depends on the episode, the stream, the agent's name and the interval alone: not on who else plays,
+        nor on which episodes are played beside it.
+
+        Raises:
+            ValueError: the community was described without episodes.
+        """
+        if self.keys is None:
+            raise ValueError(f"chance({stream!r}): expected a community with episodes, as of community_of(core, state)")
+        keys = self.keys
+        return np.stack([uniform(keys, f"{stream}.{agent}", self.n_steps) for agent in self.agents], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +71,7 @@ class Observation:
     view: View  # [n_envs, n_agents] the same in physical units, for policies that think in kW
     forecasts: Forecasts | None = None  # only for policies that ask
     call: Called | None = None  # of the operator on the VPPs, where the scenario has calls
+    hour: Array | None = None  # [n_envs] what the local clock shows when the interval begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +123,14 @@ class Policy(Protocol):
     needs_foresight: bool
 
     def start(self, community: Community, rng: np.random.Generator, episode: Foresight | None = None) -> Any:
-        """Begin an episode; give the first memory."""
+        """Begin an episode; give the first memory.
+
+        Args:
+            community: where it plays. Its ``chance`` draws by episode and agent, so that an episode is the same
+                whatever is played beside it.
+            rng: seeded by all episodes of the batch together; its draws differ with what else is played.
+            episode: for the optimum alone.
+        """
         ...
 
     def act(self, observation: Observation, memory: Any) -> tuple[Array, Any]:

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bounds import NotNegative, ShareBelowOne
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,17 @@ class Converter:
     would store less than is lost without load; a draw that the wires cut below that loss is lost.
     """
 
-    k0: float = 0.0  # loss without load, over the rating
-    k1: float = 0.0  # loss in proportion to power
-    k2: float = 0.0  # loss in proportion to the square of power, over the rating at full power
+    k0: ShareBelowOne = 0.0  # loss without load, over the rating
+    k1: ShareBelowOne = 0.0  # loss in proportion to power
+    k2: NotNegative = 0.0  # loss in proportion to the square of power, over the rating at full power
+
+    def check(self, where: str) -> None:
+        """Refuse losses of which the rated power never comes through; ``where`` names the table."""
+        if (1 - self.k1) ** 2 < 4 * self.k2 * (1 + self.k0):
+            raise ValueError(
+                f"{where}: expected losses that let the rated power reach the meter, (1 - k1)^2 >= 4 k2 (1 + k0); "
+                f"got k0 {self.k0}, k1 {self.k1}, k2 {self.k2}"
+            )
 
     @property
     def loses(self) -> bool:

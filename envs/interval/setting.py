@@ -64,8 +64,8 @@ def lottery_of(state: State) -> Array | None:
 
 def terms_of(world: World, episode: Episode, t: Array) -> Terms:
     """Give who stands where, and the rents and standing charges that are due in interval ``t`` [n_envs]."""
-    n_steps, fixed = world.scenario.n_steps, world.fixed_ucur
-    due = fixed * (t + 1) // n_steps - fixed * t // n_steps
+    step = episode.start + t
+    due = world.fixed_ucur[step + 1] - world.fixed_ucur[step]
     return Terms(
         is_brp=world.is_brp,
         connections=world.connections,

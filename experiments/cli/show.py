@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gridbazaar.experiments.evaluation.statistics import Interval
     from gridbazaar.experiments.measure.forecasts import ForecastCard
     from gridbazaar.experiments.measure.mechanisms import Measured
+    from gridbazaar.experiments.measure.rewards import RewardSpread
 
 _MANY_BRANCHES = 60
 _RUN = "FOLDER of a run"
@@ -170,8 +171,10 @@ def _show_kind(name: str, console: Console) -> None:
         if not columns:
             continue
         console.print(table(title, head, ((c.name, c.unit, f"{c.low:g}", f"{c.high:g}", c.doc) for c in columns)))
-    fields = ((e.name, e.type, toml_value(e.default), e.unit, e.note) for e in entries(kind.Config))
-    console.print(table(f"\n\\[{name}] in a scenario", ("field", "type", "default", "unit", "meaning"), fields))
+    fields = ((e.name, e.type, toml_value(e.default), e.unit, e.bounds, e.note) for e in entries(kind.Config))
+    console.print(
+        table(f"\n\\[{name}] in a scenario", ("field", "type", "default", "unit", "bounds", "meaning"), fields)
+    )
 
 
 def cleared_tables(book: Any, result: Result) -> list[Table]:
@@ -235,6 +238,21 @@ def forecast_table(cards: Sequence[ForecastCard], title: str) -> Table:
 
     head = ("way", "horizon", ">load, single homes", ">PV", ">wind speed")
     return table(title, head, [card_row(card) for card in cards])
+
+
+def reward_table(found: Mapping[str, Sequence[RewardSpread]]) -> Table:
+    """Say how rewards spread under random actions, by scenario, and which scale brings them to the usual size."""
+    rows = [
+        (name, s.whose, f"{s.interval_cur:.4f}", f"{s.scale_cur:g}", _by_kind(s.return_cur))
+        for name, spreads in found.items()
+        for s in spreads
+    ]
+    head = ("scenario", "whose", ">interval (rms)", ">scale_cur", "spread of an episode's return")
+    return table("rewards under random actions, in the scenario's currency", head, rows)
+
+
+def _by_kind(figures: Mapping[str, float]) -> str:
+    return ", ".join(f"{kind} {figure:.3g}" for kind, figure in figures.items())
 
 
 def data_formats() -> Table:

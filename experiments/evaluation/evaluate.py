@@ -10,7 +10,7 @@ Where a scenario has what the program does not cover, the score is the share of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from gridbazaar.experiments.evaluation.metrics import COMMUNITY_FIGURES, OPERATO
 from gridbazaar.experiments.evaluation.play import play
 from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval, share_interval
 from gridbazaar.experiments.files import versions
+from gridbazaar.experiments.span import read_span, refuse_shared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -231,6 +232,10 @@ def evaluate(
     if not numbers:
         raise ValueError("seeds: expected at least one")
     sources = labelled(["idle", *policies])
+    for source in sources.values():
+        load_policy(source)  # a mistake costs no episode
+    if split != "train":  # the episodes of training are asked for by name
+        _refuse_trained_on(sources.values(), chosen, split, numbers)
     names = [*sources, *[REPLAY, PERFECT] * replays]
     batches = [numbers[i : i + _BATCH] for i in range(0, len(numbers), _BATCH)]
     tallies: dict[str, list[Tally]] = {name: [] for name in names}
@@ -329,6 +334,14 @@ def _evaluation(
         scenario=scenario, split=split, seeds=numbers, bound_cur=bound_cur, results=tuple(results),
         replays=replayed, no_bound=no_bound,
     )  # fmt: skip
+
+
+def _refuse_trained_on(sources: Iterable[str], scenario: Scenario, split: str, seeds: tuple[int, ...]) -> None:
+    """Refuse episodes of which a run among the policies may have seen a part in training."""
+    for source in sources:
+        span = read_span(source)
+        if span is not None:
+            refuse_shared(source, span, scenario, split, seeds)
 
 
 def labelled(policies: Sequence[str]) -> dict[str, str]:

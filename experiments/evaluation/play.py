@@ -55,7 +55,7 @@ def play(
     if policy.needs_foresight and ahead is None:
         ahead = foresight(core, state)
     rng = np.random.default_rng(np.random.SeedSequence([core.scenario.seed, *map(int, seeds)]))
-    memory = policy.start(community_of(core), rng, ahead if policy.needs_foresight else None)
+    memory = policy.start(community_of(core, state), rng, ahead if policy.needs_foresight else None)
     tally, transitions, states = Tally(core, state), [], []
     for _ in range(core.n_steps):
         seen = observe(core, state, forecasts=policy.needs_forecasts)

@@ -237,8 +237,9 @@ def _nodal(
 ) -> None:  # fmt: skip
     """With a price for each bus, give back what the wires brought in, and let no deviation gain by where it is.
 
-    The losses, and what passed the cap of the connection, are bought with it; the rest is a lump sum per connection. A
-    deviation costs at least what the bus says, so that nobody oversells behind a full branch.
+    The losses, what passed the cap of the connection, and what was sold and then withheld are paid with it; the rest
+    is a lump sum per connection. A deviation costs at least what the bus says, so that nobody oversells behind a full
+    branch.
     """
     xp, upper, lower = namespace(residual), setting.import_ucur_per_kwh, setting.export_ucur_per_kwh
     assert upper is not None
@@ -246,12 +247,14 @@ def _nodal(
     cost = energy_cost_ucur(delivery.loss_ukwh, rates.spot)
     if setting.import_scarcity_ucur_per_kwh is not None:
         cost = cost + energy_cost_ucur(clearing.over_cap_ukwh, setting.import_scarcity_ucur_per_kwh)
+    at_bus = clearing.price_ucur_per_kwh[:, : residual.shape[1]]
+    cut = delivery.curtailed_ukwh
+    cost = cost + energy_cost_ucur(xp.sum(cut, axis=1), rates.spot) - xp.sum(energy_cost_ucur(cut, at_bus), axis=1)
     rebate = rebate_per_connection(clearing.surplus_ucur, cost, terms.connections)
     post.from_agents("congestion", -rebate, "market_operator")
     left = xp.maximum(clearing.surplus_ucur - xp.sum(rebate, axis=1), 0)
     post.between("congestion", "market_operator", "network_operator", left)
 
-    at_bus = clearing.price_ucur_per_kwh[:, : residual.shape[1]]
     worse = deviation_prices(at_bus, upper, lower)
     extra = xp.where(residual > 0, worse.short - upper[:, None], lower[:, None] - worse.long)
     post.from_agents("imbalance", energy_cost_ucur(xp.abs(residual), extra), "network_operator")

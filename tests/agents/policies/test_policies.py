@@ -30,7 +30,7 @@ def test_every_policy_acts_within_bounds_and_repeats_itself(name: str, hours: fl
     for _ in range(2):
         state, policy = core.reset(4), load_policy(name)
         ahead = foresight(core, state) if policy.needs_foresight else None
-        memory, actions = policy.start(community_of(core), np.random.default_rng(0), ahead), []
+        memory, actions = policy.start(community_of(core, state), np.random.default_rng(0), ahead), []
         for _ in range(core.n_steps):
             seen = observe(core, state, forecasts=policy.needs_forecasts)
             action, memory = policy.act(seen, memory)

@@ -13,7 +13,9 @@ import pytest
 
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.evaluate import evaluate
+from gridbazaar.experiments.span import read_span, span_of
 from gridbazaar.experiments.training.train import TrainConfig, checkpoint_steps, read_config, read_curve, train
 
 pytest.importorskip("stable_baselines3")
@@ -62,6 +64,7 @@ def test_a_run_leaves_model_configuration_versions_and_curve(run: Path) -> None:
     assert held["train"]["seed"] == 0
     assert held["scenario"]["name"] == "street"
     assert held["scenario"]["hours"] == 6.0
+    assert read_span(run) == span_of(load_scenario("street", hours=6.0))
     assert {"torch", "stable-baselines3", "gridbazaar"} <= set(held["versions"])
     assert read_config(run) == TINY
     assert (run / "model.zip").is_file()
@@ -203,6 +206,22 @@ def test_a_learned_policy_leaves_out_rows_without_a_device() -> None:
     drawn = np.concatenate([np.asarray(batch.observations) for batch in buffer.get()])
     assert drawn.shape == (4, len(names))
     assert (drawn[:, names.index("capacity")] == 0.5).all()
+
+
+def test_the_hours_before_a_car_comes_are_learned_from() -> None:
+    from gymnasium.spaces import Box
+
+    from gridbazaar.envs.observe import feature_columns
+    from gridbazaar.envs.scenarios import load_scenario
+    from gridbazaar.experiments.training.ppo import OwnersRolloutBuffer
+
+    columns = feature_columns(load_scenario("village"))
+    buffer = OwnersRolloutBuffer(4, Box(-5, 5, (len(columns),)), Box(-1, 1, (2,)), "cpu", n_envs=3)
+    buffer.observations[:, :, 0] = 10.0 * np.arange(3) + np.arange(4)[:, None]
+    buffer.observations[2, 1, [c.name for c in columns].index("capacity")] = 0.5
+    buffer.full = True
+    drawn = np.concatenate([np.asarray(batch.observations) for batch in buffer.get()])
+    assert sorted(drawn[:, 0]) == [10, 11, 12, 13]
 
 
 @pytest.mark.slow
