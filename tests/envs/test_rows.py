@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from gridbazaar.envs.core import Core
+from gridbazaar.envs.episode.outlook import OUTLOOK, outlook_of
 from gridbazaar.envs.observe import feature_columns, observe
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import State, Transition
@@ -367,3 +368,13 @@ def test_cars_come_and_leave_when_the_bank_says() -> None:
                 assert (arrive, depart) in possible
                 n_cars += 1
     assert n_cars > 4
+
+
+def test_without_deficits_ahead_their_price_is_the_mean_and_storage_is_worth_what_is_left() -> None:
+    scenario = load_scenario("village", hours=1.0)
+    prices, nets = np.array([[0.1, 0.4, 0.2, 0.3]]), np.array([[1.0, 3.0, -1.0, -2.0]])
+    rows = outlook_of(prices, nets, np.array([2.0]), np.array([0.05]), scenario)
+    price, worth = (rows[0, :, OUTLOOK.index(name)] for name in ("deficit_price", "worth"))
+    # 0.25 kWh at 0.10 and 0.75 kWh at 0.40, for half of which there is storage; then 0.75 kWh; then none.
+    np.testing.assert_allclose(price, [0.325, 0.4, 0.25, 0.3, 0.3])
+    np.testing.assert_allclose(worth, [0.5 * 0.325 + 0.5 * 0.05, 0.375 * 0.4 + 0.625 * 0.05, 0.05, 0.05, 0.05])
