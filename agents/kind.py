@@ -1,7 +1,7 @@
 """The contract of a kind of agents, and the tools that kinds share.
 
 A kind is one file in ``agents/kinds/``: a frozen dataclass ``Config`` (its table in a scenario, with units in the names
-and checks in ``__post_init__``), some functions, and at its end the one value ``KIND`` that names them. A type checker
+and bounds in the types), some functions, and at its end the one value ``KIND`` that names them. A type checker
 holds the functions to each other. They take and give arrays with one column an agent of the kind; nothing in them loops
 over agents or environments. ``docs/kinds/pool_pump.py`` is a kind to start from.
 """
@@ -20,9 +20,8 @@ from gridbazaar.agents.plan import Called, Plan, View
 from gridbazaar.agents.program import Program
 from gridbazaar.agents.storage import Storage
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bounds import Range
 from gridbazaar.data.chance import between, uniform
-
-Range = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +92,31 @@ class Draw:
     start_h: float = 12.0  # local hour at which it begins
 
     @property
+    def start(self) -> NDArray[np.int64]:
+        """[n_envs] first step, of the bank."""
+        start: NDArray[np.int64] = self.bank.calendar.step_of(self.day, self.start_h)
+        return start
+
+    @property
     def n_days(self) -> int:
-        """Days of the episode from its first step on, the last one perhaps cut."""
-        return math.ceil(self.n_steps * self.step_h / 24 - 1e-9)
+        """Days from ``start_h`` to ``start_h`` that the episode has, the last one perhaps cut.
+
+        An hour more, as a day has on which the clock is set back, begins no other day.
+        """
+        return max(math.ceil((self.n_steps * self.step_h - 1) / 24 - 1e-9), 1)
+
+    def elapsed_h(self, local_h: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Turn hours that the local clock has gone on since the beginning into hours that have passed.
+
+        Args:
+            local_h: [n_envs, ...].
+        """
+        calendar = self.bank.calendar
+        begin_h = (24.0 * self.day + self.start_h).reshape(-1, *[1] * (local_h.ndim - 1))
+        end_h = begin_h + local_h
+        gained_h = (end_h - calendar.elapsed_h(end_h)) - (begin_h - calendar.elapsed_h(begin_h))
+        elapsed: NDArray[np.float64] = local_h - gained_h
+        return elapsed
 
     def unit(self, stream: str, n: int) -> NDArray[np.float64]:
         """[n_envs, n] numbers in [0, 1) of a stream named after kind and purpose."""
@@ -165,12 +186,14 @@ class MustServe(Generic[P]):
     """What is known beforehand of a kind's must-serve net: its load, and what it has to sell.
 
     Of the functions, ``outlook_kw(params, series, step)`` gives load and PV expected a day ahead for steps [n_envs] of
-    the bank, [n_envs, n_kind] each. ``mean_load_kw(params, home_kw)`` gives the mean load [n_envs] from that of the
+    the bank, [n_envs, n_kind] each; ``real_kw`` of the same arguments what they turn out to be, as far as no action
+    moves them. ``mean_load_kw(params, home_kw)`` gives the mean load [n_envs] from that of the
     bank's homes [n_homes]. ``past_net_kw(params, bank, env, at)`` gives the metered net of one environment in steps
     ``at`` of the bank, [n_kind, *at.shape], on the host.
     """
 
     outlook_kw: Callable[[P, Series, Array], tuple[Array, Array]]
+    real_kw: Callable[[P, Series, Array], tuple[Array, Array]]
     mean_load_kw: Callable[[P, Array], Array] | None = None
     past_net_kw: Callable[[P, Any, int, NDArray[np.int64]], NDArray[np.float64]] | None = None
 
@@ -339,9 +362,3 @@ def encode(wish_kw: Array, eagerness: Array, view: View) -> Array:
     span_kw = xp.where(wish_kw >= 0, view.high_kw, -view.low_kw)
     power = xp.where(span_kw > 1e-9, wish_kw / xp.maximum(span_kw, 1e-9), 0.0)
     return xp.stack([xp.clip(power, -1.0, 1.0), xp.clip(eagerness, -1.0, 1.0)], axis=-1)
-
-
-def check_range(where: str, name: str, value: Range, low: float, high: float = float("inf")) -> None:
-    """Refuse a pair of limits that is out of order or out of bounds."""
-    if not (low <= value[0] <= value[1] <= high):
-        raise ValueError(f"{where}.{name}: expected two numbers, {low} <= first <= second <= {high}, got {value}")

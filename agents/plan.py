@@ -22,8 +22,8 @@ class View:
     high_kw: Array  # [n_envs, n_kind] >= 0, largest draw now
     stored_kwh: Array  # [n_envs, n_kind] above the floor; a reserve is part of it, what may leave now is in low_kw
     room_kwh: Array  # [n_envs, n_kind] below the ceiling
-    capacity_kwh: Array  # [n_envs, n_kind] usable, floor to ceiling; 0: no device
-    power_kw: Array  # [n_envs, n_kind] rating
+    capacity_kwh: Array  # [n_envs, n_kind] usable, floor to ceiling; 0: no device, or no car
+    power_kw: Array  # [n_envs, n_kind] rating; of a charger and its car, or of the charger alone
     min_kw: Array  # [n_envs, n_kind] a smaller wish is nothing
     eta_ch: Array  # [n_envs, n_kind] grid to store, in (0, 1]
     eta_dis: Array  # [n_envs, n_kind] store to grid, in (0, 1]
@@ -31,7 +31,7 @@ class View:
     need_kwh: Array  # [n_envs, n_kind] still to be stored before departure; 0 without one
     left_h: Array  # [n_envs, n_kind] until departure; to the end of the episode without one
     is_stationary: Array  # [n_envs, n_kind] bool, what is stored stays in the community
-    has_device: Array  # [n_envs, n_kind] bool, whether this agent ever has something to decide in this episode
+    has_device: Array  # [n_envs, n_kind] bool, whether this agent has a device; a charger is one, car or not
     is_active: Array  # [n_envs, n_kind] bool, whether it has now (a car is plugged in)
     spare_kwh: Array | None = None  # [n_envs, n_kind] drawn later that stored heat saves; None: no heat is stored
     more: Any = None  # what only the kind itself looks at; left out where kinds are put side by side

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridbazaar.agents.plan import Called, View
 from gridbazaar.data.arrays import Array
+from gridbazaar.data.chance import uniform
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,24 @@ class Community:
     actions: Mapping[str, tuple[str, ...]]  # names of the components, a kind
     features: tuple[str, ...] = ()  # names of the columns that an observation has
     configs: Mapping[str, Any] = field(default_factory=dict)  # the kinds' tables of the scenario
-    start_h: float = 12.0  # local hour at which an episode begins
+    keys: NDArray[np.uint64] | None = None  # [n_envs] of the episodes that begin; none: of no episode in particular
+
+    def chance(self, stream: str) -> NDArray[np.float64]:
+        """Draw what a policy needs of chance in the episodes that begin, [n_envs, n_agents, n_steps] in [0, 1).
+
+        Args:
+            stream: name of the draw, with the policy's own in front; other names give independent numbers.
+
+        Each number depends on the episode, the stream, the agent's name and the interval alone: not on who else plays,
+        nor on which episodes are played beside it.
+
+        Raises:
+            ValueError: the community was described without episodes.
+        """
+        if self.keys is None:
+            raise ValueError(f"chance({stream!r}): expected a community with episodes, as of community_of(core, state)")
+        keys = self.keys
+        return np.stack([uniform(keys, f"{stream}.{agent}", self.n_steps) for agent in self.agents], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +71,19 @@ class Observation:
     view: View  # [n_envs, n_agents] the same in physical units, for policies that think in kW
     forecasts: Forecasts | None = None  # only for policies that ask
     call: Called | None = None  # of the operator on the VPPs, where the scenario has calls
+    hour: Array | None = None  # [n_envs] what the local clock shows when the interval begins
 
 
 @dataclass(frozen=True, slots=True)
 class Foresight:
     """The whole episode as it will be, for the optimum alone; [n_envs, n_agents(, n_steps)] unless said."""
 
-    firm_kw: Array  # [n_envs, n_agents, n_steps] what homes will bid as firm (or will draw, see ``absorbs``)
+    firm_kw: Array  # [n_envs, n_agents, n_steps] load less sun and wind, as the meters will show
     upper_cur_per_kwh: Array  # [n_envs, n_steps] upper edge of the band of local prices
     export_cur_per_kwh: Array  # [n_envs, n_steps]
     local_charge_cur_per_kwh: Array  # [n_envs, n_steps]
-    import_cap_kw: Array  # [n_envs]
-    export_cap_kw: Array  # [n_envs]
+    import_cap_kw: Array  # [n_envs, n_steps] beyond which scarcity is due; inf on an island
+    export_cap_kw: Array  # [n_envs, n_steps]
     scarcity_cur_per_kwh: float
     end_value_cur_per_kwh: Array  # [n_envs]
     is_plugged: Array  # [n_envs, n_agents, n_steps] bool, there is a device to be used
@@ -83,6 +103,9 @@ class Foresight:
     lack_cur_per_kwh: Array  # what a device that leaves costs for each kWh that it lacks; inf: it may lack none
     public_cur_per_kwh: Array  # price at which a device that is away may be charged
     site_kw: Array  # of those that share a limit of what they draw together, the limit; inf: none
+    waste_kw: Array  # what storage may lose beyond its best efficiencies, seen from inside
+    made_good_kw: Array  # [n_envs, n_steps] sales that the wires may withhold; the network operator makes them good
+    lost_kw: Array  # [n_envs, n_steps] sun and wind that may stay unused
     hold_kw: Array | None = None  # [n_envs, n_agents, n_steps] output that may be held back; none: no turbines
     engine_kw: Array | None = None  # rated output of a genset; none: no gensets
     engine_cur_per_kwh: Array | None = None  # its cheapest fuel of a kWh
@@ -100,7 +123,14 @@ class Policy(Protocol):
     needs_foresight: bool
 
     def start(self, community: Community, rng: np.random.Generator, episode: Foresight | None = None) -> Any:
-        """Begin an episode; give the first memory."""
+        """Begin an episode; give the first memory.
+
+        Args:
+            community: where it plays. Its ``chance`` draws by episode and agent, so that an episode is the same
+                whatever is played beside it.
+            rng: seeded by all episodes of the batch together; its draws differ with what else is played.
+            episode: for the optimum alone.
+        """
         ...
 
     def act(self, observation: Observation, memory: Any) -> tuple[Array, Any]:

@@ -54,6 +54,7 @@ class Program:
     stays: Stays | None = None  # None: the devices are always there, and what they store is worth something in the end
     is_reserve: bool = False  # the storage's floor is a reserve, free to use in an island
     wear_cur_per_kwh: float = 0.0  # the least that a kWh released wears off
+    fades_kw: Array | float = 0.0  # power that storage may lose as its capacity fades; 0: it keeps it
     follows_meter: Array | bool = False  # [n_envs, n_kind] bool, the device serves the real load, not its forecast
     upkeep_cur: Array | None = None  # what no policy can save of it in the episode; None: nothing fails
     holds_back: bool = False  # what the kind has to sell may be held back

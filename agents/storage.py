@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bounds import NotNegative, ShareBelowOne
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,17 @@ class Converter:
     would store less than is lost without load; a draw that the wires cut below that loss is lost.
     """
 
-    k0: float = 0.0  # loss without load, over the rating
-    k1: float = 0.0  # loss in proportion to power
-    k2: float = 0.0  # loss in proportion to the square of power, over the rating at full power
+    k0: ShareBelowOne = 0.0  # loss without load, over the rating
+    k1: ShareBelowOne = 0.0  # loss in proportion to power
+    k2: NotNegative = 0.0  # loss in proportion to the square of power, over the rating at full power
+
+    def check(self, where: str) -> None:
+        """Refuse losses of which the rated power never comes through; ``where`` names the table."""
+        if (1 - self.k1) ** 2 < 4 * self.k2 * (1 + self.k0):
+            raise ValueError(
+                f"{where}: expected losses that let the rated power reach the meter, (1 - k1)^2 >= 4 k2 (1 + k0); "
+                f"got k0 {self.k0}, k1 {self.k1}, k2 {self.k2}"
+            )
 
     @property
     def loses(self) -> bool:
@@ -150,6 +159,12 @@ def best_efficiencies(storage: Storage) -> tuple[Array, Array]:
     most_in = 2 * (1 - k0) / (1 + k1 + math.sqrt((1 + k1) ** 2 + 4 * k2 * (1 - k0)))
     most_out = 2 * (1 + k0) / (1 - k1 + math.sqrt(max((1 - k1) ** 2 - 4 * k2 * (1 + k0), 0.0)))
     return storage.eta_ch / (1 + least_loss(most_in)), storage.eta_dis * (1 - least_loss(most_out))
+
+
+def most_loss_kw(storage: Storage) -> Array:
+    """Give the most that a converter loses at any power, kW: that of a full release, whose DC side is the largest."""
+    rating = storage.discharge_kw if storage.converter is None else _rated_kw(storage.discharge_kw, storage)
+    return 0.0 * rating if storage.converter is None else -rating - _dc_kw(-rating, storage, storage.converter)
 
 
 def _meter_kw(room_kw: Array, stored_kw: Array, storage: Storage, converter: Converter) -> tuple[Array, Array]:

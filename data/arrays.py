@@ -217,7 +217,7 @@ def ratio(a: Array, b: Array, c: Array) -> Array:
     guess = xp.astype(xp.rint(xp.astype(signed, xp.float64) * b / size), xp.int64)
     twice = 2 * (signed * b - guess * size)
     beyond = size - (guess & 1)  # from here on the next number is nearer; of two as near the even one
-    return guess + (twice > beyond) - (twice < -beyond)
+    return guess + xp.astype(twice > beyond, xp.int64) - xp.astype(twice < -beyond, xp.int64)
 
 
 def converter(backend: str, device: str, dtype: str) -> Callable[[Any], Any]:

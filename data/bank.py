@@ -1,14 +1,16 @@
-"""The bank: long series that every episode points into, and their calendar.
+"""The bank: long series that every episode points into, and the days on which episodes may begin.
 
 An episode holds indices: which home, which roof, which car, which first step. Nothing is copied.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gridbazaar.data.calendar import Calendar, make_calendar
 
 HISTORY_DAYS = 8
 """Days at the beginning of a bank that only serve as the past of forecasts."""
@@ -21,7 +23,7 @@ _MOST_KWH = 250.0  # in the battery of a car
 class Sessions:
     """Who is plugged in when: the sessions of each charger in order of time, then unused slots (``present`` False).
 
-    Hours count from the first midnight of the bank.
+    Hours count time as it passes from the first midnight of the bank.
     """
 
     present: NDArray[np.bool_]  # [n_chargers, n_slots]
@@ -68,10 +70,30 @@ class Sessions:
         slot: NDArray[np.int64] = found - charger * n_slots
         return slot
 
-    def most_within(self, hours: float, begin_h: float, n_days: int) -> int:
-        """Most sessions of a charger of which a part lies in the ``hours`` that begin at ``begin_h`` of any day."""
+    def on_axis(self, calendar: Calendar) -> Sessions:
+        """Give sessions whose hours count time that passes, of those that count days of 24 hours by the clock.
+
+        A stay within the hour that the spring change leaves out did not happen.
+        """
+        if calendar.is_even:
+            return self
+        arrive_h, depart_h, announced_h = (
+            calendar.elapsed_h(hours) for hours in (self.arrive_h, self.depart_h, self.announced_h)
+        )
+        present = self.present & (depart_h > arrive_h)
+        order = np.argsort(~present, axis=1, kind="stable")
+        found = replace(
+            self,
+            present=present,
+            arrive_h=arrive_h,
+            depart_h=depart_h,
+            announced_h=np.where(announced_h > arrive_h, announced_h, depart_h),
+        )
+        return Sessions(*(np.take_along_axis(getattr(found, f.name), order, 1) for f in fields(Sessions)))
+
+    def most_within(self, hours: float, begin: NDArray[np.float64]) -> int:
+        """Most sessions of a charger of which a part lies in the ``hours`` that begin at any of ``begin`` [n]."""
         n_chargers, n_slots = self.present.shape
-        begin = begin_h + 24.0 * np.arange(n_days, dtype=np.float64)
         first = self.first_after(begin[None, :], np.arange(n_chargers)[:, None])
         most = 0
         while most < n_slots:
@@ -85,7 +107,9 @@ class Sessions:
 
 @dataclass(frozen=True, slots=True)
 class Bank:
-    """Series at one step length. Local civil time, the first step begins at midnight of ``first_day``.
+    """Series at one step length over time as it passes; the first step begins at the local midnight of ``first_day``.
+
+    What the local clock shows is in ``calendar``. The series cover whole local days.
 
     ``load_next_kw``, ``pv_next_kw_per_kwp`` and ``wind_next_m_per_s`` are one-step forecasts made from data before that
     step only;
@@ -110,51 +134,59 @@ class Bank:
     wind_next_m_per_s: NDArray[np.float64] | None = None  # [n_steps]
     wind_outlook_m_per_s: NDArray[np.float64] | None = None  # [n_steps]
     outdoor_c: NDArray[np.float64] | None = None  # [n_steps] mean outdoor temperature, where the data have one
+    timezone: str | None = None  # whose clock people read, such as Europe/Berlin; none: a clock that nobody changes
 
     @property
     def steps_per_day(self) -> int:
+        """Steps of 24 hours; a day on which the clock is changed has more or fewer."""
         return round(24 / self.step_h)
 
     @property
+    def calendar(self) -> Calendar:
+        """What the local clock shows at each step."""
+        n_days = round(self.load_kw.shape[1] * self.step_h / 24)  # changes add up to less than half a day
+        return make_calendar(self.first_day, n_days, round(self.step_h * 60), self.timezone)
+
+    @property
     def n_days(self) -> int:
-        return int(self.load_kw.shape[1]) // self.steps_per_day
+        return self.calendar.n_days
 
     def hour(self) -> NDArray[np.float64]:
         """[n_steps] local hour at the beginning of each step."""
-        steps = np.arange(self.n_days * self.steps_per_day)
-        hour: NDArray[np.float64] = (steps % self.steps_per_day).astype(np.float64) * self.step_h
-        return hour
+        return self.calendar.hour
 
     def weekday(self) -> NDArray[np.int64]:
         """[n_steps] 0 is Monday."""
-        first = int((self.first_day.astype("datetime64[D]").astype(np.int64) + 3) % 7)
-        days = np.arange(self.n_days * self.steps_per_day) // self.steps_per_day
-        return (first + days) % 7
+        return self.calendar.weekday_of(self.calendar.day)
 
     def month(self) -> NDArray[np.int64]:
         """[n_steps] 1 is January."""
-        days = self.first_day + np.arange(self.n_days)
-        months = days.astype("datetime64[M]").astype(np.int64) % 12 + 1
-        return np.repeat(months, self.steps_per_day)
+        return self.calendar.month_of(self.calendar.day)
 
-    def start_days(self, split: str, months: tuple[float, float] | None = None, n_days: int = 2) -> NDArray[np.int64]:
+    def start_days(
+        self, split: str, *, start_h: float, n_steps: int, months: tuple[float, float] | None = None
+    ) -> NDArray[np.int64]:
         """Days on which an episode of this split may begin.
 
         Args:
             split: train, validation or test.
+            start_h: local hour at which it begins.
+            n_steps: its steps.
             months: first and last month, 11 and 2 for winter; none: all.
-            n_days: calendar days that an episode touches, the first and the last one included.
 
-        Whole calendar weeks belong to one split (of five weeks three train, one validates, one tests), and an
-        episode that would leave its week is left out, so no split sees a step of another one's episodes.
+        A week runs from Monday at ``start_h`` to the next, as the local clock has it, and belongs to one split (of five
+        weeks three train, one validates, one tests). An episode that would leave its week is left out, so no split
+        sees a step of another one's episodes.
         """
-        first = int((self.first_day.astype("datetime64[D]").astype(np.int64) + 3) % 7)
-        days = np.arange(HISTORY_DAYS, self.n_days - n_days + 1)
-        week, weekday = (days + first) // 7, (days + first) % 7
+        calendar = self.calendar
+        days = np.arange(HISTORY_DAYS, calendar.n_days)
+        since_monday = calendar.weekday_of(days)
+        week = (days + calendar.weekday_of(np.zeros(1, np.int64))) // 7
+        begin, end = calendar.step_of(days, start_h), calendar.step_of(days - since_monday + 7, start_h)
         wanted = {"train": (0, 1, 3), "validation": (2,), "test": (4,)}[split]
-        chosen: NDArray[np.int64] = days[np.isin(week % 5, wanted) & (weekday + n_days <= 7)]
+        chosen: NDArray[np.int64] = days[np.isin(week % 5, wanted) & (begin + n_steps <= end)]
         if months is not None:
-            month = self.month()[chosen * self.steps_per_day]
+            month = calendar.month_of(chosen)
             first_month, last_month = months
             late, early = month >= first_month, month <= last_month
             chosen = chosen[late & early if first_month <= last_month else late | early]
@@ -164,8 +196,8 @@ class Bank:
             )
         if not len(chosen):
             raise ValueError(
-                f"data {self.name!r}: {self.n_days} days hold no whole day of the {split} weeks; "
-                f"expected at least {HISTORY_DAYS + 5 * 7} days"
+                f"data {self.name!r}: {self.n_days} days hold no {n_steps * self.step_h:g} h of the {split} weeks that "
+                f"begin at {start_h:g} h; expected at least {HISTORY_DAYS + 5 * 7} days, and episodes of up to a week"
             )
         return chosen
 

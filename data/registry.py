@@ -11,6 +11,8 @@ from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
 
+from gridbazaar.data.tables import check_value, forms
+
 
 def names_in(path: Iterable[str]) -> list[str]:
     """Name the files of a package's ``__path__``, in alphabetical order."""
@@ -27,7 +29,11 @@ def module_of(what: str, name: str, package: str, known: list[str]) -> ModuleTyp
 
 
 def with_options(what: str, module: ModuleType, options: dict[str, Any]) -> Callable[..., Any]:
-    """Give the function of a file with its keyword options set; ``ValueError`` names those that it does not have."""
+    """Give the function of a file with its keyword options set.
+
+    Raises:
+        ValueError: it has no option of a name, or an option is out of the bounds that its annotation declares.
+    """
     name = module.__name__.rpartition(".")[2]
     function = getattr(module, name)
     parameters = inspect.signature(function).parameters.values()
@@ -38,4 +44,7 @@ def with_options(what: str, module: ModuleType, options: dict[str, Any]) -> Call
             f"{what} {name!r}: unknown option {', '.join(map(repr, unknown))}; "
             f"expected one of: {', '.join(allowed) or 'none, it has no options'}"
         )
+    found = forms(function)
+    for option, value in options.items():
+        check_value(value, found[option], f"{what} {name}.{option}")
     return partial(function, **options)

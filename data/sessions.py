@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from gridbazaar.data.bank import Sessions
+from gridbazaar.data.calendar import Calendar
 from gridbazaar.data.synthetic.away_sessions import PLACES, make_away_sessions
 from gridbazaar.data.synthetic.home_sessions import make_sessions
 
@@ -25,21 +24,25 @@ def check_source(source: str) -> None:
     raise ValueError(f"data.sessions: expected home, {', '.join(PLACES)}, or {files}; got {source!r}")
 
 
-def find_sessions(
-    source: str, master: int, first_day: np.datetime64, n_days: int, n_chargers: int, step_h: float
-) -> Sessions:
+def find_sessions(source: str, master: int, calendar: Calendar, n_chargers: int) -> Sessions:
     """Give the sessions of a bank.
 
     Args:
         source: home, workplace or public (made by chance); acn:PATH or trondheim:PATH (measured, as many chargers as
             they have stations); elaad_home:PATH, elaad_public:PATH or elaad_workplace:PATH (made after tables).
         master: seed.
-        first_day: date of the bank's first day.
-        n_days: days of the bank.
+        calendar: of the bank.
         n_chargers: how many, where they are made.
-        step_h: hours a step.
+
+    People come and go by the local clock; what is given counts time as it passes.
     """
+    return _by_clock(source, master, calendar, n_chargers).on_axis(calendar)
+
+
+def _by_clock(source: str, master: int, calendar: Calendar, n_chargers: int) -> Sessions:
+    """Give sessions whose hours count days of 24 hours from the first local midnight."""
     check_source(source)
+    first_day, n_days, step_h = calendar.first_day, calendar.n_days, calendar.step_min / 60
     if source == "home":
         return make_sessions(master, n_days, n_chargers, step_h)
     if source in PLACES:

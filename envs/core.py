@@ -27,7 +27,7 @@ from gridbazaar.envs.interval.fleet import Fleet
 from gridbazaar.envs.interval.island import Outage, Rationed, among_members, live_plan, lost_load, outage_of, ration
 from gridbazaar.envs.interval.now import now_of
 from gridbazaar.envs.interval.rates import rates_at
-from gridbazaar.envs.interval.reward import reward
+from gridbazaar.envs.interval.reward import baseline_cur, reward
 from gridbazaar.envs.interval.setting import BEYOND_UCUR_PER_KWH, lottery_of, setting_of, terms_of
 from gridbazaar.envs.interval.states import first_state, look_at, next_state
 from gridbazaar.envs.interval.wiring import Wiring
@@ -163,7 +163,8 @@ class Core:
         money = Money(bill=bill, stored_value_cur=left_cur, shed_cur=shed_cur, answer=answer)
         before_cur = potential_cur(state.view, state.mean_price_cur_per_kwh, episode, state.t)
         rise_cur = potential_cur(seen.view, seen.mean_price_cur_per_kwh, episode, t) * ~ends[:, None] - before_cur
-        rewards, parts = reward(market, flows, money, rise_cur, self.scenario.reward, world.firm_is_chosen)
+        known_cur = baseline_cur(world, episode, now, rates, terms)
+        rewards, parts = reward(money, flows, known_cur, rise_cur, terms, self.scenario.reward)
         happened = Transition(
             t=state.t,
             truncated=ends,

@@ -38,8 +38,8 @@ def _price(name: str, doc: str) -> Column:
 
 
 COMMON = (
-    Column("hour_sin", "1", -1, 1, "sine of the hour of the day"),
-    Column("hour_cos", "1", -1, 1, "cosine of the hour of the day"),
+    Column("hour_sin", "1", -1, 1, "sine of the hour that the local clock shows"),
+    Column("hour_cos", "1", -1, 1, "cosine of the hour that the local clock shows"),
     Column("remaining", "1", 0, 1, "share of the episode that is left"),
     _price("retail_price", "retail price of the interval with all charges"),
     _price("export_price", "feed-in price of the interval"),
@@ -127,6 +127,7 @@ def observe(core: Core, state: State, out: Array | None = None, *, forecasts: bo
         view=view,
         forecasts=look_ahead(core, state) if forecasts else None,
         call=core.called(state),
+        hour=core.world.hour[state.episode.start + xp.minimum(state.t, core.n_steps - 1)],
     )
 
 

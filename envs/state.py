@@ -55,6 +55,7 @@ class Standing:
     award_ukwh: Array  # held ready in every interval
     price_ucur_per_kwh: Array  # asked and awarded
     stake_ucur: Array  # of it that lies in escrow
+    ready_ucur: Array  # paid so far for holding it ready
     called_ukwh: Array  # of this call so far, less what the wires withheld
     delivered_ukwh: Array  # of this call so far
     n_under: Array  # calls of this episode that were under-delivered
@@ -74,15 +75,19 @@ class Answer:
     """What calls were worth in an interval; energy >= 0, money > 0 is paid by the agent."""
 
     called_ukwh: Array  # [n_envs, n_agents] int64, award x level
-    delivered_ukwh: Array  # [n_envs, n_agents] int64 of it, schedule less meter
+    delivered_ukwh: Array  # [n_envs, n_agents] int64 of it, released beside what was sold
     withheld_ukwh: Array  # [n_envs, n_agents] int64 of it, which the wires did not let through
     shortfall_ukwh: Array  # [n_envs, n_agents] int64, missing beyond the tolerance
     award_ukwh: Array  # [n_envs, n_agents] int64, held ready
     price_ucur_per_kwh: Array  # [n_envs, n_agents] int64, of the award
     pay_ucur: Array  # [n_envs, n_agents] int64, received for what was delivered
     ready_ucur: Array  # [n_envs, n_agents] int64, received for holding ready
+    taken_ucur: Array  # [n_envs, n_agents] int64, given back of that, as a call ends, for what did not come
+    returned_ucur: Array  # [n_envs, n_agents] int64, left of the stake as a call ends, out of escrow
     new_award_ukwh: Array  # [n_envs, n_agents] int64, held ready from the next interval on, where offers closed now
     new_price_ucur_per_kwh: Array  # [n_envs, n_agents] int64
+    new_begin: Array  # [n_envs, n_agents] int64, intervals from this one to the first of that call
+    new_end: Array  # [n_envs, n_agents] int64, intervals from this one to its last
     services: Services
     response: Response | None = None  # of homes, where any are enrolled
 
@@ -92,6 +97,7 @@ class Episode:
     """What a reset drew and what does not change until the next one. Indices into the bank, no copies of series."""
 
     seed: Array  # [n_envs] int64, number of the episode in its split
+    key: Array  # [n_envs] int64, the bits of the key of all that chance brings it, ``chance.episode_keys``
     start: Array  # [n_envs] int64, first step in the bank
     params: tuple[Any, ...]  # one frozen dataclass a kind, in the order of the scenario
     import_cap_kw: Array  # [n_envs]

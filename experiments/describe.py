@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from importlib import import_module
-from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 from gridbazaar.agents.kind import Column
 from gridbazaar.agents.kinds import kinds
+from gridbazaar.data.bounds import Form
+from gridbazaar.data.tables import forms
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 
@@ -80,6 +81,7 @@ class Entry:
     type: str
     default: Any
     unit: str
+    bounds: str  # what it may hold; empty where that is plain
     note: str
 
 
@@ -90,12 +92,13 @@ def unit_of(name: str) -> str:
 
 def entries(cls: Any) -> list[Entry]:
     """Give the fields of a configuration with what their comments say."""
-    hints = get_type_hints(cls)
+    found = forms(cls)
     lines = (_FIELD.match(line) for line in inspect.getsource(cls).splitlines())
     comments = {m[1]: m[2] for m in lines if m}
     return [
         Entry(
-            name=f.name, type=_type(hints[f.name]), default=_default(f), unit=unit_of(f.name),
+            name=f.name, type=_type(found[f.name]), default=_default(f), unit=unit_of(f.name),
+            bounds=found[f.name].brief,
             note=comments.get(f.name, _NOTES.get(f.name, "")),
         )
         for f in fields(cls)
@@ -169,16 +172,13 @@ def is_table(hint: Any) -> bool:
     return hasattr(hint, "__dataclass_fields__")
 
 
-def _type(hint: Any) -> str:
-    if isinstance(hint, UnionType):
-        return " or ".join("none" if a is type(None) else _type(a) for a in get_args(hint))
-    if get_origin(hint) is tuple:
-        return "range"
-    words = {int: "whole number", float: "number", str: "text", bool: "true or false"}
-    return words.get(hint, "table")
+def _type(form: Form) -> str:
+    words = {int: "whole number", float: "number", str: "text", bool: "true or false"}.get(form.type, "table")
+    words = "list of tables" if form.is_list else words
+    return f"{'range' if form.is_pair else words}{' or none' if form.may_be_none else ''}"
 
 
 def _default(f: Any) -> Any:
     if f.default is not MISSING:
         return f.default
-    return f.default_factory() if f.default_factory is not MISSING else ""
+    return f.default_factory() if f.default_factory is not MISSING else MISSING

@@ -124,7 +124,13 @@ def main() -> None:
         HASHES.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         return
     held = recorded()
-    moved = [f"{part}: {name}" for part in ("trajectories", "bounds") for name in held[part]
+    moved = [
+        f"{part}: {name} is not recorded yet: --write records it"
+        for part in ("trajectories", "bounds")
+        for name in found[part]
+        if name not in held[part]
+    ]
+    moved += [f"{part}: {name}" for part in ("trajectories", "bounds") for name in held[part]
              if found[part].get(name) != held[part][name]]  # fmt: skip
     moved += [part for part in ("rounding", "village_root") if found[part] != held[part]]
     print("\n".join(moved) if moved else "every bit as recorded")

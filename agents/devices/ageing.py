@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Annotated
 
-from gridbazaar.agents.kind import Range
 from gridbazaar.agents.storage import Storage
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bounds import Charge, NotNegative, OneOf, Positive, PositiveShares, Within
 from gridbazaar.data.units import YEAR_H
 
 _KELVIN = 273.15
@@ -24,32 +25,18 @@ END_OF_LIFE_LOSS = 0.2
 class Ageing:
     """Table ``[KIND.ageing]``: how the kind's batteries wear and fade; by default they wear by what they release."""
 
-    health: Range = (1.0, 1.0)  # capacity at the beginning over that when new
-    wear: str = "throughput"  # throughput: wear_cur_per_kwh; depth: deep cycles cost more than shallow ones
-    replacement_cur_per_kwh: float = 250.0  # of new capacity, what wear by depth uses up
+    health: PositiveShares = (1.0, 1.0)  # capacity at the beginning over that when new
+    wear: Annotated[str, OneOf("throughput", "depth")] = "throughput"  # by depth, deep cycles cost more
+    replacement_cur_per_kwh: Charge = 250.0  # of new capacity, what wear by depth uses up
     fades: bool = False  # cycling takes 20 % of the capacity over a life
-    life_cycles: float = 4800.0  # full cycles of a life, where wear goes by throughput
-    calendar_per_year: float = 0.0  # share of the new capacity lost in a year half full at 25 C; a usual one is 0.015
-    temperature_c: float = 25.0  # of the cells
+    life_cycles: Positive = 4800.0  # full cycles of a life, where wear goes by throughput
+    calendar_per_year: NotNegative = 0.0  # share of the new capacity lost in a year half full at 25 C; usually 0.015
+    temperature_c: Annotated[float, Within(-30.0, 70.0)] = 25.0  # of the cells
 
     @property
     def happens(self) -> bool:
         """Whether a battery has to keep a history."""
         return self.health != (1.0, 1.0) or self.wear == "depth" or self.fades or self.calendar_per_year > 0
-
-    def check(self, where: str) -> None:
-        """Refuse what no battery has; ``where`` names the table."""
-        if not 0 < self.health[0] <= self.health[1] <= 1:
-            raise ValueError(f"{where}.health: expected two numbers, 0 < first <= second <= 1, got {self.health}")
-        if self.wear not in ("throughput", "depth"):
-            raise ValueError(f"{where}.wear: expected throughput or depth, got {self.wear!r}")
-        for name in ("replacement_cur_per_kwh", "calendar_per_year"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{where}.{name}: expected 0 or more, got {getattr(self, name)}")
-        if self.life_cycles <= 0:
-            raise ValueError(f"{where}.life_cycles: expected a positive number of cycles, got {self.life_cycles}")
-        if not -30 <= self.temperature_c <= 70:
-            raise ValueError(f"{where}.temperature_c: expected -30 to 70, got {self.temperature_c}")
 
 
 @dataclass(frozen=True, slots=True)

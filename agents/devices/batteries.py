@@ -35,13 +35,12 @@ from gridbazaar.agents.kind import (
     Meters,
     Moved,
     Now,
-    Range,
-    check_range,
 )
 from gridbazaar.agents.plan import Plan, View
 from gridbazaar.agents.program import Program
 from gridbazaar.agents.storage import Converter, Storage, best_efficiencies, limits_kw, move_kwh
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bounds import Range
 from gridbazaar.data.units import from_micro, to_micro_towards_zero
 
 
@@ -122,38 +121,6 @@ class Batteries:
     energy_kwh: Array  # [n_envs, n_kind(, n_devices)]
     age: Age | None = None  # where they age
     condition: Condition | None = None  # where they can fail
-
-
-def check_battery(where: str, config: BatteryTable) -> None:
-    """Refuse efficiencies, shares and durations that no battery has."""
-    check_range(where, "start_frac", config.start_frac, 0.0, 1.0)
-    for name in ("eta_ch", "eta_dis", "taper_frac"):
-        if not 0 < getattr(config, name) <= 1:
-            raise ValueError(f"{where}.{name}: expected a number in (0, 1], got {getattr(config, name)}")
-    for name in ("loss_per_h", "release_taper_frac"):
-        if not 0 <= getattr(config, name) < 1:
-            raise ValueError(f"{where}.{name}: expected a number in [0, 1), got {getattr(config, name)}")
-    if not 0 <= config.reserve_frac <= 1:
-        raise ValueError(f"{where}.reserve_frac: expected a number in [0, 1], got {config.reserve_frac}")
-    if config.duration_h <= 0:
-        raise ValueError(f"{where}.duration_h: expected a positive number of hours, got {config.duration_h}")
-    if config.wear_cur_per_kwh < 0:
-        raise ValueError(f"{where}.wear_cur_per_kwh: expected 0 or more, got {config.wear_cur_per_kwh}")
-    _check_converter(f"{where}.converter", config.converter)
-    config.ageing.check(f"{where}.ageing")
-    config.failure.check(f"{where}.failure")
-
-
-def _check_converter(where: str, converter: Converter) -> None:
-    k0, k1, k2 = converter.k0, converter.k1, converter.k2
-    for name in ("k0", "k1", "k2"):
-        if getattr(converter, name) < 0:
-            raise ValueError(f"{where}.{name}: expected 0 or more, got {getattr(converter, name)}")
-    if k1 >= 1 or k0 >= 1 or (1 - k1) ** 2 < 4 * k2 * (1 + k0):
-        raise ValueError(
-            f"{where}: expected losses that let the rated power reach the meter, k0 < 1 and "
-            f"(1 - k1)^2 >= 4 k2 (1 + k0); got k0 {k0}, k1 {k1}, k2 {k2}"
-        )
 
 
 def draw_packs(config: T, draw: Draw, kind: str, *shape: int) -> Packs[T]:
@@ -316,14 +283,17 @@ def battery_program(
     """Say what batteries can do at best, so that the optimum is a bound in every option.
 
     They lose as little as their converter ever does, keep their capacity and are always at work. Where wear goes by
-    depth, nothing wears off, since the smallest cycles hardly do.
+    depth, nothing wears off, since the smallest cycles hardly do. What a battery that fades can no longer hold is lost:
+    never more than it can charge.
     """
     config, luck = params.config, params.fate.luck
+    fades = config.ageing.fades or config.ageing.calendar_per_year > 0
     return Program(
         storage=storage_of(params),
         stored_kwh=device.energy_kwh,
         is_reserve=config.reserve_frac > 0,
         wear_cur_per_kwh=config.wear_cur_per_kwh if config.ageing.wear == "throughput" else 0.0,
+        fades_kw=params.capacity_kwh / config.duration_h * fades,
         follows_meter=follows_meter,
         upkeep_cur=None if luck is None else least_upkeep_cur(luck, params.capacity_kwh > 0, config.failure, step_h),
     )

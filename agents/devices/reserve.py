@@ -36,7 +36,10 @@ def held_kw(energy_kwh: Array, storage: Storage, call: Called) -> Array:
 
 
 def free_limits_kw(energy_kwh: Array, storage: Storage, call: Called, step_h: float) -> tuple[Array, Array]:
-    """Give the largest release (<= 0) and draw that the market may have beside the award."""
+    """Give the largest release (<= 0) and draw that the market may have beside the award.
+
+    While a call runs, who holds an award draws nothing: the operator asks for less draw, not for less of more.
+    """
     xp = namespace(energy_kwh)
     held = held_kw(energy_kwh, storage, call)
     runs = (call.status == RUNNING)[:, None, None]
@@ -45,7 +48,7 @@ def free_limits_kw(energy_kwh: Array, storage: Storage, call: Called, step_h: fl
     reserved = replace(storage, floor_kwh=kept_back_kwh(held, storage, wait_h, hours))
     low_kw, _ = limits_kw(energy_kwh, reserved, step_h)
     _, high_kw = limits_kw(energy_kwh, storage, step_h)
-    return xp.minimum(low_kw + held * runs, 0.0), high_kw
+    return xp.minimum(low_kw + held * runs, 0.0), high_kw * ~(runs & (call.award_kw > 0)[..., None])
 
 
 def activated_kw(
@@ -55,7 +58,7 @@ def activated_kw(
     """Give what each device releases (>= 0) for the call, beside what the market scheduled.
 
     Args:
-        scheduled_kw: > 0 draws.
+        scheduled_kw: <= 0 where there is an award, see ``free_limits_kw``.
         called_kw: [n_envs, n_vpps] >= 0, of each VPP.
         energy_kwh: stored energy now.
         storage: of the devices.
@@ -69,7 +72,6 @@ def activated_kw(
     hours = call.lasts_h[:, None, None] * (call.status == RUNNING)[:, None, None]
     sells_kw = xp.maximum(-scheduled_kw, 0.0)
     room_kw = sustained_kw(energy_kwh, storage, 0.0 * hours, hours, beside_kw=sells_kw, step_h=step_h)
-    room_kw = room_kw + xp.maximum(scheduled_kw, 0.0)
     if split == "proportional":
         return proportional(called_kw, room_kw)
     filled = energy_kwh / xp.maximum(storage.ceiling_kwh, 1e-9)

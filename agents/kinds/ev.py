@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Annotated
+
+import numpy as np
 
 from gridbazaar.agents.devices.cars.charging import needed_before_kwh
 from gridbazaar.agents.devices.cars.site import SHARINGS, fit_needs, fit_wishes
@@ -29,14 +32,14 @@ from gridbazaar.agents.kind import (
     Meters,
     Moved,
     Now,
-    Range,
-    check_range,
     scaled_plan,
 )
 from gridbazaar.agents.plan import Plan, View
 from gridbazaar.agents.program import Program
 from gridbazaar.agents.storage import Storage, limits_kw, move_kwh
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bounds import Charge, Count, NotNegative, OneOf, Positive, PositiveShare, Range, Share, Within
+from gridbazaar.data.tables import check_table
 from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
 
 # Meters count micro-kWh; a car that lacks less than a tenth of a watt-hour has what it needs.
@@ -47,60 +50,45 @@ _METER_KWH = 1e-4
 class Config:
     """Table ``[ev]`` of a scenario. Pairs are limits of what an episode draws."""
 
-    count: int = 6
-    capacity_kwh: Range = (50.0, 77.0)
-    charge_kw: float = 7.4  # of the charger
-    onboard_kw: Range | None = None  # what the car's own charger takes; none: as much as the charger gives
-    discharge_kw: float = 7.4  # 0: no V2G
-    min_kw: float = 1.38  # 6 A on one phase; what is wished below it is nothing
-    target_frac: float = 0.9  # state of charge wanted at departure
-    v2g_floor_frac: float = 0.2  # no release below this state of charge
+    count: Count = 6
+    capacity_kwh: Annotated[Range, Within(1.0)] = (50.0, 77.0)
+    charge_kw: Positive = 7.4  # of the charger
+    onboard_kw: Annotated[Range, Within(0.1)] | None = None  # of the car's own charger; none: as much as charge_kw
+    discharge_kw: NotNegative = 7.4  # 0: no V2G
+    min_kw: NotNegative = 1.38  # 6 A on one phase; what is wished below it is nothing
+    target_frac: PositiveShare = 0.9  # state of charge wanted at departure
+    v2g_floor_frac: Share = 0.2  # no release below this state of charge
     keep_arrival: bool = False  # nor below what the car came with
-    eta_ch: float = 0.92
-    eta_dis: float = 0.92
-    wear_cur_per_kwh: float = 0.05  # per kWh released
-    taper_frac: float = 1.0  # state of charge above which charging tapers; 1 is never
+    eta_ch: PositiveShare = 0.92
+    eta_dis: PositiveShare = 0.92
+    wear_cur_per_kwh: Charge = 0.05  # per kWh released
+    taper_frac: PositiveShare = 1.0  # state of charge above which charging tapers; 1 is never
     guarantee: bool = True  # the charger sees to it that the car has what it needs when it said it would leave
     backup: bool = True  # gives power to an island, above v2g_floor_frac
-    late_sd_h: float = 0.0  # spread of the arrival about that of the session
-    announced_sd_h: float = 0.0  # spread of the departure that the driver announces about the one meant
-    early_share: float = 0.0  # of the sessions that end before the announced departure
-    early_h: float = 2.0  # by how much they do at most, all times alike
-    short_cur_per_kwh2: float = 0.0  # per squared kWh lacking at departure, beside reward.unserved_cur_per_kwh
-    trip_floor_frac: float = 0.1  # a trip that would leave less charges on its way, in public
-    public_cur_per_kwh: float = 0.55  # for that, per kWh stored
-    site_kw: float | None = None  # limit of all chargers together, which they keep by themselves; none: no limit
+    late_sd_h: NotNegative = 0.0  # spread of the arrival about that of the session
+    announced_sd_h: NotNegative = 0.0  # spread of the departure that the driver announces about the one meant
+    early_share: Share = 0.0  # of the sessions that end before the announced departure
+    early_h: NotNegative = 2.0  # by how much they do at most, all times alike
+    short_cur_per_kwh2: Charge = 0.0  # per squared kWh lacking at departure, beside reward.unserved_cur_per_kwh
+    trip_floor_frac: Share = 0.1  # a trip that would leave less charges on its way, in public
+    public_cur_per_kwh: Charge = 0.55  # for that, per kWh stored
+    site_kw: Positive | None = None  # limit of all chargers together, which they keep by themselves; none: no limit
     failure: Failure = field(default_factory=Failure)  # failures, maintenance and repair of the charger
-    sharing: str = "laxity"  # of site_kw: laxity (who has little time to spare gets more), proportional
+    sharing: Annotated[str, OneOf(*SHARINGS)] = "laxity"  # of site_kw; laxity: who has little time to spare gets more
 
     def __post_init__(self) -> None:
-        if self.count < 0:
-            raise ValueError(f"ev.count: expected 0 or more, got {self.count}")
-        check_range("ev", "capacity_kwh", self.capacity_kwh, 1.0)
-        if self.onboard_kw is not None:
-            check_range("ev", "onboard_kw", self.onboard_kw, max(self.min_kw, 0.1))
-        for name in ("eta_ch", "eta_dis", "target_frac", "taper_frac"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"ev.{name}: expected a number in (0, 1], got {getattr(self, name)}")
-        if not 0 <= self.v2g_floor_frac <= self.target_frac:
-            raise ValueError(f"ev.v2g_floor_frac: expected 0 to target_frac, got {self.v2g_floor_frac}")
-        for name in ("early_share", "trip_floor_frac"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"ev.{name}: expected a number in [0, 1], got {getattr(self, name)}")
-        for name in ("late_sd_h", "announced_sd_h", "early_h", "short_cur_per_kwh2", "public_cur_per_kwh"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"ev.{name}: expected 0 or more, got {getattr(self, name)}")
-        if self.charge_kw <= 0 or self.discharge_kw < 0 or not 0 <= self.min_kw <= self.charge_kw:
+        check_table(self, "ev")
+        if self.v2g_floor_frac > self.target_frac:
             raise ValueError(
-                "ev: expected charge_kw > 0, discharge_kw >= 0, 0 <= min_kw <= charge_kw, "
-                f"got {self.charge_kw}, {self.discharge_kw}, {self.min_kw}"
+                f"ev.v2g_floor_frac: expected at most target_frac, {self.target_frac}; got {self.v2g_floor_frac}"
             )
-        self.failure.check("ev.failure")
-        if self.sharing not in SHARINGS:
-            raise ValueError(f"ev.sharing: expected {' or '.join(SHARINGS)}, got {self.sharing!r}")
-        if self.site_kw is not None and (self.site_kw <= 0 or self.backup):
+        if self.min_kw > self.charge_kw:
+            raise ValueError(f"ev.min_kw: expected at most charge_kw, {self.charge_kw}; got {self.min_kw}")
+        if self.onboard_kw is not None and self.onboard_kw[0] < self.min_kw:
+            raise ValueError(f"ev.onboard_kw: expected at least min_kw, {self.min_kw}; got {self.onboard_kw}")
+        if self.site_kw is not None and self.backup:
             raise ValueError(
-                f"ev.site_kw: expected a positive number and backup = false, got {self.site_kw} and {self.backup}; "
+                f"ev.site_kw: expected backup = false beside it, got {self.site_kw} and backup = true; "
                 "an island would ask chargers for more than their site carries"
             )
 
@@ -157,6 +145,7 @@ def start(params: Params) -> Device:
 
 
 def view(device: Device, params: Params, now: Now) -> View:
+    """Look at the chargers and the cars plugged in; of a car that is away nothing is seen, nor whether one comes."""
     xp = namespace(device.energy_kwh)
     config, step_h, car = params.config, now.series.step_h, car_of(params.visits, device.visit)
     rows = now.t[:, None]
@@ -180,18 +169,17 @@ def view(device: Device, params: Params, now: Now) -> View:
     low_kw = xp.where(usable & (low_kw <= -config.min_kw), low_kw, 0.0)
     high_kw = xp.where(usable & (high_kw >= config.min_kw), high_kw - must_kw, 0.0)
     zero, floor_kwh = xp.zeros_like(need_kwh), config.v2g_floor_frac * car.capacity_kwh
-    has_device = params.visits.arrive[:, :, 0] < now.series.n_steps
     seen = View(
         firm_kw=must_kw, low_kw=low_kw, high_kw=high_kw,
         stored_kwh=xp.where(plugged, xp.maximum(device.energy_kwh - floor_kwh, 0.0), 0.0),
         room_kwh=xp.where(plugged, car.capacity_kwh - device.energy_kwh, 0.0),
-        capacity_kwh=car.capacity_kwh * (1 - config.v2g_floor_frac) * has_device,
-        power_kw=zero + car.charge_kw, min_kw=zero + config.min_kw,
+        capacity_kwh=xp.where(plugged, car.capacity_kwh * (1 - config.v2g_floor_frac), 0.0),
+        power_kw=xp.where(plugged, car.charge_kw, config.charge_kw), min_kw=zero + config.min_kw,
         eta_ch=zero + config.eta_ch, eta_dis=zero + config.eta_dis,
         wear_cur_per_kwh=zero + config.wear_cur_per_kwh,
         need_kwh=xp.where(plugged, xp.maximum(need_kwh, 0.0), 0.0),
         left_h=xp.where(plugged, xp.maximum(car.announced - rows, 1) * step_h, 0.0),
-        is_stationary=xp.zeros_like(plugged), has_device=has_device, is_active=plugged,
+        is_stationary=xp.zeros_like(plugged), has_device=zero == 0, is_active=plugged,
     )  # fmt: skip
     site_kw = config.site_kw
     if now.site_kw is not None:
@@ -255,9 +243,11 @@ def move(meters: Meters, plan: Plan, view: View, device: Device, params: Params,
 
 def program(params: Params, device: Device, n_steps: int, step_h: float) -> Program:
     visits, config = params.visits, params.config
+    stays = stays_of(visits, config, n_steps, step_h)
+    required_kwh = np.maximum(stays.required_kwh - _METER_KWH, 0.0)  # so much may lack unnoticed
     return Program(
         storage=_storage(config, visits.capacity_kwh[:, :, 0], visits.charge_kw[:, :, 0]),
-        stays=stays_of(visits, config, n_steps, step_h),
+        stays=replace(stays, required_kwh=required_kwh),
         wear_cur_per_kwh=config.wear_cur_per_kwh,
         uncovered=("ev.failure",) if config.failure.happens else (),
     )

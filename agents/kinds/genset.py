@@ -20,13 +20,13 @@ from gridbazaar.agents.kind import (
     Meters,
     Moved,
     Now,
-    Range,
-    check_range,
     view_without_storage,
 )
 from gridbazaar.agents.plan import Plan, View
 from gridbazaar.agents.program import Engine, Program
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bounds import Charge, Count, NotNegative, NotNegatives, Positive, ShareBelowOne
+from gridbazaar.data.tables import check_table
 from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
 
 _SOON_H = 1e-9  # times are counted in hours and compared to this
@@ -39,34 +39,22 @@ _WAIT = Column("engine_wait", f"{_WAIT_H:g} h", 0, 1, "time until the engine may
 class Config:
     """Table ``[genset]`` of a scenario. Pairs are limits of what an episode draws."""
 
-    count: int = 1
-    power_kw: Range = (8.0, 15.0)  # rated output
-    min_load: float = 0.3  # least output while running, over the rated one
-    idle_l_per_kwh: float = 0.08  # fuel of running at no output for an hour, litres per kW rated
-    fuel_l_per_kwh: float = 0.25  # fuel of a kWh on top of it
-    fuel_cur_per_l: float = 1.2  # price of a litre
-    carbon_kg_per_l: float = 2.7  # of burning it
-    start_cur: float = 0.5  # cost of a start
-    min_up_h: float = 1.0  # runs at least so long
-    min_down_h: float = 0.5  # stands at least so long
-    ramp_per_h: float | None = None  # largest change in an hour over the rated output; none: any
+    count: Count = 1
+    power_kw: NotNegatives = (8.0, 15.0)  # rated output
+    min_load: ShareBelowOne = 0.3  # least output while running, over the rated one
+    idle_l_per_kwh: NotNegative = 0.08  # fuel of running at no output for an hour, litres per kW rated
+    fuel_l_per_kwh: NotNegative = 0.25  # fuel of a kWh on top of it
+    fuel_cur_per_l: Charge = 1.2  # price of a litre
+    carbon_kg_per_l: NotNegative = 2.7  # of burning it
+    start_cur: NotNegative = 0.5  # cost of a start
+    min_up_h: NotNegative = 1.0  # runs at least so long
+    min_down_h: NotNegative = 0.5  # stands at least so long
+    ramp_per_h: Positive | None = None  # largest change in an hour over the rated output; none: any
     grid_forming: bool = True  # keeps voltage and frequency where the grid above is away
     backup: bool = True  # helps an island beyond what its orders filled
 
     def __post_init__(self) -> None:
-        if self.count < 0:
-            raise ValueError(f"genset.count: expected 0 or more, got {self.count}")
-        check_range("genset", "power_kw", self.power_kw, 0.0)
-        if not 0 <= self.min_load < 1:
-            raise ValueError(f"genset.min_load: expected a number in [0, 1), got {self.min_load}")
-        for name in (
-            "idle_l_per_kwh", "fuel_l_per_kwh", "fuel_cur_per_l", "carbon_kg_per_l", "start_cur", "min_up_h",
-            "min_down_h",
-        ):  # fmt: skip
-            if getattr(self, name) < 0:
-                raise ValueError(f"genset.{name}: expected 0 or more, got {getattr(self, name)}")
-        if self.ramp_per_h is not None and self.ramp_per_h <= 0:
-            raise ValueError(f"genset.ramp_per_h: expected a positive number or none, got {self.ramp_per_h}")
+        check_table(self, "genset")
 
 
 @dataclass(frozen=True, slots=True)

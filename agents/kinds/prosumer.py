@@ -12,7 +12,6 @@ from gridbazaar.agents.devices.batteries import (
     Batteries,
     Fate,
     battery_program,
-    check_battery,
     draw_fate,
     moved_of,
     new_batteries,
@@ -33,9 +32,7 @@ from gridbazaar.agents.kind import (
     Moved,
     MustServe,
     Now,
-    Range,
     Series,
-    check_range,
     scaled_plan,
 )
 from gridbazaar.agents.plan import Plan, View
@@ -43,6 +40,17 @@ from gridbazaar.agents.program import Program
 from gridbazaar.agents.storage import Converter
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.bank import Bank
+from gridbazaar.data.bounds import (
+    Charge,
+    CountFromOne,
+    NotNegatives,
+    Positive,
+    PositiveShare,
+    Share,
+    ShareBelowOne,
+    Shares,
+)
+from gridbazaar.data.tables import check_table
 from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
 
 
@@ -50,23 +58,23 @@ from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
 class Config:
     """Table ``[prosumer]`` of a scenario. Pairs are limits of what an episode draws."""
 
-    count: int = 12
-    load_scale: Range = (1.0, 1.0)
-    pv_share: Range = (0.5, 1.0)  # of homes that have PV
-    pv_kwp: Range = (3.0, 9.0)
-    inverter_kw_per_kwp: float | None = None  # what the inverter gives at most; none: all that the roof does
+    count: CountFromOne = 12
+    load_scale: NotNegatives = (1.0, 1.0)
+    pv_share: Shares = (0.5, 1.0)  # of homes that have PV
+    pv_kwp: NotNegatives = (3.0, 9.0)
+    inverter_kw_per_kwp: Positive | None = None  # what the inverter gives at most; none: all that the roof does
     curtailable: bool = False  # the home may withhold PV
-    battery_share: Range = (0.3, 0.7)  # of homes that have a battery
-    battery_kwh: Range = (5.0, 10.0)  # usable; resized where the scenario sets a storage share
-    duration_h: float = 2.0  # usable energy over rated power
-    start_frac: Range = (0.1, 0.5)
-    eta_ch: float = 0.95
-    eta_dis: float = 0.95
-    loss_per_h: float = 0.0001
-    wear_cur_per_kwh: float = 0.04  # per kWh released
-    taper_frac: float = 1.0  # state of charge above which charging tapers off; 1 is never
-    release_taper_frac: float = 0.0  # state of charge below which releasing tapers off; 0 is never
-    reserve_frac: float = 0.0  # share of the capacity kept for an island
+    battery_share: Shares = (0.3, 0.7)  # of homes that have a battery
+    battery_kwh: NotNegatives = (5.0, 10.0)  # usable; resized where the scenario sets a storage share
+    duration_h: Positive = 2.0  # usable energy over rated power
+    start_frac: Shares = (0.1, 0.5)
+    eta_ch: PositiveShare = 0.95
+    eta_dis: PositiveShare = 0.95
+    loss_per_h: ShareBelowOne = 0.0001
+    wear_cur_per_kwh: Charge = 0.04  # per kWh released
+    taper_frac: PositiveShare = 1.0  # state of charge above which charging tapers off; 1 is never
+    release_taper_frac: ShareBelowOne = 0.0  # state of charge below which releasing tapers off; 0 is never
+    reserve_frac: Share = 0.0  # share of the capacity kept for an island
     converter: Converter = field(default_factory=Converter)  # losses that depend on power
     ageing: Ageing = field(default_factory=Ageing)  # what use and time take
     failure: Failure = field(default_factory=Failure)  # failures, maintenance and repair
@@ -76,20 +84,7 @@ class Config:
     appliance: household.Appliance = field(default_factory=household.Appliance)  # that can wait
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise ValueError(f"prosumer.count: expected at least 1, got {self.count}")
-        check_range("prosumer", "load_scale", self.load_scale, 0.0)
-        check_range("prosumer", "pv_share", self.pv_share, 0.0, 1.0)
-        check_range("prosumer", "pv_kwp", self.pv_kwp, 0.0)
-        check_range("prosumer", "battery_share", self.battery_share, 0.0, 1.0)
-        check_range("prosumer", "battery_kwh", self.battery_kwh, 0.0)
-        if self.inverter_kw_per_kwp is not None and self.inverter_kw_per_kwp <= 0:
-            raise ValueError(
-                f"prosumer.inverter_kw_per_kwp: expected none or a positive number, got {self.inverter_kw_per_kwp}"
-            )
-        check_battery("prosumer", self)
-        for part in (self.heating, self.water, self.appliance):
-            part.check()
+        check_table(self, "prosumer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,13 +279,22 @@ def _move_all(meters: Meters, plan: Plan, view: View, device: Device, params: Pa
 
 def outlook_kw(params: Params, series: Series, step: Array) -> tuple[Array, Array]:
     rows = step[:, None]
-    load_kw = series.load_outlook_kw[params.home, rows] * params.load_scale
-    if (
-        household.any_of(params.config)
-        and (more_kw := household.usual_kw(params.devices, params.config, series, step)) is not None
-    ):
-        load_kw = load_kw + more_kw
+    load_kw = _with_usual_kw(series.load_outlook_kw[params.home, rows] * params.load_scale, params, series, step)
     return load_kw, _pv_kw(series.pv_outlook_kw_per_kwp[params.roof, rows], params)
+
+
+def real_kw(params: Params, series: Series, step: Array) -> tuple[Array, Array]:
+    rows = step[:, None]
+    load_kw = _with_usual_kw(series.load_kw[params.home, rows] * params.load_scale, params, series, step)
+    return load_kw, _pv_kw(series.pv_kw_per_kwp[params.roof, rows], params)
+
+
+def _with_usual_kw(load_kw: Array, params: Params, series: Series, step: Array) -> Array:
+    """Add what room and tank are expected to draw, whatever the home does about it."""
+    if not household.any_of(params.config):
+        return load_kw
+    more_kw = household.usual_kw(params.devices, params.config, series, step)
+    return load_kw if more_kw is None else load_kw + more_kw
 
 
 def mean_load_kw(params: Params, home_kw: Array) -> Array:
@@ -328,5 +332,5 @@ def most_kwp(config: Config) -> float:
 KIND = Kind(
     Config, draw, start, view, move, program,
     actions=actions, features=features, plan=plan, meters=meters, is_stationary=True, is_home=True,
-    must_serve=MustServe(outlook_kw, mean_load_kw, past_net_kw), inverters=Inverters(pv_kwp, most_kwp),
+    must_serve=MustServe(outlook_kw, real_kw, mean_load_kw, past_net_kw), inverters=Inverters(pv_kwp, most_kwp),
 )  # fmt: skip

@@ -4,12 +4,13 @@ Each enrolled battery has one controller, the VPP; it is sub-metered, leaves its
 balance-responsible party, which pays the owner a rent. Power is shared in proportion to each device's headroom.
 
 Where it answers the operator's calls, it offers capacity when offers close, holds the award ready, and releases what
-is called beside what the market scheduled.
+is called beside what the market sold. While the call runs it buys nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 from gridbazaar.agents.devices.ageing import Ageing
 from gridbazaar.agents.devices.batteries import (
@@ -17,7 +18,6 @@ from gridbazaar.agents.devices.batteries import (
     Packs,
     battery_limits_kw,
     battery_program,
-    check_battery,
     draw_packs,
     moved_of,
     new_batteries,
@@ -38,12 +38,23 @@ from gridbazaar.agents.kind import (
     Meters,
     Moved,
     Now,
-    Range,
-    check_range,
 )
 from gridbazaar.agents.plan import RUNNING, Plan, View
 from gridbazaar.agents.storage import Converter, Storage
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bounds import (
+    Charge,
+    Count,
+    CountFromOne,
+    NotNegatives,
+    OneOf,
+    Positive,
+    PositiveShare,
+    Share,
+    ShareBelowOne,
+    Shares,
+)
+from gridbazaar.data.tables import check_table
 from gridbazaar.market.flexibility.disaggregation import AWARD_SPLITS
 
 CAPACITY = Column(
@@ -71,33 +82,28 @@ _CAPACITY_AT, _PRICE_AT, _LEAN_AT = (_ACTION.index(column) for column in (CAPACI
 class Config:
     """Table ``[vpp]`` of a scenario. Pairs are limits of what an episode draws."""
 
-    count: int = 2
-    devices: int = 10  # enrolled batteries a VPP
-    capacity_kwh: Range = (3.0, 6.0)  # usable, each; resized where the scenario sets a storage share
-    duration_h: float = 2.0
-    start_frac: Range = (0.1, 0.5)
-    eta_ch: float = 0.95
-    eta_dis: float = 0.95
-    loss_per_h: float = 0.0001
-    wear_cur_per_kwh: float = 0.04  # per kWh released
-    taper_frac: float = 1.0  # state of charge above which charging tapers off; 1 is never
-    release_taper_frac: float = 0.0  # state of charge below which releasing tapers off; 0 is never
-    reserve_frac: float = 0.0  # share of the capacity kept for an island, of each device; the guarantee to its owner
+    count: Count = 2
+    devices: CountFromOne = 10  # enrolled batteries a VPP
+    capacity_kwh: NotNegatives = (3.0, 6.0)  # usable, each; resized where the scenario sets a storage share
+    duration_h: Positive = 2.0
+    start_frac: Shares = (0.1, 0.5)
+    eta_ch: PositiveShare = 0.95
+    eta_dis: PositiveShare = 0.95
+    loss_per_h: ShareBelowOne = 0.0001
+    wear_cur_per_kwh: Charge = 0.04  # per kWh released
+    taper_frac: PositiveShare = 1.0  # state of charge above which charging tapers off; 1 is never
+    release_taper_frac: ShareBelowOne = 0.0  # state of charge below which releasing tapers off; 0 is never
+    reserve_frac: Share = 0.0  # share of the capacity kept for an island, of each device; the guarantee to its owner
     converter: Converter = field(default_factory=Converter)  # losses that depend on power
     ageing: Ageing = field(default_factory=Ageing)  # what use and time take
     failure: Failure = field(default_factory=Failure)  # failures, maintenance and repair
-    rent_cur_per_kwh_day: float = 0.02  # paid to the owner for each enrolled kWh and day
+    rent_cur_per_kwh_day: Charge = 0.02  # paid to the owner for each enrolled kWh and day
     homes: str | None = None  # whose batteries, as "0 1 2; 3 4 5", VPPs apart by semicolons; none: homes take turns
     answers_calls: bool = False  # offers capacity to the operator's calls, with actions and observations for it
-    split: str = "proportional"  # of what is called over devices: proportional, merit, weights
+    split: Annotated[str, OneOf(*AWARD_SPLITS)] = "proportional"  # of what is called over devices
 
     def __post_init__(self) -> None:
-        if self.count < 0 or self.devices < 1:
-            raise ValueError(f"vpp: expected count >= 0 and devices >= 1, got {self.count} and {self.devices}")
-        check_range("vpp", "capacity_kwh", self.capacity_kwh, 0.0)
-        check_battery("vpp", self)
-        if self.split not in AWARD_SPLITS:
-            raise ValueError(f"vpp.split: expected one of {', '.join(AWARD_SPLITS)}, got {self.split!r}")
+        check_table(self, "vpp")
         if self.homes is not None:
             check_enrolment(self)
         if self.answers_calls and (self.converter.loses or self.release_taper_frac):
@@ -163,8 +169,9 @@ def view(device: Batteries, params: Params, now: Now) -> View:
     found = view_alone(device, params, now)
     if now.call is None:
         return found
-    low_kw, _ = _limits_kw(device, params, now)
-    return replace(found, low_kw=namespace(low_kw).sum(low_kw, axis=2))
+    xp = namespace(found.low_kw)
+    low_kw, high_kw = _limits_kw(device, params, now)
+    return replace(found, low_kw=xp.sum(low_kw, axis=2), high_kw=xp.sum(high_kw, axis=2))
 
 
 def scheduled_kw(fill_kw: Array, view: View, device: Batteries, params: Params, now: Now) -> Array:

@@ -21,15 +21,15 @@ from gridbazaar.agents.kind import (
     MustServe,
     Nothing,
     Now,
-    Range,
     Series,
-    check_range,
     never,
     view_without_storage,
 )
 from gridbazaar.agents.plan import Plan, View
 from gridbazaar.agents.program import Program
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bounds import Count, NotNegative, NotNegatives
+from gridbazaar.data.tables import check_table
 from gridbazaar.data.units import to_micro, to_micro_towards_zero
 
 _HOLD = Column("power", "1", -1.0, 1.0, "a > 0: share of the output that is held back; a <= 0: none")
@@ -39,21 +39,18 @@ _HOLD = Column("power", "1", -1.0, 1.0, "a > 0: share of the output that is held
 class Config:
     """Table ``[wind]`` of a scenario. Pairs are limits of what an episode draws."""
 
-    count: int = 1
-    rated_kw: Range = (5.0, 10.0)  # largest output of a turbine
-    exposure: Range = (0.85, 1.15)  # factor of its place on the speed of the wind
-    cut_in_m_per_s: float = 3.0  # no output below
-    rated_m_per_s: float = 12.0  # full output from here; in between it grows with the cube of the speed
-    cut_out_m_per_s: float = 25.0  # no output from here
+    count: Count = 1
+    rated_kw: NotNegatives = (5.0, 10.0)  # largest output of a turbine
+    exposure: NotNegatives = (0.85, 1.15)  # factor of its place on the speed of the wind
+    cut_in_m_per_s: NotNegative = 3.0  # no output below
+    rated_m_per_s: NotNegative = 12.0  # full output from here; in between it grows with the cube of the speed
+    cut_out_m_per_s: NotNegative = 25.0  # no output from here
 
     def __post_init__(self) -> None:
-        if self.count < 0:
-            raise ValueError(f"wind.count: expected 0 or more, got {self.count}")
-        check_range("wind", "rated_kw", self.rated_kw, 0.0)
-        check_range("wind", "exposure", self.exposure, 0.0)
-        if not 0 <= self.cut_in_m_per_s < self.rated_m_per_s < self.cut_out_m_per_s:
+        check_table(self, "wind")
+        if not self.cut_in_m_per_s < self.rated_m_per_s < self.cut_out_m_per_s:
             raise ValueError(
-                "wind: expected 0 <= cut_in_m_per_s < rated_m_per_s < cut_out_m_per_s, "
+                "wind: expected cut_in_m_per_s < rated_m_per_s < cut_out_m_per_s, "
                 f"got {self.cut_in_m_per_s}, {self.rated_m_per_s}, {self.cut_out_m_per_s}"
             )
 
@@ -126,6 +123,11 @@ def outlook_kw(params: Params, series: Series, step: Array) -> tuple[Array, Arra
     return 0.0 * expected_kw, expected_kw
 
 
+def real_kw(params: Params, series: Series, step: Array) -> tuple[Array, Array]:
+    available_kw = yield_kw(series.wind_m_per_s, step, params)
+    return 0.0 * available_kw, available_kw
+
+
 def program(params: Params, device: Nothing, n_steps: int, step_h: float) -> Program:
     return Program(holds_back=True)
 
@@ -140,6 +142,6 @@ def most_kw(config: Config) -> float:
 
 KIND = Kind(
     Config, draw, start, view, move, program,
-    actions=actions, meters=meters, must_serve=MustServe(outlook_kw), inverters=Inverters(rated_kw, most_kw),
+    actions=actions, meters=meters, must_serve=MustServe(outlook_kw, real_kw), inverters=Inverters(rated_kw, most_kw),
     lends=never,  # it has nothing to lend to an island but its output, which is curtailed like PV
 )  # fmt: skip

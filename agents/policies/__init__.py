@@ -18,7 +18,7 @@ def list_policies() -> list[str]:
 
 
 def load_policy(name: str, **options: Any) -> Policy:
-    """Give a policy by name, or a trained one by the folder of its run.
+    """Give a policy by name, or a trained one by the folder of its run, or by one of its models (``runs/a/best.zip``).
 
     Raises:
         ValueError: the name is neither a policy nor a folder that holds a run.
@@ -26,9 +26,9 @@ def load_policy(name: str, **options: Any) -> Policy:
     if name in list_policies() and name != "trained":
         policy: Policy = import_module(f"{__name__}.{name}").Policy(**options)
         return policy
-    from gridbazaar.agents.policies.trained import is_run, load_run
+    from gridbazaar.agents.policies.trained import load_run, model_of
 
-    if is_run(name):
+    if model_of(name) is not None:
         return load_run(name, **options)
     listed = ", ".join(n for n in list_policies() if n != "trained")
     raise ValueError(f"policy: expected one of {listed}, or the folder of a training run, got {name!r}")

@@ -2,9 +2,10 @@
 
 Its objective is a lower bound on what any policy can reach: devices of a VPP are pooled, the charger's least power and
 the wires are left out, and so are an engine's least load, its starts and its times of running and standing. What a car
-lacks costs what the score counts for it, and no more. ``Policy``
-plays the schedule, so that bound and replay can be compared; where devices can fail it looks after them like
-``maintain``.
+lacks costs what the score counts for it, and no more. Where energy is worth less than nothing, or a meter earns more
+for a kWh than it pays, whole numbers say that a device charges or releases, and that a meter draws or sends; then the
+bound is the solver's dual one. ``Policy`` plays the schedule, so that bound and replay can be compared; where devices
+can fail it looks after them like ``maintain``.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from numpy.typing import NDArray
 from gridbazaar.agents.kind import encode
 from gridbazaar.agents.plan import View
 from gridbazaar.agents.policies.maintain import with_upkeep
-from gridbazaar.agents.policy import Community, Foresight, Observation
+from gridbazaar.agents.policy import Community, Foresight, NoBoundError, Observation
 from gridbazaar.data.arrays import Array
 
+SOLVE_S = 60.0
+"""Time for the whole numbers of an environment; after it the dual bound stands, which is lower."""
 _LEAST_SHARE = 0.5
 """Of a charger's least power: from there on a smaller one is rounded up to it, below it is put off."""
 
@@ -31,15 +34,15 @@ class Schedule:
 
     power_kw: NDArray[np.float64]  # [n_envs, n_agents, n_steps] of the flexible device, > 0 draws
     room_kwh: NDArray[np.float64]  # [n_envs, n_agents, n_steps] that is left in it at the end of each
-    cost_cur: NDArray[
-        np.float64
-    ]  # [n_envs] bills without imbalance and standing charges + wear + upkeep - value of what is left
+    cost_cur: NDArray[np.float64]
+    """[n_envs] bills without standing charges + wear + upkeep + what is lacking - value of what is left, at least"""
 
 
 class _Program:
-    """Rows and columns of one linear program, collected as sparse triplets."""
+    """Rows and columns of one program, linear but for switches, collected as sparse triplets."""
 
     def __init__(self) -> None:
+        self.is_whole: list[NDArray[np.bool_]] = []
         self.cost: list[NDArray[np.float64]] = []
         self.low: list[NDArray[np.float64]] = []
         self.high: list[NDArray[np.float64]] = []
@@ -48,15 +51,24 @@ class _Program:
         self._eq_rhs: list[NDArray[np.float64]] = []
         self.n_eq = 0
 
-    def columns(self, cost: Array, low: Array, high: Array) -> NDArray[np.int64]:
+    def columns(self, cost: Array, low: Array, high: Array, *, is_whole: bool = False) -> NDArray[np.int64]:
         """Add variables of one shape; give their indices."""
         cost, low, high = np.broadcast_arrays(cost, low, high)
         self.cost.append(cost.ravel().astype(float))
         self.low.append(low.ravel().astype(float))
         self.high.append(high.ravel().astype(float))
+        self.is_whole.append(np.full(cost.size, is_whole))
         index = self.n + np.arange(cost.size).reshape(cost.shape)
         self.n += cost.size
         return index
+
+    def either(self, one: Array, most_one: Array, other: Array, most_other: Array) -> None:
+        """Let one of two variables be zero, by a switch for each pair; arrays [n]."""
+        if len(one):
+            switch = self.columns(np.zeros(len(one)), 0.0, 1.0, is_whole=True)
+            spare, rest = (self.columns(np.zeros(len(one)), 0.0, np.inf) for _ in range(2))
+            self.equal([(one, 1.0), (spare, 1.0), (switch, -most_one)], np.zeros(len(one)))
+            self.equal([(other, 1.0), (rest, 1.0), (switch, most_other)], most_other)
 
     def equal(self, terms: list[tuple[Array, Array]], rhs: Array) -> None:
         """Add rows ``sum(coefficient * variable) == rhs``; terms broadcast to the rows' shape, or to one more axis."""
@@ -70,18 +82,33 @@ class _Program:
         self.n_eq += rhs.size
 
     def solve(self) -> tuple[NDArray[np.float64], float]:
-        from scipy.optimize import linprog
+        """Give a schedule and a cost that none undercuts.
+
+        Raises:
+            NoBoundError: there was no time to find either.
+        """
+        from scipy.optimize import Bounds, LinearConstraint, milp
         from scipy.sparse import csr_array
 
         row, column, value = (np.concatenate([t[i] for t in self._eq]) for i in range(3))
-        matrix = csr_array((value, (row, column)), shape=(self.n_eq, self.n))
-        bounds = np.stack([np.concatenate(self.low), np.concatenate(self.high)], axis=1)
-        result = linprog(
-            np.concatenate(self.cost), A_eq=matrix, b_eq=np.concatenate(self._eq_rhs), bounds=bounds, method="highs"
+        matrix, rhs = csr_array((value, (row, column)), shape=(self.n_eq, self.n)), np.concatenate(self._eq_rhs)
+        is_whole = np.concatenate(self.is_whole)
+        found = milp(
+            np.concatenate(self.cost),
+            integrality=is_whole,
+            bounds=Bounds(np.concatenate(self.low), np.concatenate(self.high)),
+            constraints=LinearConstraint(matrix, rhs, rhs),
+            options={"time_limit": SOLVE_S} if is_whole.any() else {},
         )
-        if result.status != 0:
-            raise RuntimeError(f"the optimum was not found: {result.message}")
-        return result.x, float(result.fun)
+        if found.status == _TIME_IS_UP and (found.x is None or found.mip_dual_bound is None):
+            raise NoBoundError(f"the optimum's program was not solved within {SOLVE_S:g} s")
+        if found.status not in (0, _TIME_IS_UP):
+            raise RuntimeError(f"the optimum was not found: {found.message}")
+        return found.x, float(found.mip_dual_bound if is_whole.any() else found.fun)
+
+
+_TIME_IS_UP = 1
+"""Status of SciPy's ``milp`` at the limit of time or iterations."""
 
 
 def solve_optimum(episode: Foresight, step_h: float) -> Schedule:
@@ -92,7 +119,11 @@ def solve_optimum(episode: Foresight, step_h: float) -> Schedule:
         step_h: length of an interval.
 
     The community pays the retailer's price at the upper edge for what it draws within the cap and the scarcity price
-    beyond, earns the export price, and bears the local charge on every kWh that an agent draws.
+    beyond, earns the export price, and bears the local charge on every kWh that an agent draws. Where the export price
+    is above that edge neighbours do not trade, and every meter pays and earns by itself.
+
+    Raises:
+        NoBoundError: there was no time to find a bound.
     """
     n_envs = episode.firm_kw.shape[0]
     solved = [_solve_row(episode, e, step_h) for e in range(n_envs)]
@@ -104,34 +135,23 @@ def solve_optimum(episode: Foresight, step_h: float) -> Schedule:
 
 def _solve_row(episode: Foresight, e: int, step_h: float) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
     n_agents, n_steps = episode.firm_kw.shape[1:]
-    upper, export = episode.upper_cur_per_kwh[e], episode.export_cur_per_kwh[e]
-    local, scarcity = episode.local_charge_cur_per_kwh[e], episode.scarcity_cur_per_kwh
-    program = _Program()
-    buy = program.columns(step_h * upper, 0.0, episode.import_cap_kw[e])
-    over = program.columns(step_h * (upper + scarcity), 0.0, np.inf)
-    sell = program.columns(-step_h * export, 0.0, episode.export_cap_kw[e])
-    spill = program.columns(-step_h * (export - scarcity), 0.0, np.inf)
-    draw = program.columns(step_h * local + np.zeros((n_agents, n_steps)), 0.0, np.inf)  # an agent's meter, both ways
-    send = program.columns(np.zeros((n_agents, n_steps)), 0.0, np.inf)
-
-    stored = _storage(episode, e, program, step_h)
+    program, firm_kw = _Program(), episode.firm_kw[e]
+    least_cur = _least_price(episode, e)
+    stored = _storage(episode, e, program, step_h, least_cur)
     _limits(episode, e, program, stored)
     chosen, charge, release, energy = stored
+    sources, hold, engine = _sources(episode, e, program, step_h)
+    draw, send = _meters(episode, e, program, step_h)
 
-    net = np.zeros((n_agents, n_steps))
     has = np.zeros(n_agents, bool)
     has[chosen] = True
-    sources, hold, engine = _sources(episode, e, program, step_h)
     has[sources] = True
-    program.equal(
-        [(draw[chosen], 1.0), (send[chosen], -1.0), (charge, -1.0), (release, 1.0)], episode.firm_kw[e][chosen]
-    )
+    program.equal([(draw[chosen], 1.0), (send[chosen], -1.0), (charge, -1.0), (release, 1.0)], firm_kw[chosen])
     if len(sources):
-        firm_kw = episode.firm_kw[e][sources]
-        program.equal([(draw[sources], 1.0), (send[sources], -1.0), (hold, -1.0), (engine, 1.0)], firm_kw)
+        program.equal([(draw[sources], 1.0), (send[sources], -1.0), (hold, -1.0), (engine, 1.0)], firm_kw[sources])
     if (~has).any():
-        program.equal([(draw[~has], 1.0), (send[~has], -1.0)], episode.firm_kw[e][~has])
-    program.equal([(buy, 1.0), (over, 1.0), (sell, -1.0), (spill, -1.0), (draw, -1.0), (send, 1.0)], net[0])
+        program.equal([(draw[~has], 1.0), (send[~has], -1.0)], firm_kw[~has])
+    _connection(episode, e, program, step_h, least_cur, draw, send)
     x, cost = program.solve()
     power_kw, room_kwh = np.zeros((2, n_agents, n_steps))
     power_kw[chosen] = x[charge] - x[release]
@@ -139,6 +159,63 @@ def _solve_row(episode: Foresight, e: int, step_h: float) -> tuple[NDArray[np.fl
     if len(sources):
         power_kw[sources] = x[hold] - x[engine]
     return power_kw, cost, room_kwh
+
+
+def _most_kw(episode: Foresight, e: int) -> tuple[Array, Array]:
+    """[n_agents, n_steps] what each meter may draw and send at most."""
+    firm_kw, is_plugged = episode.firm_kw[e], episode.is_plugged[e]
+    draw_kw = np.maximum(firm_kw, 0.0) + episode.charge_kw[e] * is_plugged
+    send_kw = np.maximum(-firm_kw, 0.0) + episode.discharge_kw[e][:, None] * is_plugged
+    if episode.engine_kw is not None:
+        send_kw = send_kw + episode.engine_kw[e][:, None]
+    return draw_kw, send_kw
+
+
+def _least_price(episode: Foresight, e: int) -> Array:
+    """[n_steps] the least that a kWh more of drawing may cost the community; scarcity where the export cap may bind."""
+    upper, export = episode.upper_cur_per_kwh[e], episode.export_cur_per_kwh[e]
+    _, send_kw = _most_kw(episode, e)
+    may_spill = send_kw.sum(0) > episode.export_cap_kw[e]
+    return np.minimum(upper, export - episode.scarcity_cur_per_kwh * may_spill)
+
+
+def _meters(episode: Foresight, e: int, program: _Program, step_h: float) -> tuple[Array, Array]:
+    """Add what meters draw and send, [n_agents, n_steps]; where sending earns more than drawing costs, never both."""
+    upper, export = episode.upper_cur_per_kwh[e], episode.export_cur_per_kwh[e]
+    local, alone = episode.local_charge_cur_per_kwh[e], export > upper
+    pays_to_do_both = export > upper + local
+    draw_kw, send_kw = _most_kw(episode, e)
+    most_draw_kw, most_send_kw = (np.where(pays_to_do_both, x, np.inf) for x in (draw_kw, send_kw))
+    draw = program.columns(step_h * (local + upper * alone), 0.0, most_draw_kw)
+    send = program.columns(-step_h * export * alone, 0.0, most_send_kw)
+    may = pays_to_do_both & (draw_kw > 0) & (send_kw > 0)
+    program.either(draw[may], draw_kw[may], send[may], send_kw[may])
+    return draw, send
+
+
+def _connection(
+    episode: Foresight, e: int, program: _Program, step_h: float, least_cur: Array, draw: Array, send: Array
+) -> None:
+    """Balance the meters with the retailer, with what is made good, and with sun and wind that stay unused.
+
+    A sale that the wires withhold is made good by the network operator, at its own price: no less than the least one.
+    """
+    upper, export = episode.upper_cur_per_kwh[e], episode.export_cur_per_kwh[e]
+    upper, export = (np.where(export > upper, 0.0, x) for x in (upper, export))  # there every meter pays by itself
+    scarcity = episode.scarcity_cur_per_kwh
+    buy = program.columns(step_h * upper, 0.0, episode.import_cap_kw[e])
+    over = program.columns(step_h * (upper + scarcity), 0.0, np.inf)
+    sell = program.columns(-step_h * export, 0.0, episode.export_cap_kw[e])
+    spill = program.columns(-step_h * (export - scarcity), 0.0, np.inf)
+    made_good = program.columns(step_h * least_cur, 0.0, episode.made_good_kw[e])
+    lost = program.columns(0.0 * upper, 0.0, episode.lost_kw[e])
+    program.equal(
+        [
+            (buy, 1.0), (over, 1.0), (sell, -1.0), (spill, -1.0), (made_good, 1.0), (lost, -1.0),
+            (draw, -1.0), (send, 1.0),
+        ],
+        np.zeros(len(upper)),
+    )  # fmt: skip
 
 
 class _Stored(NamedTuple):
@@ -150,8 +227,13 @@ class _Stored(NamedTuple):
     energy: NDArray[np.int64]  # kWh at the end of the step
 
 
-def _storage(episode: Foresight, e: int, program: _Program, step_h: float) -> _Stored:
-    """Add what is charged, released and stored, one device of an agent after another."""
+def _storage(episode: Foresight, e: int, program: _Program, step_h: float, least_cur: Array) -> _Stored:
+    """Add what is charged, released and stored, one device of an agent after another.
+
+    Charging and releasing at once loses energy: it pays where a kWh may cost less than the wear of a round trip over
+    its losses, with the sign turned. There a switch says which of the two a device does. What converters lose beyond
+    their best is worth something only where a kWh costs less than nothing.
+    """
     chosen = np.flatnonzero(episode.is_plugged[e].any(axis=1))
     t = np.arange(episode.firm_kw.shape[2])
 
@@ -159,9 +241,15 @@ def _storage(episode: Foresight, e: int, program: _Program, step_h: float) -> _S
         return x[e][chosen] if x.ndim == 3 else x[e][chosen, None]
 
     is_kept, brings_kwh = of(episode.is_kept), of(episode.brings_kwh)
-    charge = program.columns(0.0, 0.0, of(episode.charge_kw) * of(episode.is_plugged))
+    charge_kw = of(episode.charge_kw) * of(episode.is_plugged)
+    discharge_kw = of(episode.discharge_kw) * of(episode.is_plugged)
+    charge = program.columns(0.0, 0.0, charge_kw)
     wear_cur = step_h * of(episode.wear_cur_per_kwh)
-    release = program.columns(wear_cur, 0.0, of(episode.discharge_kw) * of(episode.is_plugged))
+    release = program.columns(wear_cur, 0.0, discharge_kw)
+    round_trip = of(episode.eta_ch) * of(episode.eta_dis)
+    pays = least_cur * (1 - round_trip) < -of(episode.wear_cur_per_kwh) * round_trip
+    pays = pays & (charge_kw > 0) & (discharge_kw > 0)
+    program.either(charge[pays], charge_kw[pays], release[pays], discharge_kw[pays])
     worth = np.where((t == t[-1]) & of(episode.is_stationary), -episode.end_value_cur_per_kwh[e], 0.0)
     kept, hours = _decay(of(episode.loss_per_h), step_h)
     # What leaks below the floor need not be charged again.
@@ -175,6 +263,10 @@ def _storage(episode: Foresight, e: int, program: _Program, step_h: float) -> _S
         (charge, -of(episode.eta_ch) * hours + np.zeros(energy.shape)),
         (release, hours / of(episode.eta_dis) + np.zeros(energy.shape)),
     ]
+    waste_kw = of(episode.waste_kw) * of(episode.is_plugged) * (least_cur < 0)
+    if (waste_kw > 0).any():
+        waste = program.columns(np.zeros(waste_kw.shape), 0.0, waste_kw)
+        terms.append((waste, hours + np.zeros(energy.shape)))
     comes_back = is_kept & (brings_kwh < 0)
     if comes_back.any():
         public = program.columns(of(episode.public_cur_per_kwh), 0.0, np.where(comes_back, np.inf, 0.0))
@@ -246,15 +338,25 @@ class _Memory:
 
 
 class Policy:
+    """Plays the schedule.
+
+    Args:
+        schedule: the optimum of the episodes, where it is at hand; else it is solved for.
+    """
+
     needs_forecasts = False
     needs_foresight = True
+
+    def __init__(self, schedule: Schedule | None = None) -> None:
+        self._schedule = schedule
 
     def start(self, community: Community, rng: np.random.Generator, episode: Foresight | None = None) -> Any:
         if episode is None:
             raise ValueError("optimum: needs the episode's foresight; it is an evaluation policy")
         nobody = np.zeros(episode.firm_kw.shape[:2], bool)
         is_beside = nobody if episode.hold_kw is None else (episode.hold_kw > 0).any(axis=2)
-        return _Memory(community, solve_optimum(episode, community.step_h), is_beside, 0)
+        schedule = self._schedule or solve_optimum(episode, community.step_h)
+        return _Memory(community, schedule, is_beside, 0)
 
     def act(self, observation: Observation, memory: Any) -> tuple[Array, Any]:
         view = observation.view

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridbazaar.agents.policy import Community, Foresight, Observation
 from gridbazaar.data.arrays import Array
+
+
+class _Memory(NamedTuple):
+    power: NDArray[np.float64]  # [n_envs, n_agents, n_steps] in [-1, 1)
+    eagerness: NDArray[np.float64]  # [n_envs, n_agents, n_steps] in [-0.5, 0.5)
+    t: int
 
 
 class Policy:
@@ -15,9 +22,10 @@ class Policy:
     needs_foresight = False
 
     def start(self, community: Community, rng: np.random.Generator, episode: Foresight | None = None) -> Any:
-        return rng
+        power, eagerness = (community.chance(f"zero_intelligence.{part}") for part in ("power", "eagerness"))
+        return _Memory(2 * power - 1, eagerness - 0.5, 0)
 
     def act(self, observation: Observation, memory: Any) -> tuple[Array, Any]:
-        power = memory.uniform(-1.0, 1.0, observation.mask.shape)
-        eagerness = memory.uniform(-0.5, 0.5, observation.mask.shape)
-        return np.stack([power, eagerness], axis=-1), memory
+        t = memory.t
+        action = np.stack([memory.power[:, :, t], memory.eagerness[:, :, t]], axis=-1)
+        return action, memory._replace(t=t + 1)

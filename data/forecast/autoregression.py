@@ -1,4 +1,4 @@
-"""Linear forecasts of a series from its own past, fitted anew at every midnight on the weeks before."""
+"""Linear forecasts of a series from its own past, fitted anew every 24 hours on the weeks before."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def regressed(series: Floats, regressors: Sequence[Floats], per_day: int, delay_
         series: [n, n_steps] what is forecast.
         regressors: [n, n_steps] each, at each step what is known when the step is forecast; the first day's values
             are not fitted.
-        per_day: steps a day.
+        per_day: steps of 24 hours, from the first step on; such a stretch is a day here.
         delay_days: whole days between the last value known and the beginning of the day that is forecast.
 
     Returns:

@@ -7,12 +7,15 @@ Four ways to make them. ``past``, the usual one: habits of the last week, correc
 is no past at all, on the first day, it is zero. ``persistence``: the coming step is like the last one, tomorrow is like
 today. ``ar``: a regression of each series on its own past, fitted at every midnight on the four weeks before.
 ``perfect``: what will be. The first day, which no episode plays, is to ``persistence`` and ``ar`` an ordinary one.
+
+Loads follow the clock that people read: the same hour of the day before is meant, also where the clock was changed in
+between. The sun and the wind know no clock, there it is 24 hours earlier.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +24,7 @@ from gridbazaar.data.bank import Bank
 from gridbazaar.data.forecast.autoregression import regressed
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 WAYS = ("past", "persistence", "ar", "perfect")
 """Ways to make forecasts, by name."""
@@ -41,7 +45,7 @@ _WIND_M_PER_S = 4.0
 def add_forecasts(bank: Bank) -> Bank:
     """Give the bank with its forecast series made anew the usual way from its loads, its PV and its wind."""
     per_day, step_h = bank.steps_per_day, bank.step_h
-    load_outlook = outlook_load(bank.load_kw, per_day)
+    load_outlook = usual(bank.load_kw, _by_clock(bank))
     pv_outlook, envelope, clearness = _outlook_pv(bank.pv_kw_per_kwp, per_day)
     wind_next, wind_outlook = _wind(bank, _next_wind, _outlook_wind)
     return replace(
@@ -74,19 +78,40 @@ def forecast_by(bank: Bank, way: str) -> Bank:
     if way not in WAYS:
         raise ValueError(f"forecast: expected one of {', '.join(WAYS)}, got {way!r}")
     makes = {"persistence": (_last, _yesterday), "ar": (_next_by_fit, _outlook_by_fit)}[way]
-    per_day = bank.steps_per_day
-    load_kw = _day_of(per_day, "load")
-    sun = _day_of(per_day, "sun")
-    loads = [make(bank.load_kw, bank.load_outlook_kw, load_kw, True) for make in makes]
+    per_day, by_clock = bank.steps_per_day, _by_clock(bank)
+    load = _Past(_day_of(per_day, "load"), np.where(by_clock[0] >= 0, by_clock[0], by_clock[1]))
+    yesterday = _by_time(bank.load_kw.shape[1], per_day)[0]
+    sun, wind = _Past(_day_of(per_day, "sun"), yesterday), _Past(_day_of(per_day, "wind"), yesterday)
+    loads = [make(bank.load_kw, bank.load_outlook_kw, load, True) for make in makes]
     pvs = [make(bank.pv_kw_per_kwp, bank.pv_outlook_kw_per_kwp, sun, False) for make in makes]
     wind_next, wind_outlook = _wind(
-        bank, *(lambda x, day, m=make: m(x, _outlook_wind(x, day), day, True) for make in makes)
+        bank, *(lambda x, day, m=make: m(x, _outlook_wind(x, day), wind, True) for make in makes)
     )
     return replace(
         bank,
         load_next_kw=loads[0], load_outlook_kw=loads[1], pv_next_kw_per_kwp=pvs[0], pv_outlook_kw_per_kwp=pvs[1],
         wind_next_m_per_s=wind_next, wind_outlook_m_per_s=wind_outlook,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What the days before say of a series."""
+
+    ordinary: Floats  # [per_day] a day, for want of any past
+    yesterday: Ints  # [n_steps] step that stands for the day before, known 24 hours ahead; -1: none
+
+
+def _by_clock(bank: Bank) -> list[Ints]:
+    """[7] x [n_steps] step of the same local time 1 to 7 days before; -1 where there is none at least 24 hours old."""
+    calendar, steps = bank.calendar, np.arange(bank.load_kw.shape[1])
+    before = [calendar.same_clock(days) for days in range(1, len(_DAY_WEIGHTS) + 1)]
+    return [np.where(steps - step >= bank.steps_per_day, step, -1) for step in before]
+
+
+def _by_time(n_steps: int, per_day: int) -> list[Ints]:
+    """[7] x [n_steps] step 1 to 7 times 24 hours before; -1 where there is none."""
+    return [np.maximum(np.arange(n_steps) - days * per_day, -1) for days in range(1, len(_DAY_WEIGHTS) + 1)]
 
 
 def _day_of(per_day: int, what: str) -> Floats:
@@ -97,40 +122,39 @@ def _day_of(per_day: int, what: str) -> Floats:
     return np.full(per_day, {"load": _LOAD_KW, "wind": _WIND_M_PER_S}[what])
 
 
-def _last(series: Floats, habit: Floats, day: Floats, is_level: bool) -> Floats:
+def _last(series: Floats, habit: Floats, past: _Past, is_level: bool) -> Floats:
     """Forecast the coming step: the last value."""
-    return np.concatenate([np.full((len(series), 1), day[0]), series[:, :-1]], axis=1)
+    return np.concatenate([np.full((len(series), 1), past.ordinary[0]), series[:, :-1]], axis=1)
 
 
-def _yesterday(series: Floats, habit: Floats, day: Floats, is_level: bool) -> Floats:
+def _yesterday(series: Floats, habit: Floats, past: _Past, is_level: bool) -> Floats:
     """Forecast a day ahead: the same step of the day before."""
-    n, n_steps = series.shape
-    first = np.broadcast_to(day, (n, len(day)))
-    return np.concatenate([first, series[:, : -len(day)]], axis=1)[:, :n_steps]
+    ordinary = past.ordinary[np.arange(series.shape[1]) % len(past.ordinary)]
+    return np.where(past.yesterday >= 0, series[:, past.yesterday], ordinary)
 
 
-def _next_by_fit(series: Floats, habit: Floats, day: Floats, is_level: bool) -> Floats:
+def _next_by_fit(series: Floats, habit: Floats, past: _Past, is_level: bool) -> Floats:
     """Forecast the coming step from the last two values, the habit of the step and that of the step before.
 
     Args:
         series: [n, n_steps].
         habit: [n, n_steps] its usual outlook.
-        day: [per_day] an ordinary day, before there is any past.
+        past: what stands for the days before.
         is_level: whether the fit has a constant; the sun's has none, so that nights stay dark.
     """
-    last = _last(series, habit, day, is_level)
-    usual = np.concatenate([np.broadcast_to(day, (len(series), len(day))), habit[:, len(day) :]], axis=1)
-    terms = [last, _shifted(last), usual, _shifted(usual)]
+    last, day = _last(series, habit, past, is_level), past.ordinary
+    known = np.concatenate([np.broadcast_to(day, (len(series), len(day))), habit[:, len(day) :]], axis=1)
+    terms = [last, _shifted(last), known, _shifted(known)]
     forecast, first = regressed(series, _with_level(terms, is_level), len(day), 0)
     forecast[:, :first] = last[:, :first]
     return np.maximum(forecast, 0.0)
 
 
-def _outlook_by_fit(series: Floats, habit: Floats, day: Floats, is_level: bool) -> Floats:
+def _outlook_by_fit(series: Floats, habit: Floats, past: _Past, is_level: bool) -> Floats:
     """Forecast a day ahead from the same step of the day before and the habit of the step."""
-    yesterday = _yesterday(series, habit, day, is_level)
-    usual = np.concatenate([yesterday[:, : len(day)], habit[:, len(day) :]], axis=1)
-    forecast, first = regressed(series, _with_level([yesterday, usual], is_level), len(day), 1)
+    yesterday, per_day = _yesterday(series, habit, past, is_level), len(past.ordinary)
+    known = np.concatenate([yesterday[:, :per_day], habit[:, per_day:]], axis=1)
+    forecast, first = regressed(series, _with_level([yesterday, known], is_level), per_day, 1)
     forecast[:, :first] = yesterday[:, :first]
     return np.maximum(forecast, 0.0)
 
@@ -156,37 +180,44 @@ def _wind(
 
 def _next_wind(series: Floats, day: Floats) -> Floats:
     """Forecast the wind of the coming step: the last one, which is hard to beat within an hour."""
-    return _last(series, series, day, True)
+    return _last(series, series, _Past(day, np.zeros(0, np.int64)), True)
 
 
 def _outlook_wind(series: Floats, day: Floats) -> Floats:
     """Forecast the wind a day ahead: the cubic mean of the same step in the last week, as power goes with the cube."""
     n_steps = series.shape[1]
-    usual: Floats = np.cbrt(outlook_load(series**3, len(day)))
-    usual[:, : len(day)] = day[:n_steps]
-    return usual
+    found: Floats = np.cbrt(usual(series**3, _by_time(n_steps, len(day))))
+    found[:, : len(day)] = day[:n_steps]
+    return found
 
 
-def outlook_load(load_kw: Floats, per_day: int) -> Floats:
-    """Forecast a load a day ahead: the weighted mean of the same step on the seven days before.
+def usual(series: Floats, before: Sequence[Ints]) -> Floats:
+    """Forecast a day ahead: the weighted mean of the same step on the seven days before.
 
     Args:
-        load_kw: [n_homes, n_steps]
-        per_day: steps a day.
+        series: [n, n_steps]
+        before: [n_steps] each, the step that stands for it on each of those days; -1: none.
 
     Returns:
-        [n_homes, n_steps] kW; with fewer than seven days of past the mean of what there is.
+        [n, n_steps]; with fewer than seven days known the mean of those.
     """
-    n_steps = load_kw.shape[1]
-    total = np.zeros_like(load_kw)
-    weight = np.zeros(n_steps)
-    for day, share in enumerate(_DAY_WEIGHTS, start=1):
-        lag = day * per_day
-        if lag < n_steps:
-            total[:, lag:] += share * load_kw[:, :-lag]
-            weight[lag:] += share
+    total = np.zeros_like(series)
+    weight = np.zeros(series.shape[1])
+    for step, share in zip(before, _DAY_WEIGHTS, strict=True):
+        known = np.flatnonzero(step >= 0)
+        for at in _runs(known, step[known]):
+            total[:, at] += share * series[:, step[at.start] : step[at.start] + at.stop - at.start]
+            weight[at] += share
     total /= np.maximum(weight, 1e-9)
     return total
+
+
+def _runs(steps: Ints, before: Ints) -> list[slice]:
+    """Cut rising steps where they, or those that stand for them, do not follow one another."""
+    if not len(steps):
+        return []
+    cuts = np.flatnonzero((np.diff(steps) != 1) | (np.diff(before) != 1)) + 1
+    return [slice(int(part[0]), int(part[-1]) + 1) for part in np.split(steps, cuts)]
 
 
 def next_load(load_kw: Floats, outlook_kw: Floats, step_h: float) -> Floats:

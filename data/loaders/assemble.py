@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.data.bank import Bank
+from gridbazaar.data.calendar import Calendar, make_calendar
 from gridbazaar.data.forecast.forecast import add_forecasts
 from gridbazaar.data.loaders.report import Loaded, LoadReport, faults
 from gridbazaar.data.resample import resample
@@ -36,6 +37,7 @@ class Measured:
     first_day: np.datetime64
     n_days: int
     homes: tuple[Home, ...]
+    timezone: str | None = None  # whose clock they follow; none: every day has 24 hours
     spot: tuple[Floats, int] | None = None  # currency per kWh, minutes a step
     carbon: tuple[Floats, int] | None = None  # kg per kWh, minutes a step
     retail: tuple[Floats, int] | None = None  # currency per kWh, minutes a step
@@ -44,11 +46,15 @@ class Measured:
     absent: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def calendar(self, step_min: int) -> Calendar:
+        """What the local clock shows at each of the steps."""
+        return make_calendar(self.first_day, self.n_days, step_min, self.timezone)
+
 
 def assemble(data: Measured, *, step_min: int, drop_bad: bool, master: int, n_cars: int, region: str) -> Loaded:
     """Refuse broken homes, bring all to one step length and make up what is missing."""
     notes = list(data.notes)
-    homes, refused = _sift(data.homes, drop_bad, notes)
+    homes, refused = _sift(data, drop_bad, notes)
     if not homes:
         reasons = "\n".join(f"  {home}: {reason}" for home, reason in refused)
         raise ValueError(
@@ -59,7 +65,8 @@ def assemble(data: Measured, *, step_min: int, drop_bad: bool, master: int, n_ca
     if roofs:
         pv = np.stack(roofs)
     else:
-        pv = resample(make_pv(master, data.first_day, data.n_days, 16, region), 15, step_min)
+        made = make_pv(master, data.first_day, data.n_days, 16, region)
+        pv = resample(data.calendar(15).on_axis(made), 15, step_min)
         notes.append(f"no PV in the data: 16 roofs are generated ({region})")
     spot, carbon = _prices(data, pv, step_min, master, notes)
     notes.append(f"no cars in the data: the sessions of {n_cars} cars are generated (seed {master})")
@@ -71,13 +78,14 @@ def assemble(data: Measured, *, step_min: int, drop_bad: bool, master: int, n_ca
         pv_kw_per_kwp=pv,
         spot_cur_per_kwh=spot,
         carbon_kg_per_kwh=carbon,
-        sessions=make_sessions(master, data.n_days, n_cars, step_min / 60),
+        sessions=make_sessions(master, data.n_days, n_cars, step_min / 60).on_axis(data.calendar(step_min)),
         load_next_kw=load_kw,
         pv_next_kw_per_kwp=pv,
         load_outlook_kw=load_kw,
         pv_outlook_kw_per_kwp=pv,
         retail_cur_per_kwh=None if data.retail is None else resample(*data.retail, step_min),
         wind_m_per_s=None if data.wind is None else resample(*data.wind, step_min),
+        timezone=data.timezone,
         outdoor_c=None if data.outdoor is None else resample(*data.outdoor, step_min),
     )
     report = LoadReport(
@@ -90,11 +98,11 @@ def assemble(data: Measured, *, step_min: int, drop_bad: bool, master: int, n_ca
     return Loaded(add_forecasts(bank), report)
 
 
-def _sift(homes: tuple[Home, ...], drop_bad: bool, notes: list[str]) -> tuple[list[Home], list[tuple[str, str]]]:
+def _sift(data: Measured, drop_bad: bool, notes: list[str]) -> tuple[list[Home], list[tuple[str, str]]]:
     """Part the homes in good ones and refused ones; homes with the same PV are only noted."""
     good, refused = [], []
-    for home in homes:
-        reason = faults(home.load_kw, home.pv_kw_per_kwp, home.step_min / 60)
+    for home in data.homes:
+        reason = faults(home.load_kw, home.pv_kw_per_kwp, data.calendar(home.step_min))
         if reason and drop_bad:
             refused.append((home.name, reason))
             continue
@@ -112,17 +120,19 @@ def _sift(homes: tuple[Home, ...], drop_bad: bool, notes: list[str]) -> tuple[li
 
 def _prices(data: Measured, pv: Floats, step_min: int, master: int, notes: list[str]) -> tuple[Floats, Floats]:
     """Give the spot price and the carbon intensity, measured or else generated so that they follow the roofs."""
-    sun = resample(pv.mean(axis=0), step_min, 60).reshape(data.n_days, 24)
+    hourly = data.calendar(60)
+    sun = hourly.by_clock(resample(pv.mean(axis=0), step_min, 60))
     usual = sun.mean(axis=0)
     hourly_spot = make_spot(master, sun, usual, 0.0773, 0.0495)
     if data.spot is None:
-        spot = resample(hourly_spot, 60, step_min)
+        spot = resample(hourly.on_axis(hourly_spot), 60, step_min)
         notes.append("no wholesale price in the data: a spot price is generated that falls when these roofs shine")
     else:
         spot = resample(*data.spot, step_min)
-        hourly_spot = resample(spot, step_min, 60)
+        hourly_spot = hourly.by_clock(resample(spot, step_min, 60)).ravel()
     if data.carbon is None:
-        carbon = resample(make_carbon(master, hourly_spot, sun, usual, 0.331, 0.107), 60, step_min)
+        made = make_carbon(master, hourly_spot, sun, usual, 0.331, 0.107)
+        carbon = resample(hourly.on_axis(made), 60, step_min)
         notes.append("no carbon intensity in the data: one is generated")
     else:
         carbon = resample(*data.carbon, step_min)

@@ -3,7 +3,7 @@
 Every column but ``time`` ends in its unit:
 
 ==============================================  ====================================================================
-``time``                                        beginning of the step; ISO 8601, local civil time, or with an offset
+``time``                                        beginning of the step; ISO 8601, local time, or with an offset
 ``<home>_load_kw``, ``_load_w``, ``_load_kwh``  mean power over the step, or energy of the step; >= 0
 ``<home>_pv_kw_per_kwp``, ``..._w_...``,        output per installed kWp, or energy of the step per kWp; >= 0
 ``..._kwh_...``
@@ -15,12 +15,16 @@ Every column but ``time`` ends in its unit:
 
 Faults are refused, all at once, unless ``repair`` names them:
 
-- ``dst``: the hour that the autumn change doubles is averaged, the one that the spring change leaves out interpolated;
+- ``dst``: with a zone, files whose days all have 24 hours: the hour that the spring change leaves out is cut, the one
+  that the autumn change doubles comes twice. Without one, files whose days have 23 and 25: the missing hour is
+  interpolated, the doubled one averaged;
 - ``gaps``: missing rows and missing numbers are interpolated over at most three hours;
 - ``negative``: negative load and PV become zero.
 
-Times with an offset need ``timezone`` and are turned into local time, after which the days of the clock change have 23
-and 25 hours and need ``dst`` as well. Days that are not whole at the beginning and the end are cut off.
+With ``timezone`` the series lie on an axis of time as it passes: the days of the clock change have 23 and 25 hours, and
+the clock of the zone says which hour and which day it is. Times with an offset need it. Local times may repeat in the
+autumn: what stands first in the file came first. Without a zone every day has 24 hours. Days that are not whole at the
+beginning and the end are cut off.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.data.calendar import local_day, make_calendar, midnight, zone_of
 from gridbazaar.data.loaders.assemble import Home, Measured, assemble
 from gridbazaar.data.loaders.report import Loaded
 from gridbazaar.data.resample import resample
@@ -107,6 +112,7 @@ def read_csv(
         source=place.stem,
         first_day=files[0].first_day,
         n_days=files[0].n_days,
+        timezone=timezone,
         homes=_homes(place, series),
         spot=series.get(("spot", "")),
         carbon=series.get(("carbon", "")),
@@ -155,12 +161,15 @@ def _read_file(path: Path, repair: frozenset[str], timezone: str | None) -> _Fil
     raw = pd.read_csv(path, dtype=str, skipinitialspace=True)
     raw.columns = [str(name).strip() for name in raw.columns]
     known = _columns(path, list(raw.columns))
-    times = _times(path, raw["time"], timezone)
     problems: list[str] = []
     notes: list[str] = []
+    times = _times(path, raw["time"], timezone, "dst" in repair, problems, notes)
     table = pd.DataFrame({name: _numbers(raw[name], name, repair, problems) for name in known}, index=times)
-    table, is_missing, step_min = _regular(path, table, repair, problems, notes)
-    table = _filled(table, is_missing, step_min, repair, problems, notes)
+    table = table[table.index.notna()]  # rows of an hour that the clock left out
+    table, is_missing, step_min = _regular(path, table, timezone, repair, problems, notes)
+    if timezone is not None and "dst" in repair:
+        table, is_missing = _doubled(table, is_missing, timezone, step_min, notes)
+    table = _filled(table, is_missing, timezone, step_min, repair, problems, notes)
     if problems:
         raise ValueError(f"{path}: {len(problems)} fault{'s' if len(problems) > 1 else ''}\n  " + "\n  ".join(problems))
     columns = []
@@ -171,8 +180,9 @@ def _read_file(path: Path, repair: frozenset[str], timezone: str | None) -> _Fil
         if kind in ("load", "pv"):
             values = np.maximum(values, 0.0)
         columns.append(_Column(kind, home, values))
-    first_day = table.index.to_numpy()[0].astype("datetime64[D]")
-    return _File(path, first_day, len(table) * step_min // 1440, step_min, tuple(columns), tuple(notes))
+    first_day = local_day(table.index.to_numpy()[0], timezone)
+    n_days = round(len(table) * step_min / 1440)
+    return _File(path, first_day, n_days, step_min, tuple(columns), tuple(notes))
 
 
 def _columns(path: Path, names: list[str]) -> dict[str, tuple[str, str, float, bool]]:
@@ -197,9 +207,19 @@ def _columns(path: Path, names: list[str]) -> dict[str, tuple[str, str, float, b
     return known
 
 
-def _times(path: Path, column: pd.Series[str], timezone: str | None) -> pd.DatetimeIndex:
-    """Give local civil times without a zone."""
+def _times(
+    path: Path,
+    column: pd.Series[str],
+    timezone: str | None,
+    may_cut: bool,
+    problems: list[str],
+    notes: list[str],
+) -> pd.DatetimeIndex:
+    """Give times of UTC, NaT where the clock of the zone never showed them; without a zone local times."""
     import pandas as pd
+
+    if timezone is not None:
+        zone_of(timezone)
 
     text = column.fillna("").str.strip()
     has_offset = text.str.contains(_OFFSET)
@@ -208,12 +228,8 @@ def _times(path: Path, column: pd.Series[str], timezone: str | None) -> pd.Datet
     if len(wrong):
         raise ValueError(f"{path}: time: expected ISO 8601 such as 2024-01-31T13:45, got another in {_lines(wrong)}")
     if not has_offset.any():
-        if timezone is not None:
-            raise ValueError(
-                f"{path}: timezone {timezone!r} was given, but its times carry no offset; they are read as local time: "
-                "leave timezone out, or write UTC times with a Z"
-            )
-        return pd.DatetimeIndex(parsed).tz_localize(None)
+        shown = pd.DatetimeIndex(parsed).tz_localize(None)
+        return shown if timezone is None else _to_utc(shown, timezone, may_cut, problems, notes)
     if not has_offset.all():
         naive = np.flatnonzero(~has_offset.to_numpy())
         raise ValueError(f"{path}: time: some rows have an offset, {_lines(naive)} have none; write all alike")
@@ -222,11 +238,24 @@ def _times(path: Path, column: pd.Series[str], timezone: str | None) -> pd.Datet
             f"{path}: its times carry an offset; name the local zone, such as timezone='Europe/Berlin', because days "
             "and weekdays of people are local"
         )
-    try:
-        local = pd.DatetimeIndex(parsed).tz_convert(timezone)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"timezone: expected a name such as 'Europe/Berlin', got {timezone!r}") from error
-    return local.tz_localize(None)
+    return pd.DatetimeIndex(parsed).tz_localize(None)
+
+
+def _to_utc(
+    shown: pd.DatetimeIndex, timezone: str, may_cut: bool, problems: list[str], notes: list[str]
+) -> pd.DatetimeIndex:
+    """Turn what the clock showed into UTC; of the same reading twice the first one came first."""
+    is_first = ~np.asarray(shown.duplicated())
+    times = shown.tz_localize(timezone, ambiguous=is_first, nonexistent="NaT")
+    left_out = np.flatnonzero(times.isna())
+    if len(left_out) and may_cut:
+        notes.append(f"cut the hour that the spring change leaves out ({len(left_out)} rows)")
+    elif len(left_out):
+        problems.append(
+            f"time: {_lines(left_out)} show an hour that the clock of {timezone} leaves out; "
+            'repair=("dst",) cuts it and doubles the one in autumn'
+        )
+    return times.tz_convert("UTC").tz_localize(None)
 
 
 def _numbers(column: pd.Series[str], name: str, repair: frozenset[str], problems: list[str]) -> Floats:
@@ -251,7 +280,12 @@ def _numbers(column: pd.Series[str], name: str, repair: frozenset[str], problems
 
 
 def _regular(
-    path: Path, table: pd.DataFrame, repair: frozenset[str], problems: list[str], notes: list[str]
+    path: Path,
+    table: pd.DataFrame,
+    timezone: str | None,
+    repair: frozenset[str],
+    problems: list[str],
+    notes: list[str],
 ) -> tuple[pd.DataFrame, NDArray[np.bool_], int]:
     """Give the rows on a regular grid of whole days, which of them were missing (now NaN), and minutes a step."""
     import pandas as pd
@@ -265,28 +299,30 @@ def _regular(
     step_s = int(values[np.argmax(counts)])
     if step_s % 60 or 3600 % step_s:
         raise ValueError(f"{path}: time: expected steps of minutes that divide an hour, most rows are {step_s} s apart")
-    off_grid = np.flatnonzero(labels.astype(np.int64) % step_s)
+    start = local_day(unique[0], timezone)
+    off_grid = np.flatnonzero((labels - midnight(start, timezone)).astype(np.int64) % step_s)
     if len(off_grid):
         raise ValueError(f"{path}: time: expected a row every {step_s // 60} min, {_lines(off_grid)} lie between")
 
     doubled = np.flatnonzero(table.index.duplicated(keep=False))
-    is_change = _in_clock_change(labels[doubled], step_s, 2) & ("dst" in repair)
+    may_average = "dst" in repair and timezone is None
+    is_change = _in_clock_change(labels[doubled], step_s, 2) & may_average
     if is_change.any():
         notes.append(f"averaged the doubled hour of the autumn change ({int(is_change.sum())} rows)")
     if not is_change.all():
-        hint = "" if "dst" in repair else '; repair=("dst",) averages a doubled autumn hour'
+        hint = "" if may_average or timezone else '; repair=("dst",) averages a doubled autumn hour'
         problems.append(f"time: {_lines(doubled[~is_change])} repeat a time{hint}")
     averaged = table.groupby(level=0).mean() if len(doubled) else table.sort_index()
 
-    day = np.timedelta64(1, "D")
-    start, end = unique[0].astype("datetime64[D]"), (unique[-1] + np.timedelta64(step_s, "s")).astype("datetime64[D]")
-    if unique[0] > start:
-        start = start + day
+    end = local_day(unique[-1] + np.timedelta64(step_s, "s"), timezone)
+    if unique[0] > midnight(start, timezone):
+        start = start + np.timedelta64(1, "D")
     if end <= start:
         raise ValueError(f"{path}: expected at least one whole day from midnight to midnight, got none")
-    if unique[0] < start or unique[-1] >= end:
+    first, last = midnight(start, timezone), midnight(end, timezone)
+    if unique[0] < first or unique[-1] >= last:
         notes.append("cut off the days that are not whole at the beginning or the end")
-    grid = np.arange(start.astype("datetime64[s]"), end.astype("datetime64[s]"), np.timedelta64(step_s, "s"))
+    grid = np.arange(first, last, np.timedelta64(step_s, "s"))
     is_missing = ~np.isin(grid, unique)
     regular = averaged.reindex(pd.DatetimeIndex(grid))
     return regular, is_missing, step_s // 60
@@ -308,9 +344,24 @@ def _in_clock_change(labels: Times, step_s: int, copies: int) -> NDArray[np.bool
     return marked
 
 
+def _doubled(
+    table: pd.DataFrame, is_missing: NDArray[np.bool_], timezone: str, step_min: int, notes: list[str]
+) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
+    """Let the hour that the autumn change doubles come twice where the file has it once."""
+    first_day = local_day(table.index.to_numpy()[0], timezone)
+    calendar = make_calendar(first_day, round(len(table) * step_min / 1440), step_min, timezone)
+    first = calendar.step_of(calendar.day, calendar.hour)
+    is_second = is_missing & (first < np.arange(len(table))) & ~is_missing[first]
+    if is_second.any():
+        notes.append(f"doubled the hour of the autumn change ({int(is_second.sum())} rows)")
+    rows = np.where(is_second, first, np.arange(len(table)))
+    return table.iloc[rows].set_axis(table.index), is_missing & ~is_second
+
+
 def _filled(
     table: pd.DataFrame,
     is_missing: NDArray[np.bool_],
+    timezone: str | None,
     step_min: int,
     repair: frozenset[str],
     problems: list[str],
@@ -319,7 +370,7 @@ def _filled(
     """Interpolate what may be repaired; report the rows and the cells that may not."""
     labels = table.index.to_numpy().astype("datetime64[s]")
     is_change = np.zeros_like(is_missing)
-    if "dst" in repair:
+    if "dst" in repair and timezone is None:
         is_change[is_missing] = _in_clock_change(labels[is_missing], step_min * 60, 1)
     if is_change.any():
         notes.append(f"interpolated the missing hour of the spring change ({int(is_change.sum())} rows)")
@@ -331,13 +382,14 @@ def _filled(
     )
     bad_rows = _longer_than(is_missing & ~is_change, most)
     if bad_rows.any():
-        hint = "" if "dst" in repair else ' (repair=("dst",): a spring hour)'
-        problems.append(f"time: missing rows {_labels(labels[bad_rows])}; {cure}{hint}")
+        which = "an autumn hour" if timezone else "a spring hour"
+        hint = "" if "dst" in repair else f' (repair=("dst",): {which})'
+        problems.append(f"time: missing rows {_labels(labels[bad_rows], timezone)}; {cure}{hint}")
     for name in table.columns:
         empty = table[name].isna().to_numpy() & ~is_change
         too_long = _longer_than(empty, most) & ~is_missing
         if too_long.any():
-            problems.append(f"{name}: no number at {_labels(labels[too_long])}; {cure}")
+            problems.append(f"{name}: no number at {_labels(labels[too_long], timezone)}; {cure}")
         elif empty.any():
             notes.append(f"{name}: interpolated {int(empty.sum())} steps")
     filled: Any = table.interpolate(method="linear", limit_direction="both")
@@ -345,9 +397,9 @@ def _filled(
     return result
 
 
-def _labels(times: Times) -> str:
-    """Name the first ten times, and how many there are."""
-    shown = ", ".join(str(time)[:16] for time in times[:_SHOWN])
+def _labels(times: Times, timezone: str | None) -> str:
+    """Name the first ten times, and how many there are; with a zone they are UTC."""
+    shown = ", ".join(str(time)[:16] + ("Z" if timezone else "") for time in times[:_SHOWN])
     return shown + (f" ... ({len(times)} in all)" if len(times) > _SHOWN else "")
 
 

@@ -31,7 +31,8 @@ def load_bank(
         step_min: minutes a step of the bank; hourly data at 15 minutes hold their power.
         drop_bad: leave out homes that fail the sanity tests, instead of using them with a warning.
         repair: CSV only, faults to repair: "dst", "gaps", "negative" (see ``loaders/csv.py``).
-        timezone: CSV only, the local zone (such as "Europe/Berlin"), needed when the times carry an offset.
+        timezone: CSV only, the zone whose clock people read (such as "Europe/Berlin"), needed when the times carry an
+            offset; none: the times are local and every day has 24 hours.
         master: seed of what the data lack and the generator makes (cars; prices and PV where there are none).
         n_cars: how many cars to make.
     """

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.data.bank import Bank
+from gridbazaar.data.calendar import Calendar
 
 Floats = NDArray[np.float64]
 
@@ -45,16 +46,15 @@ class Loaded(NamedTuple):
     report: LoadReport
 
 
-def faults(load_kw: Floats, pv_kw_per_kwp: Floats | None, step_h: float) -> str:
+def faults(load_kw: Floats, pv_kw_per_kwp: Floats | None, calendar: Calendar) -> str:
     """Give the reason to refuse a home, or an empty string.
 
     Args:
         load_kw: [n_steps] from midnight, whole days.
         pv_kw_per_kwp: [n_steps], or None for a home without PV.
-        step_h: hours a step.
+        calendar: of the series.
     """
-    found = []
-    hour: Floats = (np.arange(len(load_kw), dtype=np.float64) * step_h) % 24
+    found, hour, step_h = [], calendar.hour, calendar.step_min / 60
     mean_load = float(load_kw.mean())
     night_load = float(load_kw[hour < 5].mean())
     if mean_load <= 0:

@@ -7,14 +7,17 @@ has to run is what a car still needs before it leaves, so rules that charge cars
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from gridbazaar.agents.kind import Draw, Kind, Meters, Moved, Now, Range, check_range
+from gridbazaar.agents.kind import Draw, Kind, Meters, Moved, Now
 from gridbazaar.agents.plan import Plan, View
 from gridbazaar.agents.program import Program, Stays
 from gridbazaar.agents.storage import Storage
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bounds import Count, NotNegatives, Within
+from gridbazaar.data.tables import check_table
 from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
 
 _METER_KWH = 1e-4  # meters count micro-kWh; a pump that lacks less than a tenth of a watt-hour has run its hours
@@ -24,16 +27,12 @@ _METER_KWH = 1e-4  # meters count micro-kWh; a pump that lacks less than a tenth
 class Config:
     """Table ``[pool_pump]`` of a scenario. Pairs are limits of what an episode draws."""
 
-    count: int = 1
-    power_kw: Range = (0.8, 1.5)
-    hours_per_day: float = 4.0  # at full power, in every 24 hours of the episode; in a part of a day, that part of them
+    count: Count = 1
+    power_kw: NotNegatives = (0.8, 1.5)
+    hours_per_day: Annotated[float, Within(0.0, 24.0)] = 4.0  # at full power, in each 24 hours; of a part, that part
 
     def __post_init__(self) -> None:
-        if self.count < 0:
-            raise ValueError(f"pool_pump.count: expected 0 or more, got {self.count}")
-        check_range("pool_pump", "power_kw", self.power_kw, 0.0)
-        if not 0 <= self.hours_per_day <= 24:
-            raise ValueError(f"pool_pump.hours_per_day: expected 0 to 24, got {self.hours_per_day}")
+        check_table(self, "pool_pump")
 
 
 @dataclass(frozen=True, slots=True)

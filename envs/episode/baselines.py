@@ -41,28 +41,32 @@ def baselines_ukwh(world: World, draw: Draw, params: list[Any], is_called: NDArr
     assert must_serve.past_net_kw is not None
     share = world.scenario.call.response_share
     enrolled = draw.unit("call.enrolled", columns.stop - columns.start) < share
-    per_day, first = bank.steps_per_day, round(draw.start_h / draw.step_h)
-    for day in range(draw.n_days):
-        of_day = slice(day * per_day, min((day + 1) * per_day, draw.n_steps))
-        called = is_called[:, of_day]
-        steps = first + np.arange(called.shape[1])
-        past, has_past = _same_days(bank, draw, day)
+    steps = np.minimum(draw.start[:, None] + np.arange(draw.n_steps), len(bank.hour()) - 1)
+    day, hour = bank.calendar.day[steps], bank.hour()[steps]
+    for after in range(int((day - draw.day[:, None]).max()) + 1):
+        called = is_called[:, : draw.n_steps] & (day == draw.day[:, None] + after)
+        past, has_past = _same_days(bank, draw, after)
         for env in np.flatnonzero(has_past & called.any(axis=1)).tolist():
-            at = past[env][:, None] * per_day + steps
+            asked = np.flatnonzero(called[env])
+            at = bank.calendar.step_of(past[env][:, None], hour[env, asked])
             net_kw = must_serve.past_net_kw(p, bank, env, at)
-            usual_kw = history_baseline(net_kw, _RULE, np.flatnonzero(called[env]))
+            usual_kw = history_baseline(net_kw, _RULE, np.arange(len(asked)))
             ukwh = np.rint(np.maximum(usual_kw.T, 0.0) * draw.step_h * MICRO).astype(np.int64)
-            found[env, of_day, columns] = np.where(called[env][:, None] & enrolled[env], ukwh, NOT_ASKED)
+            found[env, asked, columns] = np.where(enrolled[env], ukwh, NOT_ASKED)
     return found
 
 
 def _same_days(bank: Bank, draw: Draw, after: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """[n_envs, n_days] the last days before each episode of the type of its day ``after``; whether there are enough."""
+    """[n_envs, n_days] the last days before each episode of the type of its day ``after``; whether there are enough.
+
+    Days are those of the local calendar, the one on which the episode begins is day 0.
+    """
     n = RULES[_RULE].n_days
-    is_weekend = bank.weekday()[:: bank.steps_per_day] >= 5
+    is_weekend = bank.calendar.weekday_of(np.arange(bank.n_days)) >= 5
     past, has_past = np.zeros((len(draw.day), n), np.int64), np.zeros(len(draw.day), bool)
     for env, day in enumerate(draw.day.tolist()):
-        days = np.flatnonzero(is_weekend[: max(day, 0)] == is_weekend[day + after])[-n:]
+        today = is_weekend[min(day + after, bank.n_days - 1)]
+        days = np.flatnonzero(is_weekend[: max(day, 0)] == today)[-n:]
         has_past[env] = len(days) == n
         past[env, n - len(days) :] = days
     return past, has_past

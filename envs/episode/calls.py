@@ -56,10 +56,10 @@ def draw_calls(scenario: Scenario, draw: Draw, retail_ucur: Array) -> Calls:
 def _drawn(config: CallConfig, draw: Draw) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """[n_envs, n_calls + 1, 5] and [n_envs, n_steps + 1]; calls never overlap, and offers close after the last one."""
     n_steps, step_h = draw.n_steps, draw.step_h
-    day_h = 24 * np.arange(draw.n_days).repeat(config.per_day)
+    day_h = 24.0 * np.arange(draw.n_days).repeat(config.per_day)
     n = len(day_h)
     unit = draw.unit("call", 6 * n).reshape(-1, n, 6)
-    begin_h = day_h + (between(unit[..., 1], *config.start_h) - draw.start_h) % 24
+    begin_h = draw.elapsed_h(day_h + (between(unit[..., 1], *config.start_h) - draw.start_h) % 24)
     begin = np.rint(begin_h / step_h).astype(np.int64)
     begin = np.where(unit[..., 0] < config.chance, begin, n_steps)
     order = np.argsort(begin, axis=1, kind="stable")

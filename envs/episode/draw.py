@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +10,8 @@ from numpy.typing import NDArray
 
 from gridbazaar.agents.kind import Draw
 from gridbazaar.data.arrays import Array, host
-from gridbazaar.data.chance import between, episode_keys, integers, uniform
+from gridbazaar.data.bank import Bank
+from gridbazaar.data.chance import between, episode_keys, uniform
 from gridbazaar.data.trees import mapped
 from gridbazaar.envs.episode.baselines import baselines_ukwh
 from gridbazaar.envs.episode.calls import draw_calls
@@ -36,13 +36,11 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     """
     scenario, bank = world.scenario, world.bank
     keys = episode_keys(scenario.seed, split, seeds)
-    touched = max(2, math.ceil((scenario.start_h + scenario.hours) / 24 - 1e-9))
-    days = bank.start_days(split, scenario.data.months, touched)
-    day = days[integers(uniform(keys, "day", 1)[:, 0], len(days))]
+    day = first_days(scenario, bank, split, seeds)
     draw = Draw(
         keys=keys, day=day, bank=bank, step_h=scenario.step_h, n_steps=scenario.n_steps, start_h=scenario.start_h
     )
-    start = day * bank.steps_per_day + round(scenario.start_h / scenario.step_h)
+    start = draw.start
     params = [kind.draw(config, draw) for kind, config in zip(world.kinds, world.configs, strict=True)]
     load_kw = _mean_load_kw(world, params, len(keys))
     params = _share_storage(world, draw, load_kw, params)
@@ -64,6 +62,7 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     size_kwh = _storage_kwh(world, params, len(keys))
     return Episode(
         seed=to_array(np.asarray(seeds, np.int64)),
+        key=to_array(keys.view(np.int64)),
         start=to_array(start),
         params=tuple(mapped(p, to_array) for p in params),
         import_cap_kw=to_array(load_kw * between(unit[:, 0], *connection.import_over_load)),
@@ -77,6 +76,33 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
         outages=mapped(draw_outages(world, draw, params), to_array) if scenario.outage.happens else None,
         calls=None if calls is None else mapped(calls, to_array),
     )
+
+
+def first_days(scenario: Scenario, bank: Bank, split: str, seeds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[n_envs] day of the bank on which the episode of each seed begins."""
+    days = bank.start_days(split, start_h=scenario.start_h, n_steps=scenario.n_steps, months=scenario.data.months)
+    keys = episode_keys(scenario.seed, split, seeds)
+    return draw_days(days, bank.calendar.weekday_of(days), uniform(keys, "day", 1)[:, 0])
+
+
+def draw_days(days: NDArray[np.int64], weekday: NDArray[np.int64], unit: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Draw a weekday, each with the same chance, and one of its days.
+
+    Args:
+        days: [n] days on which an episode may begin.
+        weekday: [n] of them.
+        unit: [n_envs] numbers in [0, 1).
+
+    Returns:
+        [n_envs]. A weekday of which there is no day has no chance.
+    """
+    order = np.argsort(weekday, kind="stable")
+    _, first, count = np.unique(weekday[order], return_index=True, return_counts=True)
+    scaled = unit * len(count)
+    of = np.minimum(scaled.astype(np.int64), len(count) - 1)
+    within = np.minimum(((scaled - of) * count[of]).astype(np.int64), count[of] - 1)
+    drawn: NDArray[np.int64] = days[order][first[of] + within]
+    return drawn
 
 
 def _lottery(draw: Draw, scenario: Scenario) -> Array:

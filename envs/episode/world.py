@@ -42,7 +42,7 @@ class World:
     rates: Rates  # [n_bank_steps] in place of [n_envs]
     retail_cur_per_kwh: Array  # [n_bank_steps]
     carbon_kg_per_kwh: Array  # [n_bank_steps]
-    hour: Array  # [n_bank_steps]
+    hour: Array  # [n_bank_steps] that the local clock shows
     grid: Grid
     meter_bus: Array  # [n_meters] int64
     meter_agent: Array  # [n_meters] int64
@@ -57,7 +57,7 @@ class World:
     is_only_meter: Array  # [n_meters] bool, whether its agent has no other
     behind: Array  # [n_buses, n_buses] 1 where a bus lies behind a branch
     owner: Array  # [n_rented] agents that own what others have rented, for the meters with a rent
-    fixed_ucur: int  # standing charge of a connection for an episode
+    fixed_ucur: Array  # [n_bank_steps + 1] int64 standing charge of a connection since the first midnight of the bank
     scarcity_ucur_per_kwh: int  # beyond the cap of the connection
     held: Holding | None  # members' shares in the batteries; none: there are no shares
 
@@ -74,14 +74,14 @@ def bank_of(data: DataConfig, seed: int, step_min: int) -> Bank:
 
 def _new_bank(data: DataConfig, seed: int, step_min: int) -> Bank:
     if data.path is not None:
-        bank = load_bank(data.path, step_min=step_min, master=seed, n_cars=data.n_cars)
+        bank = load_bank(data.path, step_min=step_min, master=seed, n_cars=data.n_cars, timezone=data.timezone)
         if data.sessions == "home":  # what a loader makes
             return bank
-        sessions = find_sessions(data.sessions, seed, bank.first_day, bank.n_days, data.n_cars, bank.step_h)
-        return replace(bank, sessions=sessions)
+        return replace(bank, sessions=find_sessions(data.sessions, seed, bank.calendar, data.n_cars))
     config = GeneratorConfig(
         master=seed, step_min=step_min, n_days=data.n_days, n_homes=data.n_homes, n_roofs=data.n_roofs,
         n_cars=data.n_cars, mean_load_kwh_per_day=data.mean_load_kwh_per_day, sessions=data.sessions,
+        timezone=data.timezone,
     )  # fmt: skip
     return make_bank(config)
 
@@ -110,7 +110,7 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
     counts = [config.count for _, config in chosen]
     meters = [kind.n_meters(config) for kind, config in chosen]
     tariff = load_tariff(scenario.tariff, **scenario.tariff_options)
-    prices = price(tariff, bank.spot_cur_per_kwh, bank.hour(), bank.weekday())
+    prices = price(tariff, bank.spot_cur_per_kwh, bank.hour(), bank.weekday(), bank.step_h)
     feeder = load_feeder(scenario.feeder)
     grid = Grid(feeder)
     n_buses = len(feeder.parent)
@@ -148,7 +148,7 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         agent_of_meter=to_array(1.0 * (places.meter_agent[:, None] == np.arange(sum(counts)))),
         is_only_meter=to_array(np.bincount(places.meter_agent)[places.meter_agent] == 1),
         behind=to_array(_behind(feeder.parent)), owner=to_array(places.owner),
-        fixed_ucur=round(tariff.fixed_cur_per_day * 1e6 * scenario.hours / 24),
+        fixed_ucur=to_array(to_micro(tariff.fixed_cur_per_day * bank.calendar.days_passed())),
         scarcity_ucur_per_kwh=round(scenario.connection.scarcity_cur_per_kwh * 1e6), held=_held(scenario, to_array),
     )  # fmt: skip
 

@@ -3,8 +3,10 @@
 Known from ``ahead_h`` before its start, a call takes offers with the interval ``gate``: each VPP offers a share of what
 its devices, as they stand after that interval, can sustain over the call. The tender pays as bid. From then on the
 award is held ready: the market only gets what lies beside it. While the call runs, ``award x level`` is released beside
-the cleared schedule, measured against it by sub-meter, and leaves the position, so that no kWh is paid twice. What the
-wires withhold of it is neither paid nor penalised. Charging back afterwards is ordinary energy.
+what the market sold, measured against it by sub-meter, and leaves the position, so that no kWh is paid twice; who holds
+an award buys nothing then, and a purchase would count as nothing. What the wires withhold is first what was sold, then
+what was called, which is neither paid nor penalised. With the last interval of the call the stake goes back, and from
+the VPP what it was paid for holding ready what did not come. Charging back afterwards is ordinary energy.
 """
 
 from __future__ import annotations
@@ -26,9 +28,11 @@ from gridbazaar.market.flexibility.activation import (
     activate,
     delivered_ukwh,
     is_under_delivered,
+    penalty_ucur_per_kwh,
     registered_share,
     share_revenue,
     stake_for,
+    taken_back_ucur,
 )
 from gridbazaar.market.flexibility.offers import Call, Offers
 from gridbazaar.market.flexibility.tenders.flexibility_tender import flexibility_tender
@@ -57,6 +61,7 @@ class Answers:
             round(x * MICRO)
             for x in (config.price_cur_per_kwh, config.availability_cur_per_kwh, config.response_cur_per_kwh)
         )
+        self._missing_ucur = penalty_ucur_per_kwh(self._price_ucur, config.terms)
         least_kw = max(self.config.least_kw - self.config.outside_kw, 0.0)
         self._least_ukwh = round(least_kw * world.scenario.step_h * MICRO)
         if self._at is not None:
@@ -77,7 +82,7 @@ class Answers:
         """Give the standing of every VPP before an episode."""
         xp = namespace(calls.gate)
         zero = xp.zeros((calls.gate.shape[0], self.n_vpps), calls.gate)
-        return Standing(zero, zero, zero, zero, zero, zero)
+        return Standing(zero, zero, zero, zero, zero, zero, zero)
 
     def called(self, calls: Calls, standing: Standing, t: Array) -> Called:
         """Say what the call that runs or comes next asks, before interval ``t`` [n_envs]."""
@@ -128,8 +133,12 @@ class Answers:
                 price_ucur_per_kwh=no,
                 pay_ucur=no,
                 ready_ucur=no,
+                taken_ucur=no,
+                returned_ucur=no,
                 new_award_ukwh=no,
                 new_price_ucur_per_kwh=no,
+                new_begin=no,
+                new_end=no,
                 services=Services(no, no, no, no),
             )
         else:
@@ -155,32 +164,37 @@ class Answers:
         running = xp.astype(call.status == RUNNING, xp.int64)[:, None]
         level = calls.level_ppm[rows, state.t][:, None]
         asked = before.award_ukwh * level * running // MICRO
-        withheld = xp.clip(curtailed_ukwh[:, s], 0, asked)
+        filled = clearing.filled_ukwh[:, :n_agents][:, s] + clearing.filled_ukwh[:, n_agents:][:, s]
+        withheld = xp.clip(curtailed_ukwh[:, s] - xp.maximum(-filled, 0), 0, asked)
         asked = asked - withheld
-        filled = clearing.filled_ukwh
-        schedule = filled[:, :n_agents][:, s] + filled[:, n_agents:][:, s] + curtailed_ukwh[:, s] - withheld
+        schedule = filled + curtailed_ukwh[:, s] - withheld
         delivered = delivered_ukwh(schedule, metered_ukwh[:, s], asked)
-        done = activate(asked, delivered, before.price_ucur_per_kwh, before.stake_ucur, terms)
+        done = activate(asked, delivered, before.price_ucur_per_kwh, self._missing_ucur, before.stake_ucur, terms)
         ready = energy_cost_ucur(before.award_ukwh, self._ready_ucur)
         members = self._members_ucur(done.pay_ucur, state, fill_kw, allowed, now)
 
         called_sum, delivered_sum = before.called_ukwh + asked, before.delivered_ukwh + delivered
+        ready_sum = before.ready_ucur + ready
         at = calls.at[rows, state.t]
         is_over = xp.astype(state.t + 1 == calls.end[rows, at], xp.int64)[:, None] * running
         under = xp.astype(is_under_delivered(called_sum, delivered_sum, terms), xp.int64)
         left = before.stake_ucur - done.slashed_ucur
+        taken = taken_back_ucur(ready_sum, called_sum, delivered_sum) * is_over
         kept = 1 - is_over
         standing = Standing(
             award_ukwh=before.award_ukwh * kept,
             price_ucur_per_kwh=before.price_ucur_per_kwh * kept,
             stake_ucur=left * kept,
+            ready_ucur=ready_sum * kept,
             called_ukwh=called_sum * kept,
             delivered_ukwh=delivered_sum * kept,
             n_under=before.n_under + under * is_over,
         )
         standing = self._tender(calls, standing, state, plans, devices, at, now)
+        new_award = standing.award_ukwh - before.award_ukwh * kept
+        is_new = xp.astype(new_award > 0, xp.int64)
         services = Services(
-            earned_ucur=self._spread(-done.pay_ucur - ready, metered_ukwh),
+            earned_ucur=self._spread(taken - done.pay_ucur - ready, metered_ukwh),
             staked_ucur=self._spread(standing.stake_ucur - left, metered_ukwh),
             slashed_ucur=self._spread(done.slashed_ucur, metered_ukwh),
             shared_ucur=members,
@@ -194,8 +208,12 @@ class Answers:
             price_ucur_per_kwh=self._spread(before.price_ucur_per_kwh, metered_ukwh),
             pay_ucur=self._spread(done.pay_ucur, metered_ukwh),
             ready_ucur=self._spread(ready, metered_ukwh),
-            new_award_ukwh=self._spread(standing.award_ukwh - before.award_ukwh * kept, metered_ukwh),
+            taken_ucur=self._spread(taken, metered_ukwh),
+            returned_ucur=self._spread(left * is_over, metered_ukwh),
+            new_award_ukwh=self._spread(new_award, metered_ukwh),
             new_price_ucur_per_kwh=self._spread(standing.price_ucur_per_kwh, metered_ukwh),
+            new_begin=self._spread(is_new * (calls.begin[rows, at] - state.t)[:, None], metered_ukwh),
+            new_end=self._spread(is_new * (calls.end[rows, at] - 1 - state.t)[:, None], metered_ukwh),
             services=services,
         ), standing
 
@@ -242,7 +260,7 @@ class Answers:
             Offers(-offered, price, -(0 * offered)[:, None, :] + MICRO, xp.arange(offered.shape[1], at)),
         )
         taken = xp.abs(award.accepted_ukwh)
-        stake = stake_for(taken, (end - begin)[:, None], price, self.config.terms)
+        stake = stake_for(taken, (end - begin)[:, None], self._missing_ucur)
         return replace(
             standing,
             award_ukwh=standing.award_ukwh + taken,
@@ -266,9 +284,3 @@ def without_called(delivery: Delivery, answer: Answer) -> Delivery:
     """Take what was called out of position and curtailment, so that no kWh is paid twice."""
     curtailed_ukwh = delivery.curtailed_ukwh - answer.withheld_ukwh
     return replace(delivery, curtailed_ukwh=curtailed_ukwh, activated_ukwh=answer.delivered_ukwh)
-
-
-def services_cur(answer: Answer) -> Array:
-    """[n_envs, n_agents] what calls cost who answers: deposits left out, and what VPPs give to members counted."""
-    xp, services = namespace(answer.award_ukwh), answer.services
-    return from_micro(services.earned_ucur + services.slashed_ucur + xp.maximum(services.shared_ucur, 0))

@@ -23,7 +23,8 @@ def now_of(
         answers: how VPPs answer calls; none where the scenario has no calls.
         devices: before the interval, of all kinds.
         episode: what the reset drew.
-        t: steps since the episode began.
+        t: steps since the episode began. After the last one of an episode that ends with the data, nothing is known
+            of the next: devices see its last step once more.
         standing: of the VPPs, where there are calls.
     """
     alone, site_kw, call = None, None, None
@@ -33,4 +34,5 @@ def now_of(
         call = answers.called(episode.calls, standing, t)
     if episode.calls is not None and episode.calls.limit_kw is not None:
         site_kw = episode.calls.limit_kw[namespace(t).arange(t.shape[0], t), t][:, None]
-    return Now(series=world.series, step=episode.start + t, t=t, is_island=alone, site_kw=site_kw, call=call)
+    step = namespace(t).minimum(episode.start + t, world.hour.shape[0] - 1)
+    return Now(series=world.series, step=step, t=t, is_island=alone, site_kw=site_kw, call=call)

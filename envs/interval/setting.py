@@ -70,8 +70,8 @@ def terms_of(world: World, episode: Episode, t: Array) -> Terms:
     Both are differences of sums that are rounded once, over intervals and, for rents, over agents: an episode's
     amounts are exact, and what is paid in an interval is received.
     """
-    n_steps, fixed = world.scenario.n_steps, world.fixed_ucur
-    due = fixed * (t + 1) // n_steps - fixed * t // n_steps
+    step, n_steps = episode.start + t, world.scenario.n_steps
+    due = world.fixed_ucur[step + 1] - world.fixed_ucur[step]
     running = namespace(t).cumsum(episode.rent_ucur, axis=1)
     rent = running * (t + 1)[:, None] // n_steps - running * t[:, None] // n_steps
     return Terms(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 from gridbazaar.agents.kinds import kinds
+from gridbazaar.data.tables import read_table
 from gridbazaar.envs.scenario import Scenario
 
 _FOLDER = Path(__file__).parent
@@ -38,6 +37,16 @@ def load_scenario(name: str | Scenario | Path, **overrides: Any) -> Scenario:
     for key, value in overrides.items():
         _put(table, key, value)
     return _build(path.stem, table)
+
+
+def scenario_of(values: Mapping[str, Any]) -> Scenario:
+    """Give the scenario that ``dataclasses.asdict`` took apart, perhaps by way of JSON; fields left out are as usual.
+
+    Raises:
+        ValueError: names a field that there is none of, or a value that cannot be.
+    """
+    agents = values["agents"]
+    return _build(str(values["name"]), {**{k: v for k, v in values.items() if k != "agents"}, **agents})
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -70,39 +79,6 @@ def _build(name: str, table: dict[str, Any]) -> Scenario:
     found = kinds()
     agents = {}
     for kind in [k for k in table if k in found]:
-        agents[kind] = _read(found[kind].Config, table.pop(kind), kind)
+        agents[kind] = read_table(found[kind].Config, table.pop(kind), kind)
     values = {k: v for k, v in table.items() if k != "name"}
-    return _read(Scenario, values | {"name": name, "agents": agents}, "", extra=tuple(found))  # type: ignore[no-any-return]
-
-
-def _read(cls: Any, table: Any, where: str, extra: tuple[str, ...] = ()) -> Any:
-    """Build a frozen dataclass from a table, checking names and types."""
-    if not isinstance(table, Mapping):
-        raise ValueError(f"{where}: expected a table, got {table!r}")
-    hints = get_type_hints(cls)
-    allowed = [f.name for f in fields(cls)]
-    prefix = f"{where}." if where else ""
-    if unknown := [k for k in table if k not in allowed]:
-        listed = ", ".join(sorted({*allowed, *extra} - {"agents", "name"}))
-        raise ValueError(f"unknown field {', '.join(prefix + k for k in unknown)}; allowed are {listed}")
-    return cls(**{key: _convert(hints[key], value, prefix + key) for key, value in table.items()})
-
-
-def _convert(kind: Any, value: Any, where: str) -> Any:
-    if isinstance(kind, UnionType):
-        if value is None or (value == "none" and type(None) in get_args(kind)):
-            return None
-        kind = next(k for k in get_args(kind) if k is not type(None))
-    if get_origin(kind) is tuple:
-        pair = value if isinstance(value, list | tuple) else (value, value)
-        if len(pair) != 2 or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in pair):
-            raise ValueError(f"{where}: expected a number or two, [low, high], got {value!r}")
-        return (float(pair[0]), float(pair[1]))
-    if hasattr(kind, "__dataclass_fields__") and not isinstance(value, kind):
-        return _read(kind, value, where)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if kind in (int, float, str, bool) and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
-        word = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}[kind]
-        raise ValueError(f"{where}: expected {word}, got {value!r}")
-    return value
+    return read_table(Scenario, values | {"name": name, "agents": agents}, "", further=tuple(found))

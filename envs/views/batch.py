@@ -33,11 +33,10 @@ def make_core(scenario: str | Scenario, n_envs: int, max_cycles: int | None, ove
     """Build a core whose episodes have ``max_cycles`` intervals; none: as long as the scenario says."""
     chosen = load_scenario(scenario, **overrides)
     if max_cycles is not None:
-        most = int((WEEK_H - chosen.start_h) / chosen.step_h)
+        most = int(WEEK_H / chosen.step_h)
         if not 1 <= max_cycles <= most:
             raise ValueError(
-                f"max_cycles: expected 1 to {most} of {chosen.step_min} min each, which a calendar week has from "
-                f"{chosen.start_h:g} h on its first day; got {max_cycles}"
+                f"max_cycles: expected 1 to {most} of {chosen.step_min} min each, which a week has; got {max_cycles}"
             )
         chosen = replace(chosen, hours=max_cycles * chosen.step_min / 60)
     return Core(chosen, n_envs)

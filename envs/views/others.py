@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policy import Community, Observation, Policy, widened
-from gridbazaar.data.arrays import Array
+from gridbazaar.data.arrays import Array, host
 from gridbazaar.data.trees import take_rows
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
@@ -22,11 +22,17 @@ Policies = str | Policy | Mapping[str, str | Policy] | None
 """One policy (an object or a name) for all, or one a kind; who is not named is idle."""
 
 
-def community_of(core: Core) -> Community:
-    """Give what every policy may know of a core's community."""
+def community_of(core: Core, state: State | None = None) -> Community:
+    """Give what every policy may know of a core's community.
+
+    Args:
+        core: the core.
+        state: in which the episodes begin; without it nothing can be drawn by episode.
+    """
     actions = {kind: tuple(c.name for c in columns) for kind, columns in core.action_columns.items()}
     scenario = core.scenario
     features = tuple(column.name for column in feature_columns(scenario))
+    keys = None if state is None else np.asarray(host(state.episode.key)).view(np.uint64)
     return Community(
         agents=core.agents,
         kind_slices=scenario.kind_slices,
@@ -36,7 +42,7 @@ def community_of(core: Core) -> Community:
         actions=actions,
         features=features,
         configs=scenario.agents,
-        start_h=scenario.start_h,
+        keys=keys,
     )
 
 
@@ -72,7 +78,7 @@ class Others:
 
         Args:
             state: of all rows.
-            numbers: [n_envs] numbers of the episodes; they seed the policies.
+            numbers: [n_envs] numbers of the episodes; they seed the generators of policies that use one.
             rows: which rows begin.
         """
         for cohort in self._cohorts:
@@ -81,11 +87,12 @@ class Others:
         ahead = None
         if any(policy.needs_foresight for policy, _ in self._seats):
             ahead = take_rows(foresight(self._core, state), rows)
+        community = community_of(self._core, take_rows(state, rows))
         memories = []
         for i, (policy, _) in enumerate(self._seats):
             entropy = [self._core.scenario.seed, *numbers[rows].tolist()]
             rng = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(i,)))
-            memories.append(policy.start(community_of(self._core), rng, ahead if policy.needs_foresight else None))
+            memories.append(policy.start(community, rng, ahead if policy.needs_foresight else None))
         self._cohorts.append(_Cohort(rows, np.ones(len(rows), bool), memories))
 
     def act(self, seen: Observation) -> Array:

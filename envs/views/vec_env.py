@@ -101,7 +101,7 @@ class MarketVecEnv(VecEnv):
         return self._observations(), rewards.astype(np.float32), dones, infos
 
     def active_rows(self) -> NDArray[np.bool_]:
-        """[num_envs] whether the row ever has something to decide in its present episode."""
+        """[num_envs] whether the row's agent has a device in its present episode."""
         has_device: NDArray[np.bool_] = self._batch.state.view.has_device[:, self._batch.columns]
         return has_device.reshape(-1)
 

@@ -17,6 +17,7 @@ from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.state import Transition
 from gridbazaar.experiments.audit.opening import POOL_METER, STAKE_UCUR, bus_of_agents, opening, stake
+from gridbazaar.market.flexibility.activation import penalty_ucur_per_kwh
 from gridbazaar.market.ledger.books.bus_prices import known_of_wires
 from gridbazaar.market.ledger.books.certificates import minted
 from gridbazaar.market.ledger.books.entries import OPERATOR
@@ -237,7 +238,8 @@ class Scribe:
             return []
         services, written = answer.services, list[Entry]()
         names = (
-            "award_ukwh", "called_ukwh", "delivered_ukwh", "price_ucur_per_kwh", "pay_ucur", "ready_ucur",
+            "award_ukwh", "called_ukwh", "delivered_ukwh", "price_ucur_per_kwh", "pay_ucur", "ready_ucur", "taken_ucur",
+            "returned_ucur",
         )  # fmt: skip
         for i, agent in enumerate(self._agents):
             if answer.award_ukwh[env, i]:
@@ -247,7 +249,11 @@ class Scribe:
                     {"kind": "delivery", "txid": f"{interval}/delivery/{agent}", "interval": interval, "account": agent}
                     | figures
                 )
-        price, response = round(self._core.scenario.call.response_cur_per_kwh * MICRO), answer.response
+        config, response = self._core.scenario.call, answer.response
+        price, ready, cap = (
+            round(x * MICRO)
+            for x in (config.response_cur_per_kwh, config.availability_cur_per_kwh, config.price_cur_per_kwh)
+        )
         for i, agent in enumerate(self._agents):
             if response is not None and response.baseline_ukwh[env, i] >= 0:
                 written.append({
@@ -260,9 +266,12 @@ class Scribe:
             if answer.new_award_ukwh[env, i]:
                 written.append({
                     "kind": "award", "txid": f"{interval}/award/{agent}", "interval": interval, "account": agent,
+                    "begins": interval + int(answer.new_begin[env, i]), "ends": interval + int(answer.new_end[env, i]),
                     "award_ukwh": int(answer.new_award_ukwh[env, i]),
-                    "price_ucur_per_kwh": int(answer.new_price_ucur_per_kwh[env, i]),
-                    "stake_ucur": int(services.staked_ucur[env, i]),
+                    "price_ucur_per_kwh": int(answer.new_price_ucur_per_kwh[env, i]), "ready_ucur_per_kwh": ready,
+                    "missing_ucur_per_kwh": penalty_ucur_per_kwh(cap, config.terms),
+                    "tolerance_ppm": round(config.tolerance * MICRO),
+                    "stake_ucur": int(services.staked_ucur[env, i] + answer.returned_ucur[env, i]),
                 })  # fmt: skip
         return written
 

@@ -64,6 +64,7 @@ def evaluate(
             **read_overrides(settings, data, seed),
         )  # fmt: skip
     terminal.print_tables(found)
+    _say_what_played(terminal.names(policies))
     if json is not None:
         write_json(json, found.to_json())
     if csv is not None:
@@ -108,6 +109,19 @@ def compare(
     write_text(out / "compare.csv", found.to_frame().to_csv(index=False))
     terminal.console().print(comparison_table(found))
     typer.echo(f"written: {out / 'compare.json'}, {out / 'compare.csv'}")
+
+
+def _say_what_played(policies: list[str]) -> None:
+    """Name the file that each training run played, for a run has several."""
+    from gridbazaar.agents.policies import list_policies
+    from gridbazaar.agents.policies.trained import BEST, CHECKPOINT, MODEL, model_of
+    from gridbazaar.experiments.evaluation.evaluate import labelled
+
+    what = {MODEL: "what the run ended with", BEST: "the best on validation", CHECKPOINT: "the last checkpoint"}
+    for label, source in labelled(policies).items():
+        path = None if source in list_policies() else model_of(source)
+        if path is not None:
+            typer.echo(f"{label} played {path}, {what[path.name]}")
 
 
 def _audit(found: Evaluation, policy: str, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Commands about market rules and forecasts: clear an order book, measure mechanisms, measure forecasts."""
+"""Commands about market rules: clear an order book, measure mechanisms, forecasts or wires."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ class Measurable(StrEnum):
 
     mechanisms = "mechanisms"
     forecasts = "forecasts"
+    rewards = "rewards"
+    wires = "wires"
 
 
 @market_app.command(
@@ -65,7 +67,10 @@ def clear(
 @market_app.command(epilog=terminal.epilog("measure mechanisms --names mcafee,vcg --sides 4,16"))
 def measure(
     what: Annotated[Measurable, typer.Argument(help="What to measure.")],
-    names: Annotated[str | None, typer.Option(metavar="A,B,...", help="Mechanisms; none: all.")] = None,
+    names: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="Mechanisms, or scenarios for rewards; none: all."),
+    ] = None,
     sides: Annotated[str, typer.Option(metavar="N,...", help="Buyers, and as many sellers.")] = "4,8,16,64",
     books: Annotated[int, typer.Option(min=1, help="Random books of each size.")] = 1000,
     probes: Annotated[int, typer.Option(min=1, help="Traders who try every limit of a grid.")] = 300,
@@ -74,13 +79,19 @@ def measure(
     seed: Annotated[int, typer.Option(min=0, help="Seed of books, lotteries and probes, or of the series.")] = 0,
     json: Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON.")] = None,
     write: Annotated[
-        Path | None, typer.Option("--write", metavar="DOCS", help="Fill the page and pictures of the documentation.")
+        Path | None, typer.Option("--write", metavar="DOCS", help="Fill the page (and pictures) of the documentation.")
     ] = None,
     force: Force = False,
 ) -> None:
-    """Measure what each market rule costs in efficiency, money and truthfulness, or how far forecasts err."""
+    """Measure what market rules cost, how far forecasts err, how rewards spread, or what wires do."""
+    if what is Measurable.rewards:
+        _measure_rewards(None if names is None else terminal.names(names), json, force=force)
+        return
     if what is Measurable.forecasts:
         _measure_forecasts(data, step_min, seed, json, force=force)
+        return
+    if what is Measurable.wires:
+        _measure_wires(json, write, force=force)
         return
     from gridbazaar.experiments.cli.show import card_tables
     from gridbazaar.experiments.docs.cards import write_page
@@ -116,3 +127,44 @@ def _measure_forecasts(data: Path | None, step_min: int, seed: int, json: Path |
     terminal.console().print(forecast_table(cards, f"{bank.name}, {step_min} min: error (rms) in % of the mean"))
     if json is not None:
         write_json(json, {"data": bank.name, "step_min": step_min, "seed": seed, "cards": [asdict(c) for c in cards]})
+
+
+def _measure_rewards(names: list[str] | None, json: Path | None, *, force: bool) -> None:
+    from gridbazaar.envs.scenarios import list_scenarios
+    from gridbazaar.experiments.cli.show import reward_table
+    from gridbazaar.experiments.files import check_file, write_json
+    from gridbazaar.experiments.measure.rewards import measure_rewards
+
+    if json is not None:
+        check_file(json, force=force)
+    found = {}
+    with terminal.progress() as bar:
+        task = bar.add_task("measuring rewards", total=None)
+        for name in list_scenarios() if names is None else names:
+            bar.update(task, description=f"rewards of {name}")
+            found[name] = measure_rewards(name)
+    terminal.console().print(reward_table(found))
+    if json is not None:
+        write_json(json, {name: [asdict(spread) for spread in spreads] for name, spreads in found.items()})
+
+
+def _measure_wires(json: Path | None, write: Path | None, *, force: bool) -> None:
+    from gridbazaar.experiments.cli.show import table
+    from gridbazaar.experiments.docs.wires import write_wires
+    from gridbazaar.experiments.files import check_file, write_json
+    from gridbazaar.experiments.measure.wires import HEAD, MEASURED, measure_wires, wire_row
+
+    if json is not None:
+        check_file(json, force=force)
+    with terminal.progress() as bar:
+        task = bar.add_task("measuring wires", total=None)
+        found = {
+            name: measure_wires(name, *treatments, tick=lambda told: bar.update(task, description=told))
+            for name, treatments in MEASURED.items()
+        }
+    for name, cards in found.items():
+        terminal.console().print(table(name, HEAD, [wire_row(card) for card in cards]))
+    if json is not None:
+        write_json(json, {name: [asdict(card) for card in cards] for name, cards in found.items()})
+    if write is not None:
+        typer.echo(f"written: {write_wires(found, write)}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -14,8 +15,10 @@ from gridbazaar.market.clear.result import Result, as_text
 
 if TYPE_CHECKING:
     from gridbazaar.experiments.evaluation.compare import Comparison
+    from gridbazaar.experiments.evaluation.statistics import Interval
     from gridbazaar.experiments.measure.forecasts import ForecastCard
     from gridbazaar.experiments.measure.mechanisms import Measured
+    from gridbazaar.experiments.measure.rewards import RewardSpread
 
 _MANY_BRANCHES = 60
 _RUN = "FOLDER of a run"
@@ -168,8 +171,10 @@ def _show_kind(name: str, console: Console) -> None:
         if not columns:
             continue
         console.print(table(title, head, ((c.name, c.unit, f"{c.low:g}", f"{c.high:g}", c.doc) for c in columns)))
-    fields = ((e.name, e.type, toml_value(e.default), e.unit, e.note) for e in entries(kind.Config))
-    console.print(table(f"\n\\[{name}] in a scenario", ("field", "type", "default", "unit", "meaning"), fields))
+    fields = ((e.name, e.type, toml_value(e.default), e.unit, e.bounds, e.note) for e in entries(kind.Config))
+    console.print(
+        table(f"\n\\[{name}] in a scenario", ("field", "type", "default", "unit", "bounds", "meaning"), fields)
+    )
 
 
 def cleared_tables(book: Any, result: Result) -> list[Table]:
@@ -235,6 +240,21 @@ def forecast_table(cards: Sequence[ForecastCard], title: str) -> Table:
     return table(title, head, [card_row(card) for card in cards])
 
 
+def reward_table(found: Mapping[str, Sequence[RewardSpread]]) -> Table:
+    """Say how rewards spread under random actions, by scenario, and which scale brings them to the usual size."""
+    rows = [
+        (name, s.whose, f"{s.interval_cur:.4f}", f"{s.scale_cur:g}", _by_kind(s.return_cur))
+        for name, spreads in found.items()
+        for s in spreads
+    ]
+    head = ("scenario", "whose", ">interval (rms)", ">scale_cur", "spread of an episode's return")
+    return table("rewards under random actions, in the scenario's currency", head, rows)
+
+
+def _by_kind(figures: Mapping[str, float]) -> str:
+    return ", ".join(f"{kind} {figure:.3g}" for kind, figure in figures.items())
+
+
 def data_formats() -> Table:
     """Say what can be loaded, and what the generator makes."""
     from gridbazaar.data.generator import GeneratorConfig
@@ -278,12 +298,22 @@ def comparison_table(found: Comparison) -> Table:
     first = found.evaluations[found.reference]
     rows = []
     for r in found.rows():
-        row = [r.tariff, r.policy, r.kind, f"{r.cost_cur.mean:.2f}", f"{r.cost_cur.low:.2f} to {r.cost_cur.high:.2f}"]
+        row = [r.tariff, r.policy, r.kind, f"{r.cost_cur.mean:.2f}", _ends(r.cost_cur, "")]
         if r.tariff != found.reference:
-            mean, low, high = (f"{round(x, 2) + 0.0:+.2f}" for x in (r.more_cur.mean, r.more_cur.low, r.more_cur.high))
-            row += [mean, f"{low} to {high}"]
+            row += [_signed(r.more_cur.mean), _ends(r.more_cur, "+")]
         rows.append(row)
     episodes = f"{len(first.seeds)} {first.split} episodes"
     title = f"{first.scenario.name}: {first.scenario.currency} per episode, mean and 95 % interval of {episodes}"
     head = ("tariff", "policy", "kind", ">cost", ">interval", f">more than {found.reference}", ">interval")
     return table(title, head, rows)
+
+
+def _signed(x: float) -> str:
+    return f"{round(x, 2) + 0.0:+.2f}"
+
+
+def _ends(found: Interval, sign: str) -> str:
+    """Both ends of an interval; nothing where there is none."""
+    if not math.isfinite(found.low):
+        return ""
+    return " to ".join(f"{round(x, 2) + 0.0:{sign}.2f}" for x in (found.low, found.high))

@@ -51,11 +51,14 @@ def train(
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the training; 0 unless given.")] = None,
     settings: Settings = None,
     data: Data = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint, as the run began.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint, or extend a finished run to --steps.")
+    ] = False,
     force: Force = False,
 ) -> None:
-    """Train one policy for all agents; a run can be interrupted and resumed."""
-    from gridbazaar.experiments.training.train import TrainConfig, checkpoint_steps, read_config
+    """Train one policy for all agents. A run that was interrupted and resumed ends as one that ran through."""
+    from gridbazaar.agents.policies.trained import BEST
+    from gridbazaar.experiments.training.train import TrainConfig, checkpoint_steps, extend, read_config
     from gridbazaar.experiments.training.train import train as run
 
     given: dict[str, Any] = {
@@ -67,7 +70,13 @@ def train(
         if force:
             raise ValueError("--resume goes on with the run, --force replaces it; give one of them")
         config = read_config(out)
-        _refuse_changes(config, given)
+        _refuse_changes(config, {name: value for name, value in given.items() if name != "steps"})
+        if steps is not None and steps != config.steps:
+            config = extend(out, steps)
+            typer.echo(
+                f"{out}: extended from {config.schedule_from:,} to {steps:,} agent-steps; the learning rate begins its "
+                f"fall anew, so this is not the run that {steps:,} planned at once would have been"
+            )
     elif scenario is None:
         raise ValueError("expected a scenario; see gridbazaar list scenarios")
     else:
@@ -86,7 +95,8 @@ def train(
         typer.echo(f"interrupted; {how}", err=True)
         raise typer.Exit(terminal.INTERRUPTED) from None
     typer.echo(
-        f"{out}: {checkpoint_steps(out):,} agent-steps; next: gridbazaar evaluate {config.scenario} --policies {out}"
+        f"{out}: {checkpoint_steps(out):,} agent-steps; next: gridbazaar evaluate {config.scenario} --policies {out}\n"
+        f"that plays what the run ended with; {out / BEST} is what scored best on validation"
     )
 
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from gridbazaar.agents.kind import Column
 from gridbazaar.agents.kinds import kinds
+from gridbazaar.data.bounds import MOST, MOST_PRICE
 from gridbazaar.envs.observe import COMMON, OWN, feature_columns
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 from gridbazaar.experiments.describe import about_kind, entries, is_table, shipped_columns, toml_value
 from gridbazaar.experiments.docs.house import read_house
 from gridbazaar.experiments.docs.house_drawing import house_svg
+from gridbazaar.market.tariff import Tariff, Window
 
 _ROOT = Path(__file__).resolve().parents[2]
 """Of a checkout."""
@@ -77,6 +79,8 @@ def scenarios_md() -> str:
     parts += [_fields_md(name, table, []) for name, table in tables.items() if is_table(table)]
     parts += [_fields_md(name, kind.Config, [], about_kind(name)) for name, kind in kinds().items()]
     parts += [_fields_md(name, table, []) for name, table in _inner_tables().items()]
+    skipped = ["name", "title"]
+    parts += [_fields_md("tariff_options", Tariff, skipped), _fields_md("tariff_options.windows", Window, [])]
     shipped = "\n".join(f"| `{name}` | {load_scenario(name).title} |" for name in list_scenarios())
     return f"""# Scenarios
 
@@ -95,9 +99,14 @@ can also be set from outside: `--set tariff=tou --set ev.count=3` on the command
 Types: a *range* is `[low, high]`, from which every episode draws; one number stands for both. Agents stand in the
 order of the kinds' tables; a kind without a table has no agents.
 
+Bounds are those of the number, or of both numbers of a range; a round bracket leaves its edge out. Anything else is an
+error that names the field, and so is what is no number. Where nothing is said, or only one edge, numbers go up to
+{MOST:g} in amount and prices per kWh up to {MOST_PRICE:g}.
+
 {chr(10).join(parts)}"""
 
 
+_FIELDS_HEAD = "| field | type | default | unit | bounds | meaning |\n|---|---|---|---|---|---|"
 _GENERATED = "<!-- Generated from the code by `python -m gridbazaar.experiments.docs`; do not edit. -->"
 
 
@@ -125,17 +134,17 @@ def _fields_md(table: str, cls: Any, skip: list[str], about: str = "") -> str:
         about = re.sub(r"^Table ``\[[\w.]+\]``:\s*", "", (inspect.getdoc(cls) or "").splitlines()[0])
         about = about[:1].upper() + about[1:]
     rows = [
-        f"| `{e.name}` | {e.type} | {_default_md(e.default)} | {e.unit} | {e.note} |"
+        f"| `{e.name}` | {e.type} | {_default_md(e.default)} | {e.unit} | {e.bounds} | {e.note} |"
         for e in entries(cls)
         if e.name not in skip
     ]
     head = [f"## {title}", "", *([about, ""] if about else [])]
-    return "\n".join([*head, "| field | type | default | unit | meaning |", "|---|---|---|---|---|", *rows]) + "\n"
+    return "\n".join([*head, _FIELDS_HEAD, *rows]) + "\n"
 
 
 def _default_md(value: Any) -> str:
-    """A default as it stands in a cell; a table has a section of its own."""
-    return "" if is_dataclass(value) else f"`{toml_value(value)}`"
+    """A default as it stands in a cell; a table has a section of its own, and what must be given has none."""
+    return "" if value is MISSING or is_dataclass(value) else f"`{toml_value(value)}`"
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.evaluate import Evaluation, evaluate
+from gridbazaar.experiments.evaluation.metrics import OPERATOR
 from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval
 from gridbazaar.experiments.files import versions
 from gridbazaar.market.tariffs import list_tariffs
@@ -43,6 +44,11 @@ class Comparison:
     def reference(self) -> str:
         return next(iter(self.evaluations))
 
+    @property
+    def operator_bears(self) -> bool:
+        """Whether who runs the market pays or keeps money anywhere."""
+        return any(OPERATOR in e.parts for e in self.evaluations.values())
+
     def cost_cur(self, tariff: str, policy: str) -> dict[str, NDArray[np.float64]]:
         """Cost by kind and of all, [n_seeds] each."""
         result = self.evaluations[tariff].result(policy)
@@ -55,6 +61,8 @@ class Comparison:
             for policy in (r.policy for r in evaluation.results):
                 first = self.cost_cur(self.reference, policy)
                 for kind, cost in self.cost_cur(tariff, policy).items():
+                    if kind == OPERATOR and not self.operator_bears:
+                        continue
                     more = mean_interval(cost - first[kind])
                     rows.append(
                         Row(tariff=tariff, policy=policy, kind=kind, cost_cur=mean_interval(cost), more_cur=more)
@@ -125,5 +133,8 @@ def compare(
         return lambda name, done, total: report(f"{tariff}: {name}", done, total)
 
     return Comparison(
-        {t: evaluate(world, policies, seeds=seeds, split=split, tick=told(t)) for t, world in worlds.items()}
+        {
+            t: evaluate(world, policies, seeds=seeds, split=split, replays=False, tick=told(t))
+            for t, world in worlds.items()
+        }
     )

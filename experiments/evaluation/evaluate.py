@@ -1,14 +1,17 @@
-"""Evaluation: every policy plays the same held-out episodes, between the floor (idle) and the ceiling (optimum).
+"""Evaluation: every policy plays the same held-out episodes, between the floor (idle) and the bound (100).
 
-The score of a policy is ``100 x (idle - policy) / (idle - optimum)`` on the community's cost without imbalance and
-standing charges, which no policy can change. The optimum is the bound of the linear program, not its replay. Where a
-scenario has what the program does not cover, the score is the share of idle's cost that is saved, in percent.
+The score of a policy is ``100 x (idle - policy) / (idle - bound)``, of the whole cost that the community and who runs
+its market bear: all lines of all bills, wear, discomfort, upkeep, what was not served, less what is left in storage.
+The bound is that of the optimum's program, which no policy can undercut. Beside it stand two replays of the optimum,
+played through the market: with the scenario's forecasts, and as if nobody erred. What lies between a policy and the
+first is skill, between the two the price of not knowing, between the second and the bound what the program leaves out.
+Where a scenario has what the program does not cover, the score is the share of idle's cost that is saved, in percent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,23 +19,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.agents.policies import load_policy
-from gridbazaar.agents.policies.optimum import solve_optimum
+from gridbazaar.agents.policies import load_policy, optimum
+from gridbazaar.agents.policies.optimum import Schedule, solve_optimum
 from gridbazaar.agents.policy import Foresight, NoBoundError
+from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import State
-from gridbazaar.experiments.evaluation.metrics import COMMUNITY_FIGURES
+from gridbazaar.experiments.evaluation.metrics import COMMUNITY_FIGURES, OPERATOR, Tally
 from gridbazaar.experiments.evaluation.play import play
-from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval, score_interval
+from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval, share_interval
 from gridbazaar.experiments.files import versions
+from gridbazaar.experiments.span import read_span, refuse_shared
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 1
+SCHEMA = 2
+BOUND, REPLAY, PERFECT = "bound", "replay", "replay, no errors"
+"""What is computed beside the policies, as ``tick`` calls it."""
 _BATCH = 32
 
 
@@ -43,12 +50,24 @@ class Result:
     policy: str
     seeds: tuple[int, ...]
     figures: dict[str, NDArray[np.float64]]  # by name of ``metrics.COMMUNITY_FIGURES``, [n_seeds] each
-    kind_cost_cur: dict[str, NDArray[np.float64]]  # by kind, [n_seeds] each
-    kind_savings_cur: dict[str, NDArray[np.float64]]  # idle less policy, by kind, [n_seeds] each
+    kind_cost_cur: dict[str, NDArray[np.float64]]  # by kind and of the market operator, [n_seeds] each
+    kind_savings_cur: dict[str, NDArray[np.float64]]  # idle less policy, likewise
     agent_cost_cur: NDArray[np.float64]  # [n_seeds, n_agents]
-    scored_cur: NDArray[np.float64]  # [n_seeds] cost that counts for the score
+    scored_cur: NDArray[np.float64]  # [n_seeds] the figure ``cost_cur``
     savings_cur: NDArray[np.float64]  # [n_seeds] idle less policy
-    score: Interval
+    score: Interval  # share of the way from idle to the bound, percent
+    of_replay: Interval  # share of the way from idle to the replay; NaN where there is none
+    of_perfect: Interval  # to the replay without errors of forecasts
+
+
+@dataclass(frozen=True, slots=True)
+class Replays:
+    """The optimum's schedule played through the market, [n_seeds] cost each."""
+
+    cost_cur: NDArray[np.float64]
+    perfect_cur: NDArray[np.float64]  # as if forecasts did not err
+    score: Interval  # share of the way from idle to the bound, percent
+    perfect_score: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +77,9 @@ class Evaluation:
     scenario: Scenario
     split: str
     seeds: tuple[int, ...]
-    bound_cur: NDArray[np.float64]  # [n_seeds] optimum of the linear program, on the scale of ``scored_cur``, or NaN
+    bound_cur: NDArray[np.float64]  # [n_seeds] least cost that any policy can have, or NaN
     results: tuple[Result, ...]
+    replays: Replays | None = None  # none where there is no bound, or they were not asked for
     no_bound: str | None = None  # why there is no bound
 
     def result(self, policy: str) -> Result:
@@ -70,11 +90,18 @@ class Evaluation:
         """Give by how much ``better`` costs less than ``worse`` per episode, with the interval of the paired mean."""
         return mean_interval(self.result(worse).scored_cur - self.result(better).scored_cur)
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of what the cost is made of: the kinds, and who runs the market where that one pays or keeps money."""
+        bears = any(r.kind_cost_cur[OPERATOR].any() for r in self.results)
+        return (*self.scenario.kind_slices, *[OPERATOR] * bears)
+
     def rows(self) -> list[dict[str, Any]]:
         """One row a policy: mean and 95 % interval of every figure."""
         rows = []
         for r in self.results:
-            row: dict[str, Any] = {"policy": r.policy, "score": asdict(r.score)}
+            row: dict[str, Any] = {"policy": r.policy}
+            row |= {name: asdict(getattr(r, name)) for name in ("score", "of_replay", "of_perfect")}
             row["savings_cur"] = asdict(mean_interval(r.savings_cur))
             row |= {name: asdict(mean_interval(r.figures[name])) for name in COMMUNITY_FIGURES}
             row["kinds"] = {
@@ -83,12 +110,16 @@ class Evaluation:
                     "savings_cur": asdict(mean_interval(r.kind_savings_cur[kind])),
                 }
                 for kind, cost in r.kind_cost_cur.items()
+                if kind in self.parts
             }
             rows.append(row)
         return rows
 
     def to_json(self) -> dict[str, Any]:
-        """All figures, per seed and in the mean, with what is needed to make them again."""
+        """All figures, per seed and in the mean, with what is needed to make them again.
+
+        ``docs/score.md`` says what its keys hold.
+        """
         return {
             "schema": SCHEMA,
             "scenario": asdict(self.scenario),
@@ -97,12 +128,9 @@ class Evaluation:
             "versions": versions(),
             "bound_cur": None if self.no_bound else self.bound_cur.tolist(),
             "no_bound": self.no_bound,
+            "replays": None if self.replays is None else _plain(self.replays),
             "policies": self.rows(),
-            "per_seed": {
-                r.policy: {name: values.tolist() for name, values in r.figures.items()}
-                | {"scored_cur": r.scored_cur.tolist()}
-                for r in self.results
-            },
+            "per_seed": {r.policy: {name: values.tolist() for name, values in r.figures.items()} for r in self.results},
         }
 
     def to_frame(self) -> pd.DataFrame:
@@ -111,11 +139,58 @@ class Evaluation:
 
         frames = [
             pd.DataFrame(r.figures | {f"{k}_cost_cur": v for k, v in r.kind_cost_cur.items()}).assign(
-                policy=r.policy, seed=r.seeds, scored_cur=r.scored_cur, savings_cur=r.savings_cur
+                policy=r.policy, seed=r.seeds, savings_cur=r.savings_cur
             )
             for r in self.results
         ]
         return pd.concat(frames, ignore_index=True)
+
+
+def _plain(replays: Replays) -> dict[str, Any]:
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in asdict(replays).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The least that the episodes of a core can cost."""
+
+    cost_cur: NDArray[np.float64]  # [n_envs], on the scale of ``Tally.scored_cur``
+    rounding_cur: NDArray[np.float64]  # [n_envs] >= 0, by which rounding may let a cost fall below it
+    ahead: Foresight
+    schedule: Schedule
+
+
+def bound_of(core: Core, state: State) -> Bound:
+    """Solve for the bound of the episodes that begin with ``state``.
+
+    Raises:
+        NoBoundError: the scenario has what the program does not cover.
+    """
+    ahead = foresight(core, state)
+    schedule = solve_optimum(ahead, core.scenario.step_h)
+    fixed_ucur, start = core.world.fixed_ucur, state.episode.start
+    standing_cur = (fixed_ucur[start + core.n_steps] - fixed_ucur[start]) * core.world.connections.sum() / MICRO
+    cost_cur = schedule.cost_cur + core.stored_value_cur(state).sum(1) + standing_cur
+    return Bound(cost_cur, rounding_cur(core, ahead, cost_cur), ahead, schedule)
+
+
+def rounding_cur(core: Core, ahead: Foresight, cost_cur: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give by how much rounding may let a cost fall below the bound, [n_envs].
+
+    In each interval an agent has up to 11 amounts of less than a micro-unit each cut off (energy, network and tax of
+    what it trades, of what the retailer fills and of its residual; rent; what the wires withheld), and the operator of
+    the market 3 for its stock. The energy of an agent's firm and of its flexible order is rounded to a micro-kWh each,
+    at the dearest price of the episode. The solver is true to 1e-7 of its sums.
+    """
+    dearest = np.maximum(np.abs(ahead.upper_cur_per_kwh), np.abs(ahead.export_cur_per_kwh)) + (
+        ahead.local_charge_cur_per_kwh + ahead.scarcity_cur_per_kwh
+    )
+    amounts = (_AMOUNTS_OF_AGENT * core.n_agents + _AMOUNTS_OF_OPERATOR) * core.n_steps
+    energy_cur = 2 * core.n_agents * core.n_steps * dearest.max(axis=1)
+    return np.asarray((amounts + energy_cur) / MICRO + _SOLVER * np.maximum(np.abs(cost_cur), 1.0))
+
+
+_AMOUNTS_OF_AGENT, _AMOUNTS_OF_OPERATOR, _SOLVER = 11, 3, 1e-6
 
 
 def optimum_cost_cur(core: Core, seeds: Sequence[int] | NDArray[np.int64], split: str) -> NDArray[np.float64]:
@@ -124,12 +199,7 @@ def optimum_cost_cur(core: Core, seeds: Sequence[int] | NDArray[np.int64], split
     Raises:
         NoBoundError: the scenario has what the program does not cover.
     """
-    state = core.reset(np.asarray(seeds, np.int64), split=split)
-    return _bound_cur(core, state, foresight(core, state))
-
-
-def _bound_cur(core: Core, state: State, ahead: Foresight) -> NDArray[np.float64]:
-    return np.asarray(solve_optimum(ahead, core.scenario.step_h).cost_cur + core.stored_value_cur(state).sum(1))
+    return bound_of(core, core.reset(np.asarray(seeds, np.int64), split=split)).cost_cur
 
 
 def ceiling_cur(idle: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -143,6 +213,7 @@ def evaluate(
     *,
     seeds: int | Sequence[int] = 20,
     split: str = "test",
+    replays: bool = True,
     tick: Callable[[str, int, int], None] | None = None,
     **overrides: Any,
 ) -> Evaluation:
@@ -154,63 +225,124 @@ def evaluate(
             always played, it is the floor.
         seeds: how many episodes (0, 1, ...), or their numbers.
         split: test (held out from training), validation or train.
+        replays: also play the optimum's schedule, with the scenario's forecasts and with perfect ones.
         tick: called with (policy, intervals done, intervals in all), for progress; first the ``bound`` is computed.
     """
     chosen = load_scenario(scenario, **overrides)
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(s) for s in seeds)
     if not numbers:
         raise ValueError("seeds: expected at least one")
-    loaded = {name: load_policy(source) for name, source in labelled(["idle", *policies]).items()}
-    names = list(loaded)
+    sources = labelled(["idle", *policies])
+    for source in sources.values():
+        load_policy(source)  # a mistake costs no episode
+    if split != "train":  # the episodes of training are asked for by name
+        _refuse_trained_on(sources.values(), chosen, split, numbers)
+    names = [*sources, *[REPLAY, PERFECT] * replays]
     batches = [numbers[i : i + _BATCH] for i in range(0, len(numbers), _BATCH)]
-    parts: dict[str, list[Any]] = {name: [] for name in names}
-    bounds: list[NDArray[np.float64]] = []
+    tallies: dict[str, list[Tally]] = {name: [] for name in names}
+    bounds: list[Bound] = []
     no_bound = None
-    done = dict.fromkeys(["bound", *names], 0)
+    done = dict.fromkeys([BOUND, *names], 0)
 
     def count(name: str) -> None:
         done[name] += 1
         if tick is not None:
-            tick(name, done[name], len(batches) * (1 if name == "bound" else chosen.n_steps))
+            tick(name, done[name], len(batches) * (1 if name == BOUND else chosen.n_steps))
 
     for batch in batches:
         core = Core(chosen, len(batch))
-        state = core.reset(np.asarray(batch, np.int64), split=split)
         ahead = None
         try:
-            ahead = foresight(core, state)
-            bounds.append(_bound_cur(core, state, ahead))
+            bounds.append(bound_of(core, core.reset(np.asarray(batch, np.int64), split=split)))
+            ahead = bounds[-1].ahead
         except NoBoundError as error:
             no_bound = str(error)
-            bounds.append(np.full(len(batch), np.nan))
-        count("bound")
-        for name, policy in loaded.items():
-            parts[name].append(play(core, policy, batch, split=split, ahead=ahead, tick=partial(count, name)).tally)
-    bound_cur = np.concatenate(bounds)
-    idle = np.concatenate([t.scored_cur for t in parts["idle"]])
-    idle_kinds = _joined([t.kind_cost_cur() for t in parts["idle"]])
+        count(BOUND)
+        for name, source in sources.items():
+            policy = optimum.Policy(bounds[-1].schedule) if source == "optimum" and ahead else load_policy(source)
+            played = play(core, policy, batch, split=split, ahead=ahead, tick=partial(count, name))
+            tallies[name].append(played.tally)
+        if replays and no_bound is None:
+            for name, tally in _replayed(core, batch, split, bounds[-1], tallies, sources, count).items():
+                tallies[name].append(tally)
+    return _evaluation(chosen, split, numbers, tallies, bounds, no_bound)
+
+
+def _replayed(
+    core: Core, batch: tuple[int, ...], split: str, bound: Bound, tallies: dict[str, list[Tally]],
+    sources: dict[str, str], count: Callable[[str], None],
+) -> dict[str, Tally]:  # fmt: skip
+    """Play the optimum's schedule with the forecasts of the scenario, unless it was played as a policy, and without.
+
+    Forecasts also say what stored energy is worth in the end; that stays as it is, so that both costs can be compared.
+    """
+    policy, seeds = optimum.Policy(bound.schedule), np.asarray(batch, np.int64)
+
+    def play_in(there: Core, name: str, state: State) -> Tally:
+        return play(there, policy, seeds, state=state, ahead=bound.ahead, tick=partial(count, name)).tally
+
+    state = core.reset(seeds, split=split)
+    same = next((name for name, source in sources.items() if source == "optimum"), None)
+    replay = play_in(core, REPLAY, state) if same is None else tallies[same][-1]
+    if core.scenario.forecast == "perfect":
+        return {REPLAY: replay, PERFECT: replay}
+    knowing = Core(replace(core.scenario, forecast="perfect"), core.n_envs)
+    begun = knowing.reset(seeds, split=split)
+    end_value = state.episode.end_value_cur_per_kwh
+    begun = replace(begun, episode=replace(begun.episode, end_value_cur_per_kwh=end_value))
+    return {REPLAY: replay, PERFECT: play_in(knowing, PERFECT, begun)}
+
+
+def _evaluation(
+    scenario: Scenario, split: str, numbers: tuple[int, ...], tallies: dict[str, list[Tally]], bounds: list[Bound],
+    no_bound: str | None,
+) -> Evaluation:  # fmt: skip
+    """Put the batches together and measure them against idle, bound and replays."""
+    nothing = np.full(len(numbers), np.nan)
+    bound_cur = nothing if no_bound else np.concatenate([b.cost_cur for b in bounds])
+    scored = {name: np.concatenate([t.scored_cur for t in parts]) for name, parts in tallies.items() if parts}
+    if no_bound is None:
+        rounding = np.concatenate([b.rounding_cur for b in bounds])
+        for name, cost_cur in scored.items():
+            _refuse_above_bound(name, numbers, cost_cur, bound_cur, rounding)
+    idle, ceiling = scored["idle"], ceiling_cur(scored["idle"], bound_cur)
+    replayed = None
+    if no_bound is None and REPLAY in scored:
+        replay, perfect = scored[REPLAY], scored[PERFECT]
+        scores = share_interval(idle, replay, ceiling), share_interval(idle, perfect, ceiling)
+        replayed = Replays(replay, perfect, *scores)
+    idle_kinds = _joined([t.kind_cost_cur() for t in tallies["idle"]])
     results = []
-    for name in names:
-        scored = np.concatenate([t.scored_cur for t in parts[name]])
-        kinds = _joined([t.kind_cost_cur() for t in parts[name]])
+    for name in (n for n in tallies if n not in (REPLAY, PERFECT)):
+        cost_cur, parts = scored[name], tallies[name]
+        kinds = _joined([t.kind_cost_cur() for t in parts])
         results.append(
             Result(
                 policy=name,
                 seeds=numbers,
-                figures=_joined([t.figures() for t in parts[name]]),
+                figures=_joined([t.figures() for t in parts]),
                 kind_cost_cur=kinds,
                 kind_savings_cur={kind: idle_kinds[kind] - cost for kind, cost in kinds.items()},
-                agent_cost_cur=np.concatenate([t.cost_cur for t in parts[name]]),
-                scored_cur=scored,
-                savings_cur=idle - scored,
-                score=score_interval(idle, scored, ceiling_cur(idle, bound_cur)),
+                agent_cost_cur=np.concatenate([t.cost_cur for t in parts]),
+                scored_cur=cost_cur,
+                savings_cur=idle - cost_cur,
+                score=share_interval(idle, cost_cur, ceiling),
+                of_replay=share_interval(idle, cost_cur, nothing if replayed is None else replayed.cost_cur),
+                of_perfect=share_interval(idle, cost_cur, nothing if replayed is None else replayed.perfect_cur),
             )
         )
-        operator = np.concatenate([t.operator_cur for t in parts[name]])
-        _refuse_above_bound(name, numbers, scored + operator, bound_cur)
     return Evaluation(
-        scenario=chosen, split=split, seeds=numbers, bound_cur=bound_cur, results=tuple(results), no_bound=no_bound
-    )
+        scenario=scenario, split=split, seeds=numbers, bound_cur=bound_cur, results=tuple(results),
+        replays=replayed, no_bound=no_bound,
+    )  # fmt: skip
+
+
+def _refuse_trained_on(sources: Iterable[str], scenario: Scenario, split: str, seeds: tuple[int, ...]) -> None:
+    """Refuse episodes of which a run among the policies may have seen a part in training."""
+    for source in sources:
+        span = read_span(source)
+        if span is not None:
+            refuse_shared(source, span, scenario, split, seeds)
 
 
 def labelled(policies: Sequence[str]) -> dict[str, str]:
@@ -230,10 +362,11 @@ def _joined(parts: list[dict[str, NDArray[np.float64]]]) -> dict[str, NDArray[np
 
 
 def _refuse_above_bound(
-    name: str, seeds: tuple[int, ...], scored: NDArray[np.float64], bound: NDArray[np.float64]
-) -> None:
-    """A policy that beats the bound is an error of ours; what a rule's deficit pays for counts as cost here."""
-    beaten = np.flatnonzero(scored < bound - 1e-4 * np.maximum(np.abs(bound), 1.0))
+    name: str, seeds: tuple[int, ...], scored: NDArray[np.float64], bound: NDArray[np.float64],
+    rounding: NDArray[np.float64],
+) -> None:  # fmt: skip
+    """A policy that beats the bound by more than rounding can do is an error of ours."""
+    beaten = np.flatnonzero(scored < bound - rounding)
     if len(beaten):
         rows = ", ".join(f"seed {seeds[i]}: {scored[i]:.4f} < {bound[i]:.4f}" for i in beaten[:5])
         raise AssertionError(f"{name} costs less than the optimum's lower bound ({rows}); please report it")

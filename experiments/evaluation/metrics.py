@@ -15,9 +15,13 @@ from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
 
 Floats = NDArray[np.float64]
 
+OPERATOR = "market_operator"
+"""Stands beside the kinds of agents for who runs the market, so that the parts of a cost add up to it."""
+
 COMMUNITY_FIGURES = {
-    "cost_cur": "bills of all agents + wear + discomfort + upkeep - value of what is left in storage",
-    "bill_cur": "bills of all agents",
+    "cost_cur": "what is scored: bills of all agents and of the market operator + wear + discomfort + upkeep + value "
+    "of what was not served - value of what is left in storage",
+    "bill_cur": "bills of all agents, imbalance and standing charges included",
     "imbalance_cur": "part of the bills that settles deviations, of balance-responsible parties or at a bus",
     "operator_cur": "what the market operator paid (a deficit of the rule); < 0 what it kept",
     "wear_cur": "wear of storage",
@@ -45,7 +49,8 @@ COMMUNITY_FIGURES = {
     "carbon_kg": "import less export at the head, at the average intensity, and fuel that devices burnt",
     "unserved_kwh": "what cars lacked at departure",
     "shed_kwh": "must-serve draw that an outage left without supply",
-    "shed_cur": "its value of lost load; in no bill",
+    "lost_load_cur": "what was not served, in money: cars at reward.unserved_cur_per_kwh, shed draw at its value; in "
+    "no bill",
 }
 
 
@@ -57,11 +62,11 @@ class Tally:
     first: State
     bill_cur: Floats = field(init=False)  # [n_envs, n_agents]
     imbalance_cur: Floats = field(init=False)  # [n_envs, n_agents]
-    fixed_cur: Floats = field(init=False)  # [n_envs, n_agents]
     operator_cur: Floats = field(init=False)  # [n_envs] paid by the market operator
     wear_cur: Floats = field(init=False)  # [n_envs, n_agents]
     discomfort_cur: Floats = field(init=False)  # [n_envs, n_agents]
     upkeep_cur: Floats = field(init=False)  # [n_envs, n_agents]
+    lost_load_cur: Floats = field(init=False)  # [n_envs, n_agents]
     left_cur: Floats = field(init=False)  # [n_envs, n_agents]
     reward: Floats = field(init=False)  # [n_envs, n_agents]
     sums: dict[str, Floats] = field(default_factory=dict)  # [n_envs] each
@@ -70,7 +75,7 @@ class Tally:
 
     def __post_init__(self) -> None:
         shape = (self.core.n_envs, self.core.n_agents)
-        self.bill_cur, self.imbalance_cur, self.fixed_cur = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        self.bill_cur, self.imbalance_cur, self.lost_load_cur = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         self.wear_cur, self.reward = np.zeros(shape), np.zeros(shape)
         self.discomfort_cur, self.upkeep_cur = np.zeros(shape), np.zeros(shape)
         self.operator_cur = np.zeros(shape[0])
@@ -82,11 +87,12 @@ class Tally:
         bill = happened.money.bill.ucur[:, :, :n]
         self.bill_cur += bill.sum(1) / MICRO
         self.imbalance_cur += bill[:, LINES.index("imbalance")] / MICRO
-        self.fixed_cur += bill[:, LINES.index("fixed")] / MICRO
         self.operator_cur += happened.money.bill.ucur[:, :, n + SYSTEM_PARTIES.index("market_operator")].sum(1) / MICRO
         self.wear_cur += happened.devices.wear_cur
         self.discomfort_cur += happened.devices.discomfort_cur
         self.upkeep_cur += happened.devices.upkeep_cur
+        unserved_cur_per_kwh = self.core.scenario.reward.unserved_cur_per_kwh
+        self.lost_load_cur += happened.money.shed_cur + unserved_cur_per_kwh * happened.devices.unserved_kwh
         self.left_cur += happened.money.stored_value_cur
         self.reward += happened.reward
         net_kwh = happened.delivery.metered_ukwh.sum(1) / MICRO
@@ -121,7 +127,6 @@ class Tally:
             "carbon_kg": root_kwh * happened.carbon_kg_per_kwh + happened.devices.emitted_kg.sum(1),
             "unserved_kwh": happened.devices.unserved_kwh.sum(1),
             "shed_kwh": happened.shed_kwh.sum(1),
-            "shed_cur": happened.money.shed_cur.sum(1),
         }.items():
             self.sums[name] = self.sums.get(name, 0.0) + amount
         for name, amount, extreme in (
@@ -134,18 +139,15 @@ class Tally:
 
     @property
     def cost_cur(self) -> Floats:
-        """[n_envs, n_agents] bill + wear + discomfort + upkeep - value of what is left above the beginning."""
-        return self.bill_cur + self.wear_cur + self.discomfort_cur + self.upkeep_cur - self.left_cur
+        """[n_envs, n_agents] bill, wear, discomfort, upkeep, what was not served, less what is left above the start."""
+        borne: Floats = self.bill_cur + self.wear_cur + self.discomfort_cur + self.upkeep_cur + self.lost_load_cur
+        return borne - self.left_cur
 
     @property
     def scored_cur(self) -> Floats:
-        """[n_envs] community cost with what was not served, without standing charges.
-
-        What cars lacked counts at the price that rewards have.
-        """
-        kept: Floats = (self.cost_cur - self.fixed_cur).sum(1)
-        unserved_cur_per_kwh = self.core.scenario.reward.unserved_cur_per_kwh
-        return kept + self.sums["shed_cur"] + unserved_cur_per_kwh * self.sums["unserved_kwh"]
+        """[n_envs] the whole cost of the community and of who runs its market; what that one keeps is not lost."""
+        scored: Floats = self.cost_cur.sum(1) + self.operator_cur
+        return scored
 
     def cycles(self) -> tuple[Floats, Floats]:
         """Equivalent full cycles, and share of a life by rainflow, [n_envs] each: means of the stationary storages.
@@ -167,7 +169,7 @@ class Tally:
         consumed = np.maximum(s["load_kwh"] + s["charged_kwh"], 1e-9)
         full_cycles, cycle_life = self.cycles()
         made = {
-            "cost_cur": self.cost_cur.sum(1),
+            "cost_cur": self.scored_cur,
             "bill_cur": self.bill_cur.sum(1),
             "imbalance_cur": self.imbalance_cur.sum(1),
             "operator_cur": self.operator_cur,
@@ -176,6 +178,7 @@ class Tally:
             "cycle_life": cycle_life,
             "discomfort_cur": self.discomfort_cur.sum(1),
             "upkeep_cur": self.upkeep_cur.sum(1),
+            "lost_load_cur": self.lost_load_cur.sum(1),
             "left_cur": self.left_cur.sum(1),
             "self_sufficiency": 1 - s["import_kwh"] / consumed,
             "self_consumption": np.where(
@@ -188,5 +191,6 @@ class Tally:
         return {name: made.get(name, s.get(name)) for name in COMMUNITY_FIGURES}  # type: ignore[misc]
 
     def kind_cost_cur(self) -> dict[str, Floats]:
-        """Cost by kind, [n_envs] each."""
-        return {kind: self.cost_cur[:, columns].sum(1) for kind, columns in self.core.scenario.kind_slices.items()}
+        """Cost by kind and of who runs the market, [n_envs] each; together what is scored."""
+        kinds = {kind: self.cost_cur[:, columns].sum(1) for kind, columns in self.core.scenario.kind_slices.items()}
+        return kinds | {OPERATOR: self.operator_cur}

@@ -33,6 +33,7 @@ def play(
     *,
     split: str = "test",
     keep: bool = False,
+    state: State | None = None,
     ahead: Foresight | None = None,
     record: Callable[[Transition], None] | None = None,
     tick: Callable[[], None] | None = None,
@@ -45,15 +46,16 @@ def play(
         seeds: numbers of the episodes in their split.
         split: train, validation or test.
         keep: also keep every transition.
+        state: the beginning of these episodes, if it is at hand; else they are drawn.
         ahead: the foresight of these episodes, if it is at hand; else made where the policy needs it.
         record: called with every transition, as it happens.
         tick: called after every interval, for progress.
     """
-    state = core.reset(np.asarray(seeds, np.int64), split=split)
+    state = core.reset(np.asarray(seeds, np.int64), split=split) if state is None else state
     if policy.needs_foresight and ahead is None:
         ahead = foresight(core, state)
     rng = np.random.default_rng(np.random.SeedSequence([core.scenario.seed, *map(int, seeds)]))
-    memory = policy.start(community_of(core), rng, ahead if policy.needs_foresight else None)
+    memory = policy.start(community_of(core, state), rng, ahead if policy.needs_foresight else None)
     tally, transitions, states = Tally(core, state), [], []
     for _ in range(core.n_steps):
         seen = observe(core, state, forecasts=policy.needs_forecasts)

@@ -12,7 +12,7 @@ N_RESAMPLES = 5000
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean and the 95 % percentile interval of its bootstrap."""
+    """A mean and the 95 % percentile interval of its bootstrap; of a single value there is none, its ends are NaN."""
 
     mean: float
     low: float
@@ -26,15 +26,21 @@ def resamples(n: int, n_resamples: int = N_RESAMPLES) -> NDArray[np.int64]:
 
 def mean_interval(x: NDArray[np.float64]) -> Interval:
     """Give the mean of [n] values and its 95 % interval."""
-    means = np.asarray(x, float)[resamples(len(x))].mean(axis=1)
-    return Interval(float(np.mean(x)), *map(float, np.quantile(means, [0.025, 0.975])))
+    values = np.asarray(x, float)
+    return _interval(float(values.mean()), values[resamples(len(values))].mean(axis=1), len(values))
 
 
-def score_interval(idle: NDArray[np.float64], policy: NDArray[np.float64], optimum: NDArray[np.float64]) -> Interval:
-    """Give 100 (idle - policy) / (idle - optimum) as a ratio of means over [n] seeds, with its 95 % interval."""
-    rows = resamples(len(idle))
-    gained, possible = np.asarray(idle - policy), np.asarray(idle - optimum)
-    if possible.mean() <= 0:
+def share_interval(floor: NDArray[np.float64], policy: NDArray[np.float64], goal: NDArray[np.float64]) -> Interval:
+    """Give 100 (floor - policy) / (floor - goal), the share of the way, as a ratio of means over [n] seeds."""
+    rows = resamples(len(floor))
+    gained, possible = np.asarray(floor - policy), np.asarray(floor - goal)
+    if not possible.mean() > 0:
         return Interval(float("nan"), float("nan"), float("nan"))
     drawn = 100 * gained[rows].mean(1) / np.maximum(possible[rows].mean(1), 1e-12)
-    return Interval(float(100 * gained.mean() / possible.mean()), *map(float, np.quantile(drawn, [0.025, 0.975])))
+    return _interval(float(100 * gained.mean() / possible.mean()), drawn, len(rows[0]))
+
+
+def _interval(mean: float, drawn: NDArray[np.float64], n: int) -> Interval:
+    if n == 1:
+        return Interval(mean, float("nan"), float("nan"))
+    return Interval(mean, *map(float, np.quantile(drawn, [0.025, 0.975])))

@@ -38,7 +38,7 @@ class Day:
     load_kw: Floats  # [n_steps] of homes
     pv_kw: Floats  # [n_steps]
     stored_kwh: Floats  # [n_steps, n_agents] before each interval; of cars above the floor, while plugged in
-    capacity_kwh: Floats  # [n_agents]
+    capacity_kwh: Floats  # [n_steps, n_agents] of what is there: 0 while a car is away
     is_plugged: NDArray[np.bool_]  # [n_steps, n_agents]
     feeder: Feeder
     voltage_pu: Floats  # [n_steps, n_buses]
@@ -78,7 +78,7 @@ def day_of(played: Played, env: int = 0) -> Day:
 
     return Day(
         seed=int(first.seed[env]),
-        date=bank.first_day + start // bank.steps_per_day,
+        date=bank.first_day + bank.calendar.day[start],
         step_h=step_h,
         hour=float(core.world.hour[start]) + step_h * np.arange(len(happened), dtype=np.float64),
         agents=core.agents,
@@ -94,7 +94,7 @@ def day_of(played: Played, env: int = 0) -> Day:
         load_kw=over(lambda tr: tr.devices.load_kwh.sum(1)) / step_h,
         pv_kw=over(lambda tr: tr.devices.pv_kwh.sum(1)) / step_h,
         stored_kwh=over(lambda tr: tr.view.stored_kwh),
-        capacity_kwh=np.asarray(happened[0].view.capacity_kwh[env]),
+        capacity_kwh=over(lambda tr: tr.view.capacity_kwh),
         is_plugged=over(lambda tr: tr.view.is_active),
         feeder=core.world.grid.feeder,
         voltage_pu=over(lambda tr: tr.wires.voltage_pu),

@@ -104,13 +104,14 @@ def storage(day: Day) -> Figure:
     cars = day.kind_slices.get("ev", slice(0, 0))
     n_cars = cars.stop - cars.start
     figure = new_figure(3.0 + (0.7 + min(0.22 * n_cars, 3.0) if n_cars else 0))
-    stationary = [k for k, s in day.kind_slices.items() if k != "ev" and day.capacity_kwh[s].any()]
+    stationary = [k for k, s in day.kind_slices.items() if k != "ev" and day.capacity_kwh[:, s].any()]
     ratios = [3.0, 0.4 + min(0.22 * n_cars, 3.0)] if n_cars else [1.0]
     axes = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0]
     for kind in stationary:
         columns = day.kind_slices[kind]
-        percent = 100 * day.stored_kwh[:, columns].sum(1) / day.capacity_kwh[columns].sum()
-        label = f"{kind}, {day.capacity_kwh[columns].sum():.0f} kWh"
+        capacity_kwh = day.capacity_kwh[:, columns].sum(1)
+        percent = 100 * day.stored_kwh[:, columns].sum(1) / capacity_kwh
+        label = f"{kind}, {capacity_kwh[0]:.0f} kWh"
         axes[0].plot(day.hour, percent, color=KIND_COLOURS.get(kind, INK), label=label, linewidth=2.2)
     axes[0].set_ylim(0, 100)
     axes[0].set_ylabel("% of usable energy")
@@ -135,7 +136,7 @@ def _cars(figure: Figure, axes: Axes, day: Day, cars: slice) -> None:
         title = f"Cars while plugged in: {len(came)} of {len(columns)} come"
         columns = came[np.argsort(day.is_plugged[:, came].argmax(axis=0), kind="stable")]
     plugged = day.is_plugged[:, columns]
-    full = 100 * day.stored_kwh[:, columns] / np.maximum(day.capacity_kwh[columns], 1e-9)
+    full = 100 * day.stored_kwh[:, columns] / np.maximum(day.capacity_kwh[:, columns], 1e-9)
     rows = np.arange(len(columns) + 1) - 0.5
     shown = np.ma.masked_where(~plugged, full).T
     mesh = axes.pcolormesh(day.edges, rows, shown, cmap=shades, vmin=0, vmax=100, rasterized=True)

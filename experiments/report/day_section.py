@@ -59,13 +59,14 @@ def _prices(about: Subject, day: Day) -> str:
 def _storage(about: Subject, day: Day) -> str:
     sentences = []
     for kind, agents in day.kind_slices.items():
-        stored, capacity = day.stored_kwh[:, agents].sum(1), float(day.capacity_kwh[agents].sum())
-        if kind != "ev" and capacity > 0:
-            full, empty = int(stored.argmax()), int(stored.argmin())
+        stored, capacity = day.stored_kwh[:, agents].sum(1), day.capacity_kwh[:, agents].sum(1)
+        if kind != "ev" and (capacity > 0).all():
+            filled = 100 * stored / capacity
+            full, empty = int(filled.argmax()), int(filled.argmin())
             sentences.append(
                 f"{escape(kind)} is fullest at {clock_text(day.hour[full])} "
-                f"({num(100 * stored[full] / capacity, 0)} %) and emptiest at "
-                f"{clock_text(day.hour[empty])} ({num(100 * stored[empty] / capacity, 0)} %)"
+                f"({num(filled[full], 0)} %) and emptiest at "
+                f"{clock_text(day.hour[empty])} ({num(filled[empty], 0)} %)"
             )
     text = "; ".join(sentences) + "." if sentences else ""
     if "ev" in day.kind_slices:

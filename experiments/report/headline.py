@@ -28,9 +28,17 @@ def headline(about: Subject, machine: str) -> str:
         )
     learned.append(
         f"On {n} {split} {plural(n, 'episode')}, <b>{escape(about.name(hero))}</b> scores "
-        f"<b>{num(result.score.mean, 1)}</b> {ends(result.score, 1)}, where 0 is doing nothing (idle) and 100 "
-        f"{'costing nothing' if evaluation.no_bound else 'the optimum that knows the whole day in advance'}."
+        f"<b>{num(result.score.mean, 1)}</b>{ends(result.score, 1)}, where 0 is doing nothing (idle) and 100 "
+        f"{'costing nothing' if evaluation.no_bound else 'the bound of who knows the whole day in advance'}."
     )
+    if evaluation.replays is not None:
+        learned.append(
+            f"The optimum's own plan, played through the market, scores {num(evaluation.replays.score.mean, 1)}, and "
+            f"{num(evaluation.replays.perfect_score.mean, 1)} where forecasts do not err: the first gap is what skill "
+            f"can still win, the second what not knowing costs; {escape(about.name(hero))} goes "
+            f"{num(result.of_replay.mean, 1)} % of the way to the first and {num(result.of_perfect.mean, 1)} % of that "
+            "to the second."
+        )
     if "opportunity_cost" in rules:
         compared.append(_against_engineered(about))
     for word, what in (("less", "costs less than"), ("more", "costs more than"), ("", "cannot be told apart from")):
@@ -47,7 +55,7 @@ def headline(about: Subject, machine: str) -> str:
             else f"Scores of the {len(runs)} training runs lie from {num(min(several), 1)} to {num(max(several), 1)}."
         )
     tiles = [
-        ("score", num(result.score.mean, 1), f"{ends(result.score, 1)}, of 100"),
+        ("score", num(result.score.mean, 1), f"{ends(result.score, 1)}, of 100".strip(" ,")),
         ("saved per episode", f"{num(float(result.savings_cur.mean()), 2)} {escape(about.currency)}", "against idle"),
         *(
             (label, f"{num(k * float(result.figures[key].mean()), 1)} {unit}",
@@ -72,7 +80,7 @@ def _against_engineered(about: Subject) -> str:
     shown = found if saves else Interval(-found.mean, -found.high, -found.low)
     return (
         f"Against opportunity_cost, an engineered rule that plans with forecasts, it {'saves' if saves else 'costs'} "
-        f"<b>{num(shown.mean, 2)} {escape(about.currency)}{'' if saves else ' more'}</b> per episode "
+        f"<b>{num(shown.mean, 2)} {escape(about.currency)}{'' if saves else ' more'}</b> per episode"
         f"{ends(shown, 2)}; {clear}."
     )
 
@@ -82,11 +90,11 @@ def _pairs(about: Subject) -> str:
     for policy in about.others():
         found = about.paired(policy)
         words = {"less": "yes: it costs less", "more": "yes: it costs more", "": "no"}[verdict(found, n)]
-        rows.append([escape(about.name(policy)), num(found.mean, 2), ends(found, 2),
+        rows.append([escape(about.name(policy)), num(found.mean, 2), ends(found, 2) or "-",
                      words if n >= FEW_SEEDS else "too few episodes"])  # fmt: skip
     head = ["compared with", f"{escape(about.currency)} less per episode", "95 % interval", "clear of zero?"]
     note = (
-        f"How much less {escape(about.name(about.hero))} costs on the same episodes, without imbalance and standing "
-        "charges, which no policy can change. Each interval stands alone, not corrected for the number of comparisons."
+        f"How much less {escape(about.name(about.hero))} costs on the same episodes. Each interval stands alone, not "
+        "corrected for the number of comparisons."
     )
     return html_table(head, rows, note, narrow=True)

@@ -11,7 +11,7 @@ from gridbazaar.experiments.evaluation.statistics import Interval
 from gridbazaar.experiments.report import result_plots
 from gridbazaar.experiments.report.page import count_text, listed, picture, section
 from gridbazaar.experiments.report.subject import Subject
-from gridbazaar.experiments.report.table import best_first, columns, html_cell, html_table, is_learned, number
+from gridbazaar.experiments.report.table import best_first, ceilings, columns, html_cell, html_table, is_learned, number
 from gridbazaar.experiments.report.table import html_number as num
 
 _SHOWN_BELOW = 20.0  # points below idle, and below the learning curve, down to which others are drawn beside it
@@ -23,13 +23,13 @@ def all_policies(about: Subject) -> str:
     rows, shown = best_first(evaluation), columns(evaluation)
     bold = {i for i, row in enumerate(rows) if is_learned(row["policy"])}
     note = (
-        f"Means of {len(evaluation.seeds)} episodes, below them 95 % intervals (bootstrap over episodes). Cost: bills, "
-        "wear, discomfort and upkeep less the worth of what is left in storage. Savings leave out imbalance and "
-        "standing charges. "
+        f"{_means(len(evaluation.seeds))} Cost: bills of all agents and of who runs the market, wear, discomfort, "
+        "upkeep and what was not served, less the worth of what is left in storage. "
     ) + (
         f"There is no bound ({escape(evaluation.no_bound)}): scores are the share of idle's cost that is saved."
         if evaluation.no_bound
-        else "The optimum's score is that of its plan played in the market; its bound is 100."
+        else "The optimum's score is that of its plan played in the market; its bound is 100. Of the replay: share of "
+        f"the way from idle to it. {escape(ceilings(evaluation)).capitalize()}."
     )
     scored = {about.name(row["policy"]): Interval(**row["score"]) for row in rows}
     rules = [row for row in rows if not is_learned(row["policy"]) and row["policy"] not in ("optimum", "idle")]
@@ -62,6 +62,12 @@ def all_policies(about: Subject) -> str:
         for part in (shown[:half], shown[half:])
     )
     return section("All policies", picture("scores", figure, alt, sentence), *tables)
+
+
+def _means(n: int) -> str:
+    if n == 1:
+        return "One episode, so there are no intervals."
+    return f"Means of {n} episodes, below them 95 % intervals (bootstrap over episodes)."
 
 
 def _scored(about: Subject, row: dict[str, Any]) -> str:

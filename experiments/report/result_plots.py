@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,12 @@ _LEAST_SCORE = -90.0  # what scores lower is shown by an arrow and its number
 
 
 @styled
-def scores(found: Mapping[str, Interval], ceiling: str = "the optimum with perfect foresight") -> Figure:
+def scores(found: Mapping[str, Interval], ceiling: str = "the bound of perfect foresight") -> Figure:
     """Scores of policies as bars with their 95 % intervals, between idle (0) and the ceiling (100)."""
     ordered = sorted(found.items(), key=lambda item: item[1].mean)
     figure = new_figure(0.75 + 0.34 * len(ordered))
     axes = figure.subplots()
-    least = max(min(0.0, min(i.low for _, i in ordered)) - 4, _LEAST_SCORE)
+    least = max(min(0.0, min(i.low if math.isfinite(i.low) else i.mean for _, i in ordered)) - 4, _LEAST_SCORE)
     for row, (name, score) in enumerate(ordered):
         colour = policy_colour(name)
         axes.barh(row, score.mean, color=colour, height=0.62, alpha=0.9)
@@ -33,7 +34,8 @@ def scores(found: Mapping[str, Interval], ceiling: str = "the optimum with perfe
         axes.vlines([score.low, score.high], row - 0.12, row + 0.12, color=INK, linewidth=1.4)
         if score.low < least:
             axes.plot([least + 2], [row], "<", color=INK, markersize=5)
-        text = f"{score.mean:.1f}  [{score.low:.1f}, {score.high:.1f}]".replace("-", "\N{MINUS SIGN}")
+        ends = f"  [{score.low:.1f}, {score.high:.1f}]" if math.isfinite(score.low) else ""
+        text = f"{score.mean:.1f}{ends}".replace("-", "\N{MINUS SIGN}")
         axes.annotate(text, (103, row), va="center", fontsize=9)
     axes.axvline(0, color=INK, linewidth=0.9)
     axes.axvline(100, color=INK, linewidth=0.9, linestyle=(0, (2, 2)))

@@ -8,7 +8,7 @@ from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval
 from gridbazaar.experiments.report import result_plots
 from gridbazaar.experiments.report.page import listed, picture, section
 from gridbazaar.experiments.report.subject import Subject, verdict
-from gridbazaar.experiments.report.table import best_first, html_cell, html_table, is_learned, number
+from gridbazaar.experiments.report.table import best_first, html_cell, html_table, is_learned, number, part_words
 from gridbazaar.experiments.report.table import html_number as num
 from gridbazaar.experiments.report.table import html_span as ends
 
@@ -26,8 +26,8 @@ def who_saved(about: Subject) -> str:
         most, least = max(mine, key=lambda k: mine[k].mean), min(mine, key=lambda k: mine[k].mean)
         sentence = (
             f"Under {escape(about.name(hero))}, {escape(most)} saves most, {num(mine[most].mean, 2)} "
-            f"{escape(about.currency)} per episode {ends(mine[most], 2)}; {escape(least)} least, "
-            f"{num(mine[least].mean, 2)} {ends(mine[least], 2)}. "
+            f"{escape(about.currency)} per episode{ends(mine[most], 2)}; {escape(least)} least, "
+            f"{num(mine[least].mean, 2)}{ends(mine[least], 2)}. "
             "Left of zero a kind is worse off than if all were idle."
         )
         alt = f"Savings by kind and policy; under {about.name(hero)}: " + listed(
@@ -56,9 +56,12 @@ def _agents(about: Subject) -> str:
 
 
 def _kinds(about: Subject) -> str:
-    kinds = list(about.evaluation.scenario.kind_slices)
+    kinds = about.evaluation.parts
     rows = best_first(about.evaluation)
-    head = ["policy", *(f"{escape(k)}<br><small>{w}</small>" for k in kinds for w in ("cost", "saved"))]
+    head = [
+        "policy",
+        *(f"{escape(part_words(k))}<br><small>{w}</small>" for k in kinds for w in ("cost", "saved")),
+    ]
     cells: list[list[str]] = []
     for row in rows:
         cells.append([escape(about.name(row["policy"]))])
@@ -66,5 +69,8 @@ def _kinds(about: Subject) -> str:
             cells[-1] += [num(found["cost_cur"]["mean"], 2), html_cell(Interval(**found["savings_cur"]), 2)]
     bold = {i for i, row in enumerate(rows) if is_learned(row["policy"])}
     return html_table(
-        head, cells, f"{escape(about.currency)} per episode of all agents of a kind; saved against idle.", bold
+        head,
+        cells,
+        f"{escape(about.currency)} per episode of all agents of a kind, which add up to the cost; saved against idle.",
+        bold,
     )

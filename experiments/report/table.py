@@ -37,10 +37,17 @@ def columns(evaluation: Evaluation) -> tuple[Column, ...]:
     """Give the columns of the table of policies; the first is the score."""
     currency = evaluation.scenario.currency
     score = Column("share saved", "saved", "%", "score", 1) if evaluation.no_bound else _SCORE
+    lost_something = any(r.figures["lost_load_cur"].any() for r in evaluation.results)
+    lost = (
+        Column("lost load", "lost\nload", currency, "lost_load_cur", 2),
+        Column("shed", "shed", "kWh", "shed_kwh", 1),
+    )
     return (
         score,
+        *_OF_REPLAYS * (evaluation.replays is not None),
         Column("cost", "cost", currency, "cost_cur", 2),
         Column("savings", "saved", currency, "savings_cur", 2),
+        *lost * lost_something,
         Column("self-sufficiency", "self-\nsuff.", "%", "self_sufficiency", 1, 100),
         Column("self-consumption", "self-\ncons.", "%", "self_consumption", 1, 100),
         Column("peak import", "peak", "kW", "peak_import_kw", 1),
@@ -54,6 +61,23 @@ def columns(evaluation: Evaluation) -> tuple[Column, ...]:
 
 
 _SCORE = Column("score", "score", "", "score", 1)
+_OF_REPLAYS = (
+    Column("of the replay", "of\nreplay", "%", "of_replay", 1),
+    Column("of the replay without errors", "of it,\nperfect", "%", "of_perfect", 1),
+)
+
+
+def ceilings(evaluation: Evaluation) -> str:
+    """Say what the bound and the replays of the optimum cost and score; nothing where there are none."""
+    found, currency = evaluation.replays, evaluation.scenario.currency
+    if found is None:
+        return ""
+    bound, replay, perfect = (float(x.mean()) for x in (evaluation.bound_cur, found.cost_cur, found.perfect_cur))
+    return (
+        f"bound {number(bound, 2)} {currency} (score 100); the optimum's replay {number(replay, 2)} "
+        f"(score {number(found.score.mean, 1)}), with perfect forecasts {number(perfect, 2)} "
+        f"({number(found.perfect_score.mean, 1)})"
+    )
 
 
 def number(x: float, digits: int) -> str:
@@ -65,7 +89,9 @@ def number(x: float, digits: int) -> str:
 
 
 def span(found: Interval, digits: int) -> str:
-    """Write an interval's ends: ``[low, high]``."""
+    """Write an interval's ends: ``[low, high]``; nothing where there is no interval."""
+    if not (math.isfinite(found.low) and math.isfinite(found.high)):
+        return ""
     return f"[{number(found.low, digits)}, {number(found.high, digits)}]"
 
 
@@ -97,7 +123,7 @@ def terminal_table(evaluation: Evaluation, width: int = 120) -> Table:
     n, names = len(evaluation.seeds), policy_names([r.policy for r in evaluation.results])
     rows, (score, *others) = best_first(evaluation), columns(evaluation)
     cells = [[names[row["policy"]] for row in rows], [_with_span(score.interval(row), 1, 1) for row in rows]]
-    heads = ["policy", f"{score.short}{score.unit and f', {score.unit}'}\n[95 % interval]"]
+    heads = ["policy", f"{score.short}{score.unit and f', {score.unit}'}{_INTERVAL * (n > 1)}"]
     for column in others:
         cells.append([number(column.interval(row).mean, column.digits) for row in rows])
         heads.append(f"{column.short}\n{column.unit}")
@@ -107,6 +133,7 @@ def terminal_table(evaluation: Evaluation, width: int = 120) -> Table:
     captions = [f"no score, but the share of idle's cost that is saved: {evaluation.no_bound}"] * bool(
         evaluation.no_bound
     )
+    captions += [ceilings(evaluation)] * (evaluation.replays is not None)
     if fitting < len(heads):
         captions.append(f"left out for want of width: {', '.join(c.title for c in others[fitting - 2 :])}")
     table.caption = "\n".join(captions) or None
@@ -124,23 +151,31 @@ def kind_table(evaluation: Evaluation, width: int = 120) -> Table:
     rows, currency = best_first(evaluation), evaluation.scenario.currency
     for costs, intervals in ((True, True), (False, True), (False, False)):
         heads, cells = ["policy"], [[names[row["policy"]] for row in rows]]
-        for kind in evaluation.scenario.kind_slices:
+        for kind in evaluation.parts:
             found = [row["kinds"][kind] for row in rows]
             if costs:
-                heads.append(f"{kind}\ncost")
+                heads.append(f"{part_words(kind)}\ncost")
                 cells.append([number(f["cost_cur"]["mean"], 2) for f in found])
             saved = [Interval(**f["savings_cur"]) for f in found]
-            heads.append(f"{'' if costs else kind}\nsaved")
+            heads.append(f"{'' if costs else part_words(kind)}\nsaved")
             cells.append([_with_span(i, 2, 1) if intervals else number(i.mean, 2) for i in saved])
         if _fitting(heads, cells, width) == len(heads):
             break
     table = _table(heads, cells, [is_learned(row["policy"]) for row in rows])
-    table.title = f"{evaluation.scenario.name}: {currency} per episode by kind; saved against idle"
+    table.title = f"{evaluation.scenario.name}: {currency} per episode by kind, together the cost; saved against idle"
     return table
 
 
+_INTERVAL = "\n[95 % interval]"
+
+
+def part_words(part: str) -> str:
+    """Name a kind, or who runs the market, as tables show it."""
+    return part.replace("_", " ")
+
+
 def _with_span(found: Interval, digits: int, span_digits: int) -> str:
-    return f"{number(found.mean, digits)} {span(found, span_digits)}"
+    return f"{number(found.mean, digits)} {span(found, span_digits)}".rstrip()
 
 
 def _fitting(heads: list[str], cells: list[list[str]], width: int) -> int:
@@ -185,14 +220,15 @@ def html_number(x: float, digits: int) -> str:
 
 
 def html_span(found: Interval, digits: int) -> str:
-    """Write an interval's ends for a page."""
+    """Write an interval's ends for a page, after a blank; nothing where there is no interval."""
     text = span(found, digits).replace("-", "\N{MINUS SIGN}")
-    return f'<span class="ci">{text}</span>'
+    return f' <span class="ci">{text}</span>' if text else ""
 
 
 def html_cell(found: Interval, digits: int) -> str:
-    """Write a mean with its interval below."""
-    return f"{html_number(found.mean, digits)}<br><small>{html_span(found, digits)}</small>"
+    """Write a mean with its interval below, if there is one."""
+    ends = html_span(found, digits)
+    return html_number(found.mean, digits) + (f"<br><small>{ends}</small>" if ends else "")
 
 
 def html_table(

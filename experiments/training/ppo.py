@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
@@ -18,7 +20,10 @@ _CAPACITY = [c.name for c in (*COMMON, *OWN)].index("capacity")
 
 
 class OwnersRolloutBuffer(RolloutBuffer):
-    """Trains only on rows of agents that have a device in their episode; homes without one have nothing to decide."""
+    """Trains only on rows of agents that had a device in their episode, for others had nothing to decide.
+
+    That a car came is known afterwards. A rollout is an episode.
+    """
 
     minibatches = 8
 
@@ -28,7 +33,8 @@ class OwnersRolloutBuffer(RolloutBuffer):
             for name in ("observations", "actions", "values", "log_probs", "advantages", "returns"):
                 setattr(self, name, self.swap_and_flatten(getattr(self, name)))
             self.generator_ready = True
-        owned = np.flatnonzero(self.observations[:, _CAPACITY] > 0)
+        capacity = self.observations[:, _CAPACITY].reshape(self.n_envs, self.buffer_size)  # steps of a row in turn
+        owned = np.flatnonzero(np.repeat((capacity > 0).any(axis=1), self.buffer_size))
         if not len(owned):  # then every row teaches the same: nothing
             owned = np.arange(len(self.observations))
         shuffled = np.random.permutation(owned)  # noqa: NPY002 - stable-baselines3 seeds the global generator
@@ -40,9 +46,13 @@ OLD_CLASSES: dict[str, Any] = {"rollout_buffer_class": OwnersRolloutBuffer}
 
 
 class MarketPPO(PPO):
-    """PPO whose learning rate falls linearly to a share of itself with the progress of the run."""
+    """PPO whose learning rate falls linearly to a share of itself with the progress of the run.
+
+    What it saves holds the state of the global generators that it draws from, so that it can go on drawing.
+    """
 
     progress: Callable[[], float] | None = None
+    generators: tuple[Any, Any, Any] | None = None  # of Python, NumPy and torch, when it was saved
 
     def __init__(self, *args: Any, last_rate: float = 0.05, minibatches: int = 8, **kwargs: Any) -> None:
         self.last_rate, self.minibatches = last_rate, minibatches
@@ -59,6 +69,19 @@ class MarketPPO(PPO):
         self.logger.record("train/learning_rate", rate)
         for group in self.policy.optimizer.param_groups:
             group["lr"] = rate
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        torch_state = torch.get_rng_state().numpy()
+        self.generators = (random.getstate(), np.random.get_state(), torch_state)  # noqa: NPY002 - as PPO draws
+        super().save(*args, **kwargs)
+
+    def restore_generators(self) -> None:
+        """Go on drawing where the model was when it was saved; runs of version 0.1 begin to draw anew."""
+        if self.generators is not None:
+            python_state, numpy_state, torch_state = self.generators
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)  # noqa: NPY002 - as PPO draws
+            torch.set_rng_state(torch.as_tensor(torch_state))
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "progress", "rollout_buffer_class"]

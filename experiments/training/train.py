@@ -10,21 +10,21 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gridbazaar.agents.kinds import kinds
+from gridbazaar.agents.policies.trained import BEST, CHECKPOINT, CONFIG, MODEL
 from gridbazaar.envs.episode.world import bank_of
 from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.scenario import Scenario
-from gridbazaar.envs.scenarios import load_scenario
+from gridbazaar.envs.scenarios import load_scenario, scenario_of
 from gridbazaar.experiments.files import new_folder, versions, write_json
+from gridbazaar.experiments.span import span_of
 
-_CHECKPOINT = "checkpoint.zip"
-_MODEL = "model.zip"
-_CONFIG = "config.json"
 _CURVE = "curve.json"
 
 
@@ -53,8 +53,11 @@ class TrainConfig:
     validate_rollouts: int = 20
     validate_seeds: int = 8
     threads: int = 1
+    schedule_from: int = 0  # agent-steps from which the learning rate falls: those of the run that this one extends
 
     def __post_init__(self) -> None:
+        if not 0 <= self.schedule_from < self.steps:
+            raise ValueError(f"schedule_from: expected 0 to steps less one, got {self.schedule_from} of {self.steps}")
         if self.algo != "ppo":
             raise ValueError(f"algo: expected ppo, got {self.algo!r}")
         for name in ("steps", "n_envs", "epochs", "minibatches", "width", "checkpoint_rollouts", "threads"):
@@ -76,30 +79,35 @@ def train(
         config: the run; with ``resume`` the one in the folder counts.
         out: folder of the run; it must not exist, or ``force`` or ``resume`` must be given.
         force: replace an existing folder.
-        resume: go on from the last checkpoint in the folder.
+        resume: go on from the last checkpoint in the folder, in the scenario that stands there.
         report: called after every rollout with (steps done, steps in all, the latest figures).
 
     Returns:
-        The folder. It holds the model, the configuration with scenario, versions and seeds, checkpoints, TensorBoard
-        and CSV logs, and the learning curve on validation episodes.
+        The folder. It holds the model that the run ended with, the one that scored best on validation, the
+        configuration with scenario, columns, versions and seeds, checkpoints, TensorBoard and CSV logs, and the
+        learning curve on validation episodes.
+
+    A run that ends by steps and was interrupted gives the same weights, bit for bit, as one that ran through, on the
+    same machine and with the same versions. One that ends by the clock does not.
     """
     import torch
     from stable_baselines3.common.logger import configure
 
     folder = Path(out)
     if resume:
-        config = read_config(folder)
+        config, scenario = read_config(folder), read_scenario(folder)
+    else:
+        scenario = load_scenario(config.scenario, **config.overrides)
     torch.set_num_threads(config.threads)
-    scenario = load_scenario(config.scenario, **config.overrides)
     bank_of(scenario.data, scenario.seed, scenario.step_min)  # a mistake leaves an earlier run alone
     if not resume:
         new_folder(folder, force=force)
-        write_json(folder / _CONFIG, _manifest(config, scenario))
+        write_json(folder / CONFIG, _manifest(config, scenario))
     start = time.monotonic()
-    model, curve, spent_s = _model(config, scenario, folder, resume)
+    model, curve, spent_s = _resumed(config, scenario, folder) if resume else (_model(config, scenario), [], 0.0)
     left = config.steps - model.num_timesteps
     if left <= 0:  # the run was complete
-        _save(model, folder / _MODEL)
+        _save(model, folder / MODEL)
         return folder
     log = folder / "log" / (f"from_{model.num_timesteps}" if resume else "")
     model.set_logger(configure(str(log), ["csv", "tensorboard"]))
@@ -107,34 +115,76 @@ def train(
         callback = _callback(config, scenario, folder, curve, start - spent_s, report)
         model.progress = callback.progress
         model.learn(left, callback=callback, reset_num_timesteps=False)
-        _save(model, folder / _MODEL)
+        _save(model, folder / MODEL)
         callback.validate()
-        callback.save(folder)
+        callback.save()
         callback.tell()
     finally:
         model.logger.close()
     return folder
 
 
-def _manifest(config: TrainConfig, scenario: Scenario) -> dict[str, Any]:
+def _manifest(run: TrainConfig, scenario: Scenario) -> dict[str, Any]:
     return {
         "schema": 1,
-        "train": asdict(config),
+        "train": asdict(run),
         "scenario": asdict(scenario),
+        "span": asdict(span_of(scenario)),
         "features": [c.name for c in feature_columns(scenario)],
+        "actions": {k: [c.name for c in kinds()[k].actions(config)] for k, config in scenario.agents.items()},
         "versions": versions(),
     }
 
 
 def read_config(folder: str | Path) -> TrainConfig:
     """Read how a run was started."""
-    path = Path(folder) / _CONFIG
+    path = Path(folder) / CONFIG
     if not path.is_file():
-        raise ValueError(f"resume: expected a run in {folder}, found no {_CONFIG}; start one without --resume")
+        raise ValueError(f"resume: expected a run in {folder}, found no {CONFIG}; start one without --resume")
     values = json.loads(path.read_text(encoding="utf-8"))["train"]
     if unknown := sorted(set(values) - {f.name for f in fields(TrainConfig)}):
         raise ValueError(f"{path}: unknown field {', '.join(unknown)}; another version made this run, train it anew")
     return TrainConfig(**values)
+
+
+def read_scenario(folder: str | Path) -> Scenario:
+    """Read the scenario of a run as it was when the run began, whatever its name means today.
+
+    Raises:
+        ValueError: this version knows no such scenario.
+    """
+    path = Path(folder) / CONFIG
+    values = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return scenario_of(values["scenario"])
+    except ValueError as why:
+        made = values["versions"]["gridbazaar"]
+        raise ValueError(
+            f"{path}: this version cannot play the scenario that the run was trained in ({why}); "
+            f"go on with version {made} that made it, or train anew"
+        ) from why
+
+
+def extend(folder: str | Path, steps: int) -> TrainConfig:
+    """Let a finished run go on to so many agent-steps when it is resumed; give its new configuration.
+
+    The learning rate begins its fall anew, so this is another run than one planned for as many steps. A limit by the
+    clock is lifted.
+
+    Raises:
+        ValueError: the run is not finished, or was longer.
+    """
+    folder = Path(folder)
+    config, done = read_config(folder), checkpoint_steps(folder)
+    if done is None or not (folder / MODEL).is_file():
+        raise ValueError(f"steps was {config.steps}, not {steps}, and the run is not finished; leave --steps out first")
+    if steps <= done:
+        raise ValueError(f"steps: expected more than the {done:,} that the run has, got {steps:,}")
+    extended = replace(config, steps=steps, schedule_from=done, max_minutes=None)
+    values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    write_json(folder / CONFIG, values | {"train": asdict(extended)})
+    (folder / MODEL).unlink()  # the run is not finished any more, and its checkpoint is the same
+    return extended
 
 
 def read_curve(folder: str | Path) -> list[dict[str, float]]:
@@ -146,31 +196,42 @@ def read_curve(folder: str | Path) -> list[dict[str, float]]:
 def checkpoint_steps(folder: str | Path) -> int | None:
     """Give the agent-steps of a run's last checkpoint; None if there is none to resume from."""
     path = Path(folder) / _CURVE
-    if not (Path(folder) / _CHECKPOINT).is_file() or not path.is_file():
+    if not (Path(folder) / CHECKPOINT).is_file() or not path.is_file():
         return None
     return int(json.loads(path.read_text(encoding="utf-8"))["steps"])
 
 
-def _model(config: TrainConfig, scenario: Scenario, folder: Path, resume: bool) -> tuple[Any, list[Any], float]:
-    """A new model, or the one of the last checkpoint with its curve and the seconds already spent."""
-    from stable_baselines3 import PPO
-    from torch import nn
+def _first_episode(config: TrainConfig) -> int:
+    return config.seed * 1_000_003
 
+
+def _resumed(config: TrainConfig, scenario: Scenario, folder: Path) -> tuple[Any, list[Any], float]:
+    """The model of the last checkpoint, its curve, and the seconds already spent."""
     from gridbazaar.envs.views.vec_env import vec_env
     from gridbazaar.experiments.training.ppo import OLD_CLASSES, MarketPPO, without_bootstrap
 
-    checkpoint = folder / _CHECKPOINT
-    if resume and checkpoint_steps(folder) is None:
-        raise ValueError(f"resume: {folder} holds no {_CHECKPOINT}; the run ended before its first one, start it anew")
-    done: dict[str, Any] = json.loads((folder / _CURVE).read_text(encoding="utf-8")) if resume else {}
-    first = config.seed * 1_000_003 + (done["episodes"] if resume else 0)
-    venv = without_bootstrap(vec_env(scenario, n_envs=config.n_envs, seed=first))
-    if resume:
-        model = MarketPPO.load(checkpoint, env=venv, device="cpu", custom_objects=OLD_CLASSES)
-        return model, done["points"], done["seconds"]
+    if checkpoint_steps(folder) is None:
+        raise ValueError(f"resume: {folder} holds no {CHECKPOINT}; the run ended before its first one, start it anew")
+    held: dict[str, Any] = json.loads((folder / _CURVE).read_text(encoding="utf-8"))
+    market = vec_env(scenario, n_envs=config.n_envs)
+    model = MarketPPO.load(folder / CHECKPOINT, env=without_bootstrap(market), device="cpu", custom_objects=OLD_CLASSES)
+    rollouts = model.num_timesteps // (market.num_envs * scenario.n_steps)
+    market.seed(_first_episode(config) + rollouts * config.n_envs)
+    model.restore_generators()
+    # A curve that is ahead of the checkpoint was written just before the interruption.
+    return model, [p for p in held["points"] if p["steps"] <= model.num_timesteps], held["seconds"]
+
+
+def _model(config: TrainConfig, scenario: Scenario) -> Any:
+    """A new model."""
+    from torch import nn
+
+    from gridbazaar.envs.views.vec_env import vec_env
+    from gridbazaar.experiments.training.ppo import MarketPPO, without_bootstrap
+
+    venv = without_bootstrap(vec_env(scenario, n_envs=config.n_envs, seed=_first_episode(config)))
     rows = venv.num_envs
-    assert issubclass(MarketPPO, PPO)
-    model = MarketPPO(
+    return MarketPPO(
         "MlpPolicy",
         venv,
         learning_rate=config.learning_rate,
@@ -192,7 +253,6 @@ def _model(config: TrainConfig, scenario: Scenario, folder: Path, resume: bool) 
         seed=config.seed,
         device="cpu",
     )
-    return model, [], 0.0
 
 
 def _save(model: Any, path: Path) -> None:
@@ -212,12 +272,13 @@ def _callback(
 
         def __init__(self) -> None:
             super().__init__()
-            self.rollouts = 0
             self.validation: Any = None
+            self.saved_steps = -1
 
         def progress(self) -> float:
             """Share of the run that is done, by steps or by the clock, whichever is further."""
-            done: float = self.model.num_timesteps / config.steps
+            begun = config.schedule_from
+            done: float = (self.model.num_timesteps - begun) / (config.steps - begun)
             if config.max_minutes is not None:
                 done = max(done, (time.monotonic() - start) / 60 / config.max_minutes)
             return min(done, 1.0)
@@ -225,17 +286,19 @@ def _callback(
         def _on_training_start(self) -> None:
             if not curve:
                 self.validate()
-            if not (folder / _CHECKPOINT).is_file():
-                self.save(folder)
+            if not (folder / CHECKPOINT).is_file():
+                self.save()
 
         def _on_step(self) -> bool:
             return True
 
         def _on_rollout_start(self) -> None:
-            if self.rollouts and self.rollouts % config.validate_rollouts == 0:
+            """Between two rollouts, where all episodes begin: the only place from which a run can go on exactly."""
+            rollouts = self.model.num_timesteps // (self.training_env.num_envs * scenario.n_steps)
+            if rollouts and rollouts % config.validate_rollouts == 0:
                 self.validate()
-            if self.rollouts and self.rollouts % config.checkpoint_rollouts == 0:
-                self.save(folder)
+            if rollouts and rollouts % config.checkpoint_rollouts == 0:
+                self.save()
             self.tell()
 
         def tell(self) -> None:
@@ -243,24 +306,26 @@ def _callback(
                 latest = curve[-1] if curve else {}
                 report(self.model.num_timesteps, config.steps, latest | {"progress": self.progress()})
 
-        def _on_rollout_end(self) -> None:
-            self.rollouts += 1
-
-        def save(self, folder: Path) -> None:
-            steps = self.model.num_timesteps
-            episodes = steps // (self.training_env.num_envs * scenario.n_steps) * config.n_envs
-            done = {"points": curve, "seconds": time.monotonic() - start, "steps": steps, "episodes": episodes}
+        def save(self) -> None:
+            if self.saved_steps == self.model.num_timesteps:
+                return
+            done = {"points": curve, "seconds": time.monotonic() - start, "steps": self.model.num_timesteps}
             write_json(folder / _CURVE, done)
-            _save(self.model, folder / _CHECKPOINT)
+            _save(self.model, folder / CHECKPOINT)
+            self.saved_steps = self.model.num_timesteps
 
         def validate(self) -> None:
+            """Score the model on validation episodes; keep the best one, and a checkpoint that knows of it."""
             if not config.validate_seeds or (curve and curve[-1]["steps"] == self.model.num_timesteps):
                 return
             if self.validation is None:
                 self.validation = _Validation(scenario, config.validate_seeds)
             score = self.validation.score(self.model)
+            if not (folder / BEST).is_file() or score > max(point["score"] for point in curve):
+                _save(self.model, folder / BEST)
             curve.append({"steps": self.model.num_timesteps, "seconds": time.monotonic() - start, "score": score})
             self.logger.record("validation/score", score)
+            self.save()
 
     return Watch()
 

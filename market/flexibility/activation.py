@@ -1,20 +1,30 @@
 """Delivery of a call against the cleared schedule: what it earns, what a shortfall costs, who of the members gets what.
 
-Integers as everywhere in the market. The schedule is what the market cleared before delivery, so there is nothing to
-inflate; delivered energy leaves the position, so that no kWh is paid twice. A stake lies in escrow from the award on:
-a shortfall beyond the tolerance is slashed from it, the rest goes back at the end.
+Integers as everywhere in the market. Delivered is what was released beside what was sold: the schedule counts as far as
+it sells, and what was bought while the call ran counts as nothing. Otherwise a purchase that nobody meant to draw would
+be a delivery without any device that moves. Delivered energy leaves the position, so that no kWh is paid twice.
+
+What is missing costs by the price of the product, not of the offer: who asks nothing for a kWh has promised it all the
+same. A stake lies in escrow from the award on; a shortfall beyond the tolerance is slashed from it at the most that is
+paid for a called kWh, times the penalty, and the rest goes back at the end. Then the part of what was paid for holding
+ready goes back that belongs to what did not come, within the tolerance too. Flexibility tenders of network operators
+are settled so: availability falls with what was delivered, and undelivered energy is charged above its price.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Annotated
 
 from gridbazaar.data.arrays import Array, muldiv, namespace
+from gridbazaar.data.bounds import Share, Within
+from gridbazaar.data.tables import check_table
 from gridbazaar.data.units import MICRO, energy_cost_ucur
 from gridbazaar.market.auction.rationing import increments
 
 _STRIKES = 3
+
+Penalty = Annotated[float, Within(0.0, 1000.0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,50 +41,72 @@ class Activation:
 class CallTerms:
     """What an award is worth and what it costs not to keep it; shares are kept to a millionth."""
 
-    tolerance: float = 0.1  # share of a call that may be missing
-    penalty: float = 1.5  # of the price, for each kWh of the shortfall
-    under: float = 0.75  # share of the called energy below which an event is under-delivered
-    derate: float = 0.5  # what is left of the registered capacity after every third of them
+    tolerance: Share = 0.1  # share of a call that may be missing
+    penalty: Penalty = 1.5  # of the most that is paid for a called kWh, for each kWh of the shortfall
+    under: Share = 0.75  # share of the called energy below which an event is under-delivered
+    derate: Share = 0.5  # what is left of the registered capacity after every third of them
 
     def __post_init__(self) -> None:
-        for name in ("tolerance", "under", "derate"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"call terms: expected {name} in [0, 1], got {getattr(self, name)}")
-        if not (self.penalty >= 0 and math.isfinite(self.penalty)):
-            raise ValueError(f"call terms: expected a penalty >= 0, got {self.penalty}")
+        check_table(self, "call")
 
 
 def delivered_ukwh(schedule_ukwh: Array, metered_ukwh: Array, called_ukwh: Array) -> Array:
-    """Give schedule less sub-meter, from 0 to what was called; > 0 is drawn less (or injected more)."""
-    return namespace(schedule_ukwh).clip(schedule_ukwh - metered_ukwh, 0, called_ukwh)
+    """Give what was injected beyond what was sold, from 0 to what was called.
+
+    Args:
+        schedule_ukwh: [...] int64, cleared before delivery, > 0 bought; a purchase counts as nothing.
+        metered_ukwh: [...] int64, > 0 drawn.
+        called_ukwh: [...] int64 >= 0.
+    """
+    xp = namespace(schedule_ukwh)
+    return xp.clip(xp.minimum(schedule_ukwh, 0) - metered_ukwh, 0, called_ukwh)
+
+
+def penalty_ucur_per_kwh(cap_ucur_per_kwh: int, terms: CallTerms) -> int:
+    """Give what a missing kWh costs, from the most that is paid for a called one; >= 0."""
+    return cap_ucur_per_kwh * round(terms.penalty * 1000) // 1000
 
 
 def activate(
-    called_ukwh: Array, delivered: Array, price_ucur_per_kwh: Array, stake_ucur: Array, terms: CallTerms
-) -> Activation:
+    called_ukwh: Array, delivered: Array, price_ucur_per_kwh: Array, missing_ucur_per_kwh: int, stake_ucur: Array,
+    terms: CallTerms,
+) -> Activation:  # fmt: skip
     """Pay what was delivered and slash the stake for what is missing beyond the tolerance.
 
     Args:
         called_ukwh: [...] int64 >= 0, award x level.
         delivered: [...] int64, measured; more than was called earns nothing, less than nothing costs no more.
         price_ucur_per_kwh: [...] int64 >= 0, of the award.
+        missing_ucur_per_kwh: of ``penalty_ucur_per_kwh``, whatever the award's price.
         stake_ucur: [...] int64 >= 0, what is left of it; nobody loses more.
-        terms: tolerance and penalty.
+        terms: tolerance.
     """
     xp = namespace(called_ukwh)
     counted = xp.clip(delivered, 0, called_ukwh)
     due = called_ukwh - called_ukwh * round(terms.tolerance * MICRO) // MICRO
     shortfall = xp.maximum(due - counted, 0)
-    penalty = energy_cost_ucur(shortfall, price_ucur_per_kwh) * round(terms.penalty * 1000) // 1000
+    penalty = energy_cost_ucur(shortfall, missing_ucur_per_kwh)
     return Activation(
         counted, shortfall, energy_cost_ucur(counted, price_ucur_per_kwh), xp.minimum(penalty, stake_ucur)
     )
 
 
-def stake_for(award_ukwh: Array, n_intervals: Array, price_ucur_per_kwh: Array, terms: CallTerms) -> Array:
+def stake_for(award_ukwh: Array, n_intervals: Array, missing_ucur_per_kwh: int) -> Array:
     """Give the stake that covers a whole event without any delivery, [...] int64."""
-    whole = energy_cost_ucur(award_ukwh * n_intervals, price_ucur_per_kwh)
-    return whole * round(terms.penalty * 1000) // 1000
+    return energy_cost_ucur(award_ukwh * n_intervals, missing_ucur_per_kwh)
+
+
+def taken_back_ucur(ready_ucur: Array, called_ukwh: Array, delivered_ukwh: Array) -> Array:
+    """Give what goes back at the end of an event of what was paid for holding ready: the share that did not come.
+
+    Args:
+        ready_ucur: [...] int64 >= 0, paid over the whole event.
+        called_ukwh, delivered_ukwh: [...] int64, of the whole event, ``0 <= delivered <= called``.
+
+    Returns:
+        [...] int64 from 0 to ``ready_ucur``; nothing where nothing was called.
+    """
+    return muldiv(ready_ucur, called_ukwh - delivered_ukwh, namespace(called_ukwh).maximum(called_ukwh, 1))
 
 
 def is_under_delivered(called: Array, delivered: Array, terms: CallTerms) -> Array:

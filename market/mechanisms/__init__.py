@@ -2,7 +2,8 @@
 
 A mechanism is ``name(orders, setting, *, options...) -> Clearing``; its keyword-only options are keys of a scenario's
 ``[mechanism_options]`` table. Two constants of its file describe it. ``STAGE`` says when it is called: ``"ex_ante"``
-(orders, before delivery) or ``"ex_post"`` (metered energy, after it). ``PROMISES`` says what everybody may rely on, in
+(orders, before delivery) or ``"ex_post"`` (metered energy, after it); one on orders must also trade without a retailer,
+``Setting()``. ``PROMISES`` says what everybody may rely on, in
 the words of ``orders.PROMISE``; tests hold every mechanism to its word. Two more are optional: ``DRAWS = True`` where
 it needs ``Orders.lottery``, and ``carry_width(n_orders)`` where it carries numbers from interval to interval.
 """

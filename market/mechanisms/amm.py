@@ -9,11 +9,11 @@ buys from the retailer. The pool bears that risk: the market operator may gain o
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from gridbazaar.data.arrays import Array, muldiv, namespace
+from gridbazaar.data.bounds import MOST_PRICE, ShareBelowOne, Within
 from gridbazaar.data.units import FAR, MICRO
 from gridbazaar.market.auction.book import Book, at_prices, close_book, open_book
 from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
@@ -25,14 +25,16 @@ STAGE = "ex_ante"
 PROMISES = frozenset({"limits", "monotone"})
 
 LARGEST_POOL_KWH = 1e6  # products of the curve stay countable
+_PoolSize = Annotated[float, Within(0.0, LARGEST_POOL_KWH, is_open_below=True)]
+_FirstPrice = Annotated[float, Within(0.0, MOST_PRICE, is_open_below=True)]
 
 _MARGINAL_BUYER, _MARGINAL_SELLER = int(Status.MARGINAL_BUYER), int(Status.MARGINAL_SELLER)
 _MARGINAL_OUTSIDE = int(Status.MARGINAL_OUTSIDE)
 
 
 def amm(
-    orders: Orders, setting: Setting, *, pool_kwh: float = 1.0, price_cur_per_kwh: float | None = None,
-    fee: float = 0.0,
+    orders: Orders, setting: Setting, *, pool_kwh: _PoolSize = 1.0, price_cur_per_kwh: _FirstPrice | None = None,
+    fee: ShareBelowOne = 0.0,
 ) -> Clearing:  # fmt: skip
     """Trade the whole batch at one price, its net with a constant-product pool.
 
@@ -53,7 +55,6 @@ def amm(
     The price is a whole micro-unit per kWh, rounded in the pool's favour; ticks do not apply. ``fee`` is kept to a
     millionth. Limits must stay below four million a kWh.
     """
-    _check(pool_kwh, price_cur_per_kwh, fee)
     xp = namespace(orders.energy_ukwh)
     book = open_book(orders, setting)
     start = _start_price(orders, setting, price_cur_per_kwh)
@@ -125,15 +126,6 @@ def _floor_of_minus(a: Array, b: Array, c: Array) -> Array:
     """Give ``floor(-a * b / c)``, for the arguments of ``muldiv``."""
     xp, down = namespace(b), muldiv(a, b, c)
     return -down - xp.astype(a * b != down * c, xp.int64)
-
-
-def _check(pool_kwh: float, price: float | None, fee: float) -> None:
-    if not 0.0 < pool_kwh <= LARGEST_POOL_KWH:
-        raise ValueError(f"amm: expected 0 < pool_kwh <= {LARGEST_POOL_KWH:g}, got {pool_kwh!r}")
-    if price is not None and not (math.isfinite(price) and price > 0):
-        raise ValueError(f"amm: expected price_cur_per_kwh to be a positive number or None, got {price!r}")
-    if not 0.0 <= fee < 1.0:
-        raise ValueError(f"amm: expected 0 <= fee < 1, got {fee!r}")
 
 
 def _start_price(orders: Orders, setting: Setting, price_cur_per_kwh: float | None) -> Array:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bounds import CountFromOne
 from gridbazaar.data.units import MICRO, energy_cost_ucur
 from gridbazaar.market.auction.book import Trade, close_book, open_book
 from gridbazaar.market.auction.ex_post import local_share, metered
@@ -23,7 +24,7 @@ PROMISES = frozenset({"balanced", "no_deficit", "monotone", "scales"})
 _SUMS = 4  # of each order; one more number counts the intervals
 
 
-def bill_sharing(orders: Orders, setting: Setting, *, horizon_intervals: int | None = None) -> Clearing:
+def bill_sharing(orders: Orders, setting: Setting, *, horizon_intervals: CountFromOne | None = None) -> Clearing:
     """Share what the community pays the retailer among all that its members drew, and what it earns among all they fed.
 
     Over a horizon of ``horizon_intervals`` intervals (``None``: the episode) everybody buys at the cost of the
@@ -33,10 +34,6 @@ def bill_sharing(orders: Orders, setting: Setting, *, horizon_intervals: int | N
     they sum to zero among buyers and among sellers in every interval, and over the horizon they are exact. The price
     shown is that of the horizon so far. The rent of a full connection is charged and rebated apart.
     """
-    if horizon_intervals is not None and not (isinstance(horizon_intervals, int) and horizon_intervals >= 1):
-        raise ValueError(
-            f"bill_sharing: expected horizon_intervals to be a whole number >= 1 or None, got {horizon_intervals!r}"
-        )
     flowed = metered("bill_sharing", orders, setting)
     book = open_book(flowed, setting)
     bought, sold = local_share(book)

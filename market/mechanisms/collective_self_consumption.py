@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import numpy as np
 
 from gridbazaar.data.arrays import Array, muldiv, namespace
+from gridbazaar.data.bounds import NotNegative, OneOf, Share
 from gridbazaar.data.units import MICRO
 from gridbazaar.market.auction.book import Book, at_prices, close_book, open_book
 from gridbazaar.market.auction.ex_post import metered
@@ -22,6 +24,8 @@ from gridbazaar.market.orders import Clearing, Orders, Setting
 STAGE = "ex_post"
 PROMISES = frozenset({"balanced", "no_deficit", "monotone", "scales"})
 
+METHODS = ("dynamic", "static", "hybrid")
+
 _KEY_UNIT = 10**9  # keys are counted in billionths
 
 
@@ -29,9 +33,9 @@ def collective_self_consumption(
     orders: Orders,
     setting: Setting,
     *,
-    method: str = "dynamic",
-    keys: Sequence[float] | None = None,
-    price: float = 0.5,
+    method: Annotated[str, OneOf(*METHODS)] = "dynamic",
+    keys: Sequence[NotNegative] | None = None,
+    price: Share = 0.5,
 ) -> Clearing:
     """Share what the community generates by keys, at a price between the retailer's two.
 
@@ -47,12 +51,6 @@ def collective_self_consumption(
     A key of an agent with several orders counts for their sum, and serves the first column first. Sellers share pro
     rata to their surplus. What is not shared is bought from and sold to the retailer.
     """
-    if method not in _METHODS:
-        raise ValueError(
-            f"collective_self_consumption: expected method to be one of {', '.join(_METHODS)}; got {method!r}"
-        )
-    if not 0.0 <= price <= 1.0:
-        raise ValueError(f"collective_self_consumption: expected 0 <= price <= 1, got {price!r}")
     flowed = metered("collective_self_consumption", orders, setting)
     book = open_book(flowed, setting)
     bought = _METHODS[method](book, *_weights(book, keys))
@@ -133,9 +131,6 @@ def _check(keys: Sequence[float], n_agents: int, n_orders: int, n_draw: int) -> 
             f"{where}: expected one for each of the {n_agents} agents, the {n_orders} columns, or the {n_draw} of them "
             f"that draw; got {len(keys)}"
         )
-    faults = [f"keys[{i}] = {key!r}" for i, key in enumerate(keys) if not (key >= 0 and math.isfinite(key))]
-    if faults:
-        raise ValueError(f"{where}: expected numbers >= 0, got {', '.join(faults)}")
     total = math.fsum(keys)
     if abs(total - 1.0) > 1e-9:
         raise ValueError(

@@ -8,8 +8,10 @@ is then the most that a community can gain, in closed form: a benchmark for mech
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 from gridbazaar.data.arrays import Array, muldiv, namespace
+from gridbazaar.data.bounds import OneOf
 from gridbazaar.market.auction.ex_post import clear_community, half_way, metered
 from gridbazaar.market.auction.price_rules import on_tick
 from gridbazaar.market.auction.rationing import by_share
@@ -21,7 +23,9 @@ PROMISES = frozenset({"balanced", "no_deficit", "monotone", "scales"})
 DEMANDS = ("metered", "linear")
 
 
-def dynamic_net_metering(orders: Orders, setting: Setting, *, demand: str = "metered") -> Clearing:
+def dynamic_net_metering(
+    orders: Orders, setting: Setting, *, demand: Annotated[str, OneOf(*DEMANDS)] = "metered"
+) -> Clearing:
     """Price metered energy at the import price where the community draws, at the export price where it feeds in.
 
     Where its generation just meets its demand, a ``metered`` community pays the middle of the two. With ``linear``, for
@@ -31,8 +35,6 @@ def dynamic_net_metering(orders: Orders, setting: Setting, *, demand: str = "met
     them the highest price at which it wants what it generates. What a line does not want is not filled, so ``linear``
     is not for scenarios, where it has flowed. Sell orders are generation, at any price.
     """
-    if demand not in DEMANDS:
-        raise ValueError(f"dynamic_net_metering: expected demand to be one of {', '.join(DEMANDS)}; got {demand!r}")
     flowed = metered("dynamic_net_metering", orders, setting)
     if demand == "linear":
         return _clear_lines(orders, flowed, setting)

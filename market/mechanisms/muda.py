@@ -6,8 +6,10 @@ E. Segal-Halevi, A. Hassidim, Y. Aumann, "MUDA: a truthful multi-unit double-auc
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bounds import OneOf
 from gridbazaar.data.units import MICRO
 from gridbazaar.market.auction.book import Book, Trade, at_prices, close_book, open_book
 from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
@@ -21,7 +23,9 @@ PROMISES = frozenset({"limits", "no_deficit", "truthful", "monotone", "scales"})
 DRAWS = True
 
 
-def muda(orders: Orders, setting: Setting, *, rationing: str = "lottery") -> Clearing:
+def muda(
+    orders: Orders, setting: Setting, *, rationing: Annotated[str, OneOf("lottery", "vickrey")] = "lottery"
+) -> Clearing:
     """Split the agents into two halves by lottery and let each half trade at the other half's price.
 
     Whoever draws below 1/2 is in the first half; all orders of an agent have one number and stand together. A half's
@@ -35,8 +39,6 @@ def muda(orders: Orders, setting: Setting, *, rationing: str = "lottery") -> Cle
 
     It needs eight agents or more to make sense: the halves of a smaller book say little about each other.
     """
-    if rationing not in ("lottery", "vickrey"):
-        raise ValueError(f"muda: expected rationing to be lottery or vickrey, got {rationing!r}")
     xp = namespace(orders.energy_ukwh)
     book = open_book(orders, setting)
     lottery = drawn("muda", book.lottery)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gridbazaar.data.bounds import Charge, CountFromOne, Share
 from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.nodal.clearing import clear_nodal
 from gridbazaar.market.orders import Clearing, Orders, Setting
@@ -16,7 +17,7 @@ PROMISES = frozenset({"limits", "no_deficit", "efficient", "monotone", "scales"}
 
 
 def nodal(
-    orders: Orders, setting: Setting, *, k: float = 0.5, rounds: int = 3, overload_cur_per_kwh: float = 2.0
+    orders: Orders, setting: Setting, *, k: Share = 0.5, rounds: CountFromOne = 3, overload_cur_per_kwh: Charge = 2.0
 ) -> Clearing:
     """Clear over the wires, with a price for each bus; where there are no wires, at one price for all.
 

@@ -9,8 +9,10 @@ auction of Chatterjee & Samuelson's k-pricing, pair by pair).
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 from gridbazaar.data.arrays import Array, muldiv, namespace
+from gridbazaar.data.bounds import OneOf, Share
 from gridbazaar.data.units import FAR, MICRO
 from gridbazaar.market.auction.book import Book, at_own_prices, open_book
 from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
@@ -24,7 +26,9 @@ PROMISES = frozenset({"limits", "balanced", "no_deficit", "efficient", "monotone
 PAIRINGS = ("assortative", "by_agent")
 
 
-def pay_as_bid(orders: Orders, setting: Setting, *, k: float = 0.5, pairing: str = "assortative") -> Clearing:
+def pay_as_bid(
+    orders: Orders, setting: Setting, *, k: Share = 0.5, pairing: Annotated[str, OneOf(*PAIRINGS)] = "assortative"
+) -> Clearing:
     """Trade as the call auction does, each pair at its own price between the buyer's bid and the seller's ask.
 
     A pair's price is ``ask + k * (bid - ask)``, rounded down to a micro-unit: 1 is the buyer's bid, 0 the seller's ask;
@@ -36,10 +40,6 @@ def pay_as_bid(orders: Orders, setting: Setting, *, k: float = 0.5, pairing: str
     in the order of agents (then columns). Fills, the competitive interval, the quote and the status are those of
     ``uniform_price``. Buyers pay what sellers get to the micro-unit.
     """
-    if not 0.0 <= k <= 1.0:
-        raise ValueError(f"pay_as_bid: expected 0 <= k <= 1, got {k!r}")
-    if pairing not in PAIRINGS:
-        raise ValueError(f"pay_as_bid: expected pairing to be one of {', '.join(PAIRINGS)}; got {pairing!r}")
     xp = namespace(orders.energy_ukwh)
     best = clear_at_uniform_price(orders, setting)
     book = open_book(orders, _with_rent(setting, best.rent_ucur_per_kwh))

@@ -7,9 +7,10 @@ misses the market.
 
 from __future__ import annotations
 
-import math
+from typing import Annotated
 
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bounds import OneOf, Price
 from gridbazaar.data.units import FAR, MICRO
 from gridbazaar.market.auction.book import Book, Trade, at_own_prices, at_prices, close_book, open_book
 from gridbazaar.market.auction.ex_post import half_way
@@ -25,8 +26,8 @@ RATIONINGS = ("pro_rata", "lottery")
 
 
 def posted_price(
-    orders: Orders, setting: Setting, *, price_cur_per_kwh: float | None = None, posted_by: str = "market",
-    rationing: str = "pro_rata",
+    orders: Orders, setting: Setting, *, price_cur_per_kwh: Price | None = None,
+    posted_by: Annotated[str, OneOf(*POSTED_BY)] = "market", rationing: Annotated[str, OneOf(*RATIONINGS)] = "pro_rata",
 ) -> Clearing:  # fmt: skip
     """Let those trade who agree with a posted price that no bid of theirs moves.
 
@@ -39,7 +40,10 @@ def posted_price(
     drawn order; asks at one price always share pro rata. It keeps every promise but "truthful": sellers gain by asking
     more.
     """
-    _check(price_cur_per_kwh, posted_by, rationing)
+    if price_cur_per_kwh is not None and posted_by == "sellers":
+        raise ValueError(
+            f"posted_price: expected no price_cur_per_kwh where sellers post their own, got {price_cur_per_kwh!r}"
+        )
     book = open_book(orders, setting)
     lottery = drawn("posted_price", book.lottery) if rationing == "lottery" else None
     if posted_by == "sellers":
@@ -60,17 +64,6 @@ def posted_price(
     else:
         bought, sold = by_lottery(buy, volume, lottery), by_lottery(sell, volume, lottery)
     return close_book(orders, setting, book, at_prices(bought, sold, price, price))
-
-
-def _check(price: float | None, posted_by: str, rationing: str) -> None:
-    if price is not None and not math.isfinite(price):
-        raise ValueError(f"posted_price: expected price_cur_per_kwh to be a finite number or None, got {price!r}")
-    if posted_by not in POSTED_BY:
-        raise ValueError(f"posted_price: expected posted_by to be one of {', '.join(POSTED_BY)}; got {posted_by!r}")
-    if price is not None and posted_by == "sellers":
-        raise ValueError(f"posted_price: expected no price_cur_per_kwh where sellers post their own, got {price!r}")
-    if rationing not in RATIONINGS:
-        raise ValueError(f"posted_price: expected rationing to be one of {', '.join(RATIONINGS)}; got {rationing!r}")
 
 
 def _drawn_price(book: Book) -> tuple[Array, Array]:

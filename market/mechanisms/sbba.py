@@ -7,7 +7,10 @@ with one order.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from gridbazaar.data.arrays import namespace
+from gridbazaar.data.bounds import OneOf
 from gridbazaar.data.units import FAR
 from gridbazaar.market.auction.book import at_prices, close_book, match, open_book
 from gridbazaar.market.auction.rationing import by_lottery, by_share, drawn
@@ -18,7 +21,9 @@ PROMISES = frozenset({"limits", "balanced", "no_deficit", "truthful", "monotone"
 DRAWS = True
 
 
-def sbba(orders: Orders, setting: Setting, *, rationing: str = "lottery") -> Clearing:
+def sbba(
+    orders: Orders, setting: Setting, *, rationing: Annotated[str, OneOf("lottery", "pro_rata")] = "lottery"
+) -> Clearing:
     """Trade at one price, the lower of the last accepted bid and the first rejected ask; whoever sets it stays out.
 
     A bid that sets the price leaves less demand than supply, and then sellers are rationed. What is left of an ask that
@@ -27,8 +32,6 @@ def sbba(orders: Orders, setting: Setting, *, rationing: str = "lottery") -> Cle
     price takes nothing away. ``rationing`` is "lottery" (one after the other, in drawn order) or "pro_rata" (everybody
     the same share, no draw). The price is a limit, so no tick moves it.
     """
-    if rationing not in ("lottery", "pro_rata"):
-        raise ValueError(f"sbba: expected rationing to be lottery or pro_rata, got {rationing!r}")
     xp = namespace(orders.energy_ukwh)
     book = open_book(orders, setting)
     found = match(book)

@@ -7,6 +7,7 @@ peer-to-peer prosumers", IEEE Transactions on Power Systems 32 (2017). Limits pl
 from __future__ import annotations
 
 from gridbazaar.data.arrays import Array, muldiv, namespace
+from gridbazaar.data.bounds import Share
 from gridbazaar.data.units import MICRO
 from gridbazaar.market.auction.ex_post import clear_community, metered
 from gridbazaar.market.auction.price_rules import on_tick
@@ -16,7 +17,7 @@ STAGE = "ex_post"
 PROMISES = frozenset({"balanced", "no_deficit", "monotone", "scales"})
 
 
-def supply_demand_ratio(orders: Orders, setting: Setting, *, compensation: float = 0.0) -> Clearing:
+def supply_demand_ratio(orders: Orders, setting: Setting, *, compensation: Share = 0.0) -> Clearing:
     """Price metered energy that stays in the community by the ratio of its supply to its demand.
 
     With *R* and *F* the retailer's import and export price and *r* = supply / demand, neighbours pay
@@ -27,8 +28,6 @@ def supply_demand_ratio(orders: Orders, setting: Setting, *, compensation: float
     *F* while *r* < 1, and neighbours pay *F* + c (*R* - *F*) / *r* beyond. The curve is that of a mean of 1 / price;
     where what stands for *F* is not positive there is none, and neighbours pay that price at any *r* > 0.
     """
-    if not 0.0 <= compensation <= 1.0:
-        raise ValueError(f"supply_demand_ratio: expected 0 <= compensation <= 1, got {compensation!r}")
     flowed = metered("supply_demand_ratio", orders, setting)
     return clear_community(flowed, setting, _price(orders, setting, round(compensation * MICRO)))
 

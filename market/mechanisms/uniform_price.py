@@ -5,14 +5,20 @@ What all rules share, ``market/auction/equilibrium.py``, finds the interval, the
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from gridbazaar.data.bounds import OneOf, Share
 from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
+from gridbazaar.market.auction.price_rules import RULES
 from gridbazaar.market.orders import Clearing, Orders, Setting
 
 STAGE = "ex_ante"
 PROMISES = frozenset({"limits", "no_deficit", "efficient", "monotone", "scales"})
 
 
-def uniform_price(orders: Orders, setting: Setting, *, k: float = 0.5, price_rule: str = "ce_k") -> Clearing:
+def uniform_price(
+    orders: Orders, setting: Setting, *, k: Share = 0.5, price_rule: Annotated[str, OneOf(*RULES)] = "ce_k"
+) -> Clearing:
     """Clear each environment's book at one price, ``low + k * (high - low)`` of the competitive interval.
 
     Every order strictly in the money is filled, those at the margin share pro rata, and an order whose limit reaches

@@ -244,20 +244,20 @@ def _nodal(
 ) -> None:  # fmt: skip
     """With a price for each bus, give back what the wires brought in, and let no deviation gain by where it is.
 
-    The losses, and what the schedule has beyond the cap of the connection, are bought with it; the rest is a lump sum
-    per connection. A deviation costs at least what the bus says, so that nobody oversells behind a full branch, and
-    what it adds beyond the cap the scarcity price.
+    The losses, what the schedule has beyond the cap of the connection, and what was sold and then withheld are paid
+    with it; the rest is a lump sum per connection. A deviation costs at least what the bus says, so that nobody
+    oversells behind a full branch, and what it adds beyond the cap the scarcity price.
     """
     xp = namespace(position.net_ukwh)
     cost = energy_cost_ucur(delivery.loss_ukwh, rates.spot)
     if setting.import_scarcity_ucur_per_kwh is not None:
         cost = cost + energy_cost_ucur(clearing.over_cap_ukwh, setting.import_scarcity_ucur_per_kwh)
+    at_bus, cut = clearing.price_ucur_per_kwh[:, : position.net_ukwh.shape[1]], delivery.curtailed_ukwh
+    cost = cost + energy_cost_ucur(xp.sum(cut, axis=1), rates.spot) - xp.sum(energy_cost_ucur(cut, at_bus), axis=1)
     rebate = rebate_per_connection(clearing.surplus_ucur, cost, terms.connections)
     post.from_agents("congestion", -rebate, "market_operator")
     left = xp.maximum(clearing.surplus_ucur, 0) - xp.sum(rebate, axis=1)
     post.between("congestion", "market_operator", "network_operator", left)
-
-    at_bus = clearing.price_ucur_per_kwh[:, : position.net_ukwh.shape[1]]
     post.from_agents("imbalance", deviation_ucur(position, at_bus, use, setting, terms.is_brp), "network_operator")
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from gridbazaar.market.tariff import Tariff, Window
+from gridbazaar.data.tables import read_table
+from gridbazaar.market.tariff import Tariff
 
 _FOLDER = Path(__file__).parent
 
@@ -23,8 +23,4 @@ def load_tariff(name: str, **overrides: Any) -> Tariff:
     if name not in list_tariffs():
         raise ValueError(f"tariff: expected one of {', '.join(list_tariffs())}, got {name!r}")
     values = tomllib.loads(path.read_text(encoding="utf-8")) | overrides
-    allowed = [f.name for f in fields(Tariff) if f.name != "name"]
-    if unknown := sorted(set(values) - set(allowed)):
-        raise ValueError(f"tariff {name}: unknown field {', '.join(unknown)}; allowed are {', '.join(allowed)}")
-    values["windows"] = tuple(Window(**w) for w in values.get("windows", ()))
-    return Tariff(name=name, **values)
+    return read_table(Tariff, values | {"name": name}, f"tariff {name}")

@@ -10,6 +10,7 @@ from gridbazaar.agents.devices.cars.visits import Visits
 from gridbazaar.agents.kind import Draw, Now, Series
 from gridbazaar.agents.kinds import ev
 from gridbazaar.data.bank import Sessions
+from gridbazaar.data.calendar import Calendar, make_calendar
 from gridbazaar.data.chance import episode_keys
 
 
@@ -30,12 +31,17 @@ def params_of(config: ev.Config, *visits: dict[str, Any]) -> ev.Params:
     return ev.Params(Visits(*(np.array([[[row[name] for row in rows]]]) for name in Visits.__slots__)), config)
 
 
+def calendar_of(n_days: int, step_h: float) -> Calendar:
+    """Days of 24 hours from a Monday on."""
+    return make_calendar(np.datetime64("2024-01-01"), n_days, round(step_h * 60))
+
+
 def draw_of(
     sessions: Sessions, n_envs: int, step_h: float, n_steps: int, *, day: int = 0, start_h: float = 12.0, seed: int = 0
 ) -> Draw:
     keys = episode_keys(seed, "train", np.arange(n_envs))
-    n_days = int(np.ceil(sessions.depart_h.max() / 24))
-    bank = SimpleNamespace(sessions=sessions, n_days=n_days)
+    n_days = max(int(np.ceil(sessions.depart_h.max() / 24)), day + 1)
+    bank = SimpleNamespace(sessions=sessions, calendar=calendar_of(n_days, step_h))
     return Draw(keys, np.full(n_envs, day), bank, step_h, n_steps, start_h)
 
 

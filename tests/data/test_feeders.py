@@ -53,7 +53,10 @@ def test_the_listing_finds_every_folder_with_a_feeder() -> None:
 
 def test_sizes_are_as_documented() -> None:
     sizes = {name: load_feeder(name).n_buses for name in list_feeders()}
-    expected = {"street": 7, "village": 30, "cigre_lv": 18, "ieee33": 32, "district": 111, "kerber_village": 115}
+    expected = {
+        "street": 7, "village": 30, "cigre_lv": 18, "ieee33": 32, "district": 111, "kerber_village": 115,
+        "village_reinforced": 30, "car_park": 7, "weak_feeder": 30,
+    }  # fmt: skip
     assert sizes.items() >= expected.items()
 
 
@@ -203,7 +206,7 @@ def test_faulty_settings_are_refused(tmp_path: Path, old: str, new: str, expecte
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="expected one of cigre_lv, district, ieee33, kerber_village, street, village"):
+    with pytest.raises(ValueError, match=f"expected one of {', '.join(list_feeders())}, or a folder"):
         load_feeder("vilage")
 
 

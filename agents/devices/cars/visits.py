@@ -13,6 +13,7 @@ from gridbazaar.agents.kind import Draw
 from gridbazaar.agents.program import Stays
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.bank import Sessions
+from gridbazaar.data.calendar import Calendar
 from gridbazaar.data.trees import each
 
 _MOST_OF_TARGET = 0.95  # of the energy wanted at departure, that may lack on arrival
@@ -140,8 +141,9 @@ def stays_of(visits: Visits, config: Any, n_steps: int, step_h: float) -> Stays:
 
 
 @lru_cache(maxsize=32)
-def _most(sessions: Sessions, hours: float, begin_h: float, n_days: int) -> int:
-    return max(sessions.most_within(hours, begin_h, n_days), 1)
+def _most(sessions: Sessions, hours: float, start_h: float, calendar: Calendar) -> int:
+    first_h = calendar.step_of(np.arange(calendar.n_days), start_h).astype(np.float64) * (calendar.step_min / 60)
+    return max(sessions.most_within(hours, first_h), 1)
 
 
 def draw_visits(config: Any, draw: Draw) -> Visits:
@@ -156,11 +158,11 @@ def draw_visits(config: Any, draw: Draw) -> Visits:
     """
     sessions, n, step_h = draw.bank.sessions, config.count, draw.step_h
     hours = draw.n_steps * step_h
-    k = _most(sessions, hours, draw.start_h, draw.bank.n_days)
+    k = _most(sessions, hours, draw.start_h, draw.bank.calendar)
     n_chargers, n_slots = sessions.present.shape
     first = (draw.unit("ev.car", 1) * n_chargers).astype(np.int64)
     charger = (first + np.arange(n)) % n_chargers
-    begin_h = (24.0 * draw.day + draw.start_h)[:, None]
+    begin_h = (draw.start * step_h)[:, None]
     slot = sessions.first_after(begin_h, charger)[:, :, None] + np.arange(k)
     is_there, slot = slot < n_slots, np.minimum(slot, n_slots - 1)
     at = (charger[:, :, None], slot)

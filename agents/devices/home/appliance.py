@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.agents.devices.home.part import Part
-from gridbazaar.agents.kind import Column, Draw, Now, Range, check_range
+from gridbazaar.agents.kind import Column, Draw, Now
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bounds import NotNegative, NotNegatives, Positive, Range, Shares, Within
 
 ACTION = Column("appliance", "1", -1.0, 1.0, "above 0.5 the waiting appliance starts; else at the latest")
 COLUMNS = (
@@ -25,24 +27,16 @@ _NEVER = 1_000_000  # later than any episode
 class Appliance:
     """Table ``[prosumer.appliance]``: washing machines or dishwashers that may wait."""
 
-    share: Range = (0.0, 0.0)  # of homes that have one to run every day
-    kwh: float = 1.0  # of a cycle
-    hours: float = 2.0  # of a cycle
-    ready_h: Range = (14.0, 20.0)  # local time at which it is loaded, beyond 24 on the next day
-    window_h: Range = (6.0, 14.0)  # from then until it must be done
+    share: Shares = (0.0, 0.0)  # of homes that have one to run every day
+    kwh: NotNegative = 1.0  # of a cycle
+    hours: Positive = 2.0  # of a cycle
+    ready_h: Annotated[Range, Within(0.0, 36.0)] = (14.0, 20.0)  # local time when it is loaded, from 24 on the next day
+    window_h: NotNegatives = (6.0, 14.0)  # from then until it must be done
 
-    def check(self) -> None:
-        """Refuse windows in which no cycle fits."""
-        where = "prosumer.appliance"
-        check_range(where, "share", self.share, 0.0, 1.0)
-        check_range(where, "ready_h", self.ready_h, 0.0, 36.0)
-        if self.kwh < 0 or self.hours <= 0:
-            raise ValueError(f"{where}: expected kwh >= 0 and hours > 0, got {self.kwh} and {self.hours}")
-        if not self.hours <= self.window_h[0] <= self.window_h[1]:
-            raise ValueError(
-                f"{where}.window_h: expected two numbers, {self.hours} (a cycle) <= first <= second, "
-                f"got {self.window_h}"
-            )
+    def check(self, where: str) -> None:
+        """Refuse windows in which no cycle fits; ``where`` names the table."""
+        if self.window_h[0] < self.hours:
+            raise ValueError(f"{where}.window_h: expected at least hours, {self.hours} (a cycle); got {self.window_h}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +78,7 @@ def draw_loads(config: Appliance, n: int, draw: Draw) -> Loads:
     has = draw.unit("prosumer.has_appliance", n) < draw.within("prosumer.appliance_share", 1, config.share)
     has = has & (latest >= 0)
     from_start_h = (_of_days("ready_h", n, config.ready_h, draw) - draw.start_h) % 24
-    from_start_h = from_start_h + 24.0 * np.arange(draw.n_days)
+    from_start_h = draw.elapsed_h(from_start_h + 24.0 * np.arange(draw.n_days))
     done = np.floor((from_start_h + _of_days("window_h", n, config.window_h, draw)) / draw.step_h + 1e-9)
     last = np.minimum(done.astype(np.int64) - len(cycle), latest)
     ready = np.minimum(np.ceil(from_start_h / draw.step_h - 1e-9).astype(np.int64), last)

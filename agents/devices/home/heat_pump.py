@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from gridbazaar.agents.devices.home.heat import SINKS, SOURCES, cop, heat_for_kw, kept, room_c, sink_c
 from gridbazaar.agents.devices.home.part import CAN_SCALE_KW, Part
-from gridbazaar.agents.kind import Column, Draw, Now, Range, Series, check_range
+from gridbazaar.agents.kind import Column, Draw, Now, Series
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bounds import Charge, NotNegative, NotNegatives, OneOf, Positive, Shares, Within
 
 ACTION = Column("heat", "1", -1.0, 1.0, "a > 0: share of what warms the room to the upper edge; else as the lower asks")
 COLUMNS = (
@@ -23,34 +25,22 @@ _NOTICED_K = 1e-4  # meters count micro-kWh, so a room held at its edge is off b
 class Heating:
     """Table ``[prosumer.heating]``: heat pumps and the rooms that they warm."""
 
-    share: Range = (0.0, 0.0)  # of homes that have one
-    pump_kw: Range = (2.0, 3.5)  # electric rating
-    k_per_kw: float = 5.0  # thermal resistance of the house
-    kwh_per_k: float = 6.9  # thermal mass of the house
-    source: str = "air"  # of the heat: air, ground, water
-    ground_c: float = 5.0  # brine of a pump on ground or water
-    sink: str = "floor"  # where the heat goes: floor, radiator
-    low_c: float = 20.0  # lower edge of the comfort band
-    high_c: float = 22.0  # upper edge of the comfort band
-    gains_kw: float = 0.3  # heat of people and appliances
-    comfort_cur_per_k2h: float = 0.5  # for an hour outside the band, times the square of the distance
+    share: Shares = (0.0, 0.0)  # of homes that have one
+    pump_kw: NotNegatives = (2.0, 3.5)  # electric rating
+    k_per_kw: Positive = 5.0  # thermal resistance of the house
+    kwh_per_k: Positive = 6.9  # thermal mass of the house
+    source: Annotated[str, OneOf(*SOURCES)] = "air"  # of the heat: air, ground, water
+    ground_c: Annotated[float, Within(-20.0, 40.0)] = 5.0  # brine of a pump on ground or water
+    sink: Annotated[str, OneOf(*SINKS)] = "floor"  # where the heat goes: floor, radiator
+    low_c: Annotated[float, Within(5.0, 35.0)] = 20.0  # lower edge of the comfort band
+    high_c: Annotated[float, Within(5.0, 35.0)] = 22.0  # upper edge of the comfort band
+    gains_kw: NotNegative = 0.3  # heat of people and appliances
+    comfort_cur_per_k2h: Charge = 0.5  # for an hour outside the band, times the square of the distance
 
-    def check(self) -> None:
-        """Refuse what no house has."""
-        where = "prosumer.heating"
-        check_range(where, "share", self.share, 0.0, 1.0)
-        check_range(where, "pump_kw", self.pump_kw, 0.0)
-        for name in ("k_per_kw", "kwh_per_k"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{where}.{name}: expected a positive number, got {getattr(self, name)}")
-        for name, known in (("source", SOURCES), ("sink", SINKS)):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{where}.{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
-        if not 5 <= self.low_c < self.high_c <= 35:
-            raise ValueError(f"{where}: expected 5 <= low_c < high_c <= 35, got {self.low_c} and {self.high_c}")
-        for name in ("gains_kw", "comfort_cur_per_k2h"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{where}.{name}: expected 0 or more, got {getattr(self, name)}")
+    def check(self, where: str) -> None:
+        """Refuse a band of comfort that is none; ``where`` names the table."""
+        if self.low_c >= self.high_c:
+            raise ValueError(f"{where}.low_c: expected less than high_c, {self.high_c}; got {self.low_c}")
 
 
 @dataclass(frozen=True, slots=True)

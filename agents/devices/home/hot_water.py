@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from gridbazaar.agents.devices.home.heat import WATER_KWH_PER_LITRE_K, reach_kw, tank
 from gridbazaar.agents.devices.home.part import CAN_SCALE_KW, Part
-from gridbazaar.agents.kind import Column, Draw, Now, Range, Series, check_range
+from gridbazaar.agents.kind import Column, Draw, Now, Series
 from gridbazaar.agents.storage import Storage, move_kwh
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bounds import Charge, NotNegatives, Positive, Shares, Within
 
 ACTION = Column(
     "water", "1", -1.0, 1.0, "a > 0: share of what heats the tank to the upper edge; else as the lower asks"
@@ -22,6 +24,7 @@ COLUMNS = (
 
 # Weights of the local hours: showers in the morning, kitchen and baths in the evening.
 _BY_HOUR = np.array([1, 1, 1, 1, 1, 3, 9, 12, 9, 5, 4, 4, 4, 3, 3, 3, 4, 6, 9, 9, 7, 5, 3, 2], float)
+_CELSIUS = Within(-20.0, 100.0, is_open_above=True)
 _MOST = 6.0  # times the expected draw of a step
 
 
@@ -29,32 +32,24 @@ _MOST = 6.0  # times the expected draw of a step
 class Water:
     """Table ``[prosumer.water]``: tanks of hot water with heating rods."""
 
-    share: Range = (0.0, 0.0)  # of homes that have one
-    litres: float = 200.0  # of the tank
-    heater_kw: float = 2.5  # rating
-    w_per_k: float = 2.0  # loss to the room
-    low_c: float = 45.0  # lower edge
-    high_c: float = 65.0  # upper edge
-    usable_c: float = 40.0  # colder water is missed
-    room_c: float = 20.0  # around the tank
-    kwh_per_day: Range = (4.0, 6.0)  # heat drawn
-    comfort_cur_per_kh: float = 0.05  # for an hour of water below usable_c, times the difference
+    share: Shares = (0.0, 0.0)  # of homes that have one
+    litres: Positive = 200.0  # of the tank
+    heater_kw: Positive = 2.5  # rating
+    w_per_k: Positive = 2.0  # loss to the room
+    low_c: Annotated[float, _CELSIUS] = 45.0  # lower edge
+    high_c: Annotated[float, _CELSIUS] = 65.0  # upper edge
+    usable_c: Annotated[float, _CELSIUS] = 40.0  # colder water is missed
+    room_c: Annotated[float, _CELSIUS] = 20.0  # around the tank
+    kwh_per_day: NotNegatives = (4.0, 6.0)  # heat drawn
+    comfort_cur_per_kh: Charge = 0.05  # for an hour of water below usable_c, times the difference
 
-    def check(self) -> None:
-        """Refuse what no tank has."""
-        where = "prosumer.water"
-        check_range(where, "share", self.share, 0.0, 1.0)
-        check_range(where, "kwh_per_day", self.kwh_per_day, 0.0)
-        for name in ("litres", "heater_kw", "w_per_k"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{where}.{name}: expected a positive number, got {getattr(self, name)}")
-        if not self.room_c < self.usable_c <= self.low_c < self.high_c < 100:
+    def check(self, where: str) -> None:
+        """Refuse temperatures that are out of order; ``where`` names the table."""
+        if not self.room_c < self.usable_c <= self.low_c < self.high_c:
             raise ValueError(
-                f"{where}: expected room_c < usable_c <= low_c < high_c < 100, "
+                f"{where}: expected room_c < usable_c <= low_c < high_c, "
                 f"got {self.room_c}, {self.usable_c}, {self.low_c}, {self.high_c}"
             )
-        if self.comfort_cur_per_kh < 0:
-            raise ValueError(f"{where}.comfort_cur_per_kh: expected 0 or more, got {self.comfort_cur_per_kh}")
 
     @property
     def kwh_per_k(self) -> float:
@@ -73,25 +68,27 @@ class Tanks:
     full_frac: Array  # [n_envs, n_kind] where the tank begins in its band
     daily_kwh: Array  # [n_envs, n_kind] heat usually drawn in a day
     draw_kwh: Array  # [n_envs, n_steps, n_kind] heat drawn
-    usual_share: Array  # [steps of a day from midnight] of a day's draw
+    usual_share: Array  # [n_envs, n_steps + 1] of a day's draw, in each step
+    start: Array  # [n_envs] int64 first step, of the bank
 
 
 def draw_tanks(config: Water, n: int, draw: Draw) -> Tanks:
     """Draw the tanks of ``n`` homes; what is drawn in a step is exponential around what is usual at that hour."""
     has = draw.unit("prosumer.has_water", n) < draw.within("prosumer.water_share", 1, config.share)
     daily = draw.within("prosumer.water.kwh_per_day", n, config.kwh_per_day) * has
-    of_day = np.arange(round(24 / draw.step_h)) * draw.step_h
-    usual = _BY_HOUR[of_day.astype(int)] / _BY_HOUR.sum() * draw.step_h
+    hour = draw.bank.calendar.hour
+    steps = np.minimum(draw.start[:, None] + np.arange(draw.n_steps + 1), len(hour) - 1)
+    usual = _BY_HOUR[hour[steps].astype(int)] / _BY_HOUR.sum() * draw.step_h
     unit = draw.unit("prosumer.water.draws", n * draw.n_steps).reshape(-1, n, draw.n_steps)
     times = np.minimum(-np.log1p(-unit), _MOST) / (1 - np.exp(-_MOST))  # mean 1
-    shares = usual[(round(draw.start_h / draw.step_h) + np.arange(draw.n_steps)) % len(usual)]
-    drawn = daily[:, None, :] * shares[None, :, None] * np.moveaxis(times, 2, 1)
+    drawn = daily[:, None, :] * usual[:, :-1, None] * np.moveaxis(times, 2, 1)
     return Tanks(
         heater_kw=config.heater_kw * has,
         full_frac=draw.unit("prosumer.water.start", n),
         daily_kwh=daily,
         draw_kwh=drawn,
         usual_share=usual,
+        start=draw.start,
     )
 
 
@@ -133,4 +130,5 @@ def usual_kw(tanks: Tanks, config: Water, series: Series, step: Array) -> Array:
 
 
 def _usual_kw(tanks: Tanks, series: Series, step: Array) -> Array:
-    return tanks.daily_kwh * tanks.usual_share[step % tanks.usual_share.shape[0]][:, None] / series.step_h
+    rows = namespace(step).arange(step.shape[0], step)
+    return tanks.daily_kwh * tanks.usual_share[rows, step - tanks.start][:, None] / series.step_h

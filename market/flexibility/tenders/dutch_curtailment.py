@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bounds import OneOf
 from gridbazaar.data.units import MICRO
 from gridbazaar.market.auction.rationing import water_fill
 from gridbazaar.market.flexibility.merit_order import take_in_merit
@@ -11,7 +14,7 @@ from gridbazaar.market.flexibility.offers import Award, Call, Offers, check_call
 PRICINGS = ("uniform", "as_accepted")
 
 
-def dutch_curtailment(call: Call, offers: Offers, *, pricing: str = "uniform") -> Award:
+def dutch_curtailment(call: Call, offers: Offers, *, pricing: Annotated[str, OneOf(*PRICINGS)] = "uniform") -> Award:
     """Raise a price until enough owners agree to relieve a constraint, and take the rest by force at its end.
 
     Args:
@@ -25,8 +28,6 @@ def dutch_curtailment(call: Call, offers: Offers, *, pricing: str = "uniform") -
     rest is taken from the connections, the same share of each but no more than it has left, compensated at the cap and
     flagged as an emergency.
     """
-    if pricing not in PRICINGS:
-        raise ValueError(f"dutch_curtailment: expected pricing to be one of {', '.join(PRICINGS)}; got {pricing!r}")
     start, step, cap = call.start_ucur_per_kwh, call.step_ucur_per_kwh, call.cap_ucur_per_kwh
     if start is None or step is None or call.need_ukwh.shape[1] != 1:
         raise ValueError(

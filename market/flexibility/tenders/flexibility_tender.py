@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bounds import OneOf
 from gridbazaar.data.units import MICRO
 from gridbazaar.market.flexibility.merit_order import take_in_merit
 from gridbazaar.market.flexibility.offers import Award, Call, Offers, check_call, eligible_ukwh, make_award, relief_ukwh
@@ -14,7 +15,7 @@ from gridbazaar.market.flexibility.offers import Award, Call, Offers, check_call
 SOLVERS = ("sort", "highs")
 
 
-def flexibility_tender(call: Call, offers: Offers, *, solver: str = "sort") -> Award:
+def flexibility_tender(call: Call, offers: Offers, *, solver: Annotated[str, OneOf(*SOLVERS)] = "sort") -> Award:
     """Call the offers that meet the needs of the constraints at the least cost, and pay each what it asks.
 
     Args:
@@ -28,8 +29,6 @@ def flexibility_tender(call: Call, offers: Offers, *, solver: str = "sort") -> A
     one constraint may be called for another; none may end up worse than its need, be it 0. What no offer can relieve is
     declared as short, and nothing is taken by force.
     """
-    if solver not in SOLVERS:
-        raise ValueError(f"flexibility_tender: expected solver to be one of {', '.join(SOLVERS)}; got {solver!r}")
     check_call("flexibility_tender", call, offers)
     xp = namespace(offers.energy_ukwh)
     price, standby = offers.price_ucur_per_kwh, offers.availability_ucur_per_kwh

@@ -172,14 +172,15 @@ KINDS: Mapping[str, Mapping[str, Field]] = {
         "price_ucur_per_kwh": INTEGER, "pay_ucur": INTEGER, "receive_ucur": INTEGER, "time_s": NATURAL,
         "status": _one_of("settled"),
     },
-    "award": {  # held ready in every interval from the next one on
-        "interval": NATURAL, "account": NAME, "award_ukwh": POSITIVE, "price_ucur_per_kwh": NATURAL,
-        "stake_ucur": NATURAL,
+    "award": {  # held ready in every interval from the next one to the last of the call
+        "interval": NATURAL, "account": NAME, "begins": NATURAL, "ends": NATURAL,  # first and last interval of the call
+        "award_ukwh": POSITIVE, "price_ucur_per_kwh": NATURAL, "ready_ucur_per_kwh": NATURAL,
+        "missing_ucur_per_kwh": NATURAL, "tolerance_ppm": NATURAL, "stake_ucur": NATURAL,
     },
     "delivery": {
         "interval": NATURAL, "account": NAME, "award_ukwh": POSITIVE, "called_ukwh": NATURAL,
         "delivered_ukwh": NATURAL, "price_ucur_per_kwh": NATURAL, "pay_ucur": NATURAL, "ready_ucur": NATURAL,
-        "slashed_ucur": NATURAL,
+        "slashed_ucur": NATURAL, "taken_ucur": NATURAL, "returned_ucur": NATURAL,
     },
     "response": {
         "interval": NATURAL, "account": NAME, "baseline_ukwh": NATURAL, "reduced_ukwh": NATURAL,

@@ -23,6 +23,17 @@ class Meter:
     valid_until_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class Awarded:
+    """An award that runs, and what became of it so far."""
+
+    terms: Entry  # the entry that says it
+    staked_ucur: int  # left of the stake
+    ready_ucur: int = 0  # paid for holding ready
+    called_ukwh: int = 0
+    delivered_ukwh: int = 0
+
+
 @dataclass(slots=True)
 class Known:
     """What the opening entries said; and, in ``txids`` and ``generated``, what later entries may refer to."""
@@ -34,7 +45,7 @@ class Known:
     committees: dict[str, tuple[frozenset[str], int]] = field(default_factory=dict)  # -> members, k
     txids: dict[str, int] = field(default_factory=dict)  # -> interval
     generated: dict[str, tuple[str, int, int]] = field(default_factory=dict)  # reading -> meter, interval, ukwh
-    awards: dict[str, tuple[int, int]] = field(default_factory=dict)  # by account: ukwh an interval, price
+    awards: dict[str, Awarded] = field(default_factory=dict)  # that still run, by account
     clock_s: dict[str, int] = field(default_factory=dict)  # "end" of the last gate
 
 
@@ -50,6 +61,7 @@ class Open:
     metered: dict[str, int] = field(default_factory=dict)  # by meter
     supplied: dict[str, int] = field(default_factory=dict)  # ukwh by account
     slashed: dict[tuple[str, str], int] = field(default_factory=dict)  # by account and reason
+    answered: dict[str, int] = field(default_factory=dict)  # accounts of which a delivery was stated
     tokens: dict[str, int] = field(default_factory=dict)  # kwh assets of the interval
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gridbazaar.data.units import MICRO, energy_cost_ucur
+from gridbazaar.market.ledger.books.calls import check_awards_end
 from gridbazaar.market.ledger.books.entries import BUILT_IN, Refused, asset_class
 from gridbazaar.market.ledger.books.holdings import Holdings
 from gridbazaar.market.ledger.books.meters import read_key
@@ -116,12 +117,13 @@ def _transfer(holdings: Holdings, interval: int, entry: Entry) -> None:
 
 
 def check_end(holdings: Holdings, interval: int) -> None:
-    """Refuse an interval that ends with energy unspent or sealed bids unsettled."""
+    """Refuse an interval that ends with energy unspent, or sealed bids or awards unsettled."""
     left = [(asset, -holdings.held("grid", asset)) for asset in holdings.open.tokens if holdings.held("grid", asset)]
     if left:
         asset, energy = left[0]
         raise Refused(f"{energy} of {asset!r} are left ({len(left)} tokens); kWh end with their interval: expire them")
     check_sealed_end(holdings)
+    check_awards_end(holdings, interval)
 
 
 RULES: dict[str, Callable[[Holdings, int, Entry], None]] = {

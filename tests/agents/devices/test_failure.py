@@ -23,6 +23,7 @@ from gridbazaar.agents.devices.failure import (
     works,
 )
 from gridbazaar.agents.kind import Draw
+from gridbazaar.agents.kinds import battery
 from gridbazaar.data.chance import episode_keys
 
 N_ENVS, N_DEVICES = 400, 100
@@ -196,11 +197,11 @@ def test_without_failures_nothing_is_drawn_seen_or_asked() -> None:
         ({"beta": -1.0}, "failure.beta", "-1.0"),
         ({"health": (0.5, 1.5)}, "failure.health", "1.5"),
         ({"restored": 2.0}, "failure.restored", "2.0"),
-        ({"maintain_cur": 5.0, "repair_cur": 1.0}, "repair_cur", "5.0, 1.0"),
+        ({"maintain_cur": 5.0, "repair_cur": 1.0}, "repair_cur", "1.0; got 5.0"),
     ],
 )
 def test_bad_failure_settings_are_named(options: dict[str, Any], field: str, came: str) -> None:
     with pytest.raises(ValueError, match="expected") as error:
-        Failure(**options).check("battery.failure")
+        battery.Config(failure=Failure(**options))
     assert field in str(error.value)
     assert came in str(error.value)

@@ -13,6 +13,7 @@ from gridbazaar.agents.kinds import kinds
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
+from gridbazaar.experiments.evaluation.evaluate import evaluate
 from tests.envs.everything import EVERYTHING
 
 STEPS_MIN = (5, 15, 30, 60)
@@ -33,6 +34,10 @@ def core_of(kind: str, world: str, step_min: int, n_envs: int = 3) -> Core:
 def actions_of(core: Core, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-1.3, 1.3, (core.n_steps, core.n_envs, core.n_agents, core.n_actions))
 
+
+_BESIDE: dict[str, Any] = {"prosumer": 2, "battery": 0, "ev": 0, "vpp": 0}
+_RULES = ("idle", "random", "opportunity_cost", "charge_cheapest", "self_consumption")
+_ROUNDING_CUR = 1e-3  # of the bills of an episode, to whole micro-units
 
 pytestmark = pytest.mark.parametrize("kind", list(kinds()))
 worlds = pytest.mark.parametrize("world", list(_WORLDS))
@@ -124,3 +129,12 @@ def test_actions_that_are_no_numbers_are_refused(kind: str, world: str) -> None:
     action[1, 2, 0] = np.nan
     with pytest.raises(ValueError, match="expected finite numbers"):
         core.step(core.reset(0), action)
+
+
+def test_the_optimum_of_a_kind_is_a_bound(kind: str) -> None:
+    """Whatever rules do, and the replay of the optimum itself: no episode costs less than the kind's program says."""
+    counts = {f"{name}.count": count for name, count in (*_BESIDE.items(), (kind, 3))}
+    found = evaluate("village", [*_RULES, "optimum"], seeds=3, split="train", feeder="street", hours=12.0, **counts)
+    assert found.no_bound is None, "the plain kind is covered"
+    for result in found.results:
+        assert (result.scored_cur >= found.bound_cur - _ROUNDING_CUR).all(), result.policy

@@ -1,13 +1,17 @@
 """The optimum against worked cases."""
 
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.optimize
+from scipy.optimize import OptimizeResult, linprog
 
+from gridbazaar.agents.policies import optimum
 from gridbazaar.agents.policies.optimum import solve_optimum
-from gridbazaar.agents.policy import Foresight
+from gridbazaar.agents.policy import Foresight, NoBoundError
 
 
 def one_storage(
@@ -30,14 +34,14 @@ def one_storage(
         upper_cur_per_kwh=prices[None],
         export_cur_per_kwh=(prices if export is None else np.broadcast_to(np.asarray(export, float), n))[None],
         local_charge_cur_per_kwh=np.zeros((1, n)),
-        import_cap_kw=np.array([1e6]), export_cap_kw=np.array([1e6]), scarcity_cur_per_kwh=0.5,
+        import_cap_kw=np.full((1, n), 1e6), export_cap_kw=np.full((1, n), 1e6), scarcity_cur_per_kwh=0.5,
         end_value_cur_per_kwh=np.array([0.0]), is_plugged=by_step(1.0) > 0, charge_kw=by_step(power),
         floor_kwh=by_step(min(floor, start)), ceiling_kwh=by_step(capacity), is_kept=by_step(1.0, first=-1.0) > 0,
         brings_kwh=by_step(0.0, first=start), required_kwh=by_step(0.0, last=required or 0.0), unfilled=by_step(0.0),
         discharge_kw=each(power if release is None else release),
         eta_ch=each(eta), eta_dis=each(eta), loss_per_h=each(0.0), wear_cur_per_kwh=each(wear),
         is_stationary=np.full((1, 1), not is_car), lack_cur_per_kwh=each(np.inf), public_cur_per_kwh=each(0.0),
-        site_kw=each(np.inf),
+        site_kw=each(np.inf), waste_kw=each(0.0), made_good_kw=np.zeros((1, n)), lost_kw=np.zeros((1, n)),
     )  # fmt: skip
 
 
@@ -79,7 +83,7 @@ def test_car_costs_the_worked_amount(release: float, wear: float, expected: floa
 
 def test_scarcity_is_paid_only_beyond_the_cap() -> None:
     flat = one_storage([0.3] * 4, 5.0, capacity=0.0, power=1.0, eta=0.9)
-    capped = replace(flat, import_cap_kw=np.array([3.0]))
+    capped = replace(flat, import_cap_kw=np.full((1, 4), 3.0))
     assert cost(flat) == pytest.approx(4 * 5 * 0.3)
     assert cost(capped) == pytest.approx(4 * (5 * 0.3 + 2 * 0.5))
 
@@ -164,3 +168,123 @@ def test_full_power_leaves_a_share_of_the_room_unfilled() -> None:
     episode = one_storage([0.1, 0.5], 0.0, capacity=10, power=5, eta=1.0, release=0.0, start=8.0, required=9.5)
     assert cost(episode) == pytest.approx(1.5 * 0.1)
     assert cost(replace(episode, unfilled=np.full((1, 1, 2), 0.5))) == pytest.approx(1.0 * 0.1 + 0.5 * 0.5)
+
+
+def cheapest_by_modes(price: float, n: int, *, capacity: float, power: float, eta: float) -> float:
+    """The least cost of a store that charges or releases in each hour, by trying all modes of all hours."""
+    best = 0.0
+    for modes in product((0, 1), repeat=n):  # 1 charges
+        level = np.tril(np.ones((n, n))) * np.where(np.array(modes) == 1, eta, -1 / eta)  # stored after each hour
+        net = price * np.where(np.array(modes) == 1, 1.0, -1.0)
+        found = linprog(net, A_ub=np.vstack([level, -level]), b_ub=[capacity] * n + [0.0] * n, bounds=(0, power))
+        best = min(best, float(found.fun))
+    return best
+
+
+def test_nothing_charges_and_releases_at_once_to_burn_energy_that_earns() -> None:
+    """-0.30 in four hours, 0.7 in and out, 1 kW, room for two hours of charging.
+
+    Drawn are 1, 1, then 0.49 are sent, which leaves room for 1 more: 2.51 kWh. Both at once would be 4 - 0.98 = 3.02.
+    """
+    lossy = {"capacity": 1.4, "power": 1.0, "eta": 0.7}
+    assert cost(one_storage([-0.3] * 4, 0.0, **lossy)) == pytest.approx(-0.30 * 2.51)
+    assert cheapest_by_modes(-0.3, 4, **lossy) == pytest.approx(-0.30 * 2.51)
+
+
+@pytest.mark.parametrize("n", [3, 5, 6])
+def test_below_zero_the_optimum_is_that_of_all_modes(n: int) -> None:
+    lossy = {"capacity": 1.0, "power": 0.8, "eta": 0.8}
+    expected = cheapest_by_modes(-0.2, n, **lossy)
+    assert expected < -0.2
+    assert cost(one_storage([-0.2] * n, 0.0, **lossy)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("wear", "burns"), [(0.313, False), (0.311, True)])
+def test_a_round_trip_pays_below_its_break_even_price(wear: float, burns: bool) -> None:
+    """For a kWh released 1 / 0.49 are drawn again: 0.30 x (1 / 0.49 - 1) = 0.3122 are earned, less the wear."""
+    full = one_storage([-0.3] * 2, 0.0, capacity=1.0, power=2.0, eta=0.7, start=1.0, wear=wear)
+    assert (cost(full) < -1e-9) == burns
+
+
+def test_at_the_limit_of_time_the_bound_is_the_dual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    lossy = one_storage([-0.3] * 4, 0.0, capacity=1.4, power=1.0, eta=0.7)
+    real, asked = scipy.optimize.milp, []
+
+    def interrupted(*args: Any, **options: Any) -> Any:
+        found = real(*args, **options)
+        asked.append(options["options"])
+        found.status, found.mip_dual_bound = 1, -0.9
+        return found
+
+    monkeypatch.setattr(scipy.optimize, "milp", interrupted)
+    assert cost(lossy) == -0.9
+    assert asked == [{"time_limit": optimum.SOLVE_S}]
+    monkeypatch.setattr(scipy.optimize, "milp", lambda *_, **__: OptimizeResult(status=1, x=None, mip_dual_bound=None))
+    with pytest.raises(NoBoundError, match="not solved within 60 s"):
+        cost(lossy)
+
+
+def test_what_a_converter_loses_is_welcome_below_zero_and_nowhere_else() -> None:
+    """Half a kW more may be lost each hour: a full store then draws it, at an efficiency of 0.8."""
+    full = one_storage([-0.3] * 2, 0.0, capacity=1.0, power=2.0, eta=0.8, start=1.0, release=0.0)
+    assert cost(full) == pytest.approx(0.0)
+    assert cost(replace(full, waste_kw=np.full((1, 1), 0.5))) == pytest.approx(-0.3 * 2 * 0.5 / 0.8)
+    dear = replace(full, upper_cur_per_kwh=np.full((1, 2), 0.3), export_cur_per_kwh=np.full((1, 2), 0.1))
+    assert cost(replace(dear, waste_kw=np.full((1, 1), 0.5))) == pytest.approx(0.0)
+
+
+def two_meters(first_kw: float, second_kw: float, *, retail: float, export: float, local: float = 0.0) -> Foresight:
+    """An hour of two agents without devices."""
+    one = one_storage([retail - local], first_kw, capacity=0.0, power=0.0, eta=1.0, export=export)
+    by_agent: dict[str, Any] = {
+        name: np.repeat(getattr(one, name), 2, axis=1)
+        for name in ("firm_kw", "is_plugged", "charge_kw", "floor_kwh", "ceiling_kwh", "is_kept", "brings_kwh",
+                     "required_kwh", "unfilled", "discharge_kw", "eta_ch", "eta_dis", "loss_per_h", "waste_kw",
+                     "wear_cur_per_kwh", "is_stationary", "lack_cur_per_kwh", "public_cur_per_kwh", "site_kw")
+    }  # fmt: skip
+    both = replace(one, **by_agent, local_charge_cur_per_kwh=np.full((1, 1), local))
+    both.firm_kw[0, 1, 0] = second_kw
+    return both
+
+
+@pytest.mark.parametrize(
+    ("export", "local", "expected"),
+    [
+        (0.10, 0.00, 0.0),  # neighbours trade
+        (0.10, 0.02, 2 * 0.02),  # and bear the local charge
+        (0.29, 0.02, 2 * 0.30 - 2 * 0.29),  # 0.29 is above 0.28, what a neighbour could pay: each by itself
+        (0.40, 0.02, 2 * 0.30 - 2 * 0.40),  # money from nothing, as the tariff says
+    ],
+)
+def test_where_export_earns_more_than_a_neighbour_could_pay_each_meter_stands_alone(
+    export: float, local: float, expected: float
+) -> None:
+    """One draws 2 kWh at 0.30, one sends 2."""
+    assert cost(two_meters(2.0, -2.0, retail=0.30, export=export, local=local)) == pytest.approx(expected)
+
+
+def test_no_meter_draws_and_sends_at_once_where_that_would_pay() -> None:
+    """Bought at 0.30 in one hour and sold at 0.40 in the other, 5 kW: not both in both."""
+    trader = one_storage([0.3, 0.3], 0.0, capacity=10.0, power=5.0, eta=1.0, export=0.4)
+    assert cost(trader) == pytest.approx(-5 * 0.1)
+    at_home = one_storage([0.3, 0.3], [1.0, 0.0], capacity=10.0, power=5.0, eta=1.0, export=0.4)
+    assert cost(at_home) == pytest.approx(6 * 0.3 - 5 * 0.4)
+
+
+def test_what_is_sold_and_withheld_is_bought_back_at_the_least_price() -> None:
+    """3 kW are drawn at 0.30; 1 kW of sales may be withheld, which cost 0.10 and are made good."""
+    drawn = one_storage([0.3], 3.0, capacity=0.0, power=0.0, eta=1.0, export=0.1)
+    assert cost(replace(drawn, made_good_kw=np.full((1, 1), 1.0))) == pytest.approx(2 * 0.3 + 0.1)
+
+
+def test_sun_may_stay_unused_where_it_costs() -> None:
+    sunny = one_storage([0.3, 0.3], -4.0, capacity=0.0, power=0.0, eta=1.0, export=[-0.1, 0.1])
+    assert cost(replace(sunny, lost_kw=np.array([[1.0, 1.0]]))) == pytest.approx(3 * 0.1 - 4 * 0.1)
+
+
+def test_beyond_the_export_cap_burning_pays_and_needs_room() -> None:
+    """2 kW of sun beyond a cap of 0 cost 0.4 a kWh; a store of 1 kWh with 0.5 out takes 1 kWh, once."""
+    sunny = one_storage([0.3] * 2, -2.0, capacity=1.0, power=5.0, eta=1.0, export=0.1)
+    sunny = replace(sunny, export_cap_kw=np.zeros((1, 2)), eta_dis=np.full((1, 1), 0.5))
+    # An hour takes 1 kWh in; the other sends 2.5 and nothing burns. Or both rest but for the first: 3 kWh at 0.4.
+    assert cost(sunny) == pytest.approx(3 * 0.4)

@@ -30,7 +30,7 @@ def test_every_policy_acts_within_bounds_and_repeats_itself(name: str, hours: fl
     for _ in range(2):
         state, policy = core.reset(4), load_policy(name)
         ahead = foresight(core, state) if policy.needs_foresight else None
-        memory, actions = policy.start(community_of(core), np.random.default_rng(0), ahead), []
+        memory, actions = policy.start(community_of(core, state), np.random.default_rng(0), ahead), []
         for _ in range(core.n_steps):
             seen = observe(core, state, forecasts=policy.needs_forecasts)
             action, memory = policy.act(seen, memory)
@@ -109,7 +109,7 @@ def test_greedy_is_optimal_for_a_home_under_flat_prices(monkeypatch: pytest.Monk
     idle = play(core, load_policy("idle"), [0]).tally.scored_cur[0]
     greedy = play(core, load_policy("self_consumption"), [0]).tally.scored_cur[0]
     optimum = optimum_cost_cur(core, [0], "test")[0]
-    assert idle == pytest.approx(20 * 0.30 - 12 * 0.08)
+    assert idle == pytest.approx(20 * 0.30 - 12 * 0.08 + 0.30)  # with a day's standing charge
     assert greedy == pytest.approx(optimum + 6 * 0.08 * (1 - 0.95**2), abs=1e-4)
     assert greedy < idle - 1.0
 

@@ -64,6 +64,17 @@ def test_options_out_of_bounds_are_refused() -> None:
         Policy(rule="optimum")
 
 
-def test_the_optimum_says_that_it_does_not_cover_calls() -> None:
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"chance": 1.0},
+        {"chance": 1e-6},
+        {"chance": 1.0, "price_cur_per_kwh": 0.0, "availability_cur_per_kwh": 0.0},
+        {"chance": 1.0, "response_share": 1.0},
+    ],
+)
+@pytest.mark.parametrize("answers", [True, False])
+def test_there_is_no_bound_where_there_may_be_calls(call: dict[str, float], answers: bool) -> None:
+    core = Core(load_scenario("village", call=call, vpp={"answers_calls": answers}), 1)
     with pytest.raises(NoBoundError, match=r"calls of the grid operator"):
-        optimum_cost_cur(Core("vpp_call", 1), [0], "validation")
+        optimum_cost_cur(core, [0], "validation")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gridbazaar.data.calendar import make_calendar
 from gridbazaar.data.loaders.acn import read_acn
 from gridbazaar.data.loaders.charging import play
 from gridbazaar.data.loaders.elaad import read_elaad
@@ -114,7 +115,7 @@ def test_measured_sessions_keep_their_weekday_and_begin_again(acn: Path) -> None
 def test_a_source_that_nobody_knows_is_refused() -> None:
     for source in ("moon", "acn", "acn:", "home:x", "elaad:here"):
         with pytest.raises(ValueError, match="expected home, workplace, public, or acn:PATH"):
-            find_sessions(source, 0, np.datetime64("2024-01-01"), 20, 2, 0.25)
+            find_sessions(source, 0, make_calendar(np.datetime64("2024-01-01"), 20, 15), 2)
 
 
 def elaad_tables(folder: Path) -> None:
@@ -145,7 +146,7 @@ def test_tables_of_a_place_become_sessions(tmp_path: Path) -> None:
     assert found.energy_kwh.tolist() == [0.0, 8.8, 95.0]
     made = make_away_sessions(found.place, 0, np.datetime64("2024-01-01"), 28, 4, 0.25)
     assert set(np.floor(made.arrive_h[made.present] % 24)) == {8.0}
-    home = find_sessions(f"elaad_home:{tmp_path}", 0, np.datetime64("2024-01-01"), 28, 4, 0.25)
+    home = find_sessions(f"elaad_home:{tmp_path}", 0, make_calendar(np.datetime64("2024-01-01"), 28, 15), 4)
     assert home.is_same_car[home.present].all()
 
 

@@ -95,6 +95,17 @@ def test_days_that_are_not_whole_are_cut(tmp_path: Path) -> None:
     assert any("cut off" in note for note in loaded.report.notes)
 
 
+CHANGES = [
+    ("Europe/Berlin", "2024-03-30", 71, 26),
+    ("Europe/Berlin", "2024-10-26", 73, 26),
+    ("America/Los_Angeles", "2024-03-09", 71, 26),
+    ("America/Los_Angeles", "2024-11-02", 73, 25),
+    ("Australia/Sydney", "2024-10-05", 71, 26),
+    ("Australia/Sydney", "2024-04-06", 73, 26),
+]
+"""Zone, Saturday, hours of three days, first row of the hour that is left out (before it) or doubled."""
+
+
 def local_file_of(zone: str, first: str, days: int = 3) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give the same hours with local naive times, where the clock changes, and with UTC times."""
     start = pd.Timestamp(first, tz=zone)
@@ -104,40 +115,85 @@ def local_file_of(zone: str, first: str, days: int = 3) -> tuple[pd.DataFrame, p
     return local, local.assign(time=utc.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
-@pytest.mark.parametrize(
-    ("zone", "first", "rows"),
-    [
-        ("Europe/Berlin", "2024-03-30", 71),
-        ("Europe/Berlin", "2024-10-26", 73),
-        ("America/Los_Angeles", "2024-03-09", 71),
-        ("America/Los_Angeles", "2024-11-02", 73),
-    ],
-)
-def test_clock_changes_are_refused_or_repaired_when_asked(tmp_path: Path, zone: str, first: str, rows: int) -> None:
+@pytest.mark.parametrize(("zone", "first", "rows", "change"), CHANGES)
+def test_with_a_zone_days_have_23_and_25_hours(tmp_path: Path, zone: str, first: str, rows: int, change: int) -> None:
     local, utc = local_file_of(zone, first)
     assert len(local) == rows
-    for content, timezone in ((local, None), (utc, zone)):
-        path = write(tmp_path, content)
-        with pytest.raises(ValueError, match=r"repair=\(\"dst\",\)"):
-            read(path, step_min=60, timezone=timezone)
-        loaded = read(path, step_min=60, timezone=timezone, repair=("dst",))
-        load = loaded.bank.load_kw[0]
-        assert load.shape == (72,)
-        change = 25 if zone == "America/Los_Angeles" and rows == 73 else 26
-        values = local["home_load_kw"].to_numpy()
-        wanted = (values[change - 1] + values[change]) / 2 if rows == 71 else (values[change] + values[change + 1]) / 2
-        assert load[change] == pytest.approx(wanted)
-        assert any("autumn" in note or "spring" in note for note in loaded.report.notes)
+    for content in (local, utc):
+        loaded = read(write(tmp_path, content), step_min=60, timezone=zone)
+        bank = loaded.bank
+        np.testing.assert_array_equal(bank.load_kw[0], content["home_load_kw"])
+        assert (str(bank.first_day), bank.n_days, bank.timezone) == (first, 3, zone)
+        assert bank.hour().tolist() == [int(text[11:13]) for text in local["time"]]
+        assert np.diff(bank.hour())[change - 1] == (2 if rows == 71 else 1)
+        assert np.diff(bank.hour())[change] == (1 if rows == 71 else 0)
+        assert not any("change" in note for note in loaded.report.notes)
+        quarter = load_bank(write(tmp_path, content), step_min=15, timezone=zone)
+        np.testing.assert_array_equal(quarter.load_kw[0], np.repeat(content["home_load_kw"], 4))
+        np.testing.assert_allclose(quarter.hour(), np.repeat(bank.hour(), 4) + np.tile(np.arange(4) / 4, rows))
+
+
+@pytest.mark.parametrize(("zone", "first", "rows", "change"), CHANGES)
+def test_without_a_zone_clock_changes_are_refused_or_repaired_when_asked(
+    tmp_path: Path, zone: str, first: str, rows: int, change: int
+) -> None:
+    local, _ = local_file_of(zone, first)
+    path = write(tmp_path, local)
+    with pytest.raises(ValueError, match=r"repair=\(\"dst\",\)"):
+        read(path, step_min=60)
+    loaded = read(path, step_min=60, repair=("dst",))
+    load = loaded.bank.load_kw[0]
+    assert load.shape == (72,)
+    values = local["home_load_kw"].to_numpy()
+    wanted = (values[change - 1] + values[change]) / 2 if rows == 71 else (values[change] + values[change + 1]) / 2
+    assert load[change] == pytest.approx(wanted)
+    assert any("autumn" in note or "spring" in note for note in loaded.report.notes)
+
+
+@pytest.mark.parametrize(("zone", "first", "rows", "change"), CHANGES)
+def test_a_file_of_24_hours_every_day_is_refused_or_put_on_the_axis_of_its_zone(
+    tmp_path: Path, zone: str, first: str, rows: int, change: int
+) -> None:
+    time = pd.date_range(first, periods=72, freq="h")
+    content = pd.DataFrame({"time": time.strftime("%Y-%m-%dT%H:%M"), "home_load_kw": 0.5 + 0.01 * np.arange(72)})
+    path, values = write(tmp_path, content), content["home_load_kw"].to_numpy()
+    fault = (
+        rf"line {change + 2} show an hour that the clock of {zone} leaves out" if rows == 71 else "missing rows 2024"
+    )
+    with pytest.raises(ValueError, match=rf'{fault}.*repair=\("dst",\)'):
+        read(path, step_min=60, timezone=zone)
+    loaded = read(path, step_min=60, timezone=zone, repair=("dst",))
+    wanted = np.delete(values, change) if rows == 71 else np.insert(values, change, values[change])
+    np.testing.assert_array_equal(loaded.bank.load_kw[0], wanted)
+    assert any("autumn" in note or "spring" in note for note in loaded.report.notes)
+
+
+def test_the_doubled_hour_may_stand_in_either_order_and_a_third_time_is_a_fault(tmp_path: Path) -> None:
+    local, _ = local_file_of("Europe/Berlin", "2024-10-26")
+    fine = pd.concat([local.iloc[[*range(26), 27, 26, *range(28, 73)]]])
+    swapped = load_bank(write(tmp_path, fine), step_min=60, timezone="Europe/Berlin").load_kw[0]
+    assert swapped[26:28].tolist() == local["home_load_kw"].to_numpy()[[27, 26]].tolist()  # first in the file, first
+    thrice = pd.concat([local, local.iloc[[27]]])
+    with pytest.raises(ValueError, match="lines 29, 75 repeat a time"):
+        load_bank(write(tmp_path, thrice), step_min=60, timezone="Europe/Berlin")
+
+
+def test_gaps_are_named_in_utc_where_a_zone_is_given(tmp_path: Path) -> None:
+    local, _ = local_file_of("Europe/Berlin", "2024-03-30")
+    path = write(tmp_path, local.drop(index=[26]))  # 3 h of Sunday, when 2 h is left out
+    with pytest.raises(ValueError, match="missing rows 2024-03-31T01:00Z"):
+        read(path, step_min=60, timezone="Europe/Berlin")
+    filled = load_bank(path, step_min=60, timezone="Europe/Berlin", repair=("gaps",))
+    np.testing.assert_allclose(filled.load_kw[0], local["home_load_kw"])
 
 
 def test_zones_must_be_told_and_must_exist(tmp_path: Path) -> None:
     local, utc = local_file_of("Europe/Berlin", "2024-05-06")
     with pytest.raises(ValueError, match="carry an offset; name the local zone"):
         read(write(tmp_path, utc), step_min=60)
-    with pytest.raises(ValueError, match="expected a name such as 'Europe/Berlin', got 'Europe/Atlantis'"):
-        read(write(tmp_path, utc), step_min=60, timezone="Europe/Atlantis")
-    with pytest.raises(ValueError, match="its times carry no offset"):
-        read(write(tmp_path, local), step_min=60, timezone="Europe/Berlin")
+    for content in (utc, local):
+        with pytest.raises(ValueError, match="expected a name such as 'Europe/Berlin', got 'Europe/Atlantis'"):
+            read(write(tmp_path, content), step_min=60, timezone="Europe/Atlantis")
     mixed = pd.concat([utc.iloc[:5], local.iloc[7:]])
     with pytest.raises(ValueError, match="some rows have an offset"):
         read(write(tmp_path, mixed), step_min=60, timezone="Europe/Berlin")

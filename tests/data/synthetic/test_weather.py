@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,12 +49,13 @@ def test_the_bank_has_the_temperature_at_its_step() -> None:
 
 def test_episodes_can_keep_to_some_months() -> None:
     bank = make_bank(GeneratorConfig(n_days=365))
+    noon: dict[str, Any] = {"start_h": 12.0, "n_steps": 96}
     for months, inside in (((11, 2), {11, 12, 1, 2}), ((6, 8), {6, 7, 8})):
-        days = bank.start_days("train", months)
+        days = bank.start_days("train", months=months, **noon)
         assert set(bank.month()[days * bank.steps_per_day].tolist()) == inside
-        assert set(days) <= set(bank.start_days("train"))
+        assert set(days) <= set(bank.start_days("train", **noon))
     with pytest.raises(ValueError, match="no day of the train weeks lies in the months 6 to 7"):
-        make_bank(GeneratorConfig(n_days=60)).start_days("train", (6, 7))
+        make_bank(GeneratorConfig(n_days=60)).start_days("train", months=(6, 7), **noon)
 
 
 @pytest.mark.skipif("GRIDBAZAAR_DATASETS" not in os.environ, reason="needs the data sets")

@@ -281,11 +281,11 @@ def test_supply_meets_demand_whatever_is_wished(data: st.DataObject) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("outage.per_year", -1.0, "outage.per_year: expected 0 or more"),
+        ("outage.per_year", -1.0, r"outage.per_year: expected a number in \[0, "),
         ("outage.chance", 1.5, r"outage.chance: expected a number in \[0, 1\]"),
-        ("outage.mean_h", 0.0, "outage.mean_h: expected a positive number of hours"),
+        ("outage.mean_h", 0.0, r"outage.mean_h: expected a number in \(0, "),
         ("outage.critical_share", 2.0, "outage.critical_share"),
-        ("outage.critical_cur_per_kwh", 1.0, "0 < lost_load_cur_per_kwh <= critical_cur_per_kwh"),
+        ("outage.critical_cur_per_kwh", 1.0, "lost_load_cur_per_kwh: expected at most .*, 1.0; got 5.0"),
     ],
 )
 def test_outages_that_make_no_sense_are_refused(field: str, value: float, said: str) -> None:

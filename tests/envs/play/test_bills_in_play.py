@@ -57,16 +57,16 @@ def test_a_lone_home_pays_its_tariff_on_what_its_meter_shows() -> None:
 
 def test_an_auction_that_knows_what_flows_bills_what_the_mid_market_rate_does() -> None:
     """Same flows, same bills of the village: 39.60 a day on average, however the price is made."""
-    auction, flows = total_cur("village", range(4), tariff="flat", forecast="perfect")
-    rate, same = total_cur("village", range(4), tariff="flat", mechanism="mid_market_rate")
+    auction, flows = total_cur("village", range(4), tariff="flat", forecast="perfect", constraint="none")
+    rate, same = total_cur("village", range(4), tariff="flat", mechanism="mid_market_rate", constraint="none")
     assert np.abs(flows - same).max() <= 2 / MICRO
     assert auction == pytest.approx(rate, abs=0.01)
 
 
 def test_what_an_auction_bills_beyond_the_mid_market_rate_is_local_trade_that_did_not_flow() -> None:
     """A forecast error costs a home nothing but the local trades that it missed: 6.25 a day in the village before."""
-    core, found = played("village", "idle", range(4), "test", tariff="flat")
-    rate, _ = total_cur("village", range(4), tariff="flat", mechanism="mid_market_rate")
+    core, found = played("village", "idle", range(4), "test", tariff="flat", constraint="none")
+    rate, _ = total_cur("village", range(4), tariff="flat", mechanism="mid_market_rate", constraint="none")
     auction, missed = np.zeros(4), np.zeros(4)
     for happened in found.transitions:
         n = core.n_agents

@@ -63,9 +63,9 @@ def test_a_row_of_a_batch_is_the_row_alone() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("inverter.response", "ieee", "inverter.response: expected none, ieee_1547_a, .*got 'ieee'"),
-        ("inverter.priority", "both", "inverter.priority: expected var or watt"),
-        ("inverter.kva_per_kwp", 0.5, "inverter.kva_per_kwp: expected at least 1"),
+        ("inverter.response", "ieee", "inverter.response: expected one of none, ieee_1547_a, .*got 'ieee'"),
+        ("inverter.priority", "both", "inverter.priority: expected one of var, watt"),
+        ("inverter.kva_per_kwp", 0.5, r"inverter.kva_per_kwp: expected a number in \[1, "),
     ],
 )
 def test_inverters_that_make_no_sense_are_refused(field: str, value: Any, said: str) -> None:

@@ -113,3 +113,24 @@ def test_prices_per_bus_need_their_mechanism() -> None:
         load_scenario("village", constraint="nodal")
     with pytest.raises(ValueError, match="no outages"):
         load_scenario("blackout", **PRICED)
+
+
+def test_what_was_sold_and_then_withheld_is_not_given_back_twice() -> None:
+    """Its buyer is paid back at the price of the bus, so that money is no rent any more that could be rebated.
+
+    What the network operator pays for losses and for what it withholds comes out of the surplus as far as that goes.
+    """
+    core, refunded = Core("weak_feeder", 8), 0
+    for happened in play(core, load_policy("idle"), range(8), split="validation", keep=True).transitions:
+        cut, n = happened.delivery.curtailed_ukwh, core.n_agents
+        at_bus = happened.market.clearing.price_ucur_per_kwh[:, :n]
+        at_spot_ucur = (happened.delivery.loss_ukwh + cut.sum(1)) * happened.market.rates.spot / MICRO
+        needed_ucur = at_spot_ucur - (cut * at_bus / MICRO).sum(1)
+        surplus_ucur = np.maximum(happened.market.clearing.surplus_ucur, 0)
+        bill = happened.money.bill.ucur[:, :, n + SYSTEM_PARTIES.index("network_operator")]
+        paid_ucur = bill[:, LINES.index("losses")] + bill[:, LINES.index("congestion")]
+        left_over = np.maximum(needed_ucur - surplus_ucur, 0)
+        charges = (-np.minimum(cut, 0)).sum(1) * (happened.market.rates.local_network + happened.market.rates.local_tax)
+        assert (paid_ucur <= left_over + charges / MICRO + 2 * n).all()
+        refunded += int(((cut < 0) & (at_bus > MICRO)).any(1).sum())
+    assert refunded > 0

@@ -61,10 +61,10 @@ def test_torch_shares_the_same() -> None:
     ("shares", "said"),
     [
         ({"prosumer_0": 0.5, "prosumer_1": 0.4}, "sum to 1, got prosumer_0 0.5, prosumer_1 0.4, together 0.9"),
-        ({"prosumer_0": 1.5, "prosumer_1": -0.5}, r"numbers in \(0, 1\], got prosumer_0 1.5, prosumer_1 -0.5"),
+        ({"prosumer_0": 1.5, "prosumer_1": -0.5}, r"battery.shares.prosumer_0: expected a number in \(0, 1\], got 1.5"),
         ({"prosumer_9": 1.0}, r"expected homes, prosumer_0 to prosumer_\d+, got \['prosumer_9'\]"),
         ({"battery_0": 1.0}, r"got \['battery_0'\]"),
-        ({"prosumer_0": "all"}, "numbers in"),
+        ({"prosumer_0": "all"}, r"battery.shares.prosumer_0: expected a number in .*, got 'all'"),
     ],
 )
 def test_shares_that_make_no_sense_are_refused(shares: dict[str, Any], said: str) -> None:

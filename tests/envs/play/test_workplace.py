@@ -89,7 +89,7 @@ def test_the_taper_and_the_limit_of_the_site_raise_the_bound() -> None:
 def test_episodes_begin_at_the_hour_that_the_scenario_says() -> None:
     core = Core("workplace", 2)
     assert (core.world.hour[core.reset(0).episode.start] == 4.0).all()
-    with pytest.raises(ValueError, match=r"start_h: expected 0 to 24 in whole steps of 15 min, got 4.1"):
+    with pytest.raises(ValueError, match=r"start_h: expected an hour in whole steps of 15 min, got 4.1"):
         load_scenario("workplace", start_h=4.1)
 
 

@@ -155,7 +155,7 @@ def test_of_many_cars_only_those_that_come_are_drawn(day: Day) -> None:
     plugged[30:50, :7] = True
     many = replace(
         day, kind_slices={"ev": slice(0, n_cars)}, agents=tuple(f"ev_{i}" for i in range(n_cars)), is_plugged=plugged,
-        stored_kwh=np.ones((n_steps, n_cars)), capacity_kwh=np.full(n_cars, 2.0),
+        stored_kwh=np.ones((n_steps, n_cars)), capacity_kwh=np.full((n_steps, n_cars), 2.0),
     )  # fmt: skip
     text = lines(day_plots.storage(many))
     assert "7 of 20 come" in text

@@ -2,7 +2,7 @@
 
 ``tests/golden/run_of_0.1`` holds such a run, interrupted in the middle (street, six hours, a network of width 8), and
 in ``actions.json`` what its policy did in the first interval of validation episode 0: as it was, and after
-``--resume``. Both were written by version 0.1.
+``--resume``. Both were written by version 0.1, whose episodes began on other days: ``days_of_0_1``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ import numpy as np
 import pytest
 
 from gridbazaar.agents.policies import load_policy
+from gridbazaar.data.bank import HISTORY_DAYS, Bank
+from gridbazaar.data.chance import episode_keys, integers, uniform
 from gridbazaar.envs.core import Core
+from gridbazaar.envs.episode import draw
 from gridbazaar.envs.observe import observe
+from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.views.others import community_of
 from gridbazaar.experiments.training.train import checkpoint_steps, read_config, train
@@ -26,6 +30,21 @@ pytest.importorskip("stable_baselines3")
 OLD = Path(__file__).parents[2] / "golden" / "run_of_0.1"
 DID = json.loads((OLD / "actions.json").read_text(encoding="utf-8"))
 ROUNDING = 1e-5
+
+
+def days_of_0_1(scenario: Scenario, bank: Bank, split: str, seeds: np.ndarray) -> np.ndarray:
+    """Draw as version 0.1 did: all days alike but Sundays, on which a calendar week would end within the episode."""
+    first = (bank.first_day.astype("datetime64[D]").astype(int) + 3) % 7
+    days = np.arange(HISTORY_DAYS, bank.n_days - 1)
+    wanted = {"train": (0, 1, 3), "validation": (2,), "test": (4,)}[split]
+    days = days[np.isin((days + first) // 7 % 5, wanted) & ((days + first) % 7 <= 5)]
+    drawn: np.ndarray = days[integers(uniform(episode_keys(scenario.seed, split, seeds), "day", 1)[:, 0], len(days))]
+    return drawn
+
+
+@pytest.fixture(autouse=True)
+def _days_of_0_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draw, "first_days", days_of_0_1)
 
 
 def first_actions(folder: Path) -> np.ndarray:

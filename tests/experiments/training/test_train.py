@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,9 @@ import pytest
 
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
+from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.evaluate import evaluate
+from gridbazaar.experiments.span import read_span, span_of
 from gridbazaar.experiments.training.train import TrainConfig, checkpoint_steps, read_config, read_curve, train
 
 pytest.importorskip("stable_baselines3")
@@ -62,6 +66,7 @@ def test_a_run_leaves_model_configuration_versions_and_curve(run: Path) -> None:
     assert held["train"]["seed"] == 0
     assert held["scenario"]["name"] == "street"
     assert held["scenario"]["hours"] == 6.0
+    assert read_span(run) == span_of(load_scenario("street", hours=6.0))
     assert {"torch", "stable-baselines3", "gridbazaar"} <= set(held["versions"])
     assert read_config(run) == TINY
     assert (run / "model.zip").is_file()
@@ -167,9 +172,13 @@ def test_training_refuses_the_test_split() -> None:
         vec_env("street", n_envs=1, split="test")
 
 
-def test_the_clock_ends_a_run(tmp_path: Path) -> None:
+def test_the_clock_ends_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that goes on by a second whenever it is read, so that a busy machine is no other one."""
+    seconds = itertools.count()
+    clock = SimpleNamespace(monotonic=lambda: float(next(seconds)))
+    monkeypatch.setattr("gridbazaar.experiments.training.train.time", clock)
     told: list[float] = []
-    config = replace(TINY, steps=10**9, max_minutes=1 / 60, validate_rollouts=10**6, checkpoint_rollouts=10**6)
+    config = replace(TINY, steps=10**9, max_minutes=0.5, validate_rollouts=10**6, checkpoint_rollouts=10**6)
     train(config, tmp_path / "run", report=lambda steps, of, latest: told.append(latest["progress"]))
     done = checkpoint_steps(tmp_path / "run")
     assert done is not None
@@ -203,6 +212,22 @@ def test_a_learned_policy_leaves_out_rows_without_a_device() -> None:
     drawn = np.concatenate([np.asarray(batch.observations) for batch in buffer.get()])
     assert drawn.shape == (4, len(names))
     assert (drawn[:, names.index("capacity")] == 0.5).all()
+
+
+def test_the_hours_before_a_car_comes_are_learned_from() -> None:
+    from gymnasium.spaces import Box
+
+    from gridbazaar.envs.observe import feature_columns
+    from gridbazaar.envs.scenarios import load_scenario
+    from gridbazaar.experiments.training.ppo import OwnersRolloutBuffer
+
+    columns = feature_columns(load_scenario("village"))
+    buffer = OwnersRolloutBuffer(4, Box(-5, 5, (len(columns),)), Box(-1, 1, (2,)), "cpu", n_envs=3)
+    buffer.observations[:, :, 0] = 10.0 * np.arange(3) + np.arange(4)[:, None]
+    buffer.observations[2, 1, [c.name for c in columns].index("capacity")] = 0.5
+    buffer.full = True
+    drawn = np.concatenate([np.asarray(batch.observations) for batch in buffer.get()])
+    assert sorted(drawn[:, 0]) == [10, 11, 12, 13]
 
 
 @pytest.mark.slow

@@ -109,7 +109,7 @@ def test_connections_and_proportional_do_not_go_together() -> None:
         grid.carry(nothing, nothing, nothing, nothing, rule="fair")
     with pytest.raises(ValueError, match="cuts by bus"):
         grid.carry(nothing, nothing, nothing, nothing, connection_bus=np.array([0]))
-    with pytest.raises(ValueError, match="curtailment: expected proportional, equal_share, last_in; got 'first'"):
+    with pytest.raises(ValueError, match="expected one of proportional, equal_share, last_in, got 'first'"):
         load_scenario("village", curtailment="first")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,24 +13,25 @@ from numpy.typing import NDArray
 from gridbazaar.data.feeders import load_feeder
 from gridbazaar.market.grid.balanced import Grid
 from gridbazaar.market.grid.linear import LinearGrid
+from tests.market.grid.test_grid import STIFF_VILLAGE
 
 Floats = NDArray[np.float64]
 CASES = [
-    ("village", 1.0, 1e-4, 3e-3),
-    ("village", -1.5, 1e-4, 5e-3),
+    (STIFF_VILLAGE, 1.0, 1e-4, 3e-3),
+    (STIFF_VILLAGE, -1.5, 1e-4, 5e-3),
     ("ieee33", 1.0, 2e-3, 2e-2),
     ("ieee33", -1.5, 5e-4, 1.5e-2),
 ]
 
 
-def loading(name: str, level: float) -> tuple[Floats, Floats]:
+def loading(name: str | Path, level: float) -> tuple[Floats, Floats]:
     """Draws [1, n_buses] around the feeder's base load."""
     feeder, rng = load_feeder(name), np.random.default_rng(0)
     return level * (feeder.p_kw * rng.uniform(0.5, 1.5, feeder.n_buses))[None], feeder.q_kvar[None]
 
 
 @pytest.mark.parametrize(("name", "level", "loss_error", "error"), CASES)
-def test_slopes_are_those_of_the_ac_flow(name: str, level: float, loss_error: float, error: float) -> None:
+def test_slopes_are_those_of_the_ac_flow(name: str | Path, level: float, loss_error: float, error: float) -> None:
     feeder = load_feeder(name)
     p_kw, q_kvar = loading(name, level)
     linear = LinearGrid(feeder).around(p_kw, q_kvar)
@@ -44,8 +46,8 @@ def test_slopes_are_those_of_the_ac_flow(name: str, level: float, loss_error: fl
     assert np.abs(linear.slope[0] - exact).max() < error
 
 
-@pytest.mark.parametrize("name", ["village", "ieee33"])
-def test_at_its_point_the_model_is_the_ac_flow(name: str) -> None:
+@pytest.mark.parametrize("name", [STIFF_VILLAGE, "ieee33"])
+def test_at_its_point_the_model_is_the_ac_flow(name: str | Path) -> None:
     """Losses there are the AC flow's, and each limit is as near as the AC flow says."""
     feeder = load_feeder(name)
     p_kw, q_kvar = loading(name, 1.3)
@@ -62,8 +64,8 @@ def test_at_its_point_the_model_is_the_ac_flow(name: str) -> None:
 
 
 def test_a_line_at_its_rating_has_no_room() -> None:
-    feeder = load_feeder("village")
-    p_kw, q_kvar = loading("village", 1.0)
+    feeder = load_feeder(STIFF_VILLAGE)
+    p_kw, q_kvar = loading(STIFF_VILLAGE, 1.0)
     loading_pu = Grid(feeder).solve(p_kw, q_kvar).branch_loading[0]
     worst = int(loading_pu.argmax())
     tight = replace(feeder, rating_kva=feeder.rating_kva * loading_pu[worst])
@@ -97,12 +99,12 @@ def test_a_row_that_collapses_is_linearised_without_losses() -> None:
 )
 def test_a_tightening_that_leaves_nothing_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        LinearGrid(load_feeder("village"), **options)
+        LinearGrid(load_feeder(STIFF_VILLAGE), **options)
 
 
 def test_the_tightening_is_kept_free_at_both_ends() -> None:
-    feeder = load_feeder("village")
-    p_kw, q_kvar = loading("village", 1.0)
+    feeder = load_feeder(STIFF_VILLAGE)
+    p_kw, q_kvar = loading(STIFF_VILLAGE, 1.0)
     bare = LinearGrid(feeder, tightening_pu=0, tightening_frac=0).around(p_kw, q_kvar)
     tight = LinearGrid(feeder, tightening_pu=1e-3, tightening_frac=0.01).around(p_kw, q_kvar)
     n, width = feeder.n_buses, bare.high - bare.low

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gridbazaar.market.mechanisms import carry_width
+from gridbazaar.market.mechanisms import carry_width, load_mechanism
 from gridbazaar.market.mechanisms.bill_sharing import bill_sharing
 from gridbazaar.market.orders import Clearing, Orders, Setting
 from tests.market.books import as_orders
@@ -123,8 +123,8 @@ def test_a_quiet_interval_posts_nothing() -> None:
 
 @pytest.mark.parametrize("horizon", [0, -1, 1.5, "day"])
 def test_a_horizon_that_is_no_number_of_intervals_is_refused(horizon: Any) -> None:
-    with pytest.raises(ValueError, match="bill_sharing: expected horizon_intervals to be a whole number >= 1 or None"):
-        bill_sharing(as_orders(community([1], [1])), retailer(), horizon_intervals=horizon)
+    with pytest.raises(ValueError, match=r"bill_sharing.horizon_intervals: expected a whole number in \[1, "):
+        load_mechanism("bill_sharing", horizon_intervals=horizon)
 
 
 def test_a_market_without_a_retailer_is_refused() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gridbazaar.market.mechanisms import load_mechanism
 from gridbazaar.market.mechanisms.dynamic_net_metering import dynamic_net_metering
 from gridbazaar.market.orders import Clearing, Orders, Setting, Status
 from tests.market.books import as_orders
@@ -178,8 +179,8 @@ def test_where_the_band_is_empty_lines_buy_at_the_import_price() -> None:
 
 
 def test_an_unknown_demand_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected demand to be one of metered, linear; got 'quadratic'"):
-        dynamic_net_metering(as_orders(community([1], [1])), retailer(), demand="quadratic")
+    with pytest.raises(ValueError, match="demand: expected one of metered, linear, got 'quadratic'"):
+        load_mechanism("dynamic_net_metering", demand="quadratic")
 
 
 def test_a_market_without_a_retailer_is_refused() -> None:

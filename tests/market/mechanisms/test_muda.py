@@ -215,7 +215,7 @@ def test_vickrey_fees_are_truthful_too() -> None:
 
 
 def test_an_unknown_rationing_and_a_missing_lottery_are_refused() -> None:
-    with pytest.raises(ValueError, match="muda: expected rationing to be lottery or vickrey, got 'pro_rata'"):
+    with pytest.raises(ValueError, match=r"muda.rationing: expected one of lottery, vickrey, got 'pro_rata'"):
         clear("muda", units(2), units(1), rationing="pro_rata")
     orders = Orders(np.array([[KWH, -KWH]]), np.array([[9, 1]]), np.arange(2), np.zeros(2, np.int64))
     with pytest.raises(ValueError, match="muda: expected orders with a lottery"):

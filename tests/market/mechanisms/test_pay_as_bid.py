@@ -181,7 +181,7 @@ def test_an_order_without_a_partner_is_shown_the_mean_price() -> None:
 
 
 def test_bad_options_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"pay_as_bid: expected 0 <= k <= 1, got 1.5"):
+    with pytest.raises(ValueError, match=r"pay_as_bid.k: expected a number in \[0, 1\], got 1.5"):
         pay_as_bid(as_orders(T10), k=1.5)
-    with pytest.raises(ValueError, match=r"expected pairing to be one of assortative, by_agent; got 'random'"):
+    with pytest.raises(ValueError, match=r"pairing: expected one of assortative, by_agent, got 'random'"):
         pay_as_bid(as_orders(T10), pairing="random")

@@ -120,5 +120,5 @@ def test_pro_rata_needs_no_lottery() -> None:
 
 
 def test_an_unknown_rationing_is_refused() -> None:
-    with pytest.raises(ValueError, match="sbba: expected rationing to be lottery or pro_rata, got 'vickrey'"):
+    with pytest.raises(ValueError, match=r"sbba.rationing: expected one of lottery, pro_rata, got 'vickrey'"):
         clear("sbba", units(2), units(1), rationing="vickrey")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gridbazaar.market.mechanisms import load_mechanism
 from gridbazaar.market.mechanisms.supply_demand_ratio import supply_demand_ratio
 from gridbazaar.market.orders import Orders, Setting
 from tests.market.books import as_orders
@@ -104,8 +105,8 @@ def test_huge_communities_do_not_overflow() -> None:
 
 @pytest.mark.parametrize("compensation", [-0.1, 1.1, float("nan"), float("inf")])
 def test_a_compensation_outside_zero_and_one_is_refused(compensation: Any) -> None:
-    with pytest.raises(ValueError, match="supply_demand_ratio: expected 0 <= compensation <= 1, got"):
-        supply_demand_ratio(as_orders(community([1], [1])), retailer(), compensation=compensation)
+    with pytest.raises(ValueError, match=r"supply_demand_ratio.compensation: expected a number in \[0, 1\], got"):
+        load_mechanism("supply_demand_ratio", compensation=compensation)
 
 
 def test_a_market_without_a_retailer_is_refused() -> None:

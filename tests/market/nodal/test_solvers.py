@@ -16,6 +16,7 @@ from gridbazaar.market.nodal.problem import NodalProblem, NodalSolution
 from gridbazaar.market.nodal.reference import solve_by_highs
 from gridbazaar.market.nodal.simplex import solve_by_simplex
 from gridbazaar.market.nodal.ties import share_ties
+from tests.market.grid.test_grid import STIFF_VILLAGE
 from tests.market.nodal.villages import Market, random_markets
 
 Floats = NDArray[np.float64]
@@ -68,11 +69,11 @@ def assert_optimal(problem: NodalProblem, solution: NodalSolution) -> None:
 
 
 CASES = [
-    ("village", 0.6, 2.0),
-    ("village", 1.0, 3.0),
+    (STIFF_VILLAGE, 0.6, 2.0),
+    (STIFF_VILLAGE, 1.0, 3.0),
     ("ieee33", 0.5, 1.0),
     ("ieee33", 1.0, 1.5),
-    ("village", 0.3, 4.0),
+    (STIFF_VILLAGE, 0.3, 4.0),
 ]
 
 
@@ -89,7 +90,7 @@ def test_prices_are_those_of_highs(name: str, ratings: float, level: float) -> N
 @pytest.mark.parametrize("losses", [False, True])
 def test_ties_and_exact_fits_are_solved_to_the_optimum(losses: bool) -> None:
     """Few prices and round quantities: dispatch and duals are degenerate, so their worth is compared."""
-    market = random_markets("village", 64, 3, ratings=0.4, level=3, losses=losses)
+    market = random_markets(STIFF_VILLAGE, 64, 3, ratings=0.4, level=3, losses=losses)
     orders = market.orders
     coarse = replace(
         orders,
@@ -137,7 +138,7 @@ def test_any_small_problem_is_solved_to_the_optimum(problem: NodalProblem) -> No
 
 def test_prices_are_what_a_kilowatt_more_costs() -> None:
     """Fixed draw moves by a little at each bus: the worth falls by the price, to 1e-4 currency."""
-    problem = problem_of(random_markets("village", 6, 5, ratings=0.5, level=2))
+    problem = problem_of(random_markets(STIFF_VILLAGE, 6, 5, ratings=0.5, level=2))
     price = solve_by_highs(problem).price(problem)
     assert (np.abs(solve_by_simplex(problem).shadow_price).max(axis=1) > 0).sum() >= 3
     step = 1e-4
@@ -158,7 +159,7 @@ def test_prices_are_what_a_kilowatt_more_costs() -> None:
 
 
 def test_a_row_of_the_batch_equals_the_row_alone() -> None:
-    problem = problem_of(random_markets("village", 12, 2, ratings=0.5, level=2))
+    problem = problem_of(random_markets(STIFF_VILLAGE, 12, 2, ratings=0.5, level=2))
     batch = solve_by_simplex(problem)
     for i in range(12):
         alone = solve_by_simplex(pick_rows(problem, np.array([i]), "bus", "overload"))
@@ -168,7 +169,7 @@ def test_a_row_of_the_batch_equals_the_row_alone() -> None:
 
 
 def test_a_row_that_needs_too_many_steps_is_flagged() -> None:
-    problem = problem_of(random_markets("village", 32, 1, ratings=0.6, level=2))
+    problem = problem_of(random_markets(STIFF_VILLAGE, 32, 1, ratings=0.6, level=2))
     few = solve_by_simplex(problem, max_steps=2)
     assert 0 < few.solved.sum() < 32
     whole = solve_by_simplex(problem)
@@ -177,7 +178,7 @@ def test_a_row_that_needs_too_many_steps_is_flagged() -> None:
 
 
 def test_what_highs_cannot_solve_is_named() -> None:
-    problem = problem_of(random_markets("village", 3, 1))
+    problem = problem_of(random_markets(STIFF_VILLAGE, 3, 1))
     broken = replace(problem, balance_kw=np.array([0.0, 1e12, 0.0]))
     with pytest.raises(RuntimeError, match="row 1: "):
         solve_by_highs(broken)
@@ -185,7 +186,7 @@ def test_what_highs_cannot_solve_is_named() -> None:
 
 def test_torch_solves_the_same() -> None:
     torch = pytest.importorskip("torch")
-    problem = problem_of(random_markets("village", 8, 4, ratings=0.5, level=2))
+    problem = problem_of(random_markets(STIFF_VILLAGE, 8, 4, ratings=0.5, level=2))
     values = {name: getattr(problem, name) for name in NodalProblem.__slots__ if name != "overload"}
     moved = NodalProblem(**{name: torch.as_tensor(x) for name, x in values.items()}, overload=problem.overload)
     here, there = solve_by_simplex(problem), solve_by_simplex(moved)

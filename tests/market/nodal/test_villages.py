@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from gridbazaar.market.orders import Clearing, NodalPrices, Setting
 from gridbazaar.market.settlement.nodal import deviation_ucur, rebate_per_connection
 from gridbazaar.market.settlement.position import Position, Use
 from tests.market.books import arrays_of
+from tests.market.grid.test_grid import STIFF_VILLAGE
 from tests.market.nodal.villages import KWH, Market, clear, random_markets
 
 Floats = NDArray[np.float64]
@@ -39,7 +41,12 @@ class Village(NamedTuple):
 
 def both_ways(n: int) -> list[Village]:
     """Four batches of ``n``; lines bind in the first and third, voltages in the second and fourth."""
-    kinds = [("village", 0.5, 2.0), ("village", 1.0, 3.0), ("ieee33", 0.3, 1.0), ("ieee33", 1.0, 2.3)]
+    kinds: list[tuple[str | Path, float, float]] = [
+        (STIFF_VILLAGE, 0.5, 2.0),
+        (STIFF_VILLAGE, 1.0, 3.0),
+        ("ieee33", 0.3, 1.0),
+        ("ieee33", 1.0, 2.3),
+    ]
     markets = [random_markets(name, n, 7, ratings=ratings, level=level) for name, ratings, level in kinds]
     return [Village(market, clear(market), clear(market, exact=True)) for market in markets]
 
@@ -152,7 +159,7 @@ def test_revenue_is_adequate_where_no_injection_is_feasible(villages: list[Villa
 
 
 def test_without_losses_a_row_that_no_wire_forbids_has_the_uniform_price() -> None:
-    market = random_markets("village", 64, 7, ratings=0.6, level=2, losses=False)
+    market = random_markets(STIFF_VILLAGE, 64, 7, ratings=0.6, level=2, losses=False)
     cleared = clear(market, k=0.3)
     bound = binds(cleared.prices.congestion_cur_per_kwh) | binds(cleared.prices.voltage_cur_per_kwh)
     assert 16 < bound.sum() < 56
@@ -164,7 +171,7 @@ def test_without_losses_a_row_that_no_wire_forbids_has_the_uniform_price() -> No
 
 def test_without_losses_and_limits_the_solver_finds_the_uniform_price() -> None:
     """The same rows through the linear program: its first step is the whole of it."""
-    market = random_markets("village", 64, 7, ratings=100, level=2, losses=False)
+    market = random_markets(STIFF_VILLAGE, 64, 7, ratings=100, level=2, losses=False)
     feeder = replace(market.wires.grid.feeder, v_min_pu=0.5, v_max_pu=1.5)
     market = market._replace(wires=replace(market.wires, grid=_Everywhere(feeder, losses=False)))
     cleared, plain = clear(market), clear_at_uniform_price(market.orders, market.setting)
@@ -333,7 +340,7 @@ def test_rows_that_the_batched_solver_gives_up_go_to_highs_and_say_so(
     hasty_calls: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In whichever round it was."""
-    market = random_markets("village", 24, 1, ratings=0.6, level=2)
+    market = random_markets(STIFF_VILLAGE, 24, 1, ratings=0.6, level=2)
     whole, calls = clear(market), itertools.count()
 
     def sometimes_hasty(problem: NodalProblem) -> NodalSolution:
@@ -355,7 +362,7 @@ def test_prices_settle_within_a_few_rounds() -> None:
 
 def test_torch_clears_the_same() -> None:
     torch = pytest.importorskip("torch")
-    market = random_markets("village", 12, 4, ratings=0.6, level=2)
+    market = random_markets(STIFF_VILLAGE, 12, 4, ratings=0.6, level=2)
 
     def moved(batch: Any) -> Any:
         values = {field.name: getattr(batch, field.name) for field in fields(batch)}
@@ -374,7 +381,7 @@ def test_torch_clears_the_same() -> None:
 @pytest.mark.slow
 def test_sixty_four_villages_half_of_them_constrained_clear_in_fifty_milliseconds() -> None:
     for losses in (True, False):
-        market = random_markets("village", 64, 7, ratings=0.6, level=2, losses=losses)
+        market = random_markets(STIFF_VILLAGE, 64, 7, ratings=0.6, level=2, losses=losses)
         cleared = clear(market)
         bound = binds(cleared.prices.congestion_cur_per_kwh) | binds(cleared.prices.voltage_cur_per_kwh)
         assert bound.sum() >= 32

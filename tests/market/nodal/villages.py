@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from gridbazaar.data.trees import pick_rows
 from gridbazaar.market.grid.linear import LinearGrid
 from gridbazaar.market.nodal.clearing import NodalClearing, clear_nodal
 from gridbazaar.market.orders import Orders, Setting, Wires
+from tests.market.grid.test_grid import STIFF_VILLAGE
 
 KWH = 1_000_000
 
@@ -35,7 +37,7 @@ class Market(NamedTuple):
 
 
 def random_markets(
-    name: str = "village",
+    name: str | Path = STIFF_VILLAGE,
     n: int = 40,
     seed: int = 0,
     *,

@@ -128,7 +128,7 @@ def market_cur(bill: Bill) -> float:
     spot, hour, weekday = (
         np.array([getattr(row, name) for row in rows]) for name in ("spot_cur_per_kwh", "hour", "weekday")
     )
-    prices = price(tariff, spot, hour, weekday)
+    prices = price(tariff, spot, hour, weekday, step_h=0.25)
     names = ("energy", "network", "tax", "local_network", "local_tax", "export", "spot")
     imbalance = np.full_like(prices.energy, round(tariff.imbalance_cur_per_kwh * MICRO))
     rates = Rates(**{name: getattr(prices, name) for name in names}, imbalance=imbalance)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +12,13 @@ from hypothesis import strategies as st
 from gridbazaar.agents.devices.home import appliance
 from gridbazaar.agents.devices.home.appliance import Appliance, Loads, cycle_kwh
 from gridbazaar.agents.kind import Draw, Now, Series
+from gridbazaar.agents.kinds import prosumer
 from gridbazaar.data.chance import episode_keys
+from tests.agents.driving import calendar_of
 
 STEPS_H = st.sampled_from([5 / 60, 0.25, 0.5, 1.0])
+
+BANK = SimpleNamespace(calendar=calendar_of(20, 1.0))
 
 
 def now(t: int, n_steps: int, step_h: float) -> Now:
@@ -58,7 +63,7 @@ def test_it_is_done_within_its_window_by_the_clock(
     n_cycle = len(cycle_kwh(1.0, hours, step_h))
     window_h = (n_cycle + 1) * step_h + slack_h
     config = Appliance(share=(1.0, 1.0), hours=hours, ready_h=(ready_h, ready_h), window_h=(window_h, window_h))
-    draw = Draw(episode_keys(0, "train", np.array([seed])), np.array([9]), None, step_h, round(24 / step_h), 12.0)
+    draw = Draw(episode_keys(0, "train", np.array([seed])), np.array([9]), BANK, step_h, round(24 / step_h), 12.0)
     loads, after_start_h = appliance.draw_loads(config, 1, draw), (ready_h - 12) % 24
     first, last = int(loads.ready[0, 0, 0]), int(loads.last[0, 0, 0])
     end_h = (last + n_cycle) * step_h
@@ -86,7 +91,7 @@ def test_in_a_longer_episode_it_runs_once_for_each_day(
     config = Appliance(
         share=(1.0, 1.0), hours=hours, ready_h=(ready[0], sum(ready)), window_h=(least_h, least_h + slack[1])
     )
-    draw = Draw(episode_keys(0, "train", np.array([seed])), np.array([9]), None, step_h, n_steps, 0.0)
+    draw = Draw(episode_keys(0, "train", np.array([seed])), np.array([9]), BANK, step_h, n_steps, 0.0)
     loads = appliance.draw_loads(config, 2, draw)
     first_day = appliance.draw_loads(config, 2, replace(draw, n_steps=round(24 / step_h)))
     is_cut = first_day.last[..., 0] == round(24 / step_h) - n_cycle
@@ -109,7 +114,7 @@ def test_in_a_longer_episode_it_runs_once_for_each_day(
 
 def test_windows_too_short_for_whole_intervals_are_refused() -> None:
     config = Appliance(share=(1.0, 1.0), hours=1.5, ready_h=(14.0, 15.0), window_h=(1.5, 3.0))
-    draw = Draw(episode_keys(0, "train", np.array([0])), np.array([9]), None, 1.0, 24, 12.0)
+    draw = Draw(episode_keys(0, "train", np.array([0])), np.array([9]), BANK, 1.0, 24, 12.0)
     with pytest.raises(ValueError, match=r"expected at least 3 h, so that a cycle of 1.5 h fits into whole intervals"):
         appliance.draw_loads(config, 1, draw)
 
@@ -125,11 +130,14 @@ def test_a_start_before_it_is_loaded_is_nothing() -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"window_h": (1.0, 3.0)}, r"window_h: expected two numbers, 2.0 \(a cycle\) <= first <= second"),
-        ({"hours": 0.0}, "hours > 0"),
-        ({"share": (0.5, 1.5)}, "share: expected two numbers"),
+        (
+            {"window_h": (1.0, 3.0)},
+            r"prosumer.appliance.window_h: expected at least hours, 2.0 .*; got \(1.0, 3.0\)",
+        ),
+        ({"hours": 0.0}, r"appliance.hours: expected a number in \(0, "),
+        ({"share": (0.5, 1.5)}, r"appliance.share: expected two numbers in \[0, 1\]"),
     ],
 )
 def test_windows_in_which_no_cycle_fits_are_refused(fields: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        Appliance(**fields).check()  # type: ignore[arg-type]
+        prosumer.Config(appliance=Appliance(**fields))  # type: ignore[arg-type]

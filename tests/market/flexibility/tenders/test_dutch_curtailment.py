@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from gridbazaar.market.flexibility.offers import Call, Offers
+from gridbazaar.market.flexibility.tenders import load_tender
 from gridbazaar.market.flexibility.tenders.dutch_curtailment import dutch_curtailment
 from tests.market.calls import KWH, random_call
 
@@ -152,5 +153,5 @@ def test_a_call_without_a_clock_is_refused(change: dict[str, Any], message: str)
 
 
 def test_an_unknown_pricing_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected pricing to be one of uniform, as_accepted; got 'vcg'"):
-        dutch_curtailment(a_call(1), some_offers((1, 0.1)), pricing="vcg")
+    with pytest.raises(ValueError, match="pricing: expected one of uniform, as_accepted, got 'vcg'"):
+        load_tender("dutch_curtailment", pricing="vcg")
