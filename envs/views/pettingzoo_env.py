@@ -22,7 +22,7 @@ from gridbazaar.envs.views.batch import (
     results,
 )
 from gridbazaar.envs.views.picture import RENDER_MODES, Picture
-from gridbazaar.envs.views.registration import register_all
+from gridbazaar.envs.views.registration import VERSION, register_all
 
 Vector = NDArray[np.float32]
 Infos = dict[str, dict[str, Any]]
@@ -70,7 +70,7 @@ class MarketParallelEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[misc]
         self._picture = Picture(core, render_mode)
         self._strict, self._forecasts = strict, forecasts
         self.metadata: dict[str, Any] = {
-            "name": f"gridbazaar_{core.scenario.name}_v0",
+            "name": f"gridbazaar_{core.scenario.name}_{VERSION}",
             "render_modes": list(RENDER_MODES),
             "is_parallelizable": True,
             "render_fps": 4,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 
-VERSION = "v0"
+VERSION = "v1"
 """Rises when dynamics, rewards or observations change."""
 
 
 def register_all() -> None:
     """Register what is not registered yet; runs when a view is imported.
 
-    ``pettingzoo.make("parallel", "gridbazaar/Village-v0")`` and ``"aec"``;
-    ``gymnasium.make("gridbazaar/VillageBattery-v0")`` for the first agent of each kind.
+    ``pettingzoo.make("parallel", "gridbazaar/Village-v1")`` and ``"aec"``;
+    ``gymnasium.make("gridbazaar/VillageBattery-v1")`` for the first agent of each kind.
     """
     import gymnasium
     import pettingzoo

@@ -168,7 +168,7 @@ def bound_of(core: Core, state: State) -> Bound:
     """
     ahead = foresight(core, state)
     schedule = solve_optimum(ahead, core.scenario.step_h)
-    start, fixed_ucur = state.episode.start, core.world.fixed_ucur
+    fixed_ucur, start = core.world.fixed_ucur, state.episode.start
     standing_cur = (fixed_ucur[start + core.n_steps] - fixed_ucur[start]) * core.world.connections.sum() / MICRO
     cost_cur = schedule.cost_cur + core.stored_value_cur(state).sum(1) + standing_cur
     return Bound(cost_cur, rounding_cur(core, ahead, cost_cur), ahead, schedule)

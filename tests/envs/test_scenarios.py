@@ -15,7 +15,7 @@ from gridbazaar.envs.views.others import community_of
 def test_a_day_of_every_scenario_adds_up(name: str) -> None:
     core = Core(name, 1)
     state, policy = core.reset(1), load_policy("self_consumption")
-    memory = policy.start(community_of(core), np.random.default_rng(0))
+    memory = policy.start(community_of(core, state), np.random.default_rng(0))
     lowest, drawn = 1.0, 0
     for _ in range(core.n_steps):
         action, memory = policy.act(observe(core, state), memory)
@@ -52,7 +52,7 @@ def test_the_villages_connection_binds() -> None:
     """Cars that charge on arrival meet the limit on most days, so it is worth planning for."""
     core = Core("village", 40)
     state, policy = core.reset(0), load_policy("idle")
-    memory = policy.start(community_of(core), np.random.default_rng(0))
+    memory = policy.start(community_of(core, state), np.random.default_rng(0))
     over = np.zeros(40)
     for _ in range(core.n_steps):
         action, memory = policy.act(observe(core, state), memory)

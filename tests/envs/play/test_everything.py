@@ -40,7 +40,7 @@ def stored_kwh(core: Core, state: Any) -> np.ndarray:
 def test_a_week_with_everything_on_balances(name: str, world: dict[str, Any]) -> None:
     core = Core(load_scenario("village", hours=168.0, start_h=0.0, **world), N_ENVS)
     state, policy = core.reset(0), load_policy(name)
-    memory = policy.start(community_of(core), np.random.default_rng(0))
+    memory = policy.start(community_of(core, state), np.random.default_rng(0))
     n, cars = core.n_agents, core.scenario.kind_slices["ev"]
     drawn, used, moved = np.zeros((3, N_ENVS, n))
     root, metered_all, lost = np.zeros((3, N_ENVS))

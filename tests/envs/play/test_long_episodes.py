@@ -95,7 +95,7 @@ def test_calls_come_every_day_and_homes_are_asked_on_their_own_kind_of_day() -> 
 def test_other_scenarios_last_longer_too(scenario: str) -> None:
     core = long(scenario, n_envs=1, hours=48.0, start_h=0.0)
     state, policy = core.reset(1), load_policy("opportunity_cost")
-    memory, bills = policy.start(community_of(core), np.random.default_rng(0)), 0
+    memory, bills = policy.start(community_of(core, state), np.random.default_rng(0)), 0
     for _ in range(core.n_steps):
         action, memory = policy.act(observe(core, state, forecasts=True), memory)
         state, happened = core.step(state, widened(action, core.n_actions))

@@ -41,21 +41,21 @@ def batteries(**options: Any) -> MarketVectorEnv:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_gymnasium_finds_no_fault(kind: str) -> None:
-    env = gymnasium.make(f"gridbazaar/Street{kind.capitalize()}-v0", max_cycles=N_STEPS)
+    env = gymnasium.make(f"gridbazaar/Street{kind.capitalize()}-v1", max_cycles=N_STEPS)
     check_env(env.unwrapped)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_stable_baselines3_finds_no_fault(kind: str) -> None:
     checker = pytest.importorskip("stable_baselines3.common.env_checker")
-    checker.check_env(gymnasium.make(f"gridbazaar/Street{kind.capitalize()}-v0", max_cycles=N_STEPS).unwrapped)
+    checker.check_env(gymnasium.make(f"gridbazaar/Street{kind.capitalize()}-v1", max_cycles=N_STEPS).unwrapped)
 
 
 @pytest.mark.parametrize("scenario", list_scenarios())
 def test_every_kind_of_every_scenario_is_registered(scenario: str) -> None:
     name = scenario.title().replace("_", "")
     for kind, config in load_scenario(scenario).agents.items():
-        spec = gymnasium.spec(f"gridbazaar/{name}{kind.capitalize()}-v0")
+        spec = gymnasium.spec(f"gridbazaar/{name}{kind.capitalize()}-v1")
         assert spec.kwargs == {"scenario": scenario, "agent": f"{kind}_0"}
         assert config.count
 
@@ -184,7 +184,7 @@ def sort(infos: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_registry_makes_vectors() -> None:
-    vector = gymnasium.make_vec("gridbazaar/StreetEv-v0", num_envs=2, max_cycles=4)
+    vector = gymnasium.make_vec("gridbazaar/StreetEv-v1", num_envs=2, max_cycles=4)
     assert isinstance(vector.unwrapped, MarketVectorEnv)
     seen, _ = vector.reset(seed=3)
     assert seen.shape == (2, *vector.single_observation_space.shape)  # type: ignore[misc]

@@ -22,7 +22,7 @@ from pettingzoo.test import (
 )
 
 from gridbazaar.data.chance import SPLITS
-from gridbazaar.envs import district_v0, street_v0, village_v0
+from gridbazaar.envs import district_v1, street_v1, village_v1
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.interval.reward import PARTS
 from gridbazaar.envs.observe import observe
@@ -53,29 +53,29 @@ def test_the_parallel_contract_holds() -> None:
 
 
 def test_the_turn_based_contract_holds() -> None:
-    api_test(street_v0.env(), num_cycles=120)
+    api_test(street_v1.env(), num_cycles=120)
 
 
 def test_pettingzoo_finds_the_same_episode_for_the_same_seed() -> None:
     parallel_seed_test(street, num_cycles=500)
-    seed_test(street_v0.env, num_cycles=100)
+    seed_test(street_v1.env, num_cycles=100)
 
 
-@pytest.mark.parametrize("module", [street_v0, village_v0])
+@pytest.mark.parametrize("module", [street_v1, village_v1])
 def test_max_cycles_sets_the_length_of_an_episode(module: Any) -> None:
     max_cycles_test(module)
 
 
 def test_every_render_mode_gives_what_it_promises() -> None:
-    render_test(street_v0.env)
+    render_test(street_v1.env)
 
 
 def test_the_state_lies_in_its_space() -> None:
-    state_test(street_v0.env(), street_v0.parallel_env())
+    state_test(street_v1.env(), street_v1.parallel_env())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", [village_v0, district_v0])
+@pytest.mark.parametrize("module", [village_v1, district_v1])
 def test_larger_scenarios_hold_the_contract(module: Any) -> None:
     parallel_api_test(module.parallel_env(), num_cycles=100)
 
@@ -362,17 +362,17 @@ def test_overrides_reach_the_scenario() -> None:
 @pytest.mark.parametrize("scenario", list_scenarios())
 def test_every_scenario_is_registered_and_named(scenario: str) -> None:
     name = scenario.title().replace("_", "")
-    spec = pettingzoo.spec("parallel", f"gridbazaar/{name}-v0")
+    spec = pettingzoo.spec("parallel", f"gridbazaar/{name}-v1")
     assert spec.kwargs == {"scenario": scenario}
-    assert pettingzoo.spec("aec", f"gridbazaar/{name}-v0").kwargs == {"scenario": scenario}
+    assert pettingzoo.spec("aec", f"gridbazaar/{name}-v1").kwargs == {"scenario": scenario}
 
 
 def test_the_registry_makes_environments() -> None:
-    env = pettingzoo.make("parallel", "gridbazaar/Street-v0", max_cycles=4)
+    env = pettingzoo.make("parallel", "gridbazaar/Street-v1", max_cycles=4)
     assert isinstance(env, MarketParallelEnv)
     assert env.max_cycles == 4
-    assert str(env) == env.metadata["name"] == "gridbazaar_street_v0"
-    turns = pettingzoo.make("aec", "gridbazaar/Street-v0", max_cycles=4)
+    assert str(env) == env.metadata["name"] == "gridbazaar_street_v1"
+    turns = pettingzoo.make("aec", "gridbazaar/Street-v1", max_cycles=4)
     turns.reset(seed=0)
     assert turns.agent_selection == "prosumer_0"
 

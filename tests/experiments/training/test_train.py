@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -170,9 +172,13 @@ def test_training_refuses_the_test_split() -> None:
         vec_env("street", n_envs=1, split="test")
 
 
-def test_the_clock_ends_a_run(tmp_path: Path) -> None:
+def test_the_clock_ends_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that goes on by a second whenever it is read, so that a busy machine is no other one."""
+    seconds = itertools.count()
+    clock = SimpleNamespace(monotonic=lambda: float(next(seconds)))
+    monkeypatch.setattr("gridbazaar.experiments.training.train.time", clock)
     told: list[float] = []
-    config = replace(TINY, steps=10**9, max_minutes=1 / 60, validate_rollouts=10**6, checkpoint_rollouts=10**6)
+    config = replace(TINY, steps=10**9, max_minutes=0.5, validate_rollouts=10**6, checkpoint_rollouts=10**6)
     train(config, tmp_path / "run", report=lambda steps, of, latest: told.append(latest["progress"]))
     done = checkpoint_steps(tmp_path / "run")
     assert done is not None

@@ -1,4 +1,4 @@
-"""The scenario ``village`` in PettingZoo's classic form: ``village_v0.parallel_env()``."""
+"""The scenario ``village`` in PettingZoo's classic form: ``village_v1.parallel_env()``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scenario ``street`` in PettingZoo's classic form: ``street_v0.parallel_env()``."""
+"""The scenario ``street`` in PettingZoo's classic form: ``street_v1.parallel_env()``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scenario ``district`` in PettingZoo's classic form: ``district_v0.parallel_env()``."""
+"""The scenario ``district`` in PettingZoo's classic form: ``district_v1.parallel_env()``."""
 
 from __future__ import annotations
 
