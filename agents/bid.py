@@ -39,14 +39,19 @@ def bid(
     An agent nets its own devices first: surplus that its battery wants, or load that its battery wants to serve, never
     comes to market. The firm order is willing to pay (take) any price of the band. Eagerness *e* of the flexible one
     buys at ``limit(e)`` and sells at ``limit(-e)``; ``limit`` rises from the lower scarcity price (-1) over the lower
-    edge (-1/2) and the upper edge (+1/2) to the upper scarcity price (+1).
+    edge (-1/2) and the upper edge (+1/2) to the upper scarcity price (+1). Where the band is empty, since a surplus
+    earns what a kWh costs or more, an eagerness inside it still reaches neither side of the tariff.
     """
     xp = namespace(plan.wish_kw)
     firm_ukwh = to_micro(plan.firm_kw * step_h)
     flexible_ukwh = to_micro_towards_zero(plan.wish_kw * step_h)
     low, high, below, above = _prices(setting)
-    lean = xp.where(flexible_ukwh < 0, -plan.eagerness, plan.eagerness)
-    inside = low + (high - low) * (lean + 0.5)
+    sells = flexible_ukwh < 0
+    lean = xp.where(sells, -plan.eagerness, plan.eagerness)
+    is_empty = low >= high
+    low, high = xp.where(is_empty & ~sells, high - 1, low), xp.where(is_empty & sells, low + 1, high)
+    whole = 1.0 * xp.where(sells, lean > -0.5, lean >= 0.5)
+    inside = low + (high - low) * xp.where(is_empty, whole, lean + 0.5)
     limit = xp.where(
         lean > 0.5, high + above * (2 * lean - 1), xp.where(lean < -0.5, low + below * (2 * lean + 1), inside)
     )
@@ -125,11 +130,9 @@ def eagerness_of(limit_cur: Array, low_cur: Array, high_cur: Array, above_cur: A
     """
     xp = namespace(limit_cur)
     width = xp.maximum(high_cur - low_cur, 1e-9)
-    lean = xp.where(
-        limit_cur > high_cur,
-        0.5 + 0.5 * (limit_cur - high_cur) / above_cur,
-        xp.where(
-            limit_cur < low_cur, -0.5 - 0.5 * (low_cur - limit_cur) / above_cur, (limit_cur - low_cur) / width - 0.5
-        ),
-    )
+    dearer, cheaper = 0.5 + 0.5 * (limit_cur - high_cur) / above_cur, -0.5 - 0.5 * (low_cur - limit_cur) / above_cur
+    is_dearer, is_cheaper = limit_cur >= high_cur, limit_cur <= low_cur
+    # Where the band is empty a limit may lie beyond both edges; what counts is the one that the order could reach.
+    is_dearer, is_cheaper = is_dearer & (buys | ~is_cheaper), is_cheaper & (~buys | ~is_dearer)
+    lean = xp.where(is_dearer, dearer, xp.where(is_cheaper, cheaper, (limit_cur - low_cur) / width - 0.5))
     return xp.clip(xp.where(buys, lean, -lean), -1.0, 1.0)

@@ -206,6 +206,19 @@ def muldiv(a: Array, b: Array, c: Array) -> Array:
     return guess + rest // c
 
 
+def ratio(a: Array, b: Array, c: Array) -> Array:
+    """Give the whole number nearest to ``a * b / c`` of int64 arrays, ties to the even one; 0 where ``c`` is.
+
+    Any signs; sizes as for ``muldiv``.
+    """
+    xp = namespace(a)
+    x, y, z = xp.abs(a), xp.abs(b), xp.maximum(xp.abs(c), 1)
+    below = muldiv(x, y, z)
+    twice = 2 * (x * y - below * z)  # the product wraps, but the remainder is small and so exact
+    nearest = below + ((twice > z) | ((twice == z) & (below & 1 == 1)))
+    return xp.where((a < 0) ^ (b < 0) ^ (c < 0), -nearest, nearest) * (c != 0)
+
+
 def converter(backend: str, device: str, dtype: str) -> Callable[[Any], Any]:
     """Give what turns NumPy arrays into those of a library; float arrays get the float type.
 

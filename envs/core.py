@@ -36,7 +36,8 @@ from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import Market, Money, State, Transition
 from gridbazaar.market.mechanisms import load_mechanism, mechanism_stage
-from gridbazaar.market.settlement.settle import Delivery, settle
+from gridbazaar.market.settlement.position import Delivery
+from gridbazaar.market.settlement.settle import settle
 
 
 class Core:
@@ -127,18 +128,17 @@ class Core:
         allowed = self.wiring.allow(live, flow, outage)
         devices, flows = self.fleet.move(allowed, plans, state, now)
 
-        curtailed_ukwh = self.wiring.curtailed_ukwh(wanted, allowed, outage)
+        withheld = self.wiring.withheld(wanted, allowed, outage)
         flowed = None
         if clearing is None or rationed is not None:
             flowed = metered(flows.firm_ukwh, flows.flexible_ukwh, setting, world.order_agent, world.order_bus)
         if clearing is None:  # the rule prices what was metered: no schedule, so nothing to make good
             assert flowed is not None
             bids, clearing = flowed, self.mechanism(flowed.orders, setting)
-            curtailed_ukwh = 0 * curtailed_ukwh
         if rationed is not None:
             assert flowed is not None
             bids, clearing = among_members(bids, flowed, clearing, setting, rationed, self.scenario.outage)
-        delivery = Delivery(flows.firm_ukwh + flows.flexible_ukwh, curtailed_ukwh, to_micro(flow.loss_kw * step_h))
+        delivery = Delivery(flows.firm_ukwh + flows.flexible_ukwh, *withheld, to_micro(flow.loss_kw * step_h))
         answer, standing = None, state.standing
         if self.answers is not None:
             answer, standing = self.answers.answer(state, plans, fill_kw, allowed, clearing, delivery, devices, now)

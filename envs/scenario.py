@@ -75,7 +75,7 @@ class ConnectionConfig:
     import_over_load: Positives = (1e6, 1e6)  # import cap over the homes' mean load
     export_over_load: NotNegatives = (1e6, 1e6)  # export cap over the homes' mean load
     scarcity_cur_per_kwh: _PositiveCharge = 0.5  # added beyond the import cap, taken off beyond the export cap
-    firm: bool = False  # injection that the wires withhold is paid for; otherwise it is lost to its owner
+    firm: bool = False  # sun and wind that the wires withhold is paid for; otherwise it is lost to its owner
 
     def __post_init__(self) -> None:
         check_table(self, "connection")

@@ -9,7 +9,8 @@ from gridbazaar.agents.plan import Plan, View
 from gridbazaar.data.arrays import Array
 from gridbazaar.market.grid.balanced import Flow
 from gridbazaar.market.orders import Clearing, Orders, Setting
-from gridbazaar.market.settlement.settle import Bill, Delivery, Rates, Services
+from gridbazaar.market.settlement.position import Delivery
+from gridbazaar.market.settlement.settle import Bill, Rates, Services
 
 NOT_ASKED = -1
 """In place of a baseline, of who is not asked to draw less."""

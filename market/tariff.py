@@ -81,7 +81,7 @@ class Prices:
     tax: NDArray[np.int64]
     local_network: NDArray[np.int64]
     local_tax: NDArray[np.int64]
-    export: NDArray[np.int64]  # what a surplus earns
+    export: NDArray[np.int64]  # what a surplus earns; where it is not below ``upper`` neighbours do not trade
     upper: NDArray[np.int64]  # upper edge of the band of local prices: retail less the charges on a local kWh
     spot: NDArray[np.int64]
 

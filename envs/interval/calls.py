@@ -37,7 +37,8 @@ from gridbazaar.market.flexibility.activation import (
 from gridbazaar.market.flexibility.offers import Call, Offers
 from gridbazaar.market.flexibility.tenders.flexibility_tender import flexibility_tender
 from gridbazaar.market.orders import Clearing
-from gridbazaar.market.settlement.settle import Delivery, Services
+from gridbazaar.market.settlement.position import Delivery
+from gridbazaar.market.settlement.settle import Services
 
 
 class Answers:

@@ -9,6 +9,7 @@ from gridbazaar.data.units import to_micro
 from gridbazaar.envs.episode.world import World
 from gridbazaar.envs.interval.island import Outage
 from gridbazaar.envs.state import Episode, State
+from gridbazaar.market.mechanisms import mechanism_stage
 from gridbazaar.market.orders import Setting, Wires
 from gridbazaar.market.settlement.settle import Rates, Terms
 
@@ -72,5 +73,6 @@ def terms_of(world: World, episode: Episode, t: Array) -> Terms:
         rent_ucur=episode.rent_ucur,
         fixed_ucur=due[:, None] * world.connections[None, :],
         is_firm=world.scenario.connection.firm,
+        prices_metered=mechanism_stage(world.scenario.mechanism) == "ex_post",
         held=world.held,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,13 @@ from gridbazaar.market.grid.balanced import Flow
 from gridbazaar.market.grid.inverter import RESPONSES, InverterGrid, Inverters, Priority
 from gridbazaar.market.grid.linear import LinearGrid
 from gridbazaar.market.orders import Clearing, Wires
+
+
+class Withheld(NamedTuple):
+    """Ordered curtailment, [n_envs, n_agents] int64 each."""
+
+    curtailed_ukwh: Array  # injection withheld > 0, draw withheld < 0
+    lost_ukwh: Array  # >= 0, sun and wind among it
 
 
 class Wiring:
@@ -104,23 +112,31 @@ class Wiring:
         rows = outage.is_island[:, None]  # an island is balanced as it is; what it overloads is only reported
         return each(wanted, lambda there, here: xp.where(rows, there, here), allowed)
 
-    def curtailed_ukwh(self, wanted: Meters, allowed: Meters, outage: Outage | None) -> Array:
-        """Ordered curtailment by agent, [n_envs, n_agents]: injection withheld > 0, draw withheld < 0.
+    def withheld(self, wanted: Meters, allowed: Meters, outage: Outage | None) -> Withheld:
+        """Say what the operator withheld of each agent.
 
         Dark devices of an agent that placed orders count as curtailed; who is dark altogether placed none.
         """
         xp = namespace(wanted.pv_kw)
         if self.world.scenario.constraint == "none" and outage is None and self._inverters is None:
-            return xp.zeros((wanted.pv_kw.shape[0], self.world.n_agents), self.world.order_agent)
-        cut_kw = (wanted.pv_kw - allowed.pv_kw) + (allowed.device_kw - wanted.device_kw)
-        cut_ukwh = to_micro(cut_kw * self.world.scenario.step_h)
-        blocks = []
-        for s, m in zip(self.world.slices, self.world.meter_slices, strict=True):
-            n_kind = s.stop - s.start
-            block = cut_ukwh[:, m].reshape(cut_ukwh.shape[0], n_kind, -1)
-            blocks.append(xp.sum(block, axis=2))
-        cut = xp.concat(blocks, axis=1)
-        return cut if outage is None else cut * (outage.live_agent > 0) * ~outage.is_island[:, None]
+            nothing = xp.zeros((wanted.pv_kw.shape[0], self.world.n_agents), self.world.order_agent)
+            return Withheld(nothing, nothing)
+        step_h = self.world.scenario.step_h
+        lost = self._of_agents(to_micro((wanted.pv_kw - allowed.pv_kw) * step_h))
+        by_devices = self._of_agents(to_micro((allowed.device_kw - wanted.device_kw) * step_h))
+        if outage is not None:
+            counts = (outage.live_agent > 0) * ~outage.is_island[:, None]
+            lost, by_devices = lost * counts, by_devices * counts
+        return Withheld(lost + by_devices, lost)
+
+    def _of_agents(self, at_meters: Array) -> Array:
+        """Sum integers [n_envs, n_meters] over the meters of each agent."""
+        xp = namespace(at_meters)
+        blocks = [
+            xp.sum(at_meters[:, m].reshape(at_meters.shape[0], s.stop - s.start, -1), axis=2)
+            for s, m in zip(self.world.slices, self.world.meter_slices, strict=True)
+        ]
+        return xp.concat(blocks, axis=1)
 
 
 def _inverters(world: World) -> InverterGrid | None:

@@ -28,6 +28,7 @@ from gridbazaar.market.ledger.books.trades import POOL, account_payments, pairwi
 from gridbazaar.market.ledger.log.canonical import LARGEST, Entry
 from gridbazaar.market.ledger.log.keys import Signer
 from gridbazaar.market.mechanisms import mechanism_stage
+from gridbazaar.market.settlement.position import position_of
 from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
 
 _COMMIT_S, _REVEAL_S = 120, 60  # before delivery begins
@@ -198,7 +199,7 @@ class Scribe:
     def _bills(self, interval: int, happened: Transition, env: int, traded: dict[str, int]) -> list[Entry]:
         """One entry a line; of the market's line, what trades have not paid."""
         parties = (*self._agents, *SYSTEM_PARTIES)
-        energy = _energy_of_lines(happened, env)
+        energy = self._energy_of_lines(happened, env)
         bills: list[Entry] = []
         for line, row in zip(LINES, happened.money.bill.ucur[env].tolist(), strict=True):
             ucur = dict(zip(parties, row, strict=True))
@@ -212,6 +213,23 @@ class Scribe:
                     "ukwh": ukwh,
                 })  # fmt: skip
         return bills
+
+    def _energy_of_lines(self, happened: Transition, env: int) -> dict[str, list[int]]:
+        """The energy that a line of the bill is about, by agent."""
+        is_brp, delivery, answer = self._core.world.is_brp, happened.delivery, happened.money.answer
+        position = position_of(happened.market.clearing, delivery, prices_metered=self._prices_metered)
+        retail = position.retail_ukwh(is_brp)
+        drawn = np.maximum(position.local_ukwh, 0) + np.maximum(retail, 0)
+        paid_for = delivery.lost_ukwh * self._core.scenario.connection.firm
+        lines = {
+            "retail": retail,
+            "imbalance": position.imbalance_ukwh(is_brp),
+            "network": drawn,
+            "tax": drawn,
+            "losses": paid_for if self._prices_metered else delivery.curtailed_ukwh,
+            "flexibility": 0 * retail if answer is None else -answer.delivered_ukwh,
+        }
+        return {line: energy[env].tolist() for line, energy in lines.items()}
 
     def _called(self, interval: int, happened: Transition, env: int) -> list[Entry]:
         """What was delivered of awards, what homes drew less, then new awards."""
@@ -293,24 +311,3 @@ def _band(setting: Any, env: int) -> tuple[int, int]:
         for x in (setting.export_scarcity_ucur_per_kwh, setting.import_scarcity_ucur_per_kwh)
     )
     return min(edges) - below, max(edges) + above
-
-
-def _energy_of_lines(happened: Transition, env: int) -> dict[str, list[int]]:
-    """The energy that a line of the bill is about, by agent."""
-    n_agents = happened.delivery.metered_ukwh.shape[1]
-    traded, outside = (
-        x[env].reshape(-1, n_agents).sum(0)
-        for x in (happened.market.clearing.traded_ukwh, happened.market.clearing.outside_ukwh)
-    )
-    curtailed = happened.delivery.curtailed_ukwh[env]
-    drawn = np.maximum(traded, 0) + np.maximum(outside, 0)
-    activated = 0 if happened.money.answer is None else happened.money.answer.delivered_ukwh[env]
-    lines = {
-        "retail": outside,
-        "imbalance": happened.delivery.metered_ukwh[env] - traded - outside - curtailed + activated,
-        "network": drawn,
-        "tax": drawn,
-        "losses": curtailed,
-        "flexibility": -activated + 0 * curtailed,
-    }
-    return {line: energy.tolist() for line, energy in lines.items()}

@@ -22,7 +22,7 @@ COMMUNITY_FIGURES = {
     "cost_cur": "what is scored: bills of all agents and of the market operator + wear + discomfort + upkeep + value "
     "of what was not served - value of what is left in storage",
     "bill_cur": "bills of all agents, imbalance and standing charges included",
-    "imbalance_cur": "part of the bills that settles deviations from forecasts",
+    "imbalance_cur": "part of the bills that settles deviations, of balance-responsible parties or at a bus",
     "operator_cur": "what the market operator paid (a deficit of the rule); < 0 what it kept",
     "wear_cur": "wear of storage",
     "full_cycles": "equivalent full cycles of a stationary storage, the mean of all",

@@ -1,10 +1,13 @@
 """Settlement: what everybody owes for one interval, in integers, each line summing to zero over all parties.
 
-``metered = local trade + ordered curtailment + residual``. A local trade is paid at the local price, what the retailer
-filled at the tariff. The residual of a home or a car goes to its own tariff, that of a balance-responsible party to an
-imbalance price that is never better. Ordered curtailment is never imbalance. At a flexible connection the position is
-cut, unpaid and unpenalised; at a firm one its owner is paid as if it had delivered. Either way the network operator
-makes the energy good. Positive money is paid by the party in whose column it stands.
+``metered = local trade + ordered curtailment + net``. A local trade is paid at the local price. A home or a car pays
+its tariff on the net, so what was scheduled with the retailer and what deviates from it are netted before they are
+priced; local trade that was not delivered is bought, or sold, at the own tariff. A balance-responsible party pays the
+tariff on what it scheduled, and for what deviates an imbalance price that is never better. Ordered curtailment is
+never imbalance. At a flexible connection the position is cut, unpaid and unpenalised; at a firm one its owner is paid
+for lost sun and wind as if it had delivered. Either way the network operator makes the energy good. Under a rule that
+prices metered energy nobody has a position to make good; lost sun and wind is paid for at a firm connection. Positive
+money is paid by the party in whose column it stands.
 """
 
 from __future__ import annotations
@@ -14,13 +17,15 @@ from dataclasses import dataclass, replace
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import energy_cost_ucur
 from gridbazaar.market.orders import Clearing, Orders, Setting
-from gridbazaar.market.settlement.nodal import deviation_prices, rebate_per_connection
+from gridbazaar.market.settlement.nodal import deviation_ucur, rebate_per_connection
+from gridbazaar.market.settlement.position import Delivery, Position, Use, position_of, use_of_connection
 from gridbazaar.market.settlement.shares import Holding, pass_on
+from gridbazaar.market.settlement.withheld import RetailPrices, owed_for_withheld, paid_for_lost
 
 LINES = (
     "market",  # local trades
     "retail",  # the retailer's energy at the tariff, and what the retailer pays for it
-    "imbalance",  # deviation from the schedule, with its charges
+    "imbalance",  # deviation from the schedule of who is balance-responsible, with its charges, and deviation at a bus
     "network",  # use of the network, per kWh
     "capacity",  # use of the network, per kW
     "losses",  # the network operator's purchase of losses and of what it curtailed
@@ -76,18 +81,9 @@ class Terms:
     connections: Array  # [n_agents] int64, shares of the congestion rebate
     rent_ucur: Array  # [n_envs, n_agents] int64, contracts for this interval; each row sums to zero
     fixed_ucur: Array  # [n_envs, n_agents] int64, standing charge due in this interval
-    is_firm: bool = False  # connections are firm: withheld injection is paid for
+    is_firm: bool = False  # connections are firm: lost sun and wind is paid for
+    prices_metered: bool = False  # by a rule that clears what flowed
     held: Holding | None = None  # who passes its result on to whom; none: nobody
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What the meters say, [n_envs, n_agents] int64, and what the wires took, [n_envs] int64."""
-
-    metered_ukwh: Array
-    curtailed_ukwh: Array
-    loss_ukwh: Array
-    activated_ukwh: Array | None = None  # delivered to the operator's calls, > 0 drawn less; it leaves the position
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,30 +137,28 @@ def settle(
     """
     xp = namespace(clearing.traded_ukwh)
     n_agents = delivery.metered_ukwh.shape[1]
-    both = (slice(None, n_agents), slice(n_agents, None))
-    traded = clearing.traded_ukwh[:, both[0]] + clearing.traded_ukwh[:, both[1]]
-    outside = clearing.outside_ukwh[:, both[0]] + clearing.outside_ukwh[:, both[1]]
-    residual = delivery.metered_ukwh - traded - outside - delivery.curtailed_ukwh
-    if delivery.activated_ukwh is not None:
-        residual = residual + delivery.activated_ukwh
-
+    pool = clearing.pool_ukwh
     if setting.is_island is not None:
         delivery = replace(delivery, loss_ukwh=delivery.loss_ukwh * ~setting.is_island)
+        pool = None if pool is None else pool * ~setting.is_island
+    position = position_of(clearing, delivery, prices_metered=terms.prices_metered)
+    net = xp.sum(position.net_ukwh, axis=1) + (0 if pool is None else pool)
+
     post = _Postings(clearing.traded_ukwh, n_agents)
-    pay = clearing.pay_ucur[:, both[0]] + clearing.pay_ucur[:, both[1]]
-    post.from_agents("market", pay, "market_operator")
-    _use_of_network(post, xp.maximum(traded, 0), rates.local_network, rates.local_tax)
-    _retail(post, outside, rates)
-    _residual(post, residual, rates, terms)
-    if setting.wires is not None:
-        _nodal(post, residual, clearing, setting, delivery, rates, terms)
-    _congestion(post, outside, clearing, setting, terms)
-    _network_operator(post, clearing, delivery, rates, terms)
-    net = xp.sum(outside + residual, axis=1)
-    if clearing.pool_ukwh is not None:
-        pool = clearing.pool_ukwh if setting.is_island is None else clearing.pool_ukwh * ~setting.is_island
+    post.from_agents("market", clearing.pay_ucur[:, :n_agents] + clearing.pay_ucur[:, n_agents:], "market_operator")
+    _use_of_network(post, xp.maximum(position.local_ukwh, 0), rates.local_network, rates.local_tax)
+    _retail(post, position.retail_ukwh(terms.is_brp), rates)
+    _imbalance(post, position.imbalance_ukwh(terms.is_brp), rates)
+    if setting.wires is None:
+        use = use_of_connection(net, clearing, setting)
+        _congestion(post, position, pool, use, terms)
+        _network_operator(post, position, use.rent_ucur_per_kwh, clearing, delivery, rates, terms)
+    else:
+        use = use_of_connection(net + delivery.loss_ukwh, clearing, setting)
+        _nodal(post, position, use, clearing, setting, delivery, rates, terms)
+        _network_operator(post, position, 0 * net, clearing, delivery, rates, terms)
+    if pool is not None:
         _pool(post, pool, rates)
-        net = net + pool
     post.between("retail", "retailer", "wholesale", energy_cost_ucur(net, rates.spot))
     if services is not None and delivery.activated_ukwh is not None:
         _called(post, services, xp.sum(delivery.activated_ukwh, axis=1), rates)
@@ -180,11 +174,12 @@ def _use_of_network(post: _Postings, drawn: Array, network: Array, tax: Array) -
     post.from_agents("tax", energy_cost_ucur(drawn, tax[:, None]), "state")
 
 
-def _retail(post: _Postings, outside: Array, rates: Rates) -> None:
-    xp = namespace(outside)
-    price = xp.where(outside > 0, rates.energy[:, None], rates.export[:, None])
-    post.from_agents("retail", energy_cost_ucur(outside, price), "retailer")
-    _use_of_network(post, xp.maximum(outside, 0), rates.network, rates.tax)
+def _retail(post: _Postings, energy: Array, rates: Rates) -> None:
+    """A meter imports or exports in one interval, never both: [n_envs, n_agents] has one sign for each."""
+    xp = namespace(energy)
+    price = xp.where(energy > 0, rates.energy[:, None], rates.export[:, None])
+    post.from_agents("retail", energy_cost_ucur(energy, price), "retailer")
+    _use_of_network(post, xp.maximum(energy, 0), rates.network, rates.tax)
 
 
 def _pool(post: _Postings, pool: Array, rates: Rates) -> None:
@@ -197,12 +192,18 @@ def _pool(post: _Postings, pool: Array, rates: Rates) -> None:
     post.between("tax", "market_operator", "state", energy_cost_ucur(bought, rates.tax))
 
 
-def _residual(post: _Postings, residual: Array, rates: Rates, terms: Terms) -> None:
-    xp = namespace(residual)
-    beyond = xp.where(terms.is_brp[None, :], rates.imbalance[:, None], 0)
-    price = xp.where(residual > 0, rates.energy[:, None] + beyond, rates.export[:, None] - beyond)
-    drawn = xp.maximum(residual, 0)
-    post.from_agents("imbalance", energy_cost_ucur(residual, price), "retailer")
+def _imbalance(post: _Postings, deviation: Array, rates: Rates) -> None:
+    """Deviations of balance-responsible parties, [n_envs, n_agents], with the charges on what is drawn.
+
+    The price is worse than either side of the tariff, so that where export earns more than import costs nobody
+    schedules one to deviate by the other.
+    """
+    xp, drawn = namespace(deviation), namespace(deviation).maximum(deviation, 0)
+    charges = rates.network + rates.tax
+    short = xp.maximum(rates.energy, rates.export - charges) + rates.imbalance
+    long = xp.minimum(rates.energy + charges, rates.export) - rates.imbalance
+    price = xp.where(deviation > 0, short[:, None], long[:, None])
+    post.from_agents("imbalance", energy_cost_ucur(deviation, price), "retailer")
     post.from_agents("imbalance", energy_cost_ucur(drawn, rates.network[:, None]), "network_operator")
     post.from_agents("imbalance", energy_cost_ucur(drawn, rates.tax[:, None]), "state")
 
@@ -217,56 +218,64 @@ def _called(post: _Postings, services: Services, activated: Array, rates: Rates)
     post.among_agents("share", services.shared_ucur)
 
 
-def _congestion(post: _Postings, outside: Array, clearing: Clearing, setting: Setting, terms: Terms) -> None:
-    """Who uses the full connection pays its rent; what lies beyond the cap costs the operator, the rest is rebated."""
-    xp = namespace(outside)
-    rent = energy_cost_ucur(outside, clearing.rent_ucur_per_kwh[:, None])
-    scarcity = xp.where(
-        clearing.rent_ucur_per_kwh > 0, setting.import_scarcity_ucur_per_kwh, setting.export_scarcity_ucur_per_kwh
-    )
-    kept = xp.minimum(energy_cost_ucur(clearing.over_cap_ukwh, scarcity), xp.sum(rent, axis=1))
-    given = xp.maximum(xp.sum(rent, axis=1) - kept, 0)[:, None]
+def _congestion(post: _Postings, position: Position, pool: Array | None, use: Use, terms: Terms) -> None:
+    """Who uses the full connection pays its rent; what lies beyond the cap costs the operator, the rest is rebated.
+
+    The rent is due on what each has through the connection as delivered, so nobody gains by selling locally, at a
+    price with the rent in it, what the retailer then delivers. The rebate is a lump sum for each connection (a charge
+    where the meters turned against a scarce schedule): together members pay what passed the cap, and nothing else.
+    """
+    xp = namespace(position.net_ukwh)
+    rent = energy_cost_ucur(position.net_ukwh, use.rent_ucur_per_kwh[:, None])
+    brought_in = xp.sum(rent, axis=1)
+    if pool is not None:
+        of_pool = energy_cost_ucur(pool, use.rent_ucur_per_kwh)
+        post.between("congestion", "market_operator", "network_operator", of_pool)
+        brought_in = brought_in + of_pool
+    given = (brought_in - energy_cost_ucur(use.over_cap_ukwh, use.over_cap_ucur))[:, None]
     # Cut to whole micro-units; what is left over stays with the operator, so that no order of agents matters.
     rebate = given * terms.connections[None, :] // xp.maximum(xp.sum(terms.connections), 1)
     post.from_agents("congestion", rent - rebate, "network_operator")
 
 
 def _nodal(
-    post: _Postings, residual: Array, clearing: Clearing, setting: Setting, delivery: Delivery, rates: Rates,
-    terms: Terms,
+    post: _Postings, position: Position, use: Use, clearing: Clearing, setting: Setting, delivery: Delivery,
+    rates: Rates, terms: Terms,
 ) -> None:  # fmt: skip
     """With a price for each bus, give back what the wires brought in, and let no deviation gain by where it is.
 
-    The losses, what passed the cap of the connection, and what was sold and then withheld are paid with it; the rest
-    is a lump sum per connection. A deviation costs at least what the bus says, so that nobody oversells behind a full
-    branch.
+    The losses, what the schedule has beyond the cap of the connection, and what was sold and then withheld are paid
+    with it; the rest is a lump sum per connection. A deviation costs at least what the bus says, so that nobody
+    oversells behind a full branch, and what it adds beyond the cap the scarcity price.
     """
-    xp, upper, lower = namespace(residual), setting.import_ucur_per_kwh, setting.export_ucur_per_kwh
-    assert upper is not None
-    assert lower is not None
+    xp = namespace(position.net_ukwh)
     cost = energy_cost_ucur(delivery.loss_ukwh, rates.spot)
     if setting.import_scarcity_ucur_per_kwh is not None:
         cost = cost + energy_cost_ucur(clearing.over_cap_ukwh, setting.import_scarcity_ucur_per_kwh)
-    at_bus = clearing.price_ucur_per_kwh[:, : residual.shape[1]]
-    cut = delivery.curtailed_ukwh
+    at_bus, cut = clearing.price_ucur_per_kwh[:, : position.net_ukwh.shape[1]], delivery.curtailed_ukwh
     cost = cost + energy_cost_ucur(xp.sum(cut, axis=1), rates.spot) - xp.sum(energy_cost_ucur(cut, at_bus), axis=1)
     rebate = rebate_per_connection(clearing.surplus_ucur, cost, terms.connections)
     post.from_agents("congestion", -rebate, "market_operator")
     left = xp.maximum(clearing.surplus_ucur - xp.sum(rebate, axis=1), 0)
     post.between("congestion", "market_operator", "network_operator", left)
-
-    worse = deviation_prices(at_bus, upper, lower)
-    extra = xp.where(residual > 0, worse.short - upper[:, None], lower[:, None] - worse.long)
-    post.from_agents("imbalance", energy_cost_ucur(xp.abs(residual), extra), "network_operator")
+    post.from_agents("imbalance", deviation_ucur(position, at_bus, use, setting, terms.is_brp), "network_operator")
 
 
-def _network_operator(post: _Postings, clearing: Clearing, delivery: Delivery, rates: Rates, terms: Terms) -> None:
-    """The operator buys losses and replaces what it curtailed, both at the root price."""
-    xp = namespace(delivery.loss_ukwh)
-    cut = delivery.curtailed_ukwh
-    charges = xp.where(cut < 0, (rates.local_network + rates.local_tax)[:, None], 0)
-    price = clearing.price_ucur_per_kwh[:, : cut.shape[1]] + charges
-    unpaid = xp.minimum(cut, 0) if terms.is_firm else cut
-    post.from_agents("losses", energy_cost_ucur(unpaid, price), "network_operator")
-    bought = delivery.loss_ukwh + xp.sum(cut, axis=1)
+def _network_operator(
+    post: _Postings, position: Position, rent: Array, clearing: Clearing, delivery: Delivery, rates: Rates,
+    terms: Terms,
+) -> None:  # fmt: skip
+    """The operator buys losses, and replaces what it withheld from a position, both at the root price."""
+    xp, cut, lost = namespace(rent), delivery.curtailed_ukwh, delivery.lost_ukwh
+    tariff = RetailPrices(
+        (rates.energy + rates.network + rates.tax + rent)[:, None], (rates.export + rent)[:, None],
+        (rates.local_network + rates.local_tax)[:, None],
+    )  # fmt: skip
+    bought = delivery.loss_ukwh
+    if terms.prices_metered:
+        owed = -paid_for_lost(lost, clearing, tariff) * terms.is_firm
+    else:
+        owed = owed_for_withheld(cut, lost, clearing, position.net_ukwh, tariff, is_firm=terms.is_firm)
+        bought = bought + xp.sum(cut, axis=1)
+    post.from_agents("losses", owed, "network_operator")
     post.between("losses", "network_operator", "wholesale", energy_cost_ucur(bought, rates.spot))

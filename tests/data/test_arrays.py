@@ -1,3 +1,4 @@
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gridbazaar.data.arrays import muldiv, namespace
+from gridbazaar.data.arrays import muldiv, namespace, ratio
 from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
 
 LARGEST = 2**50  # results below this are exact whatever the divisor
@@ -44,3 +45,16 @@ def test_only_arrays_have_a_namespace() -> None:
     wrong: Any = [1.0]
     with pytest.raises(TypeError, match="expected a NumPy array or a torch tensor, got list"):
         namespace(wrong)
+
+
+@given(st.integers(-(10**11), 10**11), st.integers(-(10**11), 10**11), st.integers(-(10**11), 10**11))
+@example(1, 1, 2)
+@example(3, 1, 2)
+@example(-3, 1, 2)
+@example(7, -5, 0)
+def test_a_ratio_is_the_nearest_whole_number_with_ties_to_the_even_one(a: int, b: int, c: int) -> None:
+    if c and abs(a * b // c) >= LARGEST:
+        b = 10**3
+    due = round(Fraction(a * b, c)) if c else 0
+    if abs(due) < LARGEST:
+        assert int(ratio(np.array([a]), np.array([b]), np.array([c]))[0]) == due

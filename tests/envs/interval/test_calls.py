@@ -24,7 +24,8 @@ from gridbazaar.envs.observe import feature_columns, observe
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import State, Transition
 from gridbazaar.envs.views.others import community_of
-from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES, Delivery
+from gridbazaar.market.settlement.position import Delivery
+from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
 from tests.envs.playing import differences
 
 CAPACITY, PRICE = 2, 3
@@ -230,7 +231,7 @@ def test_what_the_wires_withhold_is_neither_paid_nor_penalised_nor_curtailment_o
     plans = core.fleet.plans(rest(core), state.views)
     fill = np.zeros((1, core.n_agents))
     allowed = core.fleet.meters(fill, plans, state, now)
-    delivery = Delivery(happened.delivery.metered_ukwh + cut, cut, 0 * cut[:, 0])
+    delivery = Delivery(happened.delivery.metered_ukwh + cut, cut, 0 * cut, 0 * cut[:, 0])
     found, _ = core.answers.answer(state, plans, fill, allowed, happened.market.clearing, delivery, state.devices, now)
     assert (found.withheld_ukwh == cut).all()
     assert (found.called_ukwh == answer.called_ukwh - cut).all()

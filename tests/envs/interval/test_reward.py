@@ -72,7 +72,7 @@ class Played:
 def play(core: Core, policy: str, seed: int = 1) -> Played:
     state, chosen = core.reset(seed, split="validation"), load_policy(policy)
     ahead = foresight(core, state) if chosen.needs_foresight else None
-    memory = chosen.start(community_of(core), np.random.default_rng(0), ahead)
+    memory = chosen.start(community_of(core, state), np.random.default_rng(0), ahead)
     states, happened, actions = [state], [], []
     for _ in range(core.n_steps):
         action, memory = chosen.act(observe(core, state, forecasts=chosen.needs_forecasts), memory)

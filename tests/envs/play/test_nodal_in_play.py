@@ -74,20 +74,20 @@ def test_every_line_sums_to_zero_and_the_surplus_is_given_back(priced: list[Tran
     assert given > 0
 
 
-def test_a_deviation_is_never_better_than_at_the_tariff() -> None:
-    """Who oversells behind a full wire buys back at the price of the bus, not at the lower tariff."""
+def test_a_deviation_is_never_better_than_at_the_bus() -> None:
+    """All that an agent pays is at least what its draw is worth at its bus: overselling behind a wire earns nothing."""
+    lines, deviated = ("market", "retail", "network", "tax", "imbalance"), 0
     for happened in transitions(**PRICED):
         n = happened.delivery.metered_ukwh.shape[1]
-        filled = happened.market.clearing.filled_ukwh
-        residual = happened.delivery.metered_ukwh - filled[:, :n] - filled[:, n:] - happened.delivery.curtailed_ukwh
-        r, at_bus = happened.market.rates, happened.market.clearing.price_ucur_per_kwh[:, :n]
-        upper, lower = happened.market.setting.import_ucur_per_kwh, happened.market.setting.export_ucur_per_kwh
-        assert upper is not None
+        drawn = happened.delivery.metered_ukwh - happened.delivery.curtailed_ukwh
+        filled = happened.market.clearing.filled_ukwh[:, :n] + happened.market.clearing.filled_ukwh[:, n:]
+        at_bus = happened.market.clearing.price_ucur_per_kwh[:, :n]
+        owed = sum(happened.money.bill.line(line)[:, :n] for line in lines)
+        assert (owed >= drawn * at_bus // MICRO - 8).all()
+        lower = happened.market.setting.export_ucur_per_kwh
         assert lower is not None
-        tariff = np.where(residual > 0, (r.energy + r.network + r.tax)[:, None], r.export[:, None])
-        dearer = np.where(residual > 0, np.maximum(at_bus - upper[:, None], 0), np.minimum(at_bus - lower[:, None], 0))
-        least = residual * (tariff + dearer) // MICRO
-        assert (happened.money.bill.line("imbalance")[:, :n] >= least - 4).all()
+        deviated += int(((drawn < filled) & (at_bus < lower[:, None])).sum())
+    assert deviated > 100
 
 
 @pytest.mark.slow

@@ -161,7 +161,7 @@ def test_cars_with_all_their_options_keep_their_energy_in_markets_and_on_islands
 )
 def test_no_rule_beats_the_bound_where_cars_may_lack(field: str, value: Any) -> None:
     rules = ["opportunity_cost", "optimum", "charge_late", "random"]
-    found = evaluate("village", rules, seeds=2, split="train", **{f"ev.{field}": value})
+    found = evaluate("village", rules, seeds=2, split="train", forecast="perfect", **{f"ev.{field}": value})
     assert found.no_bound is None
     assert found.replays is not None
     assert found.replays.perfect_score.mean > 75  # wires take the rest, which the bound leaves out

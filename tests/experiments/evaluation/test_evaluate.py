@@ -91,6 +91,11 @@ def test_idle_scores_zero_and_nobody_beats_the_bound(found: Evaluation) -> None:
     assert found.result("random").score.mean < found.result("self_consumption").score.mean
 
 
+def test_the_replay_comes_near_the_bound_where_nobody_errs() -> None:
+    found = evaluate("street", ["optimum"], seeds=3, hours=8.0, forecast="perfect")
+    assert 80 < found.result("optimum").score.mean <= 100
+
+
 def test_a_policy_that_beats_the_bound_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def too_dear(*args: Any) -> Schedule:
         schedule = solve_optimum(*args)

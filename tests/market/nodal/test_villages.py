@@ -19,8 +19,9 @@ from gridbazaar.market.grid.linear import LinearGrid
 from gridbazaar.market.nodal.clearing import NodalClearing, clear_nodal
 from gridbazaar.market.nodal.problem import NodalProblem, NodalSolution
 from gridbazaar.market.nodal.simplex import solve_by_simplex
-from gridbazaar.market.orders import Clearing, NodalPrices
-from gridbazaar.market.settlement.nodal import deviation_prices, rebate_per_connection
+from gridbazaar.market.orders import Clearing, NodalPrices, Setting
+from gridbazaar.market.settlement.nodal import deviation_ucur, rebate_per_connection
+from gridbazaar.market.settlement.position import Position, Use
 from tests.market.books import arrays_of
 from tests.market.grid.test_grid import STIFF_VILLAGE
 from tests.market.nodal.villages import KWH, Market, clear, random_markets
@@ -213,23 +214,58 @@ def test_overselling_behind_a_constraint_never_pays(villages: list[Village]) -> 
 
 
 def profit_cur(market: Market, clearing: Clearing, agent: int, true_ukwh: int, cost_ucur_per_kwh: int) -> float:
-    """What a seller earns over its cost when what it sold and does not have is bought back."""
-    sold = -int(filled_of(clearing)[0, agent])
-    price = int(clearing.price_ucur_per_kwh[0, agent])
-    setting = market.setting
-    short = deviation_prices(
-        clearing.price_ucur_per_kwh, setting.import_ucur_per_kwh, setting.export_ucur_per_kwh
-    ).short
-    missing = max(sold - true_ukwh, 0)
-    money = price * sold - int(short[0, agent]) * missing - cost_ucur_per_kwh * (sold - missing)
-    return money / KWH**2
+    """What a seller earns over its cost: the retailer bills what it did not deliver, and the bus what that missed."""
+    retailer = market.setting.import_ucur_per_kwh, market.setting.export_ucur_per_kwh
+    upper, lower = (int(np.asarray(x)[0]) for x in retailer)
+    traded, scheduled, pay = (
+        int(x[0, agent]) for x in (clearing.traded_ukwh, clearing.outside_ukwh, clearing.pay_ucur)
+    )
+    missing = max(-traded - scheduled - true_ukwh, 0)
+    net = scheduled + missing
+    extra = deviation(scheduled, net, int(clearing.price_ucur_per_kwh[0, agent]), (upper, lower))
+    owed_ucur = pay + extra + (upper if net > 0 else lower) * net / KWH
+    return -(owed_ucur + cost_ucur_per_kwh * (-traded - scheduled - missing) / KWH) / KWH
 
 
-def test_a_deviation_costs_the_worse_of_bus_and_retailer() -> None:
-    price = np.array([[400_000, 200_000, 50_000]])
-    short, long = deviation_prices(price, np.array([300_000]), np.array([80_000]))
-    assert short.tolist() == [[400_000, 300_000, 300_000]]
-    assert long.tolist() == [[80_000, 80_000, 50_000]]
+def deviation(
+    scheduled: int,
+    net: int,
+    at_bus: int,
+    retailer: tuple[int, int],
+    over: tuple[int, int] = (0, 0),
+    is_brp: bool = False,
+) -> int:
+    """What one party's deviation costs beyond the tariff; ``over`` is the rent and the energy past the cap."""
+    position = Position(*(np.array([[x]]) for x in (0, scheduled, net)))
+    setting = Setting(np.array([retailer[0]]), np.array([retailer[1]]))
+    use = Use(np.array([over[0]]), np.array([over[1]]), np.array([abs(over[0])]))
+    return int(deviation_ucur(position, np.array([[at_bus]]), use, setting, np.array([is_brp]))[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("scheduled", "net", "at_bus", "costs"),
+    [
+        (0, KWH, 400_000, 100_000),  # short at a dear bus: 0.40 where the tariff is 0.30
+        (0, KWH, 200_000, 0),
+        (0, -KWH, 50_000, 30_000),  # long at a cheap bus: 0.05 where the tariff gives 0.08
+        (0, -KWH, 200_000, 0),
+        (2 * KWH, KWH, 250_000, 50_000),  # bought at 0.25, given back at 0.30
+        (2 * KWH, -KWH, 50_000, 2 * 250_000 + 30_000),  # two of them given back, one beyond
+        (-2 * KWH, -KWH, 200_000, 120_000),  # sold at 0.20, bought back at 0.08
+        (-2 * KWH, KWH, 400_000, 2 * 320_000 + 100_000),
+        (2 * KWH, 3 * KWH, 400_000, 100_000),
+    ],
+)
+def test_a_deviation_costs_the_worse_of_bus_and_retailer(scheduled: int, net: int, at_bus: int, costs: int) -> None:
+    assert deviation(scheduled, net, at_bus, (300_000, 80_000)) == costs
+
+
+def test_a_deviation_past_the_cap_costs_the_scarcity_price() -> None:
+    band = (300_000, 80_000)
+    assert deviation(0, KWH, 200_000, band, over=(500_000, 1)) == 500_000
+    assert deviation(0, -KWH, 200_000, band, over=(500_000, 1)) == 0
+    assert deviation(0, -KWH, 200_000, band, over=(-500_000, 1)) == 500_000
+    assert deviation(2 * KWH, KWH, 250_000, band, is_brp=True) == 0  # not netted: sold at 0.08, and the bus gives more
 
 
 def test_the_rebate_is_a_lump_sum_per_connection() -> None:
