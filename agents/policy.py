@@ -104,7 +104,8 @@ class Foresight:
     public_cur_per_kwh: Array  # price at which a device that is away may be charged
     site_kw: Array  # of those that share a limit of what they draw together, the limit; inf: none
     waste_kw: Array  # what storage may lose beyond its best efficiencies, seen from inside
-    made_good_kw: Array  # [n_envs, n_steps] sales that the wires may withhold; the network operator makes them good
+    withheld_ratio: Array  # [n_envs, n_agents, n_steps] what wires may withhold of a sale, over what they let through
+    made_good_kw: Array  # [n_envs, n_steps] sales of sun and wind that wires may withhold
     lost_kw: Array  # [n_envs, n_steps] sun and wind that may stay unused
     hold_kw: Array | None = None  # [n_envs, n_agents, n_steps] output that may be held back; none: no turbines
     engine_kw: Array | None = None  # rated output of a genset; none: no gensets

@@ -16,6 +16,7 @@ from gridbazaar.envs.state import State
 from gridbazaar.market.orders import Orders, Setting
 
 _NOTICED_KW = 1e-6
+_MOST_RATIO = 100.0  # beyond it as much as there is may be withheld
 _BY_STEP = ("is_plugged", "charge_kw", "floor_kwh", "ceiling_kwh", "is_kept", "brings_kwh", "required_kwh", "unfilled")
 
 
@@ -45,7 +46,7 @@ def foresight(core: Core, state: State) -> Foresight:
         for columns, program in zip(world.slices, programs, strict=True)
     ]
     no_cap = off | _has_stock(core)
-    made_good_kw, lost_kw = _withheld(core, state, programs, seen)
+    withheld = _withheld(core, programs, seen)
     upper_cur = np.where(off, core.scenario.outage.lost_load_cur_per_kwh - local, upper_cur)
     fields = {name: np.concatenate([b[name] for b in blocks], axis=1) for name in blocks[0]}
     fields |= _sources(core, programs, seen.net_kw)
@@ -58,8 +59,9 @@ def foresight(core: Core, state: State) -> Foresight:
         export_cap_kw=np.where(no_cap, np.inf, episode.export_cap_kw[:, None] + seen.less_kw),
         scarcity_cur_per_kwh=core.scenario.connection.scarcity_cur_per_kwh,
         end_value_cur_per_kwh=episode.end_value_cur_per_kwh,
-        made_good_kw=np.where(off, 0.0, made_good_kw),
-        lost_kw=lost_kw,
+        withheld_ratio=np.where(off[:, None], 0.0, withheld.ratio),
+        made_good_kw=np.where(off, 0.0, withheld.made_good_kw),
+        lost_kw=withheld.lost_kw,
         **fields,
     )
 
@@ -131,30 +133,42 @@ def _refuse_uncovered(core: Core, programs: list[Program], most_cur_per_kwh: flo
         raise NoBoundError(f"the optimum's program does not cover {', '.join(reasons)}")
 
 
-def _withheld(core: Core, state: State, programs: list[Program], seen: _MustServe) -> tuple[Any, Any]:
-    """Say what the wires may withhold of sales, and how much sun and wind may stay unused, [n_envs, n_steps] kW each.
+class _Withheld(NamedTuple):
+    """What the wires may withhold of sales, and how much sun and wind may stay unused."""
+
+    ratio: Any  # [n_envs, n_agents, n_steps] of what a device releases, at most; the rest of its order is not carried
+    made_good_kw: Any  # [n_envs, n_steps] of sun and wind
+    lost_kw: Any  # [n_envs, n_steps]
+
+
+def _withheld(core: Core, programs: list[Program], seen: _MustServe) -> _Withheld:
+    """Say what the wires may do to those who send.
 
     The network operator makes good what it withholds, at the price that it was sold for, and what is stored stays
-    stored. The more is sent, the more is withheld: so the most when everything is sent at once and nothing drawn.
-    Inverters that answer the voltage count as withholding all that they might.
+    stored. The more is sent and the less is drawn, the smaller the share that the wires let through: so the least when
+    everything is sent at once and nothing drawn. Inverters that answer the voltage count as withholding all they might.
     """
     scenario = core.scenario
     sun_kw = np.stack([m.pv_kw.sum(1) for m in seen.meters], axis=1)
-    made_good_kw = np.zeros(sun_kw.shape)
+    ratio, made_good_kw, may_lose = np.zeros(seen.net_kw.shape), 0.0 * sun_kw, np.zeros(sun_kw.shape, bool)
     if scenario.constraint != "none":
-        made_good_kw = _most_cut_kw(core, state, programs, seen.meters)
-        if scenario.constraint == "nodal" and made_good_kw.any():
+        ratio = _most_cut(core, programs, seen.meters)
+        may_lose = (ratio > 0).any(axis=1)
+        made_good_kw = sun_kw * may_lose
+        if scenario.constraint == "nodal" and may_lose.any():
             raise NoBoundError("the optimum's program does not cover sales at any price of a bus that wires withhold")
-    may_lose = made_good_kw > 0
     if scenario.inverter.response != "none":
-        made_good_kw, may_lose = made_good_kw + sun_kw, may_lose | True
+        made_good_kw, may_lose = sun_kw, may_lose | True
     if scenario.constraint == "nodal" or scenario.outage.happens:  # unsold, or behind a branch that failed
         may_lose = may_lose | True
-    return made_good_kw, sun_kw * may_lose
+    return _Withheld(ratio, made_good_kw, sun_kw * may_lose)
 
 
-def _most_cut_kw(core: Core, state: State, programs: list[Program], meters: list[Meters]) -> Any:
-    """[n_envs, n_steps] kW that the wires would withhold if everything were sent at once."""
+def _most_cut(core: Core, programs: list[Program], meters: list[Meters]) -> Any:
+    """[n_envs, n_agents, n_steps] what wires withhold over what they let through, if everything is sent at once.
+
+    Of an agent with several meters that of the worst one; inf where nearly all of it may be withheld.
+    """
     release_kw = np.concatenate(
         [
             _release_kw(program, m.stop - m.start, (core.n_envs, core.n_steps))
@@ -162,12 +176,17 @@ def _most_cut_kw(core: Core, state: State, programs: list[Program], meters: list
         ],
         axis=1,
     )
-    found = np.zeros((core.n_envs, core.n_steps))
+    agent_of_meter, found = core.world.agent_of_meter, np.zeros((core.n_envs, core.n_agents, core.n_steps))
     for t, real in enumerate(meters):
         wanted = Meters(real.fixed_kw, real.pv_kw, -release_kw[:, :, t])
         allowed = core.wiring.allow(wanted, core.wiring.carry(wanted), None)
-        found[:, t] = (wanted.pv_kw - allowed.pv_kw + allowed.device_kw - wanted.device_kw).sum(1)
-    return found * (found > _NOTICED_KW)
+        sent_kw, carried_kw = (m.pv_kw - m.device_kw for m in (wanted, allowed))
+        cut_kw = np.where(sent_kw - carried_kw > _NOTICED_KW, sent_kw - carried_kw, 0.0)
+        ratio = np.where(cut_kw > _MOST_RATIO * carried_kw, np.inf, cut_kw / np.maximum(carried_kw, _NOTICED_KW))
+        found[:, :, t] = np.where(agent_of_meter > 0, ratio[:, :, None], 0.0).max(axis=1)
+    if core.scenario.curtailment == "last_in":  # who is cut when less is sent may be another one
+        found = np.where((found > 0).any(axis=1, keepdims=True), np.inf, found)
+    return found
 
 
 def _release_kw(program: Program, n_meters: int, shape: tuple[int, int]) -> Any:

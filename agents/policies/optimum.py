@@ -151,7 +151,8 @@ def _solve_row(episode: Foresight, e: int, step_h: float) -> tuple[NDArray[np.fl
         program.equal([(draw[sources], 1.0), (send[sources], -1.0), (hold, -1.0), (engine, 1.0)], firm_kw[sources])
     if (~has).any():
         program.equal([(draw[~has], 1.0), (send[~has], -1.0)], firm_kw[~has])
-    _connection(episode, e, program, step_h, least_cur, draw, send)
+    phantom = _phantom(episode, e, program, step_h, least_cur, stored, (sources, engine))
+    _connection(episode, e, program, step_h, least_cur, draw, send, phantom)
     x, cost = program.solve()
     power_kw, room_kwh = np.zeros((2, n_agents, n_steps))
     power_kw[chosen] = x[charge] - x[release]
@@ -193,12 +194,44 @@ def _meters(episode: Foresight, e: int, program: _Program, step_h: float) -> tup
     return draw, send
 
 
+def _phantom(
+    episode: Foresight, e: int, program: _Program, step_h: float, least_cur: Array, stored: _Stored,
+    sources: tuple[Array, Array],
+) -> list[Array]:  # fmt: skip
+    """Add sales of devices that wires withhold: made good at the price of the sale, no less than the least one.
+
+    Wires withhold only where they carry as much as they can: at most a ratio of what a device does release (inf: any),
+    and with it no more than its rating.
+    """
+    ratio, found = episode.withheld_ratio[e], []
+    engine_kw = np.zeros(len(ratio)) if episode.engine_kw is None else episode.engine_kw[e]
+    for whose, release, rated_kw in (
+        (stored.chosen, stored.release, episode.discharge_kw[e][stored.chosen]),
+        (sources[0], sources[1], engine_kw[sources[0]]),
+    ):
+        if not len(whose):
+            continue
+        rows, t = np.nonzero(ratio[whose] > 0)
+        if not len(rows):
+            continue
+        cost = np.zeros(release.shape) + step_h * least_cur
+        withheld = program.columns(cost, 0.0, (ratio[whose] > 0) * rated_kw[:, None])
+        rest = program.columns(np.zeros(len(rows)), 0.0, np.inf)
+        program.equal([(withheld[rows, t], 1.0), (release[rows, t], 1.0), (rest, 1.0)], rated_kw[rows])
+        rows, t = np.nonzero((ratio[whose] > 0) & np.isfinite(ratio[whose]))
+        spare, most = program.columns(np.zeros(len(rows)), 0.0, np.inf), ratio[whose][rows, t]
+        program.equal([(withheld[rows, t], 1.0), (release[rows, t], -most), (spare, 1.0)], np.zeros(len(rows)))
+        found.append(withheld)
+    return found
+
+
 def _connection(
-    episode: Foresight, e: int, program: _Program, step_h: float, least_cur: Array, draw: Array, send: Array
-) -> None:
+    episode: Foresight, e: int, program: _Program, step_h: float, least_cur: Array, draw: Array, send: Array,
+    phantom: list[Array],
+) -> None:  # fmt: skip
     """Balance the meters with the retailer, with what is made good, and with sun and wind that stay unused.
 
-    A sale that the wires withhold is made good by the network operator, at its own price: no less than the least one.
+    What is withheld of sun and wind matters only where the least price is below zero: else they are lost for nothing.
     """
     upper, export = episode.upper_cur_per_kwh[e], episode.export_cur_per_kwh[e]
     upper, export = (np.where(export > upper, 0.0, x) for x in (upper, export))  # there every meter pays by itself
@@ -207,12 +240,12 @@ def _connection(
     over = program.columns(step_h * (upper + scarcity), 0.0, np.inf)
     sell = program.columns(-step_h * export, 0.0, episode.export_cap_kw[e])
     spill = program.columns(-step_h * (export - scarcity), 0.0, np.inf)
-    made_good = program.columns(step_h * least_cur, 0.0, episode.made_good_kw[e])
+    made_good = program.columns(step_h * least_cur, 0.0, episode.made_good_kw[e] * (least_cur < 0))
     lost = program.columns(0.0 * upper, 0.0, episode.lost_kw[e])
     program.equal(
         [
             (buy, 1.0), (over, 1.0), (sell, -1.0), (spill, -1.0), (made_good, 1.0), (lost, -1.0),
-            (draw, -1.0), (send, 1.0),
+            (draw, -1.0), (send, 1.0), *((index, 1.0) for index in phantom),
         ],
         np.zeros(len(upper)),
     )  # fmt: skip

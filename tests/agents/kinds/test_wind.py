@@ -67,14 +67,16 @@ def test_holding_back_costs_what_the_energy_would_have_earned() -> None:
     state = core.reset(1)
     action = np.zeros((4, core.n_agents, 2))
     action[:, turbines, 0] = 0.5
-    earned = []
+    lost_cur, held_kwh = 0.0, 0.0
     for _ in range(core.n_steps):
-        state, happened = core.step(state, action)
-        held_kwh = happened.devices.flexible_ukwh[:, turbines] / 1e6
-        price = happened.market.clearing.price_ucur_per_kwh[:, turbines] / 1e6
-        np.testing.assert_allclose(happened.reward[:, turbines] * 0.4, -held_kwh * price, atol=1e-5)
-        earned.append(held_kwh.sum())
-    assert sum(earned) > 0.1
+        _, rested = core.step(state, 0.0 * action)
+        state, held = core.step(state, action)
+        more_cur = (held.money.bill.ucur - rested.money.bill.ucur).sum(1)[:, turbines] / 1e6
+        less = (rested.reward - held.reward)[:, turbines] * core.scenario.reward.scale
+        np.testing.assert_allclose(less, more_cur, atol=1e-9)
+        lost_cur, held_kwh = lost_cur + more_cur.sum(), held_kwh + held.devices.flexible_ukwh[:, turbines].sum() / 1e6
+    assert held_kwh > 0.1
+    assert lost_cur > 0.01 * held_kwh
 
 
 def test_the_community_expects_the_wind() -> None:

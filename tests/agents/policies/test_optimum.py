@@ -41,7 +41,8 @@ def one_storage(
         discharge_kw=each(power if release is None else release),
         eta_ch=each(eta), eta_dis=each(eta), loss_per_h=each(0.0), wear_cur_per_kwh=each(wear),
         is_stationary=np.full((1, 1), not is_car), lack_cur_per_kwh=each(np.inf), public_cur_per_kwh=each(0.0),
-        site_kw=each(np.inf), waste_kw=each(0.0), made_good_kw=np.zeros((1, n)), lost_kw=np.zeros((1, n)),
+        site_kw=each(np.inf), waste_kw=each(0.0), withheld_ratio=by_step(0.0),
+        made_good_kw=np.zeros((1, n)), lost_kw=np.zeros((1, n)),
     )  # fmt: skip
 
 
@@ -239,8 +240,9 @@ def two_meters(first_kw: float, second_kw: float, *, retail: float, export: floa
     by_agent: dict[str, Any] = {
         name: np.repeat(getattr(one, name), 2, axis=1)
         for name in ("firm_kw", "is_plugged", "charge_kw", "floor_kwh", "ceiling_kwh", "is_kept", "brings_kwh",
-                     "required_kwh", "unfilled", "discharge_kw", "eta_ch", "eta_dis", "loss_per_h", "waste_kw",
-                     "wear_cur_per_kwh", "is_stationary", "lack_cur_per_kwh", "public_cur_per_kwh", "site_kw")
+                     "required_kwh", "unfilled", "discharge_kw", "withheld_ratio", "eta_ch", "eta_dis", "loss_per_h",
+                     "waste_kw", "wear_cur_per_kwh", "is_stationary", "lack_cur_per_kwh", "public_cur_per_kwh",
+                     "site_kw")
     }  # fmt: skip
     both = replace(one, **by_agent, local_charge_cur_per_kwh=np.full((1, 1), local))
     both.firm_kw[0, 1, 0] = second_kw
@@ -271,10 +273,27 @@ def test_no_meter_draws_and_sends_at_once_where_that_would_pay() -> None:
     assert cost(at_home) == pytest.approx(6 * 0.3 - 5 * 0.4)
 
 
-def test_what_is_sold_and_withheld_is_bought_back_at_the_least_price() -> None:
-    """3 kW are drawn at 0.30; 1 kW of sales may be withheld, which cost 0.10 and are made good."""
-    drawn = one_storage([0.3], 3.0, capacity=0.0, power=0.0, eta=1.0, export=0.1)
-    assert cost(replace(drawn, made_good_kw=np.full((1, 1), 1.0))) == pytest.approx(2 * 0.3 + 0.1)
+@pytest.mark.parametrize(
+    ("ratio", "rated", "made_good"),
+    [(0.0, 4.0, 0.0), (0.5, 4.0, 1.0), (2.0, 4.0, 2.0), (np.inf, 3.0, 1.0), (0.5, 2.0, 0.0)],
+)
+def test_what_is_sold_and_withheld_is_bought_back_at_the_least_price(
+    ratio: float, rated: float, made_good: float
+) -> None:
+    """5 kW are drawn at 0.30, a store gives the 2 kWh that it has; what is withheld beside them costs 0.10.
+
+    It is a share of what is released, and with it no more than the rating.
+    """
+    drawn = one_storage([0.3], 5.0, capacity=2.0, power=0.0, eta=1.0, export=0.1, start=2.0, release=rated)
+    found = cost(replace(drawn, withheld_ratio=np.full((1, 1, 1), ratio)))
+    assert found == pytest.approx((3 - made_good) * 0.3 + made_good * 0.1)
+
+
+def test_sun_that_is_sold_below_zero_and_withheld_is_paid_back() -> None:
+    """4 kWh of sun at -0.1: all is sold and withheld, which costs nothing; nothing is gained above zero."""
+    sunny = one_storage([0.3, 0.3], -4.0, capacity=0.0, power=0.0, eta=1.0, export=[-0.1, 0.1])
+    all_kw = np.full((1, 2), 4.0)
+    assert cost(replace(sunny, made_good_kw=all_kw, lost_kw=all_kw)) == pytest.approx(0.0 - 4 * 0.1)
 
 
 def test_sun_may_stay_unused_where_it_costs() -> None:
