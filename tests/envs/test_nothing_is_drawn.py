@@ -47,7 +47,7 @@ def test_a_step_and_an_observation_draw_nothing(options: dict[str, Any], monkeyp
 
 
 def test_what_is_drawn_is_seen() -> None:
-    core = Core("street", 1)
+    core = Core(load_scenario("village", **OUTAGES), 1)
     with Watch() as watch:
         core.reset(0)
     assert {"uniform", "integers"} <= watch.drawn

@@ -77,7 +77,7 @@ def test_the_bound_holds_for_every_rule_and_the_optimum_comes_near() -> None:
 
 def test_the_taper_and_the_limit_of_the_site_raise_the_bound() -> None:
     core = Core(load_scenario("workplace", **{"ev.site_kw": 25.0}), 2)
-    ahead, step_h = foresight(core, core.reset(0)), core.scenario.step_h
+    ahead, step_h = foresight(core, core.reset(2)), core.scenario.step_h  # a Monday and a Wednesday
     bound_cur = solve_optimum(ahead, step_h).cost_cur
     assert ((ahead.unfilled > 0.3) & (ahead.unfilled < 0.95)).all()
     without_taper = replace(ahead, unfilled=0.0 * ahead.unfilled)

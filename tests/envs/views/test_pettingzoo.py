@@ -330,8 +330,8 @@ def test_strict_refuses_what_is_out_of_bounds() -> None:
     [
         ({"split": "tset"}, "split: expected one of train, validation, test, got 'tset'"),
         ({"render_mode": "gif"}, "render_mode: expected one of human, rgb_array, ansi"),
-        ({"max_cycles": 0}, "max_cycles: expected 1 to 624"),
-        ({"max_cycles": 625}, "max_cycles: expected 1 to 624"),
+        ({"max_cycles": 0}, "max_cycles: expected 1 to 672"),
+        ({"max_cycles": 673}, "max_cycles: expected 1 to 672"),
         ({"seed": -1}, "seed: expected a number >= 0, got -1"),
         ({"seed": 1.5}, "seed: expected the whole number"),
         ({"ev.cuont": 3}, "unknown field ev.cuont"),

@@ -38,13 +38,13 @@ def played(path: Path, scenario: str, seed: int, **overrides: Any) -> Audited:
 @pytest.fixture(scope="module")
 def blackout(tmp_path_factory: pytest.TempPathFactory) -> Audited:
     """Six islands among eight intervals: sun is spilt, load is shed, and neither."""
-    return played(tmp_path_factory.mktemp("blackout") / "out.db", "blackout", 9, **OUTAGE)
+    return played(tmp_path_factory.mktemp("blackout") / "out.db", "blackout", 29, **OUTAGE)
 
 
 @pytest.fixture(scope="module")
 def sunny(tmp_path_factory: pytest.TempPathFactory) -> Audited:
     options = SUN | {"constraint": "nodal", "mechanism": "nodal"}
-    return played(tmp_path_factory.mktemp("sunny") / "out.db", "village", 0, **options)
+    return played(tmp_path_factory.mktemp("sunny") / "out.db", "village", 2, **options)
 
 
 def report(made: Audited) -> Report:
