@@ -9,7 +9,7 @@ from typing import Any
 
 from gridbazaar.agents.kinds import kinds
 from gridbazaar.data.tables import read_table
-from gridbazaar.envs.scenario import Scenario
+from gridbazaar.envs.scenario import WHOSE, Scenario
 
 _FOLDER = Path(__file__).parent
 
@@ -80,5 +80,8 @@ def _build(name: str, table: dict[str, Any]) -> Scenario:
     agents = {}
     for kind in [k for k in table if k in found]:
         agents[kind] = read_table(found[kind].Config, table.pop(kind), kind)
+    reward = table.get("reward")
+    if isinstance(reward, Mapping) and isinstance(reward.get("scale_cur"), int | float):  # one number serves all three
+        table["reward"] = {**reward, "scale_cur": dict.fromkeys(WHOSE, reward["scale_cur"])}
     values = {k: v for k, v in table.items() if k != "name"}
     return read_table(Scenario, values | {"name": name, "agents": agents}, "", further=tuple(found))

@@ -27,7 +27,7 @@ def _award(holdings: Holdings, interval: int, entry: Entry) -> None:
     if not interval < begins <= ends:
         raise Refused(f"begins, ends are {begins}, {ends}, expected them to rise from {interval + 1}")
     energy_ukwh = entry["award_ukwh"] * (ends - begins + 1)
-    _expect("stake_ucur", entry["stake_ucur"], energy_ukwh * entry["missing_ucur_per_kwh"] // MICRO)
+    _expect("stake_ucur", entry["stake_ucur"], energy_cost_ucur(energy_ukwh, entry["missing_ucur_per_kwh"]))
     holdings.put(holdings.known.awards, account, Awarded(entry, entry["stake_ucur"]))
 
 

@@ -194,7 +194,7 @@ def test_the_baseline_is_the_tariff_on_load_less_sun() -> None:
             retail, export = (float(x[0]) / 1e6 for x in (retail_of(h), h.market.rates.export))
             price = retail if net_kwh > 0 else export
             seen_sun, seen_load = seen_sun + (net_kwh < 0), seen_load + (net_kwh > 0)
-            rent = float(played.states[0].episode.rent_ucur[0, i]) / 1e6
+            rent = float(h.money.bill.ucur[0, LINES.index("share"), i]) / 1e6
             assert part[i] == pytest.approx(net_kwh * price + 0.3 / core.n_steps + rent, abs=2e-6)
     assert min(seen_sun, seen_load) > 20
 

@@ -12,7 +12,7 @@ from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.play import Played, play
 
-SUN = {"prosumer.pv_kwp": 60.0, "prosumer.pv_share": 1.0, "hours": 5.0, "constraint": "none"}
+SUN = {"prosumer.pv_kwp": 20.0, "prosumer.pv_share": 1.0, "hours": 5.0, "constraint": "none"}
 """Enough to lift the village's voltages above the band."""
 
 

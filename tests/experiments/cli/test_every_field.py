@@ -180,7 +180,7 @@ def test_every_number_says_its_bounds_and_only_prices_and_temperatures_may_be_ne
 
 def test_the_tables_of_all_rooms_are_among_them() -> None:
     for name in (
-        "hours", "data.months", "storage.share_of_load", "connection.import_over_load", "reward.scale_cur",
+        "hours", "data.months", "storage.share_of_load", "connection.import_over_load", "reward.scale_cur.own",
         "prosumer.water.kwh_per_day", "ev.failure.mtbf_h", "battery.converter.k2", "battery.shares",
         "genset.ramp_per_h", "wind.exposure", "vpp.split", "tariff tou.fixed_cur_per_day",
         "tariff tou.windows[0].to_h", "mechanism amm.fee", "tender flexibility_tender.solver", "generator.n_days",
