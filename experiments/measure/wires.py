@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.agents.policies import load_policy
+from gridbazaar.agents.policy import NoBoundError
 from gridbazaar.data.feeder import Feeder
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
@@ -78,7 +79,7 @@ def measure_wires(
     Args:
         name: of the scenario.
         constraints: none, curtail or nodal; the uniform price clears where nodal does not.
-        policies: names of policies.
+        policies: names of policies; the optimum is left out where its program does not cover the treatment.
         seeds: how many episodes.
         tick: called with what is played next.
     """
@@ -90,7 +91,10 @@ def measure_wires(
                 tick(f"{name}, {constraint}, {policy}")
             core = Core(treated(name, constraint), seeds)
             played = _Watch(core)
-            tally = play(core, load_policy(policy), range(seeds), split="validation", record=played.add).tally
+            try:
+                tally = play(core, load_policy(policy), range(seeds), split="validation", record=played.add).tally
+            except NoBoundError:  # then there is no plan to play
+                continue
             unlimited = tally if unlimited is None else unlimited
             if constraint in constraints:
                 cards.append(played.card(constraint, policy, tally, unlimited))
