@@ -58,11 +58,13 @@ def check_value(value: Any, form: Form, where: str) -> None:
             value.check(where)
     elif get_origin(kind) is Mapping:
         _expect(isinstance(value, Mapping), "a table", value, where)
-        for key, each in value.items():
+        table: Any = value
+        for key, each in table.items():
             check_value(each, form_of(get_args(kind)[1]), inside(where, key))
     elif form.is_list:
         _expect(isinstance(value, Sequence) and not isinstance(value, str), "a list", value, where)
-        for i, each in enumerate(value):
+        entries: Any = value
+        for i, each in enumerate(entries):
             check_value(each, form_of(get_args(kind)[0]), f"{where}[{i}]")
     else:
         _expect(form.holds(value), str(form), value, where)

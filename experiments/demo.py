@@ -72,7 +72,7 @@ def run_demo(
     """
     if minutes <= 0 or seeds < 1:
         raise ValueError(f"expected minutes > 0 and at least one seed, got {minutes} and {seeds}")
-    overrides = dict(settings or {}) | ({"data.path": data} if data is not None else {})
+    overrides: dict[str, Any] = dict(settings or {}) | ({"data.path": data} if data is not None else {})
     config = TrainConfig(
         scenario=scenario, overrides=overrides, steps=steps or _NO_STEP_LIMIT, max_minutes=minutes, seed=seed,
         **(training or {}),

@@ -93,11 +93,14 @@ class _Program:
         row, column, value = (np.concatenate([t[i] for t in self._eq]) for i in range(3))
         matrix, rhs = csr_array((value, (row, column)), shape=(self.n_eq, self.n)), np.concatenate(self._eq_rhs)
         is_whole = np.concatenate(self.is_whole)
+        low: Any = np.concatenate(self.low)  # SciPy takes arrays here, whatever its signature says
+        high: Any = np.concatenate(self.high)
+        sides: Any = rhs
         found = milp(
             np.concatenate(self.cost),
             integrality=is_whole,
-            bounds=Bounds(np.concatenate(self.low), np.concatenate(self.high)),
-            constraints=LinearConstraint(matrix, rhs, rhs),
+            bounds=Bounds(low, high),
+            constraints=LinearConstraint(matrix, sides, sides),
             options={"time_limit": SOLVE_S} if is_whole.any() else {},
         )
         if found.status == _TIME_IS_UP and (found.x is None or found.mip_dual_bound is None):
