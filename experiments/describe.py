@@ -173,7 +173,8 @@ def is_table(hint: Any) -> bool:
 
 
 def _type(form: Form) -> str:
-    words = {int: "whole number", float: "number", str: "text", bool: "true or false"}.get(form.type, "table")
+    plain = {int: "whole number", float: "number", str: "text", bool: "true or false", Any: "name or path"}
+    words = plain.get(form.type, "table")
     words = "list of tables" if form.is_list else words
     return f"{'range' if form.is_pair else words}{' or none' if form.may_be_none else ''}"
 

@@ -40,7 +40,6 @@ LISTED = (
 ASKS_WITH_DEFAULT = {
     "data/loaders/pandapower.py": 4,  # tables that a net of another library may lack
     "market/ledger/books/reclear.py": 2,  # whether a value is an array, of whichever library
-    "market/mechanisms/__init__.py": 2,  # what a mechanism's file may leave out, as the folder's contract says
 }
 """How often a file asks for an attribute with a default in its stead. Of our own values nobody does: a misspelt name
 would give the default without a word."""

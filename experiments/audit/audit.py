@@ -8,9 +8,10 @@ keep nobody from forging another one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policy import Policy
@@ -79,17 +80,17 @@ def audit(
 
 
 def audit_evaluated(
-    evaluation: Evaluation, policy: str, path: Path, *, tick: Callable[[], None] | None = None
+    evaluation: Evaluation, policy: Any, path: Path, *, tick: Callable[[], None] | None = None
 ) -> Audited:
     """Play the first episode of an evaluation once more with one of its policies, into a new file.
 
     Args:
         evaluation: which episode of which scenario.
-        policy: as in ``evaluate``: a name, a folder of a run, or ``label=folder``.
+        policy: one of those that ``evaluate`` takes, ``label=folder`` too; or a table with one.
         path: the file; an old one is replaced.
         tick: called after every interval, for progress.
     """
-    ((name, source),) = labelled([policy]).items()
+    ((name, source),) = labelled(policy if isinstance(policy, Mapping) else [policy]).items()
     for old in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
         old.unlink(missing_ok=True)
     core = Core(evaluation.scenario, 1)

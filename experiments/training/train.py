@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from gridbazaar.agents.kinds import kinds
 from gridbazaar.agents.policies.trained import BEST, CHECKPOINT, CONFIG, MODEL
 from gridbazaar.envs.episode.world import bank_of
 from gridbazaar.envs.observe import feature_columns
@@ -131,7 +130,7 @@ def _manifest(run: TrainConfig, scenario: Scenario) -> dict[str, Any]:
         "scenario": asdict(scenario),
         "span": asdict(span_of(scenario)),
         "features": [c.name for c in feature_columns(scenario)],
-        "actions": {k: [c.name for c in kinds()[k].actions(config)] for k, config in scenario.agents.items()},
+        "actions": {name: [c.name for c in kind.actions(config)] for name, kind, config in scenario.named_kinds},
         "versions": versions(),
     }
 
