@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -95,8 +96,8 @@ def name_of(given: Any) -> str:
     if isinstance(given, str | Path):
         reference = reference_of(given)
         return str(given) if reference is None else reference.name or reference.stem
-    held = vars(given) if hasattr(given, "__dict__") else {}
-    return str(held.get("__name__") or type(given).__name__).rpartition(".")[2]
+    named = given if hasattr(given, "__name__") else type(given)
+    return str(named.__name__).rpartition(".")[2]
 
 
 def code_of(given: Any, sort: Sort | None = None) -> Path | None:
@@ -121,12 +122,18 @@ def code_of(given: Any, sort: Sort | None = None) -> Path | None:
     return Path(file) if file is not None and Path(file).is_file() else None
 
 
+_LONGEST = 64  # name in a record
+OWN_RULE = "#sha256="
+"""Stands in the name of what does not ship, before the hash of its code."""
+
+
 def stated(given: Any, sort: Sort) -> str:
     """Name a rule as records state it: what ships by its name alone, all else with the hash of its code."""
     if isinstance(given, str) and reference_of(given) is None and given not in installed(sort.group):
         return given
     file = code_of(given, sort)
-    return f"{name_of(given)}#sha256={'unknown' if file is None else sha256(file.read_bytes()).hexdigest()}"
+    name = re.sub(r"[^A-Za-z0-9._-]", "", name_of(given)).lstrip("._-")[:_LONGEST] or "own"
+    return f"{name}{OWN_RULE}{'unknown' if file is None else sha256(file.read_bytes()).hexdigest()}"
 
 
 def module_of(what: str, name: str, package: str, known: list[str]) -> ModuleType:

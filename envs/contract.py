@@ -22,6 +22,7 @@ from gridbazaar.envs.views.others import community_of
 
 _METER_KWH = 3e-6  # two roundings to whole micro-kWh, and one more
 _POWER_KW = 1e-5
+_FEW = 3  # intervals that tell whether a kind can be played at all
 _NO_OTHERS = {"prosumer.count": 2, "battery.count": 0, "ev.count": 0, "vpp.count": 0}
 
 
@@ -107,6 +108,13 @@ def check_kind(kind: Any, *, name: str | None = None, **config: Any) -> AnyKind:
     if fault := fault_of_kind(Core(chosen, 3), table):
         raise _fault("kind", table, found.Config, fault)
     return found
+
+
+def check_own_kinds(scenario: Scenario) -> None:
+    """Let the kinds of a user's own play a few intervals of a scenario; arguments of errors as of ``check_kind``."""
+    for name in scenario.kinds:
+        if scenario.agents[name].count and (fault := fault_of_kind(Core(scenario, 2), name, steps=_FEW)):
+            raise _fault("kind", name, scenario.kind(name).Config, fault)
 
 
 def fault_of_kind(core: Core, name: str, *, steps: int | None = None) -> str | None:

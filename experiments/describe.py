@@ -15,6 +15,7 @@ from gridbazaar.data.bounds import Form
 from gridbazaar.data.tables import forms
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import list_scenarios, load_scenario
+from gridbazaar.market.tariff import Tariff
 
 _UNITS = (
     ("cur_per_kwh_day", "currency/kWh/day"),
@@ -143,6 +144,12 @@ def scenario_toml(scenario: Scenario) -> str:
             lines.append(f"{f.name} = {toml_value(value)}")
     for name, table in tables.items():
         lines += _table_toml(name, table)
+    return "\n".join(lines) + "\n"
+
+
+def tariff_toml(tariff: Tariff) -> str:
+    """Write a tariff with all its fields; read back, it is the same tariff but for the name, which is the file's."""
+    lines = [f"{f.name} = {toml_value(getattr(tariff, f.name))}" for f in fields(tariff) if f.name != "name"]
     return "\n".join(lines) + "\n"
 
 

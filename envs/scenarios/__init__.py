@@ -58,7 +58,12 @@ def load_scenario(name: str | Scenario | Path, *, allow_code: Any = False, **ove
             key = "reward.whose" if isinstance(value, str) and value in WHOSE else "reward.function"
         _put(table, key, value)
     _place(table, Path(), None)
-    return _build(path.stem, table)
+    try:
+        return _build(path.stem, table)
+    except ValueError as error:
+        if path.parent == _FOLDER:
+            raise
+        raise ValueError(f"{path}: {error}") from error
 
 
 def scenario_of(values: Mapping[str, Any], *, allow_code: bool = False) -> Scenario:
@@ -139,6 +144,7 @@ def _build(name: str, table: dict[str, Any]) -> Scenario:
     if reserved:
         raise ValueError(f"kinds: {', '.join(sorted(reserved))} is a field of a scenario; give the kind another name")
     known = [*list_kinds(), *own]
+    table |= {kind: {} for kind in own if kind not in table}  # as many as the kind says of itself
     agents = {}
     for kind in [k for k in table if k in known]:
         agents[kind] = read_table(load_kind(own.get(kind, kind)).Config, table.pop(kind), kind)

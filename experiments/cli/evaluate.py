@@ -9,6 +9,7 @@ import typer
 
 from gridbazaar.experiments.cli import terminal
 from gridbazaar.experiments.cli.options import (
+    AllowCode,
     Data,
     Force,
     MasterSeed,
@@ -45,6 +46,7 @@ def evaluate(
     ledger: Annotated[
         Path | None, typer.Option("--ledger", help="Play episode 0 of the first policy named once more, into a ledger.")
     ] = None,
+    allow_code: AllowCode = False,
     force: Force = False,
 ) -> None:
     """Let policies play the same held-out episodes, between idle (score 0) and the optimum (100)."""
@@ -61,7 +63,7 @@ def evaluate(
     with terminal.progress() as bar:
         found = play(
             scenario, terminal.names(policies), seeds=seeds, split=split, tick=terminal.evaluation_bar(bar),
-            **read_overrides(settings, data, seed),
+            allow_code=allow_code, **read_overrides(settings, data, seed),
         )  # fmt: skip
     terminal.print_tables(found)
     _say_what_played(terminal.names(policies))
@@ -82,7 +84,9 @@ def evaluate(
 )
 def compare(
     scenario: ScenarioName,
-    tariffs: Annotated[str, typer.Option(metavar="A,B,...", help="Tariffs; differences are from the first.")],
+    tariffs: Annotated[
+        str, typer.Option(metavar="A,B,...", help="Tariffs or TOML files; differences are from the first.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for compare.json and compare.csv.")],
     policies: Policies = "idle,self_consumption",
     seeds: Seeds = 20,
@@ -90,6 +94,7 @@ def compare(
     data: Data = None,
     settings: Settings = None,
     seed: MasterSeed = None,
+    allow_code: AllowCode = False,
     force: Force = False,
 ) -> None:
     """Show what each kind of agent pays under several tariffs, with the same policies on the same episodes."""
@@ -102,7 +107,7 @@ def compare(
     with terminal.progress() as bar:
         found = play(
             scenario, terminal.names(tariffs), terminal.names(policies), seeds=seeds, split=split,
-            tick=terminal.evaluation_bar(bar), **overrides,
+            tick=terminal.evaluation_bar(bar), allow_code=allow_code, **overrides,
         )  # fmt: skip
     new_folder(out, force=force)
     write_json(out / "compare.json", found.to_json())
@@ -119,7 +124,7 @@ def _say_what_played(policies: list[str]) -> None:
 
     what = {MODEL: "what the run ended with", BEST: "the best on validation", CHECKPOINT: "the last checkpoint"}
     for label, source in labelled(policies).items():
-        path = None if source in list_policies() else model_of(source)
+        path = None if source in list_policies() else model_of(str(source))
         if path is not None:
             typer.echo(f"{label} played {path}, {what[path.name]}")
 

@@ -17,8 +17,18 @@ Split = Annotated[str, typer.Option("--split", help="Episodes: test, validation 
 MasterSeed = Annotated[
     int | None, typer.Option("--seed", min=0, help="Seed of the scenario's data and episodes; none: the scenario's.")
 ]
+AllowCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code",
+        help="Run Python files that a scenario's TOML file or a run names: only where you trust who made it.",
+    ),
+]
 Policies = Annotated[
-    str, typer.Option("--policies", metavar="A,B,...", help="Names, run folders, LABEL=FOLDER; idle is always played.")
+    str,
+    typer.Option(
+        "--policies", metavar="A,B,...", help="Names, run folders, files mine.py[:Class], LABEL=any of them; and idle."
+    ),
 ]
 
 

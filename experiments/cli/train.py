@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gridbazaar.experiments.cli import terminal
-from gridbazaar.experiments.cli.options import Data, Force, Seeds, Settings, read_overrides
+from gridbazaar.experiments.cli.options import AllowCode, Data, Force, Seeds, Settings, read_overrides
 
 if TYPE_CHECKING:
     from gridbazaar.experiments.training.train import TrainConfig
@@ -54,6 +54,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint, or extend a finished run to --steps.")
     ] = False,
+    allow_code: AllowCode = False,
     force: Force = False,
 ) -> None:
     """Train one policy for all agents. A run that was interrupted and resumed ends as one that ran through."""
@@ -83,7 +84,7 @@ def train(
         config = TrainConfig(**given)
     try:
         with terminal.progress() as bar:
-            run(config, out, force=force, resume=resume, report=terminal.training_bar(bar))
+            run(config, out, force=force, resume=resume, allow_code=allow_code, report=terminal.training_bar(bar))
     except KeyboardInterrupt:
         done = checkpoint_steps(out)
         how = (

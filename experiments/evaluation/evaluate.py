@@ -24,7 +24,7 @@ from gridbazaar.agents.policies.optimum import Schedule, solve_optimum
 from gridbazaar.agents.policy import Foresight, NoBoundError
 from gridbazaar.data.registry import name_of, stated
 from gridbazaar.data.units import MICRO
-from gridbazaar.envs.contract import check_policy
+from gridbazaar.envs.contract import check_own_kinds, check_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.scenario import Scenario
@@ -240,6 +240,7 @@ def evaluate(
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(s) for s in seeds)
     if not numbers:
         raise ValueError("seeds: expected at least one")
+    check_own_kinds(chosen)
     sources = labelled(policies)
     sources = {"idle": "idle", **sources}
     for source in sources.values():  # a mistake costs no episode

@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 
 from gridbazaar.agents.policies.trained import BEST, CHECKPOINT, CONFIG, MODEL
+from gridbazaar.envs.contract import check_own_kinds
 from gridbazaar.envs.episode.world import bank_of
 from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario, scenario_of
 from gridbazaar.experiments.files import new_folder, versions, write_json
 from gridbazaar.experiments.span import span_of
+from gridbazaar.experiments.training.own_files import keep_files, with_kept_files
 
 _CURVE = "curve.json"
 
@@ -70,6 +72,7 @@ def train(
     *,
     force: bool = False,
     resume: bool = False,
+    allow_code: bool = False,
     report: Callable[[int, int, dict[str, float]], None] | None = None,
 ) -> Path:
     """Train a policy and write the run into a folder.
@@ -79,6 +82,7 @@ def train(
         out: folder of the run; it must not exist, or ``force`` or ``resume`` must be given.
         force: replace an existing folder.
         resume: go on from the last checkpoint in the folder, in the scenario that stands there.
+        allow_code: also load Python files that a scenario's TOML file, or the run, names.
         report: called after every rollout with (steps done, steps in all, the latest figures).
 
     Returns:
@@ -94,14 +98,16 @@ def train(
 
     folder = Path(out)
     if resume:
-        config, scenario = read_config(folder), read_scenario(folder)
+        config, scenario = read_config(folder), read_scenario(folder, allow_code=allow_code)
     else:
-        scenario = load_scenario(config.scenario, **config.overrides)
+        scenario = load_scenario(config.scenario, allow_code=allow_code, **config.overrides)
+    check_own_kinds(scenario)
     torch.set_num_threads(config.threads)
     bank_of(scenario.data, scenario.seed, scenario.step_min)  # a mistake leaves an earlier run alone
     if not resume:
         new_folder(folder, force=force)
         write_json(folder / CONFIG, _manifest(config, scenario))
+        keep_files(scenario, folder)
     start = time.monotonic()
     model, curve, spent_s = _resumed(config, scenario, folder) if resume else (_model(config, scenario), [], 0.0)
     left = config.steps - model.num_timesteps
@@ -146,8 +152,12 @@ def read_config(folder: str | Path) -> TrainConfig:
     return TrainConfig(**values)
 
 
-def read_scenario(folder: str | Path) -> Scenario:
+def read_scenario(folder: str | Path, *, allow_code: bool = False) -> Scenario:
     """Read the scenario of a run as it was when the run began, whatever its name means today.
+
+    Args:
+        folder: of the run; the copies that it keeps of files of a user's own are what is read.
+        allow_code: also load the Python files among them.
 
     Raises:
         ValueError: this version knows no such scenario.
@@ -155,7 +165,7 @@ def read_scenario(folder: str | Path) -> Scenario:
     path = Path(folder) / CONFIG
     values = json.loads(path.read_text(encoding="utf-8"))
     try:
-        return scenario_of(values["scenario"])
+        return scenario_of(with_kept_files(values["scenario"], Path(folder)), allow_code=allow_code)
     except ValueError as why:
         made = values["versions"]["gridbazaar"]
         raise ValueError(

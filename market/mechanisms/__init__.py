@@ -34,7 +34,14 @@ _KNOWN_TO_KEEP_IT: set[Any] = set()  # own rules that were checked in this proce
 
 def list_mechanisms() -> list[str]:
     """Name every mechanism, in alphabetical order; those of installed packages last."""
-    return [*_shipped(), *(name for name in installed(SORT.group) if name not in _shipped())]
+    shipped = shipped_mechanisms()
+    return [*shipped, *(name for name in installed(SORT.group) if name not in shipped)]
+
+
+@lru_cache(maxsize=1)
+def shipped_mechanisms() -> list[str]:
+    """Name the mechanisms of this folder."""
+    return names_in(__path__)
 
 
 def load_mechanism(name: Any, **options: Any) -> Mechanism:
@@ -96,7 +103,7 @@ def rule_of(given: Any) -> Rule:
 
 @lru_cache(maxsize=64)
 def _rule(given: Any) -> Rule:
-    found = find(SORT, given, _shipped(), lambda name: import_module(f"{__name__}.{name}"))
+    found = find(SORT, given, shipped_mechanisms(), lambda name: import_module(f"{__name__}.{name}"))
     if isinstance(found, ModuleType):
         name = name_of(given)
         function = vars(found).get(name)
@@ -105,7 +112,7 @@ def _rule(given: Any) -> Rule:
         says: Mapping[str, Any] = vars(found)
     else:
         if not callable(found):
-            raise SORT.unknown(given, _shipped())
+            raise SORT.unknown(given, shipped_mechanisms())
         function, name = found, name_of(found)
         module = inspect.getmodule(function)
         says = (vars(module) if module is not None else {}) | (vars(function) if hasattr(function, "__dict__") else {})
@@ -137,8 +144,3 @@ def _no_carry(n_orders: int) -> int:
 
 def _is_shipped(rule: Rule) -> bool:
     return rule.function.__module__ == f"{__name__}.{rule.name}"
-
-
-@lru_cache(maxsize=1)
-def _shipped() -> list[str]:
-    return names_in(__path__)
