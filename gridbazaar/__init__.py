@@ -19,6 +19,7 @@ _PUBLIC = {
     "load_scenario": "gridbazaar.envs.scenarios",
     "parallel_env": "gridbazaar.envs.views.pettingzoo_env",
     "env": "gridbazaar.envs.views.pettingzoo_env",
+    "discrete_env": "gridbazaar.envs.views.discrete",
     "vec_env": "gridbazaar.envs.views.vec_env",
     "vector_env": "gridbazaar.envs.views.gymnasium_env",
     "single_agent_env": "gridbazaar.envs.views.gymnasium_env",
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from gridbazaar.envs.contract import check_policy as check_policy
     from gridbazaar.envs.core import Core as Core
     from gridbazaar.envs.scenarios import load_scenario as load_scenario
+    from gridbazaar.envs.views.discrete import discrete_env as discrete_env
     from gridbazaar.envs.views.gymnasium_env import single_agent_env as single_agent_env
     from gridbazaar.envs.views.gymnasium_env import vector_env as vector_env
     from gridbazaar.envs.views.pettingzoo_env import env as env

@@ -25,6 +25,7 @@ HEAVY = frozenset(
 """Imported where used, inside functions, so that the package itself imports at once."""
 
 ALLOWED = {
+    "envs/views/discrete.py": {"gymnasium", "pettingzoo"},
     "envs/views/gymnasium_env.py": {"gymnasium"},
     "envs/views/pettingzoo_env.py": {"gymnasium", "pettingzoo"},
     "envs/views/vec_env.py": {"gymnasium", "stable_baselines3"},
