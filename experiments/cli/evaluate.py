@@ -9,14 +9,20 @@ import typer
 
 from gridbazaar.experiments.cli import terminal
 from gridbazaar.experiments.cli.options import (
+    Columns,
     Data,
+    DropBad,
     Force,
     MasterSeed,
     Policies,
+    Repair,
     ScenarioName,
     Seeds,
     Settings,
     Split,
+    Stamps,
+    Timezone,
+    of_files,
     read_overrides,
 )
 
@@ -36,6 +42,11 @@ def evaluate(
     seeds: Seeds = 20,
     split: Split = "test",
     data: Data = None,
+    timezone: Timezone = None,
+    repair: Repair = None,
+    stamps: Stamps = None,
+    columns: Columns = None,
+    drop_bad: DropBad = None,
     settings: Settings = None,
     seed: MasterSeed = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write all figures as JSON.")] = None,
@@ -61,7 +72,7 @@ def evaluate(
     with terminal.progress() as bar:
         found = play(
             scenario, terminal.names(policies), seeds=seeds, split=split, tick=terminal.evaluation_bar(bar),
-            **read_overrides(settings, data, seed),
+            **read_overrides(settings, data, seed, of_files(timezone, repair, stamps, columns, drop_bad)),
         )  # fmt: skip
     terminal.print_tables(found)
     _say_what_played(terminal.names(policies))
@@ -88,6 +99,11 @@ def compare(
     seeds: Seeds = 20,
     split: Split = "test",
     data: Data = None,
+    timezone: Timezone = None,
+    repair: Repair = None,
+    stamps: Stamps = None,
+    columns: Columns = None,
+    drop_bad: DropBad = None,
     settings: Settings = None,
     seed: MasterSeed = None,
     force: Force = False,
@@ -97,7 +113,7 @@ def compare(
     from gridbazaar.experiments.evaluation.compare import compare as play
     from gridbazaar.experiments.files import check_folder, new_folder, write_json, write_text
 
-    overrides = read_overrides(settings, data, seed)
+    overrides = read_overrides(settings, data, seed, of_files(timezone, repair, stamps, columns, drop_bad))
     check_folder(out, force=force)
     with terminal.progress() as bar:
         found = play(
