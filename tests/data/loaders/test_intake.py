@@ -134,7 +134,7 @@ def test_cells_are_numbers_or_none(cells: list[str], separator: str, values: lis
         (b"time,h1_load_kw\n\n2024-01-08T00:00\n", "line 3 has 1"),
         (b"time,a_load_kw,a_load_kw\n2024-01-08T00:00,1,2\n", "line 1: columns named twice: 'a_load_kw'"),
         (b'time,h1_load_kw\n2024-01-08T00:00,"0.4\n', "line 2: .*close the quotes"),
-        (b"PK\x03\x04rest", "this is a spreadsheet or a zip archive; save it as CSV"),
+        (b"PK\x03\x04rest", "this is a spreadsheet or a zip archive; save it as text"),
         (b"time,h1_load_kw\n2024-01-08T00:00,\x00\x01\n", "line 2: expected text, got the control character"),
         (b"\xff\xfet\x00i\x00m", "its mark says utf-16-le, but byte"),
         (b"\x1f\x8bnothing", "expected a whole gzip file"),
