@@ -70,7 +70,8 @@ def read(rows: Rows, options: Options) -> tuple[Readings, ...]:
     notes = () if table.encoding.startswith("utf") else (f"read as {table.encoding}, for it is no UTF-8",)
     found = Readings(
         paths=(table.path,), times=times, is_utc=is_utc, columns=tuple(columns), line=table.line,
-        file=np.zeros(len(table), np.int64), ends=options.stamps == "end", notes=notes,
+        file=np.zeros(len(table), np.int64), identity=f"csv {is_utc} {' '.join(known)}", ends=options.stamps == "end",
+        notes=notes,
     )  # fmt: skip
     return (found,)
 
