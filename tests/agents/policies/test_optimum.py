@@ -219,7 +219,7 @@ def test_at_the_limit_of_time_the_bound_is_the_dual_one(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(scipy.optimize, "milp", interrupted)
     assert cost(lossy) == -0.9
-    assert asked == [{"time_limit": optimum.SOLVE_S}]
+    assert asked == [{"time_limit": optimum.SOLVE_S, "mip_rel_gap": optimum.GAP}]
     monkeypatch.setattr(scipy.optimize, "milp", lambda *_, **__: OptimizeResult(status=1, x=None, mip_dual_bound=None))
     with pytest.raises(NoBoundError, match="not solved within 60 s"):
         cost(lossy)
