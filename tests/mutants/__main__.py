@@ -1,7 +1,7 @@
 """Single faults planted over the core's files: which of them do the unit tests find?
 
-    python -m tests.mutants 150 --seed 12            draws positions by seed, plants a fault at each, prints what found it
-    python -m tests.mutants 150 --seed 12 --only 7 --tests tests/market/settlement       plants one of them again
+    python -m tests.mutants 150 --seed 12     draws positions by seed, plants a fault at each, prints what found it
+    python -m tests.mutants 150 --seed 12 --only 7 --tests tests/market/settlement    plants one of them again
 
 Run by hand, from the root of the checkout, in one process; faults are planted in a copy of the tree. First the suite
 runs once to learn which tests run which statements (``--cover FILE`` keeps that map and uses it again). Each fault is

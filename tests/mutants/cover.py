@@ -129,8 +129,8 @@ class Watch:
     before each file.
     """
 
-    def __init__(self, root: Path, places: list[tuple[str, int]]) -> None:
-        self.cover = Cover()
+    def __init__(self, root: Path, places: list[tuple[str, int]], out: Path) -> None:
+        self.cover, self._out = Cover(), out
         self._root, self._places = str(root), places
         self._marks = importlib.import_module("_marks")
         self._module: str | None = None
@@ -189,6 +189,7 @@ class Watch:
     def _end_of_module(self) -> None:
         self._note(self._take(self._marks.shared), sum(1 << n for n in self._of_module))
         self._of_module.clear()
+        self._out.write_bytes(pickle.dumps(vars(self.cover)))
 
     def _note(self, ran: list[tuple[str, int]], bits: int) -> None:
         for place in ran:
@@ -214,11 +215,11 @@ def main() -> None:
     root, out, *tests = sys.argv[1:]
     folder = Path(root).resolve()
     places = mark(folder)
+    path = Path(out).resolve()
     os.chdir(folder)
     sys.path[0] = str(folder)
-    watch = Watch(folder, places)
+    watch = Watch(folder, places, path)
     pytest.main(["-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", *tests], plugins=[watch])
-    Path(out).write_bytes(pickle.dumps(vars(watch.cover)))
 
 
 if __name__ == "__main__":

@@ -73,8 +73,8 @@ BILLS = {
     "a day with its standing charge": Bill(FLAT | {"fixed_cur_per_day": 0.30}, kwh(4.0, 5.0376), 3.01, 24.0),
     # seven days: 21 kWh at 0.30 and 7 x 0.30
     "a week with its standing charge": Bill(FLAT | {"fixed_cur_per_day": 0.30}, kwh(*[3.0] * 7), 8.40, 168.0),
-    # a night has 5 x 0.5 + 2 = 4.5 kWh at 0.22, a weekday 3.5 kWh at 0.42 and 6.5 kWh at 0.30: 0.99 + 1.47 + 1.95 = 4.41;
-    # a day of the weekend 10 kWh at 0.30: 0.99 + 3.00 = 3.99; 5 x 4.41 + 2 x 3.99 = 30.03 and 7 x 0.30 = 2.10
+    # a night is 5 x 0.5 + 2 = 4.5 kWh at 0.22, a weekday 3.5 kWh at 0.42 and 6.5 at 0.30: 4.41 = 0.99 + 1.47 + 1.95;
+    # a day of the weekend 10 kWh at 0.30: 3.99 = 0.99 + 3.00; 5 x 4.41 + 2 x 3.99 = 30.03 and 7 x 0.30 = 2.10
     "a week of 168 hours by the clock": Bill(EVENINGS, week(1), 32.13, 168.0),
     # the clock leaves out 2 kWh at 0.22 = 0.44; seven days are seven standing charges
     "a week of 167 hours": Bill(EVENINGS, week(0), 31.69, 168.0),
