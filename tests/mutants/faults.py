@@ -41,6 +41,9 @@ OPPOSITES = (
 )  # fmt: skip
 
 
+COMMUTATIVE = ("maximum", "minimum", "max", "min", "gcd")
+
+
 class Fault(NamedTuple):
     """One fault: ``before`` lies at these positions of the file and becomes ``after``."""
 
@@ -159,15 +162,27 @@ def _other_calls(
         yield "twin", _with(node, func=other)
     if name == "where" and len(args) == 3:
         yield "branches", _with(node, args=[args[0], args[2], args[1]])
-    elif name not in ("isinstance", "getattr", "range"):
+    elif name not in COMMUTATIVE:
         for n in range(len(args) - 1):
-            if not any(isinstance(arg, ast.Starred) for arg in args[n : n + 2]):
+            if _are_alike(args[n], args[n + 1]):
                 yield "swapped arguments", _with(node, args=[*args[:n], args[n + 1], args[n], *args[n + 2 :]])
     for keyword in keywords:
         if keyword.arg == "axis":
             for axis in _other_constants(_number(keyword.value)):
                 others = [_with(k, value=ast.Constant(axis)) if k is keyword else k for k in keywords]
                 yield "axis", _with(node, keywords=others)
+
+
+def _are_alike(a: ast.expr, b: ast.expr) -> bool:
+    """Whether one could be taken for the other: numbers, or names that end in the same unit."""
+    numbers = (ast.BinOp, ast.UnaryOp, ast.Subscript)
+    if isinstance(a, numbers) and isinstance(b, numbers):
+        return True
+    ends = [x.attr if isinstance(x, ast.Attribute) else x.id if isinstance(x, ast.Name) else None for x in (a, b)]
+    if None in ends:
+        return isinstance(a, ast.Constant) and isinstance(b, ast.Constant)
+    units = [(end or "").rpartition("_")[2] if "_" in (end or "") else "" for end in ends]
+    return units[0] == units[1]
 
 
 def _other_constants(value: object) -> list[object]:
