@@ -3,11 +3,12 @@
     python -m tests.mutants 150 --seed 12     draws positions by seed, plants a fault at each, prints what found it
     python -m tests.mutants 150 --seed 12 --only 7 --tests tests/market/settlement    plants one of them again
 
-Run by hand, from the root of the checkout, in one process; faults are planted in a copy of the tree. First the suite
-runs once to learn which tests run which statements (``--cover FILE`` keeps that map and uses it again). Each fault is
-then shown to the tests that run its statement, those of its own folder first, then the quickest, until one fails or
-``--budget`` seconds of tests are spent. Only what is left is shown to the recorded trajectories: a fault that these
-alone find changes results and counts as missed. What changes no recorded bit is judged by hand, in ``verdicts.json``.
+Run by hand, from the root of the checkout, in one process; faults are planted in a copy of the tree. Each is shown to
+the tests beside its module first. For those that are left, the suite runs once to learn which tests run which
+statements (``--cover FILE`` keeps that map and uses it again), and they are shown to the tests that run theirs, the
+quickest first, until one fails or ``--budget`` seconds of tests are spent. What is left then is shown to the recorded
+trajectories: a fault that these alone find changes results and counts as missed. What changes no recorded bit is judged
+by hand, in ``verdicts.json``.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from __future__ import annotations
 import argparse
 import csv
 import importlib
+import itertools
 import json
 import os
 import pickle
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -26,7 +29,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,24 +81,33 @@ class FirstFailure:
 def main() -> None:
     asked = arguments()
     root = Path.cwd().resolve()
+    drawn = draw(root, asked.n, asked.seed)
+    found: dict[int, Outcome] = {}
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder) / "tree"
         copy_tree(root, scratch)
-        cover = None if asked.tests else learn(root, Path(folder), asked.cover)
         for name in HEAVY:
             try:
                 importlib.import_module(name)
             except ImportError:
                 print(f"without {name}: tests that need it are skipped", flush=True)
-        rows: list[dict[str, Any]] = []
-        for number, fault in enumerate(draw(root, asked.n, asked.seed)):
-            if asked.only is None or number in asked.only:
-                found = judge(scratch, fault, cover, asked.tests, asked.budget)
-                rows.append(row_of(number, fault, found))
-                print(number, f"{fault.file}:{fault.line}", fault.operator, *found, flush=True)
-                if asked.record:
-                    write(asked.record, rows)
+        chosen = [n for n in range(asked.n) if asked.only is None or n in asked.only]
+        for n in chosen:
+            tell(n, drawn[n], found, judge(scratch, drawn[n], [asked.tests or near(root, drawn[n])], asked.budget))
+        left = [] if asked.tests else [n for n in chosen if found[n].outcome == SAME]
+        cover = learn(root, Path(folder), asked.cover) if left else Cover()
+        for n in left:
+            tell(n, drawn[n], found, judge(scratch, drawn[n], wider(drawn[n], cover, asked.budget), asked.budget))
+    rows = [row_of(n, drawn[n], found[n]) for n in chosen]
+    if asked.record:
+        write(asked.record, rows)
     print(summary(rows, asked.seed))
+
+
+def tell(n: int, fault: Fault, found: dict[int, Outcome], outcome: Outcome) -> None:
+    """Keep what became of a fault and print it."""
+    found[n] = outcome
+    print(n, f"{fault.file}:{fault.line}", fault.operator, *outcome, flush=True)
 
 
 def arguments() -> argparse.Namespace:
@@ -140,14 +152,14 @@ def draw(root: Path, n: int, seed: int) -> list[Fault]:
     return drawn
 
 
-def judge(scratch: Path, fault: Fault, cover: Cover | None, tests: list[str] | None, budget_s: float) -> Outcome:
-    """Plant a fault, show it to tests, take it out again."""
+def judge(scratch: Path, fault: Fault, groups: Iterable[list[str]], budget_s: float) -> Outcome:
+    """Plant a fault, show it to groups of tests up to the first that fails, take it out again."""
     path, began = scratch / fault.file, time.monotonic()
     source = path.read_text(encoding="utf-8")
     path.write_text(fault.planted(source), encoding="utf-8")
     try:
-        for part in [tests] if tests else [*parts_of(fault, cover, budget_s), [TRAJECTORIES]]:
-            by = run(scratch, part, limit_s=60 + 10 * budget_s)
+        for tests in groups:
+            by = run(scratch, tests, limit_s=60 + 10 * budget_s) if tests else None
             if by is not None:
                 is_late = by.startswith(TRAJECTORIES)
                 return Outcome(MISSED if is_late else FOUND, by, round(time.monotonic() - began, 1))
@@ -158,21 +170,24 @@ def judge(scratch: Path, fault: Fault, cover: Cover | None, tests: list[str] | N
             stale.unlink()
 
 
-def parts_of(fault: Fault, cover: Cover | None, budget_s: float) -> Iterator[list[str]]:
-    """Give the tests to run, in groups: its folder's, quick ones, others."""
-    assert cover is not None
-    near = f"tests/{Path(fault.file).parent}/"
+def near(root: Path, fault: Fault) -> list[str]:
+    """Give the files of tests beside the fault's that name its module."""
+    path = Path(fault.file)
+    dotted = "gridbazaar." + ".".join(path.with_suffix("").parts)
+    beside = sorted((root / "tests" / path.parent).glob("test_*.py"))
+    named = re.compile(rf"{re.escape(dotted)}\b|\b{path.stem}\b")
+    found = [p for p in beside if path.stem in p.stem or named.search(p.read_text(encoding="utf-8"))]
+    return [str(p.relative_to(root)) for p in sorted(found, key=lambda p: path.stem not in p.stem)]
+
+
+def wider(fault: Fault, cover: Cover, budget_s: float) -> list[list[str]]:
+    """Give the tests that run the fault's statement, the quickest first, and last the recorded trajectories."""
     seconds = dict(zip(cover.tests, cover.seconds, strict=True))
     those = [cover.tests[n] for n in cover.of(fault.file, fault.statement[0])]
     those = sorted((t for t in those if not t.startswith(TRAJECTORIES)), key=lambda t: seconds[t])
-    groups: list[list[str]] = [[], [], []]
-    spent = 0.0
-    for test in those:
-        spent += seconds[test]
-        if spent < budget_s:
-            is_own = test.startswith(near) and Path(fault.file).stem in test.split("::")[0]
-            groups[0 if is_own else 1 if test.startswith(near) else 2].append(test)
-    yield from (group for group in groups if group)
+    until = itertools.accumulate(seconds[t] for t in those)
+    within = [t for t, spent in zip(those, until, strict=True) if spent < budget_s]
+    return [within[:100], within[100:], [TRAJECTORIES]]
 
 
 def run(scratch: Path, tests: list[str], limit_s: float) -> str | None:
