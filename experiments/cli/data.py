@@ -9,6 +9,7 @@ import typer
 
 from gridbazaar.experiments.cli import door, terminal
 
+STEPS = (5, 10, 15, 20, 30, 60)
 data_app = typer.Typer(no_args_is_help=True, help="What data can be loaded, and whether yours can.")
 
 
@@ -26,10 +27,13 @@ def data_check(
     step_min: Annotated[int, typer.Option(help="Length of a market interval.")] = 15,
 ) -> None:
     """Load data as an evaluation would and say what is used, what is refused and why; exit code 1 if nothing is."""
+    from gridbazaar.data.inputs import check_input
     from gridbazaar.data.loaders.load import read
     from gridbazaar.experiments.cli.show import bank_summary
 
-    if not path.exists():
+    if step_min not in STEPS:
+        raise ValueError(f"--step-min: expected one of {', '.join(map(str, STEPS))}, got {step_min}")
+    if not check_input(path).exists():
         raise FileNotFoundError(f"{path}: expected a CityLearn folder, a CSV file or a folder of CSV files")
     try:
         with terminal.quiet("gridbazaar.data.loaders.load"):
