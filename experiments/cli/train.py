@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gridbazaar.experiments.cli import door, terminal
-from gridbazaar.experiments.cli.options import MOST_SEED, Data, Force, Seeds, Settings, read_overrides
+from gridbazaar.experiments.cli.options import (
+    MOST_SEED,
+    Columns,
+    Data,
+    DropBad,
+    Force,
+    Repair,
+    Seeds,
+    Settings,
+    Stamps,
+    Timezone,
+    of_files,
+    read_overrides,
+)
 
 if TYPE_CHECKING:
     from gridbazaar.experiments.training.train import TrainConfig
@@ -20,6 +33,12 @@ train_app = typer.Typer()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for run, results and report.")] = Path("runs/demo"),
     data: Data = None,
+    timezone: Timezone = None,
+    repair: Repair = None,
+    stamps: Stamps = None,
+    columns: Columns = None,
+    drop_bad: DropBad = None,
+    settings: Settings = None,
     minutes: Annotated[float, typer.Option(help="Training ends after so many minutes.")] = 5.0,
     steps: Annotated[int | None, typer.Option(min=1, help="Training ends after so many agent-steps.")] = None,
     seeds: Seeds = 20,
@@ -31,7 +50,8 @@ def demo(
 
     with terminal.progress() as bar:
         done = run_demo(
-            out, data=data, minutes=minutes, steps=steps, seeds=seeds, seed=seed, force=force,
+            out, settings=read_overrides(settings, data, None, of_files(timezone, repair, stamps, columns, drop_bad)),
+            minutes=minutes, steps=steps, seeds=seeds, seed=seed, force=force,
             report_training=terminal.training_bar(bar), tick=terminal.evaluation_bar(bar), command=terminal.command(),
         )  # fmt: skip
     terminal.print_tables(done.evaluation)
@@ -53,6 +73,11 @@ def train(
     ] = None,
     settings: Settings = None,
     data: Data = None,
+    timezone: Timezone = None,
+    repair: Repair = None,
+    stamps: Stamps = None,
+    columns: Columns = None,
+    drop_bad: DropBad = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint, or extend a finished run to --steps.")
     ] = False,
@@ -63,9 +88,10 @@ def train(
     from gridbazaar.experiments.training.train import TrainConfig, checkpoint_steps, extend, read_config
     from gridbazaar.experiments.training.train import train as run
 
+    files = of_files(timezone, repair, stamps, columns, drop_bad)
     given: dict[str, Any] = {
         "scenario": scenario, "algo": algo, "steps": steps, "max_minutes": minutes, "n_envs": n_envs, "seed": seed,
-        "overrides": read_overrides(settings, data, None) or None,
+        "overrides": read_overrides(settings, data, None, files) or None,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     if resume:
@@ -110,6 +136,9 @@ def _how_to_go_on(config: TrainConfig, out: Path) -> str:
 
 def _refuse_changes(config: TrainConfig, given: dict[str, Any]) -> None:
     """A run goes on as it began: an option that says otherwise is an error."""
-    changed = [f"{n} was {getattr(config, n)}, not {v}" for n, v in given.items() if getattr(config, n) != v]
+    from gridbazaar.experiments.files import to_json
+
+    held = {name: getattr(config, name) for name in given}  # as a file has it, which knows no tuples
+    changed = [f"{n} was {held[n]}, not {v}" for n, v in given.items() if to_json(held[n]) != to_json(v)]
     if changed:
         raise ValueError(f"--resume goes on as the run began: {'; '.join(changed)}; leave it out, or start a new run")

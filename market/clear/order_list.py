@@ -14,6 +14,8 @@ from gridbazaar.data.units import MICRO, to_micro
 from gridbazaar.market.orders import Setting
 
 _LARGEST_WORTH = 2**62  # of energy times price in micro-units, so that no product overflows
+_MOST = 1e12
+"""No quantity or price is larger in amount: in millionths of it, it would not fit into 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,9 @@ def number_fault(name: str, value: Any, most: float = math.inf) -> str | None:
         return f"{name} is {value!r}, no number"
     if isinstance(value, float | np.floating) and not math.isfinite(value):
         return f"{name} is {value}"
-    return None if abs(value) <= most else f"{name} is beyond {most:g}"
+    if isinstance(value, int) and value.bit_length() > 64:
+        return f"{name} is beyond 64 bits"
+    return None if abs(float(value)) <= most else f"{name} is beyond {most:g}"
 
 
 def limit_fault(price: float, terms: Terms) -> str | None:
