@@ -34,7 +34,7 @@ def check_input(path: str | Path) -> Path:
         ValueError: it is a device, a pipe or a socket, or its name cannot be one.
     """
     if "\0" in str(path):
-        raise ValueError(f"{str(path)!r} is no name of a file")
+        raise ValueError(f"{str(path)!r}: expected the name of a file, got one that cannot be")
     path = Path(path)
     try:
         mode = path.stat().st_mode

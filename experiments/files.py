@@ -69,7 +69,7 @@ def check_folder(folder: Path, *, force: bool = False) -> None:
         raise ValueError(f"{str(folder)!r} is no name of a folder")
     if os.path.lexists(folder) and not folder.is_dir():
         raise FileExistsError(f"{folder} is no folder; give another one")
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and any(path.suffix != PARTIAL for path in folder.iterdir()):
         if not force:
             raise FileExistsError(f"{folder} exists; give another folder, or --force to replace it")
         if not any((folder / mark).is_file() for mark in _MARKS) or Path.cwd().is_relative_to(folder.resolve()):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.data.bank import Bank
-from gridbazaar.data.calendar import midnight
+from gridbazaar.data.clock import midnight
 from gridbazaar.data.inputs import read_json
 from gridbazaar.envs.episode.draw import first_days
 from gridbazaar.envs.episode.world import bank_of

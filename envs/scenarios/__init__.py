@@ -80,6 +80,8 @@ def _put(table: dict[str, Any], key: str, value: Any) -> None:
 
 def _build(name: str, table: dict[str, Any]) -> Scenario:
     table = dict(table)
+    if "agents" in table:
+        raise ValueError("agents: unknown field; expected a table for each kind, such as [ev]")
     found = kinds()
     agents = {}
     for kind in [k for k in table if k in found]:

@@ -189,6 +189,8 @@ def _streams() -> Iterator[None]:
                 os.open(os.devnull, os.O_RDWR)
     before = {name: getattr(sys, name) for name in ("stdout", "stderr")}
     for name, stream in before.items():
+        if stream is None:  # it came closed
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as we run
         raw = getattr(getattr(stream, "buffer", None), "raw", None)
         if isinstance(raw, io.FileIO):
             stream.flush()

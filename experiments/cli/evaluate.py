@@ -11,14 +11,20 @@ import typer
 from gridbazaar.experiments.cli import door, terminal
 from gridbazaar.experiments.cli.options import (
     AllowCode,
+    Columns,
     Data,
+    DropBad,
     Force,
     MasterSeed,
     Policies,
+    Repair,
     ScenarioName,
     Seeds,
     Settings,
     Split,
+    Stamps,
+    Timezone,
+    of_files,
     read_overrides,
 )
 
@@ -39,6 +45,11 @@ def evaluate(
     seeds: Seeds = 20,
     split: Split = "test",
     data: Data = None,
+    timezone: Timezone = None,
+    repair: Repair = None,
+    stamps: Stamps = None,
+    columns: Columns = None,
+    drop_bad: DropBad = None,
     settings: Settings = None,
     seed: MasterSeed = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write all figures as JSON.")] = None,
@@ -69,8 +80,10 @@ def evaluate(
     if tolerance is not None and not (math.isfinite(tolerance) and (check or record)):
         raise ValueError(f"--tolerance: expected a number, with --check or --record, got {tolerance}")
     outputs = {"--json": json, "--csv": csv, "--record": record, "--ledger": ledger}
-    check_outputs(outputs, {"--check": check, "the scenario": scenario, "--data": data}, force=force)
-    chosen = load_scenario(scenario, **read_overrides(settings, data, seed))
+    inputs = {f"--data {path}": path for path in data or []} | {"--check": check, "the scenario": scenario}
+    check_outputs(outputs, inputs, force=force)
+    files = of_files(timezone, repair, stamps, columns, drop_bad)
+    chosen = load_scenario(scenario, **read_overrides(settings, data, seed, files))
     recorded = None if check is None else read_golden(check)
     if recorded is not None and check is not None:
         refuse_other_settings(recorded, check, chosen, split, range(seeds))
@@ -108,6 +121,11 @@ def compare(
     seeds: Seeds = 20,
     split: Split = "test",
     data: Data = None,
+    timezone: Timezone = None,
+    repair: Repair = None,
+    stamps: Stamps = None,
+    columns: Columns = None,
+    drop_bad: DropBad = None,
     settings: Settings = None,
     seed: MasterSeed = None,
     allow_code: AllowCode = False,
@@ -118,7 +136,7 @@ def compare(
     from gridbazaar.experiments.evaluation.compare import compare as play
     from gridbazaar.experiments.files import check_folder, new_folder, write_json, write_text
 
-    overrides = read_overrides(settings, data, seed)
+    overrides = read_overrides(settings, data, seed, of_files(timezone, repair, stamps, columns, drop_bad))
     chosen, named = terminal.names(tariffs), terminal.names(policies)
     check_folder(out, force=force)
     with terminal.progress() as bar:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +25,7 @@ from gridbazaar.envs.episode.world import bank_of
 from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario, scenario_of
-from gridbazaar.experiments.files import check_folder, new_folder, versions, write_json
+from gridbazaar.experiments.files import PARTIAL, check_folder, new_folder, versions, write_json
 from gridbazaar.experiments.span import span_of
 from gridbazaar.experiments.training import checkpoint as checkpoints
 from gridbazaar.experiments.training.checkpoint import Checkpoint, read_checkpoint
@@ -100,11 +101,14 @@ def train(
     else:
         check_folder(folder, force=force)
         scenario = load_scenario(config.scenario, **config.overrides)
+    import_module("tensorboard")
     torch.set_num_threads(config.threads)
     bank_of(scenario.data, scenario.seed, scenario.step_min)  # a mistake leaves an earlier run alone
     if not resume:
         new_folder(folder, force=force)
         write_json(folder / CONFIG, _manifest(config, scenario))
+    for left_over in folder.glob(f".*{PARTIAL}"):  # of a run that was killed while it wrote
+        left_over.unlink()
     start = time.monotonic()
     last = read_checkpoint(folder) if resume else None
     model = _model(config, scenario, last)

@@ -125,8 +125,12 @@ def test_another_reading_of_the_hour_is_refused(tmp_path: Path) -> None:
         ("schema.json", "{", "expected JSON"),
         ("schema.json", '{"buildings": {"A": {}}}', "name their energy_simulation file"),
         ("schema.json", '{"buildings": {"A": {"energy_simulation": "A.csv"}}}', "found none of 1"),
-        ("pricing.csv", "electricity_pricing\n0.2\nx\n" + "0.2\n" * 46, "expected numbers; line 3 are not"),
-        ("pricing.csv", "price\n0.2\n", "electricity_pricing not found"),
+        (
+            "pricing.csv",
+            "electricity_pricing\n0.2\nx\n" + "0.2\n" * 46,
+            "electricity_pricing: expected numbers, got other text in line 3",
+        ),
+        ("pricing.csv", "price\n0.2\n", "electricity_pricing missing, came price"),
         ("carbon_intensity.csv", "carbon_intensity\n0.3\n", "expected 48 rows as in the homes, got 1"),
     ],
 )
