@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gridbazaar.experiments.cli import terminal
+from gridbazaar.experiments.cli import door, terminal
 
 data_app = typer.Typer(no_args_is_help=True, help="What data can be loaded, and whether yours can.")
 
@@ -36,6 +36,6 @@ def data_check(
             loaded = read(path, step_min=step_min)
     except ValueError as error:
         typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(terminal.CHECK_FAILED) from error
+        raise typer.Exit(door.CHECK_FAILED) from error
     typer.echo(str(loaded.report))
     terminal.console().print(bank_summary(loaded.bank))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO, TypeVar
 
 import typer
 
-from gridbazaar.experiments.cli import terminal
+from gridbazaar.experiments.cli import door, terminal
 
 if TYPE_CHECKING:
     from gridbazaar.market.ledger.log.note import NoteKey
@@ -61,7 +61,7 @@ def verify(
     if len(found) > limit:
         typer.echo(f"... and {len(found) - limit} more findings; --limit {len(found)} shows them")
     if found:
-        raise typer.Exit(terminal.CHECK_FAILED)
+        raise typer.Exit(door.CHECK_FAILED)
     withheld = f", {report.n_withheld} bodies withheld" if report.n_withheld else ""
     n_stated = report.n_bus_prices
     stated = f", {n_stated} intervals of nodal prices checked by their payments, not cleared again" if n_stated else ""
@@ -128,7 +128,7 @@ def check_proof(
         shown = check(text, *_signed(key, origin))
     except ProofError as error:
         typer.echo(str(error))
-        raise typer.Exit(terminal.CHECK_FAILED) from error
+        raise typer.Exit(door.CHECK_FAILED) from error
     if isinstance(shown, Included):
         at = f"entry {shown.position} of {shown.checkpoint.size}, signed with interval {shown.checkpoint.interval}"
         typer.echo(f"{at}: {canonical(shown.entry).decode()}")
@@ -153,7 +153,7 @@ def consistency(
             proof = prove_consistency(contents, _last_note(since))
     except ProofError as error:
         typer.echo(str(error))
-        raise typer.Exit(terminal.CHECK_FAILED) from error
+        raise typer.Exit(door.CHECK_FAILED) from error
     _give(proof, out, force)
 
 
@@ -201,7 +201,7 @@ def cosign(
             note = cosign_last(contents, seen, signer, name, when_s, _signed(key, origin))
     except ProofError as error:
         typer.echo(str(error))
-        raise typer.Exit(terminal.CHECK_FAILED) from error
+        raise typer.Exit(door.CHECK_FAILED) from error
     typer.echo(f"witness key: {NoteKey(name, signer.public_key, COSIGNATURE)}", err=True)
     typer.echo(note, nl=False)
 

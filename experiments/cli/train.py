@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridbazaar.experiments.cli import terminal
+from gridbazaar.experiments.cli import door, terminal
 from gridbazaar.experiments.cli.options import Data, Force, Seeds, Settings, read_overrides
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def train(
             else f"there is no checkpoint in {out} yet; start again with --force"
         )
         typer.echo(f"interrupted; {how}", err=True)
-        raise typer.Exit(terminal.INTERRUPTED) from None
+        raise typer.Exit(door.INTERRUPTED) from None
     typer.echo(
         f"{out}: {checkpoint_steps(out):,} agent-steps; next: gridbazaar evaluate {config.scenario} --policies {out}\n"
         f"that plays what the run ended with; {out / BEST} is what scored best on validation"
