@@ -191,7 +191,8 @@ def _streams() -> Iterator[None]:
     for name, stream in before.items():
         if stream is None:  # it came closed
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as we run
-        raw = getattr(getattr(stream, "buffer", None), "raw", None)
+        buffer = getattr(stream, "buffer", None)
+        raw = buffer if isinstance(buffer, io.FileIO) else getattr(buffer, "raw", None)  # the first: -u of Python
         if isinstance(raw, io.FileIO):
             stream.flush()
             safe: Any = io.BufferedWriter(_Closable(raw))
