@@ -1,8 +1,8 @@
 # GridBazaar. `make` alone shows what there is. Installs go into .venv; `make clean` takes everything away again.
 #
 #   PYTHON=python3.12   the interpreter that makes .venv; by default the first one found that is new enough
-#   DATA=PATH           real data for `make demo`
-#   ARGS="..."          further arguments for pytest in `make test` and for `make bench`
+#   DATA=PATH           real data for `make demo`; DATA="PATH PATH ..." for several, see docs/data.md
+#   ARGS="..."          further arguments for pytest in `make test`, and for `make demo` and `make bench`
 #   PIP_FLAGS=          by default pip keeps no cache outside .venv; set it empty to use pip's own
 
 SHELL := /bin/sh
@@ -30,7 +30,9 @@ help: ## Show this list
 setup: $(VENV)/.stamp-dev ## Make .venv and install the project for development, once
 
 demo: $(VENV)/.stamp-train ## Train a policy briefly, evaluate it, write a report (DATA=PATH for real data)
-	$(BIN)/gridbazaar demo $(if $(DATA),--data "$(DATA)")
+	@if [ -e "$(DATA)" ]; then set -- --data "$(DATA)"; \
+	else set --; for path in $(DATA); do set -- "$$@" --data "$$path"; done; fi; \
+	$(BIN)/gridbazaar demo "$$@" $(ARGS)
 
 test: $(VENV)/.stamp-dev ## Run the unit tests
 	$(BIN)/python -m pytest -n auto $(ARGS)
