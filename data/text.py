@@ -22,6 +22,7 @@ _MARKS = (
 )
 _PACKED = {b"PK\x03\x04": "a spreadsheet or a zip archive", b"%PDF": "a PDF", b"\xd0\xcf\x11\xe0": "an old spreadsheet",
            b"PAR1": "Parquet", b"SQLite": "a database"}  # fmt: skip
+_LONGEST = 60
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 
@@ -44,13 +45,13 @@ def read_text(path: Path) -> tuple[str, str]:
         raw = _unpacked(path, raw)
     for mark, what in _PACKED.items():
         if raw.startswith(mark):
-            raise ValueError(f"{path}: expected text, this is {what}; save it as CSV (UTF-8)")
+            raise ValueError(f"{path}: expected text, this is {what}; save it as text in UTF-8, such as CSV")
     text, encoding = _decoded(path, raw)
     if wrong := _CONTROL.search(text):
         line = text.count("\n", 0, wrong.start()) + 1
         raise ValueError(
             f"{path}: line {line}: expected text, got the control character {wrong[0]!r} (read as {encoding}); "
-            "save the file as CSV (UTF-8)"
+            "save the file as text in UTF-8, such as CSV"
         )
     return text, encoding
 
@@ -74,7 +75,7 @@ def _decoded(path: Path, raw: bytes) -> tuple[str, str]:
             except UnicodeDecodeError as error:
                 raise ValueError(
                     f"{path}: its mark says {encoding}, but byte {error.start + len(mark)} is none of that; "
-                    "save the file as CSV (UTF-8)"
+                    "save the file as text in UTF-8, such as CSV"
                 ) from None
     head = raw[:4000]
     for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
@@ -104,3 +105,16 @@ def parse_json(text: str, where: str) -> Any:
         raise ValueError(f"{where}: expected JSON, got one nested too deep") from None
     except ValueError as error:
         raise ValueError(f"{where}: expected JSON, {error}") from None
+
+
+def short(text: str) -> str:
+    """Give a text for a message, without what is beyond sixty characters."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def said(value: Any) -> str:
+    """Write a value that came for a message, shortened; a number of thousands of digits too."""
+    try:
+        return short(repr(value))
+    except ValueError:  # more digits than Python writes
+        return "a number of thousands of digits"

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.data.text import read_text
+from gridbazaar.data.text import read_text, said, short
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -64,7 +64,7 @@ class Rows:
             raise ValueError(f"{self.path}: expected rows below the header (line {self.line[at]}), found none")
         if doubled := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(
-                f"{self.path}: line {self.line[at]}: columns named twice: {', '.join(map(repr, doubled))}; rename them"
+                f"{self.path}: line {self.line[at]}: columns named twice: {', '.join(map(said, doubled))}; rename them"
             )
         columns = dict(zip(names, map(list, zip(*(row[:n] for row in body), strict=True)), strict=True))
         return Table(self.path, columns, np.array(line, np.int64), self.encoding, self.separator)
@@ -86,7 +86,7 @@ class Table:
     def require(self, names: Sequence[str]) -> None:
         """Refuse a table that lacks columns."""
         if missing := [name for name in names if name not in self.columns]:
-            came = ", ".join(list(self.columns)[:_SHOWN])
+            came = ", ".join(map(short, list(self.columns)[:_SHOWN]))
             raise ValueError(
                 f"{self.path}: expected columns {', '.join(names)}; {', '.join(missing)} missing, came {came}"
             )

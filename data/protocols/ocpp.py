@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.data.protocols.iso8601 import parse_time
-from gridbazaar.data.text import parse_json, read_text
+from gridbazaar.data.text import parse_json, read_text, said, short
 
 PURPOSES = (
     "ChargingStationExternalConstraints", "ChargingStationMaxProfile", "TxDefaultProfile", "TxProfile",
@@ -70,7 +70,7 @@ def parse_profiles(text: str, where: str = "profiles") -> tuple[Profile, ...]:
     for i, row in enumerate(rows):
         before = len(faults)
         own = row.get("id") if isinstance(row, Mapping) else None
-        name = f"number {i}" if own is None else own
+        name = f"number {i}" if own is None else short(str(own))
         profile = _profile(row, f"profile {name}", faults)
         if profile is not None and len(faults) == before:
             profiles.append(profile)
@@ -169,7 +169,7 @@ def _edges(profile: Profile, begin: datetime, hours: float, plugged_at: datetime
 
 def _profile(row: Any, at: str, faults: list[str]) -> Profile | None:
     if not isinstance(row, Mapping):
-        faults.append(f"{at}: expected an object, got {row!r}")
+        faults.append(f"{at}: expected an object, got {said(row)}")
         return None
     schedules = row.get("chargingSchedule")
     schedules = schedules if isinstance(schedules, list) else [schedules]
@@ -184,17 +184,17 @@ def _profile(row: Any, at: str, faults: list[str]) -> Profile | None:
         *([("recurrencyKind", row.get("recurrencyKind"), tuple(_EVERY_S))] if kind == "Recurring" else []),
     ):
         if not isinstance(value, str) or value not in allowed:
-            faults.append(f"{at}: {name} is {value!r}, expected one of {', '.join(allowed)}")
+            faults.append(f"{at}: {name} is {said(value)}, expected one of {', '.join(allowed)}")
     for name in ("id", "stackLevel"):
         if type(row.get(name)) is not int or (name == "stackLevel" and row[name] < 0):
-            faults.append(f"{at}: {name} is {row.get(name)!r}, expected a whole number")
+            faults.append(f"{at}: {name} is {said(row.get(name))}, expected a whole number")
     places = {"startSchedule": schedule, "validFrom": row, "validTo": row}
     times = {name: _time(place, name, at, faults) for name, place in places.items()}
     if kind == "Recurring" and times["startSchedule"] is None:
         faults.append(f"{at}: startSchedule is missing, expected one for a profile that recurs")
     duration = schedule.get("duration")
     if duration is not None and (not _is_number(duration) or not 0 < duration <= _MOST):
-        faults.append(f"{at}: duration is {duration!r}, expected seconds above 0, up to {_MOST:g}")
+        faults.append(f"{at}: duration is {said(duration)}, expected seconds above 0, up to {_MOST:g}")
     periods = _periods(schedule.get("chargingSchedulePeriod"), at, faults)
     if purpose not in PURPOSES or not periods:
         return None
@@ -225,13 +225,13 @@ def _periods(rows: Any, at: str, faults: list[str]) -> tuple[Period, ...]:
         start, limit, phases = row.get("startPeriod"), row.get("limit"), row.get("numberPhases")
         phases = 3 if phases is None else phases
         if type(start) is not int or not 0 <= start <= _MOST:
-            faults.append(f"{at}: startPeriod is {start!r}, expected whole seconds from 0 to {_MOST:g}")
+            faults.append(f"{at}: startPeriod is {said(start)}, expected whole seconds from 0 to {_MOST:g}")
         elif not _is_number(limit) or not 0 <= limit <= _MOST:
-            faults.append(f"{at}: limit is {limit!r}, expected 0 or more, up to {_MOST:g}")
+            faults.append(f"{at}: limit is {said(limit)}, expected 0 or more, up to {_MOST:g}")
         elif abs(limit * 10 - round(limit * 10)) > 1e-6:
-            faults.append(f"{at}: limit is {limit!r}, expected a multiple of 0.1")
+            faults.append(f"{at}: limit is {said(limit)}, expected a multiple of 0.1")
         elif type(phases) is not int or phases not in (1, 2, 3):
-            faults.append(f"{at}: numberPhases is {phases!r}, expected 1, 2 or 3")
+            faults.append(f"{at}: numberPhases is {said(phases)}, expected 1, 2 or 3")
         else:
             found.append(Period(float(start), float(limit), int(phases)))
     starts = [period.start_s for period in found]

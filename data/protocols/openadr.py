@@ -16,7 +16,7 @@ from typing import Any
 
 from gridbazaar.data.bounds import MOST_PRICE
 from gridbazaar.data.protocols.iso8601 import parse_duration, parse_time
-from gridbazaar.data.text import parse_json, read_text
+from gridbazaar.data.text import parse_json, read_text, said, short
 
 PAYLOADS = ("SIMPLE", "PRICE", "LOAD_DISPATCH")
 SIMPLE_LEVELS = 3
@@ -72,7 +72,7 @@ def parse_events(text: str, where: str = "events", *, now: datetime | None = Non
     events: list[Event] = []
     for i, row in enumerate(rows):
         words = (row.get("eventName"), row.get("id")) if isinstance(row, Mapping) else ()
-        named = next((word for word in words if word is not None), i)
+        named = next((short(str(word)) for word in words if word is not None), i)
         try:
             events.append(_event(row, str(named), program, now))
         except _FaultsError as found:
@@ -93,15 +93,15 @@ class _FaultsError(Exception):
 
 def _event(row: Any, name: str, program: Any, now: datetime | None) -> Event:
     if not isinstance(row, Mapping):
-        raise _FaultsError([f"expected an object, got {row!r}"])
+        raise _FaultsError([f"expected an object, got {said(row)}"])
     faults: list[str] = []
     own = row.get("programID")
     if not isinstance(own, str):
-        faults.append(f"programID is {own!r}, expected a text")
+        faults.append(f"programID is {said(own)}, expected a text")
     elif isinstance(program, Mapping) and program.get("id") != own:
-        faults.append(f"programID is {own!r}, expected that of the program, {program.get('id')!r}")
+        faults.append(f"programID is {said(own)}, expected that of the program, {said(program.get('id'))}")
     if row.get("objectType") not in (None, "EVENT"):
-        faults.append(f"objectType is {row['objectType']!r}, expected EVENT")
+        faults.append(f"objectType is {said(row['objectType'])}, expected EVENT")
     intervals = row.get("intervals")
     if not isinstance(intervals, list) or not intervals:
         raise _FaultsError([*faults, "it has no intervals"])
@@ -130,7 +130,7 @@ def _signals(period: Any, intervals: list[Any], faults: list[str]) -> list[Signa
     for i, interval in enumerate(intervals):
         at = f"interval {interval.get('id', i) if isinstance(interval, Mapping) else i}"
         if not isinstance(interval, Mapping):
-            faults.append(f"{at} is {interval!r}, expected an object")
+            faults.append(f"{at} is {said(interval)}, expected an object")
             continue
         own = _period(interval.get("intervalPeriod"), f"{at}: intervalPeriod", faults)
         start = _tried(parse_time, own["start"], f"{at}: start", faults) if "start" in own else following
@@ -138,7 +138,7 @@ def _signals(period: Any, intervals: list[Any], faults: list[str]) -> list[Signa
         duration = _tried(parse_duration, lasting, f"{at}: duration", faults)
         for one in (own, usual):
             if one.get("randomizeStart", "PT0S") != "PT0S":
-                faults.append(f"{at}: randomizeStart is {one['randomizeStart']!r}, expected none")
+                faults.append(f"{at}: randomizeStart is {said(one['randomizeStart'])}, expected none")
         if start is None and "start" not in own and following is None and "start" not in usual:
             faults.append(f"{at}: start is missing here and in the event's intervalPeriod")
         payload = _payload(interval.get("payloads"), at, faults)
@@ -152,7 +152,7 @@ def _signals(period: Any, intervals: list[Any], faults: list[str]) -> list[Signa
 def _period(period: Any, at: str, faults: list[str]) -> Mapping[str, Any]:
     """Give what a period says; null says nothing, as a whole or in a part."""
     if period is not None and not isinstance(period, Mapping):
-        faults.append(f"{at} is {period!r}, expected an object")
+        faults.append(f"{at} is {said(period)}, expected an object")
     if not isinstance(period, Mapping):
         return {}
     return {key: value for key, value in period.items() if value is not None}
@@ -160,22 +160,22 @@ def _period(period: Any, at: str, faults: list[str]) -> Mapping[str, Any]:
 
 def _payload(payloads: Any, at: str, faults: list[str]) -> tuple[str, float] | None:
     if not isinstance(payloads, list) or len(payloads) != 1 or not isinstance(payloads[0], Mapping):
-        faults.append(f"{at}: payloads is {payloads!r}, expected one payload")
+        faults.append(f"{at}: payloads is {said(payloads)}, expected one payload")
         return None
     kind, values = payloads[0].get("type"), payloads[0].get("values")
     if kind not in PAYLOADS:
-        faults.append(f"{at}: payload type is {kind!r}, expected one of {', '.join(PAYLOADS)}")
+        faults.append(f"{at}: payload type is {said(kind)}, expected one of {', '.join(PAYLOADS)}")
         return None
     value = values[0] if isinstance(values, list) and len(values) == 1 else None
     most = MOST_PRICE if kind == "PRICE" else _MOST_KW
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= most:
-        faults.append(f"{at}: values is {values!r}, expected one number, up to {most:g}")
+        faults.append(f"{at}: values is {said(values)}, expected one number, up to {most:g}")
         return None
     if kind == "SIMPLE" and (value != int(value) or not 0 <= value <= SIMPLE_LEVELS):
-        faults.append(f"{at}: SIMPLE level is {value!r}, expected 0 to {SIMPLE_LEVELS}")
+        faults.append(f"{at}: SIMPLE level is {said(value)}, expected 0 to {SIMPLE_LEVELS}")
         return None
     if kind == "LOAD_DISPATCH" and value > 0:
-        faults.append(f"{at}: LOAD_DISPATCH is {value!r} kW, expected 0 or less, which draws less")
+        faults.append(f"{at}: LOAD_DISPATCH is {said(value)} kW, expected 0 or less, which draws less")
         return None
     return str(kind), float(value)
 

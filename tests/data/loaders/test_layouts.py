@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -157,3 +158,66 @@ def test_readings_of_utc_name_the_zone_that_they_lack(tmp_path: Path) -> None:
     path = exports.green_button_xml(tmp_path / "meter.xml", n_days=4)
     with pytest.raises(ValueError, match=r"name the local zone, such as timezone=Europe/Berlin.*-8 h from UTC"):
         read_files([path], read_options())
+
+
+def test_usage_may_be_written_as_american_clocks_do(tmp_path: Path) -> None:
+    """Twelve-hour clocks, a column of units, what was fed in beside what was drawn, and gas."""
+    rows = [
+        f"Electric usage,1/{8 + h // 24}/2024,{h % 12 or 12}:00 {'AM' if h % 24 < 12 else 'PM'},{1000 + h},{h},Wh"
+        for h in ((i // 12 % 2 * 12 + i % 12) + i // 24 * 24 for i in range(48))
+    ]
+    rows.append("Natural gas usage,1/8/2024,12:00 AM,5,0,Wh")
+    head = "TYPE,DATE,START TIME,IMPORT (Wh),EXPORT (Wh),UNITS"
+    (tmp_path / "usage.csv").write_text("\n".join(["Name,TEST", head, *rows]))
+    data = read_files([tmp_path / "usage.csv"], read_options("America/Chicago"))
+    np.testing.assert_allclose(data.homes[0].load_kw, 1 + np.arange(48) / 1000)
+    said = "\n".join(data.notes)
+    assert "EXPORT (1128 in all) is not used" in said
+    assert "1 rows that are no electric usage are not used" in said
+
+
+def test_the_quality_of_nem12_says_what_is_no_reading(tmp_path: Path) -> None:
+    path = exports.nem12(tmp_path / "meter.csv", n_days=3)
+    lines = path.read_text().splitlines()
+    lines[3] = lines[3].replace(",A,,,", ",V,,,")
+    lines.insert(4, "400,5,6,N,,")
+    lines.insert(5, "400,7,48,A,,")
+    path.write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=r"E1: no number at 2024-01-01T16:00Z, 2024-01-01T16:30Z"):
+        read_files([path], read_options())
+    assert read_files([path], read_options(repair=("gaps",))).n_days == 3
+
+
+def test_older_exports_have_no_marks_and_an_empty_row_in_spring(tmp_path: Path) -> None:
+    stamps = [f"{d:02}.03.2024 {h:02}:00" for d in (30, 31) for h in range(24)] + ["01.04.2024 00:00"]
+    rows = [f'"{a} - {b}","{"" if " 02:00" in a and "31.03" in a else i}","EUR"'
+            for i, (a, b) in enumerate(pairwise(stamps))]  # fmt: skip
+    path = tmp_path / "old.csv"
+    path.write_text("\n".join(['"MTU (CET/CEST)","Day-ahead Price [EUR/MWh]","Currency"', *rows]))
+    data = read_files([path], read_options())
+    assert data.spot is not None
+    np.testing.assert_allclose(1000 * data.spot[0], np.delete(np.arange(48), 26))
+    autumn = [f"27.10.2024 {h:02}:00" for h in (0, 1, 2, 2, *range(3, 24))]
+    ends = [f"27.10.2024 {h:02}:00" for h in (1, 2, 3, 3, *range(4, 24))] + ["28.10.2024 00:00"]
+    rows = [f'"{a} - {b}","{i}","EUR"' for i, (a, b) in enumerate(zip(autumn, ends, strict=True))]
+    path.write_text("\n".join(['"MTU (CET/CEST)","Day-ahead Price [EUR/MWh]","Currency"', *rows]))
+    data = read_files([path], read_options())
+    assert data.spot is not None
+    np.testing.assert_allclose(1000 * data.spot[0], np.arange(25))
+
+
+def test_smard_writes_english_and_older_tables_too(tmp_path: Path) -> None:
+    path = tmp_path / "smard.csv"
+    months = [f"Jan 8, 2024 {h % 12 or 12}:00 {'AM' if h < 12 else 'PM'};" for h in range(24)]
+    rows = [
+        f"{a}{b}{1000 + i}.50"
+        for i, (a, b) in enumerate(zip(months, [*months[1:], "Jan 9, 2024 12:00 AM;"], strict=True))
+    ]
+    path.write_text("\n".join(["Start date;End date;Germany/Luxembourg [€/MWh] Original resolutions", *rows]))
+    english = read_files([path], read_options())
+    rows = [f"08.01.2024;{h:02}:00;{(h + 1) % 24:02}:00;{1}.{h:03},50" for h in range(24)]
+    path.write_text("\n".join(["Datum;Anfang;Ende;Deutschland/Luxemburg [€/MWh]", *rows]))
+    older = read_files([path], read_options())
+    for data in (english, older):
+        assert data.spot is not None
+        np.testing.assert_allclose(1000 * data.spot[0], 1000.5 + np.arange(24))
