@@ -132,6 +132,7 @@ def _times(work: _Work) -> tuple[Times, Ints, int]:
             raise ValueError(
                 f"{work.place}: its times carry an offset from UTC; name the local zone, such as "
                 "timezone=Europe/Berlin, because days and weekdays of people are local"
+                + "".join(f"; {text}" for text in readings.hints)
             )
         times, step_s = readings.times, usual_step_s(work.place, readings.times)
         times = times - np.timedelta64(step_s if readings.ends else 0, "s")

@@ -6,6 +6,9 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
+YEARS = (1970, 2100)
+"""First and last that a time may have."""
+_LONGEST = timedelta(days=366)
 _DURATION = re.compile(
     r"(?P<sign>-?)P(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
     r"(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
@@ -21,7 +24,12 @@ def parse_duration(text: Any) -> timedelta:
     if found is None or not any(char.isdigit() for char in text):
         raise ValueError(f"expected an ISO 8601 duration of weeks, days, hours, minutes and seconds, got {text!r}")
     parts = {name: float(value) for name, value in found.groupdict().items() if name != "sign" and value is not None}
-    duration = timedelta(**parts)
+    try:
+        duration = timedelta(**parts)
+    except OverflowError:
+        duration = timedelta.max
+    if duration > _LONGEST:
+        raise ValueError(f"expected a duration of up to {_LONGEST.days} days, got {text[:40]!r}")
     if found["sign"] or not duration:
         raise ValueError(f"expected a duration above zero, got {text!r}")
     return duration
@@ -33,6 +41,8 @@ def parse_time(text: Any) -> datetime:
         time = datetime.fromisoformat(text)
     except (TypeError, ValueError):
         raise ValueError(f"expected an ISO 8601 date and time, got {text!r}") from None
+    if not YEARS[0] <= time.year <= YEARS[1]:
+        raise ValueError(f"expected a year from {YEARS[0]} to {YEARS[1]}, got {text!r}")
     if time.tzinfo is None:
         raise ValueError(f"expected a date and time with its zone, such as Z or +01:00, got {text!r}")
     return time

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.agents.dispatch.schedule import Schedule, solve_optimum
 from gridbazaar.agents.policies import load_policy, optimum
-from gridbazaar.agents.policies.optimum import Schedule, solve_optimum
 from gridbazaar.agents.policy import Foresight, NoBoundError
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core

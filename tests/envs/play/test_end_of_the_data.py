@@ -101,6 +101,7 @@ def test_learners_get_the_observation_after_the_last_step_of_the_data() -> None:
     assert all(np.isfinite(info["terminal_observation"]).all() for info in infos)
 
 
+@pytest.mark.slow
 def test_a_week_of_the_street_is_evaluated() -> None:
     found = evaluate("street", ["idle"], seeds=3, hours=156)
     assert (found.result("idle").scored_cur > 0).all()
