@@ -16,7 +16,6 @@ from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import observe
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.views.others import community_of
-from gridbazaar.envs.views.vec_env import vec_env
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.training.train import TrainConfig, train
 from tests.experiments.cli.runner import invoke
@@ -100,6 +99,8 @@ def test_a_log_that_is_a_link_is_not_written(run: Path, tmp_path: Path) -> None:
 
 
 def test_models_of_others_play_when_code_is_allowed(tmp_path: Path) -> None:
+    from gridbazaar.envs.views.vec_env import vec_env
+
     path = tmp_path / "theirs.zip"
     model = sb3.PPO("MlpPolicy", vec_env("street", n_envs=1), n_steps=8, policy_kwargs={"net_arch": [4]}, device="cpu")
     model.save(path)
