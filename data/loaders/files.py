@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.data.inputs import check_input
 from gridbazaar.data.loaders import aemo, csv, entsoe, espi, green_button, nem12, smard
 from gridbazaar.data.loaders.assemble import Home, Measured
 from gridbazaar.data.loaders.grid import Gridded, put_on_grid
@@ -77,7 +78,7 @@ def _paths(place: Path) -> list[Path]:
     paths = sorted(path for path in place.iterdir() if path.name.lower().endswith(_ENDINGS) and path.name[0] != ".")
     if not paths:
         raise ValueError(f"{place}: expected schema.json (CityLearn) or CSV files in this folder, found neither")
-    return paths
+    return [check_input(path) for path in paths]
 
 
 def _read(path: Path, options: Options) -> tuple[Readings, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gridbazaar.data.bank import Bank
 from gridbazaar.data.clock import zone_of
+from gridbazaar.data.inputs import check_input
 from gridbazaar.data.loaders.assemble import Lacking, assemble
 from gridbazaar.data.loaders.citylearn import read_citylearn
 from gridbazaar.data.loaders.files import read_files
@@ -79,7 +80,7 @@ def read(
     mean_load_kwh_per_day: float = 11.0,
 ) -> Loaded:
     """Read measured data as ``load_bank`` does, and give the report beside the bank."""
-    places = [Path(path)] if isinstance(path, str | Path) else [Path(each) for each in path]
+    places = [check_input(each) for each in ([path] if isinstance(path, str | Path) else path)]
     if not places:
         raise ValueError("path: expected a CityLearn folder, a file or a folder of files; got none")
     if not isinstance(step_min, int) or not 1 <= step_min <= 60 or 60 % step_min:

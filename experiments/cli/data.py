@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from gridbazaar.experiments.cli import terminal
+from gridbazaar.experiments.cli import door, terminal
 from gridbazaar.experiments.cli.options import Columns, DropBad, Repair, Stamps, Timezone, of_files
 
+STEPS = (5, 10, 15, 20, 30, 60)
 data_app = typer.Typer(no_args_is_help=True, help="What data can be loaded, and whether yours can.")
 
 
@@ -32,11 +33,14 @@ def data_check(
     step_min: Annotated[int, typer.Option(help="Length of a market interval.")] = 15,
 ) -> None:
     """Load data as an evaluation would and say what is used, what is refused and why; exit code 1 if nothing is."""
+    from gridbazaar.data.inputs import check_input
     from gridbazaar.data.loaders.load import read
     from gridbazaar.experiments.cli.show import bank_summary
 
+    if step_min not in STEPS:
+        raise ValueError(f"--step-min: expected one of {', '.join(map(str, STEPS))}, got {step_min}")
     for path in paths:
-        if not path.exists():
+        if not check_input(path).exists():
             raise FileNotFoundError(f"{path}: expected a CityLearn folder, a file or a folder of files")
     options = of_files(timezone, repair, stamps, columns, drop_bad)
     try:
@@ -44,6 +48,6 @@ def data_check(
             loaded = read(paths, step_min=step_min, **{name.removeprefix("data."): v for name, v in options.items()})
     except ValueError as error:
         typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(terminal.CHECK_FAILED) from error
+        raise typer.Exit(door.CHECK_FAILED) from error
     typer.echo(str(loaded.report))
     terminal.console().print(bank_summary(loaded.bank))

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+MOST_SEED = 2**32 - 1
+"""Of a seed; generators of other libraries take no larger one."""
 ScenarioName = Annotated[str, typer.Argument(help="A name from 'gridbazaar list scenarios', or a .toml file.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the scenario; repeatable.")
@@ -32,10 +34,21 @@ DropBad = Annotated[
     bool | None, typer.Option("--drop-bad/--keep-bad", help="Leave out homes of data that fail the sanity tests.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace results that exist.")]
-Seeds = Annotated[int, typer.Option("--seeds", min=1, help="How many episodes: 0, 1, ...")]
+Seeds = Annotated[int, typer.Option("--seeds", min=1, max=100_000, help="How many episodes: 0, 1, ...")]
 Split = Annotated[str, typer.Option("--split", help="Episodes: test, validation or train.")]
 MasterSeed = Annotated[
-    int | None, typer.Option("--seed", min=0, help="Seed of the scenario's data and episodes; none: the scenario's.")
+    int | None,
+    typer.Option(
+        "--seed", min=0, max=MOST_SEED, help="Seed of the scenario's data and episodes; none: the scenario's."
+    ),
+]
+AllowCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code",
+        help="Play models that others made with stable-baselines3. They are unpickled, which runs whatever code is in "
+        "them: only for files that you trust. Runs of gridbazaar need it not.",
+    ),
 ]
 Policies = Annotated[
     str, typer.Option("--policies", metavar="A,B,...", help="Names, run folders, LABEL=FOLDER; idle is always played.")
@@ -46,8 +59,11 @@ def read_overrides(
     settings: list[str] | None, data: list[str] | None, seed: int | None, files: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """Give what ``--set``, ``--data`` with its options (see ``of_files``) and ``--seed`` change, by field."""
+    from gridbazaar.data.inputs import check_input
     from gridbazaar.envs.scenarios import parse_setting
 
+    for path in data or []:
+        check_input(path)
     given = dict(parse_setting(text) for text in settings or [])
     if data:
         given |= {"data.path": data[0]} | ({"data.further": tuple(data[1:])} if data[1:] else {})
