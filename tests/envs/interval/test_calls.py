@@ -314,6 +314,13 @@ def test_an_openadr_file_calls_the_vpps_at_its_hours_in_every_episode(tmp_path: 
     calls = [event("SIMPLE", 3, 1, start="17:00", lasts="PT30M"), event("LOAD_DISPATCH", -4, -2, start="20:00")]
     path.write_text(json.dumps(calls))
     core = core_of(3, call={"file": str(path), "need_kw": 4.0, "least_kw": 0.0, "notice_min": 30})
+    calls_of = core.reset(0).episode.calls
+    assert calls_of is not None
+    assert calls_of.gate[:, :2].tolist() == [[18, 30]] * 3, "half an hour before, in quarters"
+    assert calls_of.begin[:, :2].tolist() == [[20, 32]] * 3
+    assert calls_of.end[:, :2].tolist() == [[24, 40]] * 3
+    assert calls_of.need_ukwh[:, :2].tolist() == [[MICRO, MICRO]] * 3, "4 kW for a quarter of an hour"
+    assert calls_of.level_ppm[0, 20:40].tolist() == [MICRO] * 2 + [333_333] * 2 + [0] * 8 + [MICRO] * 4 + [500_000] * 4
     asked: dict[int, list[int]] = {}
     for t, (_, happened) in enumerate(episode(core, lambda _s: rest(core))):
         assert happened.money.answer is not None

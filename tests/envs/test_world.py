@@ -1,0 +1,54 @@
+"""What a world lays down for its intervals, worked out by hand: places, the band of prices, reactive power."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gridbazaar.envs.core import Core
+from gridbazaar.envs.scenarios import load_scenario
+from gridbazaar.envs.state import Transition
+
+TARIFF = {
+    "energy_cur_per_kwh": 0.11, "network_cur_per_kwh": 0.07, "tax_cur_per_kwh": 0.05, "local_network_cur_per_kwh": 0.02,
+    "local_tax_cur_per_kwh": 0.01, "export_cur_per_kwh": 0.06, "windows": [],
+}  # fmt: skip
+
+
+def first_interval(seed: int = 0, n_envs: int = 4, **fields: Any) -> tuple[Core, Any, Transition]:
+    core = Core(load_scenario("street", **fields), n_envs)
+    state = core.reset(seed)
+    return core, state, core.step(state, np.zeros((n_envs, core.n_agents, core.n_actions)))[1]
+
+
+def test_the_band_of_local_prices_is_retail_less_what_a_local_kwh_bears() -> None:
+    """0.11 + 0.07 + 0.05 less 0.02 and 0.01 is 0.20; a surplus earns 0.06 from the retailer."""
+    _, _, happened = first_interval(tariff="flat", tariff_options=TARIFF)
+    setting = happened.market.setting
+    assert setting.import_ucur_per_kwh is not None
+    assert setting.import_ucur_per_kwh.tolist() == [200_000] * 4
+    assert setting.export_ucur_per_kwh is not None
+    assert setting.export_ucur_per_kwh.tolist() == [60_000] * 4
+
+
+def test_connections_are_spread_over_the_buses_behind_the_transformer() -> None:
+    """(i + 1/2) times the golden ratio, less its whole part: 0.31, 0.93, 0.55, 0.16, 0.78 of six buses behind one."""
+    core, _, _ = first_interval()
+    assert (core.world.grid.n_buses, core.world.grid.feeder.has_transformer) == (7, True)
+    assert core.world.order_bus[:6].tolist() == [2, 6, 4, 1, 5, 0]  # the VPP has no connection of its own
+    assert core.world.meter_bus.tolist() == [2, 6, 4, 1, 5, 2, 6, 4]  # what it controls lies behind the homes
+
+
+@pytest.mark.parametrize(("power_factor", "kvar_per_kw"), [(1.0, 0.0), (0.8, 0.75), (0.6, 4 / 3)])
+def test_loads_draw_reactive_power_as_their_power_factor_says(power_factor: float, kvar_per_kw: float) -> None:
+    fields: dict[str, Any] = {"constraint": "nodal", "mechanism": "nodal", "power_factor": power_factor}
+    core, state, happened = first_interval(seed=5, start_h=0.0, **fields)
+    wires, drawn_kw = happened.market.setting.wires, np.maximum(state.view.firm_kw, 0.0)
+    drawn_kw[:, core.scenario.kind_slices["ev"]] = 0.0  # a car chooses what it draws, at unity
+    assert wires is not None
+    assert (drawn_kw.sum(1) > 0.1).any()
+    for env in range(core.n_envs):
+        at_bus = np.bincount(core.world.order_bus[: core.n_agents], drawn_kw[env], core.world.grid.n_buses)
+        np.testing.assert_allclose(wires.q_kvar[env], kvar_per_kw * at_bus, atol=1e-9)
