@@ -52,3 +52,17 @@ def test_loads_draw_reactive_power_as_their_power_factor_says(power_factor: floa
     for env in range(core.n_envs):
         at_bus = np.bincount(core.world.order_bus[: core.n_agents], drawn_kw[env], core.world.grid.n_buses)
         np.testing.assert_allclose(wires.q_kvar[env], kvar_per_kw * at_bus, atol=1e-9)
+
+
+def test_the_share_that_neighbours_served_is_what_they_traded_of_what_was_bought() -> None:
+    """And nothing, to the last bit, where there is nobody to trade with."""
+    core, state, happened = first_interval(seed=3)
+    after = core.step(state, np.zeros((core.n_envs, core.n_agents, core.n_actions)))[0]
+    clearing = happened.market.clearing
+    local, bought = (np.maximum(x, 0).sum(1) for x in (clearing.traded_ukwh, clearing.filled_ukwh))
+    assert (local > 0).any()
+    np.testing.assert_allclose(after.traded_frac, local / np.maximum(bought, 1), rtol=1e-12)
+    alone: dict[str, Any] = {"prosumer.count": 1, "battery.count": 0, "ev.count": 0, "vpp.count": 0}
+    core, state, _ = first_interval(**alone)
+    after = core.step(state, np.zeros((core.n_envs, core.n_agents, core.n_actions)))[0]
+    assert after.traded_frac.tolist() == [0.0] * core.n_envs
