@@ -43,6 +43,16 @@ def test_connections_are_spread_over_the_buses_behind_the_transformer() -> None:
     assert core.world.meter_bus.tolist() == [2, 6, 4, 1, 5, 2, 6, 4]  # what it controls lies behind the homes
 
 
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+def test_homes_draw_their_load_times_its_scale(scale: float) -> None:
+    fields = {"prosumer.load_scale": scale, "prosumer.pv_share": 0.0, "prosumer.battery_share": 0.0}
+    core, state, happened = first_interval(**fields)
+    homes, at = state.episode.params[0], state.episode.start
+    drawn_kwh = scale * core.world.bank.load_kw[homes.home, at[:, None]] * 0.25
+    assert (drawn_kwh > 0.001).all()
+    np.testing.assert_allclose(happened.delivery.metered_ukwh[:, :3] / 1e6, drawn_kwh, atol=1e-6)
+
+
 @pytest.mark.parametrize(("power_factor", "kvar_per_kw"), [(1.0, 0.0), (0.8, 0.75), (0.6, 4 / 3)])
 def test_loads_draw_reactive_power_as_their_power_factor_says(power_factor: float, kvar_per_kw: float) -> None:
     fields: dict[str, Any] = {"constraint": "nodal", "mechanism": "nodal", "power_factor": power_factor}
@@ -65,8 +75,11 @@ def test_the_share_that_neighbours_served_is_what_they_traded_of_what_was_bought
     assert (local > 0).any()
     np.testing.assert_allclose(after.traded_frac, local / np.maximum(bought, 1), rtol=1e-12)
     alone: dict[str, Any] = {"prosumer.count": 1, "battery.count": 0, "ev.count": 0, "vpp.count": 0}
-    core, state, _ = first_interval(**alone)
+    core, state, happened = first_interval(**alone)
     after = core.step(state, np.zeros((core.n_envs, core.n_agents, core.n_actions)))[0]
+    quote = happened.market.clearing.price_ucur_per_kwh[:, 0]
+    assert (quote > 0).all()
+    assert after.price_ucur_per_kwh.tolist() == quote.tolist(), "without a trade the quote is shown"
     assert after.traded_frac.tolist() == [0.0] * core.n_envs
 
 
