@@ -39,7 +39,7 @@ LISTED = (
 """Folders that list and load themselves in their ``__init__.py``; no other one holds code."""
 
 ASKS_WITH_DEFAULT = {
-    "data/loaders/pandapower.py": 4,  # tables that a net of another library may lack
+    "data/loaders/pandapower.py": 3,  # tables that a net of another library may lack
     "market/ledger/books/reclear.py": 2,  # whether a value is an array, of whichever library
 }
 """How often a file asks for an attribute with a default in its stead. Of our own values nobody does: a misspelt name

@@ -36,12 +36,13 @@ def list_policies() -> list[str]:
     return [*shipped, *(name for name in installed(SORT.group) if name not in shipped)]
 
 
-def load_policy(name: Any, **options: Any) -> Policy:
+def load_policy(name: Any, *, allow_code: bool = False, **options: Any) -> Policy:
     """Give a policy.
 
     Args:
         name: a listed name; the path of a file (``mine.py``, ``mine.py:Class``); the folder of a training run, or one
-            of its models (``runs/a/best.zip``); a class, or an object with ``start`` and ``act``.
+            of its models (``runs/a/best.npz``); a class, or an object with ``start`` and ``act``.
+        allow_code: also read what others saved with stable-baselines3, which may run code of theirs.
         options: of the policy.
 
     Raises:
@@ -52,7 +53,7 @@ def load_policy(name: Any, **options: Any) -> Policy:
         from gridbazaar.agents.policies.trained import load_run, model_of
 
         if model_of(str(name)) is not None:
-            return load_run(str(name), **options)
+            return load_run(str(name), allow_code=allow_code, **options)
     found = find(SORT, name, known, lambda listed: import_module(f"{__name__}.{listed}").Policy)
     if isinstance(found, ModuleType):
         found = _class_of(found)

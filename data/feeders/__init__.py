@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from gridbazaar.data.feeder import Feeder
+from gridbazaar.data.inputs import check_input
 from gridbazaar.data.loaders.feeder_folder import read_feeder
 from gridbazaar.data.registry import Sort, find, installed
 
@@ -45,7 +46,7 @@ def load_feeder(name_or_path: Any) -> Feeder:
     text = str(given)
     if text in _shipped():
         return read_feeder(_FOLDER / text)
-    folder = Path(text)
+    folder = check_input(text)
     missing = [name for name in ("feeder.toml", "lines.csv") if not (folder / name).is_file()]
     if isinstance(given, str | Path) and not missing:
         return read_feeder(folder.resolve())

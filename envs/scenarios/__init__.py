@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbazaar.agents.kinds import list_kinds, load_kind
+from gridbazaar.data.inputs import check_input, read_toml
 from gridbazaar.data.own import pinned, reference_of
 from gridbazaar.data.registry import Sort, find, installed, name_of
 from gridbazaar.data.tables import read_table
@@ -42,16 +43,13 @@ def load_scenario(name: str | Scenario | Path, *, allow_code: Any = False, **ove
         return name
     path = _FOLDER / f"{name}.toml"
     if str(name) not in _shipped():
-        path = Path(name).expanduser() if str(name).endswith(".toml") else path
+        path = check_input(Path(name).expanduser()) if str(name).endswith(".toml") else path
         if str(name) in installed(SORT.group):
             brought = find(SORT, str(name), (), str)
             return load_scenario(brought() if callable(brought) else brought, allow_code=True, **overrides)
         if path.parent == _FOLDER or not path.is_file():
             raise SORT.unknown(str(name), _shipped(), "no such file" if str(name).endswith(".toml") else "")
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path}: expected TOML, {error}") from error
+    table = read_toml(path)
     _place(table, path.parent, None if allow_code else str(path))
     for key, value in overrides.items():
         if key == "reward" and not isinstance(value, Mapping):
@@ -76,9 +74,12 @@ def scenario_of(values: Mapping[str, Any], *, allow_code: bool = False) -> Scena
     Raises:
         ValueError: names a field that there is none of, or a value that cannot be.
     """
+    agents, name = values.get("agents"), values.get("name")
+    if not isinstance(agents, Mapping) or not isinstance(name, str):
+        raise ValueError("scenario: expected a name and a table of agents")
     table = {k: dict(v) if isinstance(v, Mapping) else v for k, v in values.items() if k != "agents"}
     _place(table, Path(), None if allow_code else "the scenario")
-    return _build(str(values["name"]), {**table, **values["agents"]})
+    return _build(name, {**table, **agents})
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -88,7 +89,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
         raise ValueError(f"--set: expected key=value, got {text!r}")
     try:
         return key.strip(), tomllib.loads(f"x = {value}")["x"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML
         return key.strip(), value.strip()
 
 
@@ -139,6 +140,8 @@ def _place(table: dict[str, Any], folder: Path, stranger: str | None) -> None:
 
 def _build(name: str, table: dict[str, Any]) -> Scenario:
     table = dict(table)
+    if "agents" in table:
+        raise ValueError("agents: unknown field; expected a table for each kind, such as [ev]")
     own = table.get("kinds") or {}
     reserved = {f.name for f in fields(Scenario)} & set(own)
     if reserved:

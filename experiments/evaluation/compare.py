@@ -118,7 +118,10 @@ def compare(
         tariffs: names, paths of TOML files, or ``Tariff`` objects; differences are taken from the first.
         policies, seeds, split, allow_code, tick: as in ``evaluate``.
     """
-    chosen = {load_tariff(tariff).name: tariff for tariff in tariffs}
+    named = [(load_tariff(tariff).name, tariff) for tariff in tariffs]
+    chosen = dict(named)
+    if len(chosen) < len(named):
+        raise ValueError(f"tariffs: expected each once, got {', '.join(name for name, _ in named)}")
     if not chosen:
         raise ValueError(f"tariffs: expected some of {', '.join(list_tariffs())}, got none")
     if "tariff" in overrides:
@@ -136,7 +139,7 @@ def compare(
 
     return Comparison(
         {
-            t: evaluate(world, policies, seeds=seeds, split=split, replays=False, tick=told(t))
+            t: evaluate(world, policies, seeds=seeds, split=split, replays=False, allow_code=allow_code, tick=told(t))
             for t, world in worlds.items()
         }
     )

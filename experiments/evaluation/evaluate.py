@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.agents.dispatch.schedule import Schedule, solve_optimum
 from gridbazaar.agents.policies import SORT, is_own, load_policy, optimum
-from gridbazaar.agents.policies.optimum import Schedule, solve_optimum
 from gridbazaar.agents.policy import Foresight, NoBoundError
 from gridbazaar.data.registry import name_of, stated
 from gridbazaar.data.units import MICRO
@@ -233,7 +233,8 @@ def evaluate(
         seeds: how many episodes (0, 1, ...), or their numbers.
         split: test (held out from training), validation or train.
         replays: also play the optimum's schedule, with the scenario's forecasts and with perfect ones.
-        allow_code: also load Python files that a scenario's TOML file names.
+        allow_code: also load Python files that a scenario's TOML file names, and play models that others made with
+            stable-baselines3, which may run code of theirs.
         tick: called with (policy, intervals done, intervals in all), for progress; first the ``bound`` is computed.
     """
     chosen = load_scenario(scenario, allow_code=allow_code, **overrides)
@@ -241,13 +242,10 @@ def evaluate(
     if not numbers:
         raise ValueError("seeds: expected at least one")
     check_own_kinds(chosen)
-    sources = labelled(policies)
-    sources = {"idle": "idle", **sources}
-    for source in sources.values():  # a mistake costs no episode
-        if is_own(source):
-            check_policy(source, chosen, steps=_TRIED)
-        else:
-            load_policy(source)
+    sources = {"idle": "idle"} | labelled(policies)
+    loaded = {name: load_policy(source, allow_code=allow_code) for name, source in sources.items()}
+    for source in filter(is_own, sources.values()):  # a mistake costs no episode
+        check_policy(source, chosen, steps=_TRIED)
     if split != "train":  # the episodes of training are asked for by name
         _refuse_trained_on(sources.values(), chosen, split, numbers)
     names = [*sources, *[REPLAY, PERFECT] * replays]
@@ -272,7 +270,7 @@ def evaluate(
             no_bound = str(error)
         count(BOUND)
         for name, source in sources.items():
-            policy = optimum.Policy(bounds[-1].schedule) if source == "optimum" and ahead else load_policy(source)
+            policy = optimum.Policy(bounds[-1].schedule) if source == "optimum" and ahead else loaded[name]
             played = play(core, policy, batch, split=split, ahead=ahead, tick=partial(count, name))
             tallies[name].append(played.tally)
         if replays and no_bound is None:
@@ -371,8 +369,10 @@ def labelled(policies: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
         label, found, source = text.partition("=")
         if not found or Path(text).exists():
             label, source = text, given
-        if named.setdefault(label, source) is not source and named[label] != source:
-            raise ValueError(f"policies: two are named {label!r}, {named[label]} and {source}; expected one name each")
+        if label in named or (label == "idle" and source != "idle"):
+            other = named.get(label, "the floor")
+            raise ValueError(f"policies: two are named {label!r}, {other} and {source}; expected one name each")
+        named[label] = source
     return named
 
 

@@ -6,6 +6,7 @@ The cost is read from bills and devices here, never from the rewards' own parts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from gridbazaar.envs.state import State, Transition
 from gridbazaar.envs.views.others import community_of
 from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
 from tests.envs.everything import EVERYTHING, OUTAGES
+from tests.quick import only
 
 Floats = NDArray[np.float64]
 POLICIES = [name for name in list_policies() if name != "trained"]
@@ -107,14 +109,17 @@ def deciders(played: Played, first: int) -> list[int]:
     return sorted({s.start + int(np.argmax(most[s])) for s in slices for most in (can_kw.sum(0), can_kw.max(0))})
 
 
-QUICK = ("idle", "random", "opportunity_cost")
-"""The other policies are slow tests."""
+QUICK = ("street", "winter")
+OTHERS = ("village", "workplace", "ageing", "blackout", "vpp_call")
+"""Scenarios of which one policy is tried each time."""
 
 
-@pytest.mark.parametrize(
-    "policy", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in POLICIES]
-)
-@pytest.mark.parametrize("scenario", SMALL)
+def is_quick(case: tuple[str, str]) -> bool:
+    scenario, policy = case
+    return policy == "random" if scenario in OTHERS else scenario in QUICK and policy in ("random", "opportunity_cost")
+
+
+@pytest.mark.parametrize(("scenario", "policy"), only(is_quick, product(SMALL, POLICIES)))
 def test_an_agents_return_differs_by_minus_its_own_cost(scenario: str, policy: str) -> None:
     core = core_of(scenario, **NO_SHAPING)
     try:
@@ -135,7 +140,9 @@ def test_an_agents_return_differs_by_minus_its_own_cost(scenario: str, policy: s
 NODAL = {"constraint": "nodal", "mechanism": "nodal"}
 
 
-@pytest.mark.parametrize("options", [EVERYTHING, OUTAGES, {"mechanism": "vcg"}, NODAL])
+@pytest.mark.parametrize(
+    "options", [EVERYTHING, pytest.param(OUTAGES, marks=pytest.mark.slow), {"mechanism": "vcg"}, NODAL]
+)
 def test_the_same_with_everything_on(options: dict[str, Any]) -> None:
     played = play(core_of("village", **NO_SHAPING, **options), "opportunity_cost")
     rng, moved = np.random.default_rng(5), 0.0
@@ -149,7 +156,7 @@ def test_the_same_with_everything_on(options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("whose", ["community", "mix"])
-@pytest.mark.parametrize("scenario", SMALL)
+@pytest.mark.parametrize("scenario", only(QUICK, SMALL))
 def test_everybody_gets_an_equal_part_of_what_the_community_costs(scenario: str, whose: str) -> None:
     """Of the community's own number in ``community``; of its share in ``mix``, the rest being the agent's own."""
     core = core_of(scenario, **{"reward.whose": whose, "reward.mix": 0.25})
@@ -173,7 +180,7 @@ def test_everybody_gets_an_equal_part_of_what_the_community_costs(scenario: str,
         assert abs(more) > 0.01
 
 
-@pytest.mark.parametrize("scenario", SMALL)
+@pytest.mark.parametrize("scenario", only(QUICK, SMALL))
 def test_the_baseline_moves_with_no_action(scenario: str) -> None:
     core = core_of(scenario)
     np.testing.assert_array_equal(play(core, "idle").part("baseline"), play(core, "random").part("baseline"))

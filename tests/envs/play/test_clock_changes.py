@@ -5,6 +5,7 @@ The oracle is the standard library's clock and the numbers of the tariff written
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import NOT_ASKED, State, Transition
 from gridbazaar.envs.views.others import community_of
+from tests.biller import Row, bill_cur, cents
 
 
 class Week(NamedTuple):
@@ -66,7 +68,9 @@ def load_kw(hour: int) -> float:
     return 0.25 if hour < 7 else 2.0 if hour == 19 else 0.75
 
 
-def written(week: Week, folder: Path, at_weekends: float = 1.0) -> tuple[Path, list[datetime]]:
+def written(
+    week: Week, folder: Path, at_weekends: float = 1.0, load_kw: Callable[[int], float] = load_kw
+) -> tuple[Path, list[datetime]]:
     """Write five weeks of a home whose load follows the clock; give the file and what the clock shows at its rows."""
     first = week.monday - timedelta(weeks=WEEKS_BEFORE)
     shown = clock(week, first, (WEEKS_BEFORE + WEEKS_AFTER) * 168 + week.hours)
@@ -128,6 +132,41 @@ def test_a_week_is_billed_by_the_local_clock(week: Week, start_h: float, tmp_pat
         paid += float(happened.money.bill.ucur[0, :, 0].sum()) / 1e6
     assert kwh == pytest.approx(7 * (7 * 0.25 + 16 * 0.75 + 2.0) + 0.25 * (week.hours - 168))
     assert paid == pytest.approx(due, abs=0.005)
+
+
+HAND_TARIFF: dict[str, Any] = {
+    "energy_cur_per_kwh": 0.16, "network_cur_per_kwh": 0.08, "tax_cur_per_kwh": 0.06, "fixed_cur_per_day": 0.30,
+    "windows": [
+        {"from_h": 0.0, "to_h": 6.0, "add_cur_per_kwh": -0.08},
+        {"from_h": 16.0, "to_h": 21.0, "add_cur_per_kwh": 0.12, "weekends": False},
+    ],
+}  # fmt: skip
+HAND_CUR = {168: 32.13, 167: 31.69, 169: 32.57}
+"""What is due for the week of somebody who draws half a kW, 2 kW in the hour after 2 and 1.5 kW in that after 19.
+
+A night has 5 x 0.5 + 2 = 4.5 kWh at 0.30 - 0.08: 0.99. A weekday has besides 4 x 0.5 + 1.5 = 3.5 kWh at 0.30 + 0.12 and
+13 x 0.5 = 6.5 kWh at 0.30: 0.99 + 1.47 + 1.95 = 4.41. Saturday and Sunday have 17 x 0.5 + 1.5 = 10 kWh at 0.30: 3.99.
+5 x 4.41 + 2 x 3.99 + 7 x 0.30 = 32.13. In spring the clock leaves the 2 kWh after 2 h out, 2 x 0.22 = 0.44 less; in
+autumn it shows that hour twice, 0.44 more; either week has seven days and pays seven standing charges.
+"""
+
+
+@pytest.mark.parametrize("start_h", [0.0, 12.0])
+@pytest.mark.parametrize("week", WEEKS, ids=str)
+def test_hand_market_and_biller_agree_on_a_week(week: Week, start_h: float, tmp_path: Path) -> None:
+    path, shown = written(week, tmp_path, load_kw=lambda hour: {2: 2.0, 19: 1.5}.get(hour, 0.5))
+    core = Core(scenario_of(week, path, start_h=start_h, tariff_options=HAND_TARIFF), 1)
+    found = played(core, load_policy("idle"))
+    assert len(found) == week.hours
+    first = next(row for row, time in enumerate(shown) if time.date() == week.monday and time.hour == start_h)
+    metered = [int(happened.delivery.metered_ukwh[0, 0]) / 1e6 for _, happened, _ in found]
+    rows = [
+        Row(kwh, hour=float(time.hour), weekday=time.weekday())
+        for kwh, time in zip(metered, shown[first : first + week.hours], strict=True)
+    ]
+    billed = sum(int(happened.money.bill.ucur[0, :, 0].sum()) for _, happened, _ in found) / 1e6
+    assert round(billed, 2) == HAND_CUR[week.hours]
+    assert cents(bill_cur(HAND_TARIFF, rows, hours=7 * 24)) == HAND_CUR[week.hours]
 
 
 @pytest.mark.parametrize("week", WEEKS[:4], ids=str)

@@ -127,6 +127,7 @@ def test_cars_come_back_with_what_their_trips_left() -> None:
     assert n_back > 8
 
 
+@pytest.mark.slow
 def test_the_bound_holds_over_several_days_and_the_optimum_comes_near() -> None:
     """The evaluation stops where a policy costs less than the bound."""
     found = evaluate("village", ["optimum", "opportunity_cost"], seeds=3, split="train", hours=36.0)

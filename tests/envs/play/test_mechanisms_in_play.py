@@ -14,6 +14,7 @@ from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.experiments.evaluation.play import play
 from gridbazaar.market.mechanisms import list_mechanisms, mechanism_draws, mechanism_stage
 from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
+from tests.quick import only
 
 every_mechanism = pytest.mark.parametrize("name", list_mechanisms())
 
@@ -59,9 +60,7 @@ def test_the_lottery_is_drawn_at_the_reset_and_each_row_is_the_episode_alone(nam
 _QUICK = ("uniform_price", "mcafee", "bill_sharing")  # one for each stage of clearing, and one that costs the operator
 
 
-@pytest.mark.parametrize(
-    "name", [n if n in _QUICK else pytest.param(n, marks=pytest.mark.slow) for n in list_mechanisms()]
-)
+@pytest.mark.parametrize("name", only(_QUICK, list_mechanisms()))
 def test_no_policy_beats_the_bound_under_any_rule(name: str) -> None:
     """The evaluation stops where it does; with a subsidy counted as cost."""
     found = evaluate("street", ["opportunity_cost", "optimum"], seeds=3, split="train", mechanism=name)

@@ -30,6 +30,7 @@ from gridbazaar.market.flexibility.activation import CallTerms
 from gridbazaar.market.flexibility.tenders import list_tenders, load_tender
 from gridbazaar.market.mechanisms import list_mechanisms, load_mechanism
 from gridbazaar.market.tariff import Tariff, Window
+from tests.quick import only
 
 MAY_BE_NEGATIVE = {
     "prosumer.heating.ground_c", "prosumer.water.low_c", "prosumer.water.high_c", "prosumer.water.usable_c",
@@ -202,7 +203,7 @@ def run(settings: Sequence[str], capsys: pytest.CaptureFixture[str]) -> tuple[An
     return end.value.code, err.strip()
 
 
-@pytest.mark.parametrize("said", IN_A_SCENARIO)
+@pytest.mark.parametrize("said", only(IN_A_SCENARIO[::12], IN_A_SCENARIO))
 def test_the_command_line_says_one_line_with_the_field(said: str, capsys: pytest.CaptureFixture[str]) -> None:
     for value in worst(FIELDS[said].hint):
         code, told = run(FIELDS[said].settings(value), capsys)

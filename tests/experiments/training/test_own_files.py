@@ -23,7 +23,9 @@ def test_a_run_goes_on_with_its_copy_where_that_is_allowed(tmp_path: Path) -> No
     run = tmp_path / "run"
     run.mkdir()
     keep_files(scenario, run)
-    write_json(run / CONFIG, {"scenario": asdict(scenario), "versions": {"gridbazaar": "0"}})
+    write_json(
+        run / CONFIG, {"scenario": asdict(scenario), "versions": {"gridbazaar": "0"}, "train": {}, "features": []}
+    )
     assert json.loads((run / CONFIG).read_text())["scenario"]["mechanism"] == scenario.mechanism
     write(tmp_path, "rule.py", "raise SystemExit('the file of now was run')")
     tariff.unlink()

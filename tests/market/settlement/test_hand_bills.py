@@ -50,6 +50,22 @@ def at(*rows: tuple[float, float], **same: Any) -> list[Row]:
     return [Row(metered, hour=hour, **same) for hour, metered in rows]
 
 
+def week(sunday: int) -> list[Row]:
+    """Half a kW, 2 kW in the hour after 2 and 1.5 kW after 19; the clock shows 2 h ``sunday`` times on Sunday."""
+    shown = [
+        (day, hour) for day in range(7) for hour in range(24) for _ in range(sunday if (day, hour) == (6, 2) else 1)
+    ]
+    return [Row({2: 2.0, 19: 1.5}.get(hour, 0.5), hour=float(hour), weekday=day) for day, hour in shown]
+
+
+EVENINGS = FLAT | {
+    "fixed_cur_per_day": 0.30,
+    "windows": [
+        {"from_h": 0.0, "to_h": 6.0, "add_cur_per_kwh": -0.08},
+        {"from_h": 16.0, "to_h": 21.0, "add_cur_per_kwh": 0.12, "weekends": False},
+    ],
+}
+
 BILLS = {
     # 1.2 + 0.5 + 2.0 kWh at 0.30
     "flat": Bill(FLAT, kwh(1.2, 0.5, 2.0), 1.11),
@@ -57,6 +73,13 @@ BILLS = {
     "a day with its standing charge": Bill(FLAT | {"fixed_cur_per_day": 0.30}, kwh(4.0, 5.0376), 3.01, 24.0),
     # seven days: 21 kWh at 0.30 and 7 x 0.30
     "a week with its standing charge": Bill(FLAT | {"fixed_cur_per_day": 0.30}, kwh(*[3.0] * 7), 8.40, 168.0),
+    # a night is 5 x 0.5 + 2 = 4.5 kWh at 0.22, a weekday 3.5 kWh at 0.42 and 6.5 at 0.30: 4.41 = 0.99 + 1.47 + 1.95;
+    # a day of the weekend 10 kWh at 0.30: 3.99 = 0.99 + 3.00; 5 x 4.41 + 2 x 3.99 = 30.03 and 7 x 0.30 = 2.10
+    "a week of 168 hours by the clock": Bill(EVENINGS, week(1), 32.13, 168.0),
+    # the clock leaves out 2 kWh at 0.22 = 0.44; seven days are seven standing charges
+    "a week of 167 hours": Bill(EVENINGS, week(0), 31.69, 168.0),
+    # and here it shows that hour twice
+    "a week of 169 hours": Bill(EVENINGS, week(2), 32.57, 168.0),
     # half-open windows: 0.30, 0.42, 0.42, 0.30
     "time of use at its boundaries": Bill(TOU, at((15.75, 1.0), (16.0, 1.0), (20.75, 1.0), (21.0, 1.0)), 1.44),
     # 0.30 - 0.08 until six, then 0.30
