@@ -12,6 +12,7 @@ import pytest
 import gridbazaar.market.mechanisms as mechanisms
 from gridbazaar.market.mechanisms import (
     carry_width,
+    check_mechanism,
     list_mechanisms,
     load_mechanism,
     mechanism_promises,
@@ -102,6 +103,11 @@ def test_stage_and_promises_are_declared(name: str) -> None:
     assert mechanism_promises(name) <= set(PROMISE)
     if "balanced" in mechanism_promises(name):
         assert "no_deficit" in mechanism_promises(name)
+
+
+@every_mechanism
+def test_the_check_for_authors_passes(name: str) -> None:
+    check_mechanism(name)
 
 
 @every_mechanism

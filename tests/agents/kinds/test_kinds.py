@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gridbazaar.agents.kinds import kinds
 from gridbazaar.data.units import MICRO
+from gridbazaar.envs.contract import check_kind
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.evaluate import evaluate
@@ -138,3 +139,7 @@ def test_the_optimum_of_a_kind_is_a_bound(kind: str) -> None:
     assert found.no_bound is None, "the plain kind is covered"
     for result in found.results:
         assert (result.scored_cur >= found.bound_cur - _ROUNDING_CUR).all(), result.policy
+
+
+def test_the_check_for_authors_passes(kind: str) -> None:
+    check_kind(kind)

@@ -9,9 +9,9 @@ from gridbazaar.agents.bid import eagerness_of
 from gridbazaar.agents.kind import encode, scaled_plan
 from gridbazaar.agents.policies import list_policies, load_policy
 from gridbazaar.data.bank import Bank
+from gridbazaar.envs.contract import check_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.episode import world
-from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.observe import observe
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.views.others import community_of
@@ -25,22 +25,7 @@ NAMES = [n for n in list_policies() if n != "trained"]
 @pytest.mark.parametrize("hours", [10.0, pytest.param(24.0, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_policy_acts_within_bounds_and_repeats_itself(name: str, hours: float) -> None:
-    core = Core(load_scenario("street", hours=hours), 3)
-    taken = []
-    for _ in range(2):
-        state, policy = core.reset(4), load_policy(name)
-        ahead = foresight(core, state) if policy.needs_foresight else None
-        memory, actions = policy.start(community_of(core, state), np.random.default_rng(0), ahead), []
-        for _ in range(core.n_steps):
-            seen = observe(core, state, forecasts=policy.needs_forecasts)
-            action, memory = policy.act(seen, memory)
-            assert action.shape == (3, core.n_agents, 2)
-            assert np.isfinite(action).all()
-            assert np.abs(action).max() <= 1
-            actions.append(action)
-            state, _ = core.step(state, action)
-        taken.append(np.stack(actions))
-    np.testing.assert_array_equal(taken[0], taken[1])
+    check_policy(name, load_scenario("street", hours=hours))
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in ("random", "zero_intelligence", "optimum")])
