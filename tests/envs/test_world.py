@@ -45,7 +45,7 @@ def test_connections_are_spread_over_the_buses_behind_the_transformer() -> None:
 
 @pytest.mark.parametrize("scale", [0.5, 2.0])
 def test_homes_draw_their_load_times_its_scale(scale: float) -> None:
-    fields = {"prosumer.load_scale": scale, "prosumer.pv_share": 0.0, "prosumer.battery_share": 0.0}
+    fields: dict[str, Any] = {"prosumer.load_scale": scale, "prosumer.pv_share": 0.0, "prosumer.battery_share": 0.0}
     core, state, happened = first_interval(**fields)
     homes, at = state.episode.params[0], state.episode.start
     drawn_kwh = scale * core.world.bank.load_kw[homes.home, at[:, None]] * 0.25

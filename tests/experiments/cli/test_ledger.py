@@ -70,7 +70,10 @@ def test_a_sound_file_is_said_to_be_so_and_what_that_does_not_show(path: Path, t
     )
     kept = tmp_path / "kept.txt"
     kept.write_text(call("checkpoints", path).stdout)
-    assert call("verify", path, *KEY, "--trusted", kept).stdout == "sound: 20 entries, the last of interval 3, 4 trusted checkpoints\n"
+    assert (
+        call("verify", path, *KEY, "--trusted", kept).stdout
+        == "sound: 20 entries, the last of interval 3, 4 trusted checkpoints\n"
+    )
 
 
 def test_findings_are_lines_and_exit_code_one(path: Path) -> None:
