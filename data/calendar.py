@@ -8,13 +8,12 @@ nobody touches the clock, and every day has 24 hours.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gridbazaar.data.clock import clock_changes, midnight
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -133,9 +132,12 @@ def make_calendar(first_day: np.datetime64, n_days: int, step_min: int, timezone
     if timezone is None:
         change_min, ahead_min, all_min = np.zeros(0, np.int64), np.zeros(1, np.int64), n_days * _DAY_MIN
     else:
-        change_min, ahead_min, all_min = _changes(first_day, n_days, zone_of(timezone))
-    if all_min % step_min:
-        raise ValueError(f"step_min: {n_days} days in {timezone} are no whole number of steps of {step_min} min")
+        change_min, ahead_min, all_min = _changes(first_day, n_days, timezone)
+    if all_min % step_min or ((ahead_min - ahead_min[0]) % step_min).any():
+        raise ValueError(
+            f"step_min: days in {timezone} are no whole number of steps of {step_min} min, for its clock is changed by "
+            "less; take 30, 15 or 5"
+        )
     elapsed_min = np.arange(0, all_min, step_min)
     clock_min = elapsed_min + ahead_min[np.searchsorted(change_min, elapsed_min, "right")]
     calendar = Calendar(
@@ -154,55 +156,12 @@ def make_calendar(first_day: np.datetime64, n_days: int, step_min: int, timezone
     return calendar
 
 
-def zone_of(timezone: str) -> ZoneInfo:
-    """Give a zone by name."""
-    try:
-        return ZoneInfo(timezone)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"timezone: expected a name such as 'Europe/Berlin', got {timezone!r}") from error
-
-
-def midnight(day: np.datetime64, timezone: str | None) -> np.datetime64:
-    """Give the time at which a local day begins, in seconds of UTC (without a zone: of its own clock)."""
-    begins: np.datetime64 = day.astype("datetime64[s]")
-    if timezone is None:
-        return begins
-    local: Any = begins.item()
-    utc = local.replace(tzinfo=zone_of(timezone)).astimezone(UTC)
-    return np.datetime64(utc.replace(tzinfo=None), "s")
-
-
-def local_day(time: np.datetime64, timezone: str | None) -> np.datetime64:
-    """Give the local day of a time in seconds of UTC (without a zone: of its own clock)."""
-    if timezone is None:
-        day: np.datetime64 = time.astype("datetime64[D]")
-        return day
-    utc: Any = time.astype("datetime64[s]").item()
-    return np.datetime64(utc.replace(tzinfo=UTC).astimezone(zone_of(timezone)).date(), "D")
-
-
-def _changes(first_day: np.datetime64, n_days: int, zone: ZoneInfo) -> tuple[Ints, Ints, int]:
+def _changes(first_day: np.datetime64, n_days: int, timezone: str) -> tuple[Ints, Ints, int]:
     """Give the changes of the clock in elapsed minutes, by how many it is ahead around them, and all minutes."""
-    day = first_day.astype("datetime64[D]").item()
-    midnights = [
-        datetime(d.year, d.month, d.day, tzinfo=zone).astimezone(UTC) for d in (day, day + timedelta(days=n_days))
-    ]
-    begin, all_min = midnights[0], round((midnights[1] - midnights[0]).total_seconds() / 60)
-    midnight_min = datetime(day.year, day.month, day.day)
-
-    def ahead(minute: int) -> int:
-        local = (begin + timedelta(minutes=minute)).astimezone(zone).replace(tzinfo=None)
-        return round((local - midnight_min).total_seconds() / 60) - minute
-
-    change, known = [], [ahead(0)]
-    for low in range(0, all_min, _DAY_MIN):
-        high = min(low + _DAY_MIN, all_min)
-        if ahead(high) == known[-1]:
-            continue
-        left, right = low, high  # the change is the first minute with the new clock
-        while right - left > 1:
-            middle = (left + right) // 2
-            left, right = (middle, right) if ahead(middle) == known[-1] else (left, middle)
-        change.append(right)
-        known.append(ahead(high))
-    return np.array(change, np.int64), np.array(known, np.int64), all_min
+    first = first_day.astype("datetime64[D]")
+    begin, end = midnight(first, timezone), midnight(first + np.timedelta64(n_days, "D"), timezone)
+    changes = clock_changes(begin, end, timezone)
+    since_midnight_s = (begin - first.astype("datetime64[s]")).astype(np.int64)
+    change_min: Ints = (changes.at - begin).astype(np.int64) // 60
+    ahead_min: Ints = (changes.ahead_s + since_midnight_s) // 60
+    return change_min, ahead_min, int((end - begin).astype(np.int64)) // 60

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from gridbazaar.data.bank import Bank
 from gridbazaar.data.bounds import Charge, Count, CountFromOne, NotNegative, OneOf, Positive, Price, Within
-from gridbazaar.data.calendar import make_calendar, zone_of
+from gridbazaar.data.calendar import make_calendar
+from gridbazaar.data.clock import zone_of
 from gridbazaar.data.forecast.forecast import add_forecasts
 from gridbazaar.data.resample import resample
 from gridbazaar.data.sessions import check_source, find_sessions

@@ -105,6 +105,8 @@ def _read(value: Any, form: Form, where: str) -> Any:
         return value if isinstance(value, kind) else read_table(kind, value, where)  # type: ignore[arg-type]
     if form.is_pair:
         return _pair(value if isinstance(value, list | tuple) else (value, value), get_args(kind)[0])
+    if form.is_list and isinstance(value, str):  # a bare word of a command line; names with commas need a list
+        value = [part.strip() for part in value.split(",") if part.strip()]
     if form.is_list and isinstance(value, list | tuple):
         item = form_of(get_args(kind)[0])
         return tuple(_read(each, item, f"{where}[{i}]") for i, each in enumerate(value))

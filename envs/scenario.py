@@ -26,8 +26,9 @@ from gridbazaar.data.bounds import (
     Shares,
     Within,
 )
-from gridbazaar.data.calendar import zone_of
+from gridbazaar.data.clock import zone_of
 from gridbazaar.data.forecast.forecast import WAYS as FORECASTS
+from gridbazaar.data.loaders.readings import REPAIRS, STAMPS, read_options
 from gridbazaar.data.sessions import check_source
 from gridbazaar.data.tables import check_table
 from gridbazaar.market.flexibility.activation import CallTerms, Penalty
@@ -44,6 +45,7 @@ _Constraint = Annotated[str, OneOf("none", "curtail", "nodal")]
 _Curtailment = Annotated[str, OneOf("proportional", *SHARING)]
 _Forecast = Annotated[str, OneOf(*FORECASTS)]
 _Response = Annotated[str, OneOf("none", *RESPONSES)]
+_Repair = Annotated[str, OneOf(*REPAIRS)]
 _Months = Annotated[tuple[int, int], Within(1, 12, is_ordered=False)]
 
 
@@ -51,8 +53,13 @@ _Months = Annotated[tuple[int, int], Within(1, 12, is_ordered=False)]
 class DataConfig:
     """Table ``[data]``: where load, sun, cars and prices come from."""
 
-    path: str | None = None  # a CityLearn folder or a CSV; none: the generator
+    path: str | None = None  # a CityLearn folder, a file of meters or prices, or a folder of them; none: the generator
+    further: tuple[str, ...] = ()  # more files or folders, read with it: prices beside meters
     timezone: str | None = None  # whose clock people read, such as Europe/Berlin; none: every day has 24 hours
+    repair: tuple[_Repair, ...] = ()  # faults of files that are repaired, not refused: see docs/data.md
+    stamps: Annotated[str, OneOf(*STAMPS)] = "begin"  # what times of plain CSV mark of their steps
+    columns: tuple[str, ...] = ()  # names for columns of plain CSV, each NAME IN THE FILE=name_with_unit
+    drop_bad: bool = True  # leave out homes of files that fail the sanity tests; otherwise they are used
     n_days: Annotated[int, Within(50)] = 365
     n_homes: CountFromOne = 64
     n_roofs: CountFromOne = 16
@@ -64,6 +71,9 @@ class DataConfig:
     def __post_init__(self) -> None:
         check_table(self, "data")
         check_source(self.sessions)
+        read_options(self.timezone, self.repair, self.stamps, self.columns)
+        if self.further and self.path is None:
+            raise ValueError(f"data.further: expected data.path beside it, got none with {', '.join(self.further)}")
         if self.timezone is not None:
             zone_of(self.timezone)
 

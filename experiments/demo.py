@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +72,10 @@ def run_demo(
         report_training, tick: as in ``train`` and ``evaluate``.
         command: written into the report.
     """
-    if minutes <= 0 or seeds < 1:
+    if not 0 < minutes < math.inf or seeds < 1:
         raise ValueError(f"expected minutes > 0 and at least one seed, got {minutes} and {seeds}")
+    for module in ("torch", "stable_baselines3", "tensorboard"):  # what is missing leaves nothing behind
+        import_module(module)
     overrides: dict[str, Any] = dict(settings or {}) | ({"data.path": data} if data is not None else {})
     config = TrainConfig(
         scenario=scenario, overrides=overrides, steps=steps or _NO_STEP_LIMIT, max_minutes=minutes, seed=seed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.data.bank import Bank
-from gridbazaar.data.calendar import midnight
+from gridbazaar.data.clock import midnight
+from gridbazaar.data.inputs import read_json
 from gridbazaar.envs.episode.draw import first_days
 from gridbazaar.envs.episode.world import bank_of
 from gridbazaar.envs.scenario import Scenario
@@ -51,13 +52,28 @@ def span_of(scenario: Scenario) -> Span:
     )
 
 
-def read_span(folder: str | Path) -> Span | None:
-    """Read the span of a run; none where the run is of a version that stored none."""
-    path = Path(folder) / CONFIG
-    held = json.loads(path.read_text(encoding="utf-8")).get("span") if path.is_file() else None
+def read_span(source: str | Path) -> Span | None:
+    """Read the span of a run by its folder or one of its files; none where there is none, as in version 0.1.
+
+    Raises:
+        ValueError: there is one that cannot be read.
+    """
+    path = Path(source)
+    path = (path.parent if path.is_file() else path) / CONFIG
+    if "\0" in str(source) or not path.is_file():
+        return None
+    held = read_json(path).get("span")
     if held is None:
         return None
-    return Span(**held | {"periods": tuple((begin, end) for begin, end in held["periods"])})
+    try:
+        span = Span(**held | {"periods": tuple((begin, end) for begin, end in held["periods"])})
+        np.array(span.periods, "datetime64[s]")
+        refused = not (isinstance(span.series, str) and math.isfinite(span.start_h + span.hours))
+    except (TypeError, ValueError, KeyError):
+        refused = True
+    if refused:
+        raise ValueError(f"{path}: span: expected series, start_h, hours and periods, got {str(held)[:80]}")
+    return span
 
 
 def refuse_shared(run: str, span: Span, scenario: Scenario, split: str, seeds: Sequence[int]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from gridbazaar.agents.dispatch.schedule import Schedule
 from gridbazaar.agents.policies import load_policy, optimum
 from gridbazaar.agents.policy import NoBoundError, Observation
 from gridbazaar.data.trees import mapped
@@ -82,7 +83,7 @@ class Deviating:
     needs_forecasts = True
     needs_foresight = True
 
-    def __init__(self, schedule: optimum.Schedule, rng: np.random.Generator) -> None:
+    def __init__(self, schedule: Schedule, rng: np.random.Generator) -> None:
         self._rng = rng
         self._rules = [optimum.Policy(schedule) if name == "optimum" else load_policy(name) for name in BASES]
 

@@ -38,7 +38,7 @@ LISTED = (
 """Folders that list and load themselves in their ``__init__.py``; no other one holds code."""
 
 ASKS_WITH_DEFAULT = {
-    "data/loaders/pandapower.py": 4,  # tables that a net of another library may lack
+    "data/loaders/pandapower.py": 3,  # tables that a net of another library may lack
     "market/ledger/books/reclear.py": 2,  # whether a value is an array, of whichever library
     "market/mechanisms/__init__.py": 2,  # what a mechanism's file may leave out, as the folder's contract says
 }

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from gridbazaar.agents.dispatch.schedule import solve_optimum
 from gridbazaar.agents.policies import load_policy
-from gridbazaar.agents.policies.optimum import solve_optimum
 from gridbazaar.agents.policy import NoBoundError
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight

@@ -17,8 +17,13 @@ def list_policies() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(__path__))
 
 
-def load_policy(name: str, **options: Any) -> Policy:
-    """Give a policy by name, or a trained one by the folder of its run, or by one of its models (``runs/a/best.zip``).
+def load_policy(name: str, *, allow_code: bool = False, **options: Any) -> Policy:
+    """Give a policy by name, or a trained one by the folder of its run, or by one of its models (``runs/a/best.npz``).
+
+    Args:
+        name: of the policy, or the path of the run.
+        allow_code: also read what others saved with stable-baselines3, which may run code of theirs.
+        options: of a policy by name.
 
     Raises:
         ValueError: the name is neither a policy nor a folder that holds a run.
@@ -29,7 +34,7 @@ def load_policy(name: str, **options: Any) -> Policy:
     from gridbazaar.agents.policies.trained import load_run, model_of
 
     if model_of(name) is not None:
-        return load_run(name, **options)
+        return load_run(name, allow_code=allow_code, **options)
     listed = ", ".join(n for n in list_policies() if n != "trained")
     raise ValueError(f"policy: expected one of {listed}, or the folder of a training run, got {name!r}")
 

@@ -1,21 +1,33 @@
-"""Trained: a policy that PPO learned, read from the folder of its run. It acts on the mean of its distribution."""
+"""Trained: a policy that PPO learned, read from the folder of its run. It acts on the mean of its distribution.
+
+Reading a run runs nothing of it: weights are arrays in an ``.npz``, all else is JSON. Runs of version 0.1 are zips of
+stable-baselines3, of which only the weights are read, by torch's reader of plain tensors. What others saved with
+stable-baselines3 has to be unpickled, which can run anything; that is done only if the caller says so.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from gridbazaar.agents.network import network_of
 from gridbazaar.agents.policy import Community, Foresight, Observation
 from gridbazaar.data.arrays import Array
+from gridbazaar.data.inputs import MOST_BYTES, check_input, read_arrays, read_json
 
-MODEL, CHECKPOINT, BEST = "model.zip", "checkpoint.zip", "best.zip"
+MODEL, CHECKPOINT, BEST = "model.npz", "checkpoint.npz", "best.npz"
 """What a run ended with, what it goes on from, and what scored best on validation."""
+OLD_MODEL, OLD_CHECKPOINT, OLD_BEST = "model.zip", "checkpoint.zip", "best.zip"
+"""The same of version 0.1."""
 CONFIG = "config.json"
+WEIGHTS = "weights/"
+"""What names of a policy's weights begin with in a file of arrays."""
 
 
 def model_of(name: str) -> Path | None:
@@ -23,19 +35,57 @@ def model_of(name: str) -> Path | None:
 
     Args:
         name: the folder of a run, which plays what it ended with, or where it was interrupted its last checkpoint; or
-            one of its files, such as ``runs/a/best.zip``.
+            one of its files, such as ``runs/a/best.npz``; or a zip of stable-baselines3.
     """
+    if "\0" in name:
+        return None
     path = Path(name)
-    if path.name in (MODEL, CHECKPOINT, BEST) and path.is_file():
-        return path
-    return next((path / f for f in (MODEL, CHECKPOINT) if (path / f).is_file()), None)
+    if path.suffix in (".npz", ".zip"):
+        return path if path.is_file() else None
+    files = (MODEL, OLD_MODEL, CHECKPOINT, OLD_CHECKPOINT)
+    return next((path / f for f in files if (path / f).is_file()), None)
+
+
+def file_of_run(folder: Path, name: str) -> Path:
+    """Give the path of a file in the folder of a run.
+
+    Raises:
+        ValueError: it is a link, or no file; a folder that somebody else made must not lead out of itself.
+    """
+    path = folder / name
+    if path.is_symlink():
+        raise ValueError(f"{path} is a link; expected the files of a run in its own folder")
+    return check_input(path)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read the configuration of a run.
+
+    Raises:
+        ValueError: it is none, or a part of it is not what it should be.
+    """
+    path = file_of_run(folder, CONFIG)
+    held = read_json(path)
+    for name in ("train", "scenario", "versions"):
+        if not isinstance(held.get(name), dict):
+            raise ValueError(f"{path}: {name}: expected a table, got {str(held.get(name))[:80]}; train the run anew")
+    if not _are_names(held.get("features")):
+        raise ValueError(f"{path}: features: expected names, got {str(held.get('features'))[:80]}; train the run anew")
+    actions = held.get("actions")
+    if actions is not None and not (isinstance(actions, dict) and all(map(_are_names, actions.values()))):
+        raise ValueError(f"{path}: actions: expected names by kind, got {str(actions)[:80]}; train the run anew")
+    return held
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
     """What a run was trained on, by name."""
 
-    features: tuple[str, ...]
+    features: tuple[str, ...] | None  # none: somebody else's model, which kept no names
     actions: Mapping[str, tuple[str, ...]] | None  # components by kind; None: an older run, which kept their number
     n_actions: int
 
@@ -45,7 +95,7 @@ class Trained:
         Raises:
             ValueError: names what differs.
         """
-        found = _differences("features", self.features, community.features)
+        found = [] if self.features is None else _differences("features", self.features, community.features)
         if self.actions is None:
             if self.n_actions != community.n_actions:
                 found.append(f"actions: trained on {self.n_actions}, here are {community.n_actions}")
@@ -66,28 +116,101 @@ def _differences(what: str, trained: Sequence[str], here: Sequence[str]) -> list
     return [f"{what}: {'; '.join(part for part in only if part)}"]
 
 
-def load_run(name: str) -> Policy:
-    """Read the policy of a run, see ``model_of``."""
-    from stable_baselines3 import PPO
+def load_run(name: str, *, allow_code: bool = False) -> Policy:
+    """Read the policy of a run, see ``model_of``.
 
+    Args:
+        name: the run.
+        allow_code: also read what others saved with stable-baselines3, which may run code of theirs.
+
+    Raises:
+        ValueError: it is no run, is broken, or was made by others and ``allow_code`` is not given.
+    """
     path = model_of(name)
     if path is None:
         raise ValueError(f"policy: expected a run, found neither {MODEL} nor {CHECKPOINT} in {name}")
-    held = json.loads((path.parent / CONFIG).read_text(encoding="utf-8"))
-    # Runs of version 0.1 name a class for training by a path that has moved; nothing here needs it.
-    network: Any = PPO.load(path, device="cpu", custom_objects={"rollout_buffer_class": None}).policy
-    actions = held.get("actions")
+    if path.suffix == ".zip" and not _is_ours(path):
+        return _foreign(path, allow_code=allow_code)
+    held = read_manifest(path.parent)
+    try:
+        network = network_of(read_weights(path))
+    except ValueError as error:
+        raise ValueError(f"{path}: expected the weights of a run, {error}") from error
+    features, actions = tuple(held["features"]), held.get("actions")
+    if network.n_features != len(features):
+        raise ValueError(f"{path}: the weights are of {network.n_features} features, {CONFIG} has {len(features)}")
     named = None if actions is None else {kind: tuple(names) for kind, names in actions.items()}
-    return Policy(network, Trained(tuple(held["features"]), named, network.action_space.shape[0]))
+    return Policy(network, Trained(features, named, network.n_actions))
+
+
+def read_weights(path: Path) -> dict[str, NDArray[Any]]:
+    """Read the weights of a policy by name, from a file of a run of any version; nothing in it is run."""
+    path = file_of_run(path.parent, path.name)
+    if path.suffix == ".npz":
+        arrays = read_arrays(path)[1]
+        return {name.removeprefix(WEIGHTS): x for name, x in arrays.items() if name.startswith(WEIGHTS)}
+    return {name: np.asarray(x) for name, x in read_tensors(path, "policy.pth").items()}
+
+
+def read_tensors(path: Path, member: str) -> dict[str, Any]:
+    """Read what stable-baselines3 saved of a state; anything but plain tensors and numbers is refused, not run."""
+    import torch
+
+    try:
+        with zipfile.ZipFile(path) as packed:
+            if packed.getinfo(member).file_size > MOST_BYTES:
+                raise ValueError(f"{member} is larger than {MOST_BYTES:,} bytes")
+            with packed.open(member) as held:
+                found = torch.load(held, map_location="cpu", weights_only=True)
+        if not isinstance(found, dict):
+            raise TypeError(f"{member} holds a {type(found).__name__}, expected a table")
+    except Exception as error:  # the reader of tensors raises what it likes
+        raise ValueError(f"{path}: expected a model of version 0.1, {str(error).splitlines()[0][:200]}") from error
+    return found
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a zip lies in the folder of a run of version 0.1, under one of its names."""
+    return path.name in (OLD_MODEL, OLD_CHECKPOINT, OLD_BEST) and (path.parent / CONFIG).is_file()
+
+
+def _foreign(path: Path, *, allow_code: bool) -> Policy:
+    if not allow_code:
+        raise ValueError(
+            f"{path} was saved with stable-baselines3 by somebody else: to read it is to unpickle it, which runs "
+            "whatever code is in it; give --allow-code (allow_code=True) if you trust where it comes from"
+        )
+    from stable_baselines3 import PPO
+
+    try:
+        network: Any = PPO.load(check_input(path), device="cpu").policy
+    except Exception as error:  # whatever the code in it raises
+        raise ValueError(f"{path}: expected a PPO of stable-baselines3, {type(error).__name__}: {error}") from error
+    return Policy(_mean_of(network), Trained(None, None, network.action_space.shape[0]))
+
+
+def _mean_of(network: Any) -> Callable[[NDArray[Any]], Any]:
+    def mean(rows: NDArray[Any]) -> Any:
+        import torch
+
+        with torch.no_grad():
+            return network.get_distribution(torch.as_tensor(rows)).distribution.mean.numpy()
+
+    return mean
 
 
 class Policy:
-    """Args: ``network``: a stable-baselines3 policy; ``trained``: what it was trained on; none: what it plays."""
+    """A network that plays.
+
+    Args:
+        network: gives an action a row, [n_rows, n_actions] for features [n_rows, n_features].
+        trained: what it was trained on; none: what it plays.
+    """
 
     needs_forecasts = False
     needs_foresight = False
 
-    def __init__(self, network: Any, trained: Trained | None = None) -> None:
+    def __init__(self, network: Callable[[NDArray[Any]], Any], trained: Trained | None = None) -> None:
         self.network = network
         self.trained = trained
 
@@ -96,10 +219,6 @@ class Policy:
             self.trained.check(community)
 
     def act(self, observation: Observation, memory: Any) -> tuple[Array, Any]:
-        import torch
-
-        rows = observation.features.reshape(-1, observation.features.shape[-1])
-        with torch.no_grad():
-            mean = self.network.get_distribution(torch.as_tensor(rows)).distribution.mean.numpy()
-        action = np.clip(mean, -1.0, 1.0).astype(np.float64)
+        rows = np.asarray(observation.features).reshape(-1, observation.features.shape[-1])
+        action = np.clip(self.network(rows), -1.0, 1.0).astype(np.float64)
         return action.reshape(*observation.mask.shape, -1), memory

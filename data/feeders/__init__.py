@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gridbazaar.data.feeder import Feeder
+from gridbazaar.data.inputs import check_input
 from gridbazaar.data.loaders.feeder_folder import read_feeder
 
 _FOLDER = Path(__file__).resolve().parent
@@ -32,7 +33,7 @@ def load_feeder(name_or_path: str | Path) -> Feeder:
 def _find(name_or_path: str | Path) -> Path:
     if isinstance(name_or_path, str) and name_or_path in list_feeders():
         return _FOLDER / name_or_path
-    folder = Path(name_or_path)
+    folder = check_input(name_or_path)
     missing = [name for name in ("feeder.toml", "lines.csv") if not (folder / name).is_file()]
     if missing:
         known = ", ".join(list_feeders())

@@ -13,10 +13,13 @@ from gridbazaar.data.forecast.forecast import add_forecasts
 from gridbazaar.data.loaders.report import Loaded, LoadReport, faults
 from gridbazaar.data.resample import resample
 from gridbazaar.data.synthetic.home_sessions import make_sessions
+from gridbazaar.data.synthetic.load import make_loads
 from gridbazaar.data.synthetic.sun import make_pv
 from gridbazaar.data.synthetic.wholesale import make_carbon, make_spot
 
 Floats = NDArray[np.float64]
+
+_BASE_MIN = 15  # steps of generated homes and roofs
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Measured:
     """What a data set holds, from midnight of its first day, whole days, each series at its own step."""
 
     source: str
+    place: str  # where it was read, for errors
     first_day: np.datetime64
     n_days: int
     homes: tuple[Home, ...]
@@ -51,22 +55,44 @@ class Measured:
         return make_calendar(self.first_day, self.n_days, step_min, self.timezone)
 
 
-def assemble(data: Measured, *, step_min: int, drop_bad: bool, master: int, n_cars: int, region: str) -> Loaded:
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """How what the data lack is made up."""
+
+    master: int = 0  # seed
+    n_cars: int = 64
+    n_homes: int = 64  # where there is no load
+    mean_load_kwh_per_day: float = 11.0  # of these
+
+
+def assemble(data: Measured, *, step_min: int, drop_bad: bool, lacking: Lacking, region: str) -> Loaded:
     """Refuse broken homes, bring all to one step length and make up what is missing."""
-    notes = list(data.notes)
+    notes, master, n_cars = list(data.notes), lacking.master, lacking.n_cars
+    data.calendar(step_min)  # refuses steps that its days do not hold
     homes, refused = _sift(data, drop_bad, notes)
-    if not homes:
+    if data.homes and not homes:
         reasons = "\n".join(f"  {home}: {reason}" for home, reason in refused)
         raise ValueError(
-            f"{data.source}: no home is left of {len(data.homes)}; drop_bad=False would use them all\n{reasons}"
+            f"{data.place}: no home is left of {len(data.homes)}; drop_bad=false would use them all\n{reasons}"
         )
-    load_kw = np.stack([resample(home.load_kw, home.step_min, step_min) for home in homes])
+    if homes:
+        load_kw = np.stack([resample(home.load_kw, home.step_min, step_min) for home in homes])
+    else:
+        n_homes, mean = lacking.n_homes, lacking.mean_load_kwh_per_day
+        by_clock = make_loads(master, data.first_day, data.n_days, n_homes, mean)
+        load_kw = resample(data.calendar(_BASE_MIN).on_axis(by_clock), _BASE_MIN, step_min)
+        notes.append(f"no load in the data: {n_homes} homes are generated (seed {master})")
+    if data.retail is not None:
+        notes.append(
+            "its retail price is kept as retail_cur_per_kwh of the bank and is not used: bills follow the scenario's "
+            "tariff"
+        )
     roofs = [resample(home.pv_kw_per_kwp, home.step_min, step_min) for home in homes if home.pv_kw_per_kwp is not None]
     if roofs:
         pv = np.stack(roofs)
     else:
         made = make_pv(master, data.first_day, data.n_days, 16, region)
-        pv = resample(data.calendar(15).on_axis(made), 15, step_min)
+        pv = resample(data.calendar(_BASE_MIN).on_axis(made), _BASE_MIN, step_min)
         notes.append(f"no PV in the data: 16 roofs are generated ({region})")
     spot, carbon = _prices(data, pv, step_min, master, notes)
     notes.append(f"no cars in the data: the sessions of {n_cars} cars are generated (seed {master})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.data.bank import Sessions
+from gridbazaar.data.clock import to_local, to_utc, zone_of
+from gridbazaar.data.loaders.stamps import Stamps
 from gridbazaar.data.synthetic.away_sessions import free_on_arrival
 from gridbazaar.data.synthetic.home_sessions import CHARGER_EFFICIENCY, in_order
 from gridbazaar.data.trees import take_rows
@@ -24,7 +27,11 @@ _WEEK_H = 168.0
 
 @dataclass(frozen=True, slots=True)
 class ChargingSessions:
-    """Sessions in order of arrival, local time; [n] each."""
+    """Sessions in order of arrival; [n] each.
+
+    Times are those of the clock on arrival, as if nobody changed it while the car is there: their differences are what
+    passed.
+    """
 
     arrive: Times  # seconds
     depart: Times
@@ -59,13 +66,34 @@ class LoadedSessions(NamedTuple):
     report: SessionReport
 
 
-def sift(source: str, rows: NDArray[np.str_], found: ChargingSessions) -> LoadedSessions:
+def by_clock_on_arrival(arrive: Times, leave: Sequence[Times], zone: str) -> tuple[Times, list[Times]]:
+    """Give arrivals on the clock of a zone and later times counted on from them; all are of UTC.
+
+    Args:
+        arrive: [n] seconds of UTC; NaT where there is none.
+        leave: later times of the same sessions.
+        zone: whose clock people read there.
+    """
+    shown = to_local(arrive, zone_of(zone).key)
+    return shown, [shown + (times - arrive) for times in leave]
+
+
+def stamps_to_utc(stamps: Stamps, zone: str) -> Times:
+    """[n] seconds of UTC of stamps with an offset, or of the clock of a zone where they have none; NaT stays."""
+    times = stamps.utc.copy()
+    local = np.flatnonzero(~stamps.has_offset & ~np.isnat(stamps.shown))
+    times[local] = to_utc(stamps.shown[local], zone).times
+    return times
+
+
+def sift(source: str, rows: NDArray[np.str_], found: ChargingSessions, begin: Times | None = None) -> LoadedSessions:
     """Leave out what cannot have been, and say why of each row.
 
     Args:
         source: name of the data set.
         rows: [n] where each session stands, to name it by.
         found: all rows, in any order; NaT and NaN where a cell holds no time or number.
+        begin: arrivals on a clock that is never changed, which say who came first; none: those of ``found``.
 
     Raises:
         ValueError: no session is left; names every row.
@@ -91,14 +119,16 @@ def sift(source: str, rows: NDArray[np.str_], found: ChargingSessions) -> Loaded
     for fault, text in faults:
         reason[fault & (reason == "")] = text
     good = np.flatnonzero(reason == "")
-    good = good[np.lexsort((found.depart[good], found.arrive[good], found.station[good]))]
+    begin = found.arrive if begin is None else begin
+    end = begin + stay
+    good = good[np.lexsort((end[good], begin[good], found.station[good]))]
     is_free = np.ones(len(good), np.bool_)
     for station in np.unique(found.station[good]):
         at = np.flatnonzero(found.station[good] == station)
         until = np.datetime64("0000-01-01", "s")
         for i in at:
-            is_free[i] = found.arrive[good[i]] >= until
-            until = found.depart[good[i]] if is_free[i] else until
+            is_free[i] = begin[good[i]] >= until
+            until = end[good[i]] if is_free[i] else until
     reason[good[~is_free]] = "comes before another one at its charger has left"
     used = np.sort(good[is_free])
     used = used[np.argsort(found.arrive[used], kind="stable")]

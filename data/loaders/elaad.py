@@ -12,21 +12,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.data.loaders.tables import read_table, to_numbers
+from gridbazaar.data.loaders.tables import Table, name_lines, read_table, to_numbers
 from gridbazaar.data.synthetic.away_sessions import PLACES, Place
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Floats = NDArray[np.float64]
 
 _NAMES = {"home": ("private", "home"), "public": ("public", "public"), "workplace": ("workplace", "work")}
 _ARRIVAL, _HOUR = "Arrival time", "Arrival Time"
+_MOST = 1e4  # percent, hours or kWh
 _PERCENT = "Percentage of charging events"
 
 
@@ -72,39 +70,39 @@ def read_elaad(folder: str | Path, place: str) -> ElaadProfile:
 
 def _by_hour(path: Path, key: str, column: str, combine: Callable[[Floats], Any]) -> tuple[float, ...]:
     """24 numbers, of the rows of each hour; an hour without any has that of the nearest one with some."""
-    table = read_table(path, (key, column))
-    values, hour = _numbers(path, table, column), to_numbers(table[key].str.slice(0, 2))
-    wrong = np.flatnonzero(~((hour >= 0) & (hour < 24)))
+    table = read_table(path, (key, column), may_be_short=True)
+    values, hour = _numbers(table, column), to_numbers([cell[:2].rstrip(":") for cell in table.columns[key]])
+    wrong = table.line[~((hour >= 0) & (hour < 24))]
     if len(wrong):
-        raise ValueError(f"{path}: {key}: expected hours such as 07:30, got another in {_lines(wrong)}")
+        raise ValueError(f"{path}: {key}: expected hours such as 07:30, got another in {name_lines(wrong)}")
     rows = [values[(hour == h) & np.isfinite(values)] for h in range(24)]
     known = np.array([h for h in range(24) if len(rows[h])])
     if not len(known):
         raise ValueError(f"{path}: {column}: expected numbers, found none")
     nearest = [int(known[np.abs(known - h).argmin()]) for h in range(24)]
-    return tuple(float(combine(rows[h])) for h in nearest)
+    found = tuple(float(combine(rows[h])) for h in nearest)
+    if not sum(found) > 0:
+        raise ValueError(f"{path}: {column}: expected a number above 0, found none")
+    return found
 
 
 def _exceeded(path: Path, column: str) -> Floats:
     table = read_table(path, (_PERCENT, column))
-    values = _numbers(path, table, column)
-    percent = to_numbers(table[_PERCENT])
-    wrong = np.flatnonzero(~np.isfinite(percent) | ~np.isfinite(values))
+    values = _numbers(table, column)
+    percent = to_numbers(table.columns[_PERCENT], table.separator)
+    wrong = table.line[~np.isfinite(percent) | ~np.isfinite(values)]
     if len(wrong):
-        raise ValueError(f"{path}: expected a number a percentage, {_lines(wrong)} have none")
+        raise ValueError(f"{path}: expected a number a percentage, {name_lines(wrong)} have none")
     ordered: Floats = values[np.argsort(-percent, kind="stable")]
     return ordered
 
 
-def _numbers(path: Path, table: pd.DataFrame, column: str) -> Floats:
+def _numbers(table: Table, column: str) -> Floats:
     """The column, NaN where a cell is empty."""
-    text = table[column].fillna("").str.strip()
-    values = to_numbers(text)
-    wrong = np.flatnonzero((~np.isfinite(values) & text.ne("").to_numpy()) | (values < 0))
+    values = table.numbers(column)
+    wrong = table.line[(values < 0) | (values > _MOST)]
     if len(wrong):
-        raise ValueError(f"{path}: {column}: expected numbers of at least 0, got another in {_lines(wrong)}")
+        raise ValueError(
+            f"{table.path}: {column}: expected numbers from 0 to {_MOST:g}, got another in {name_lines(wrong)}"
+        )
     return values
-
-
-def _lines(rows: NDArray[np.int64]) -> str:
-    return "line" + "s" * (len(rows) > 1) + " " + ", ".join(str(row + 2) for row in rows.tolist())

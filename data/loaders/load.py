@@ -1,4 +1,4 @@
-"""Read measured data into a bank: CityLearn folders and plain CSV files."""
+"""Read measured data into a bank: CityLearn folders, plain CSV, and the files of meters and markets."""
 
 from __future__ import annotations
 
@@ -7,34 +7,48 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gridbazaar.data.bank import Bank
+from gridbazaar.data.clock import zone_of
+from gridbazaar.data.inputs import check_input
+from gridbazaar.data.loaders.assemble import Lacking, assemble
 from gridbazaar.data.loaders.citylearn import read_citylearn
-from gridbazaar.data.loaders.csv import read_csv
+from gridbazaar.data.loaders.files import read_files
+from gridbazaar.data.loaders.readings import read_options
 from gridbazaar.data.loaders.report import Loaded
 
 _log = logging.getLogger(__name__)
 
+Place = str | Path
+
 
 def load_bank(
-    path: str | Path,
+    path: Place | Sequence[Place],
     *,
     step_min: int,
     drop_bad: bool = True,
     repair: Sequence[str] = (),
     timezone: str | None = None,
+    stamps: str = "begin",
+    columns: Sequence[str] = (),
     master: int = 0,
     n_cars: int = 64,
+    n_homes: int = 64,
+    mean_load_kwh_per_day: float = 11.0,
 ) -> Bank:
     """Read measured data into a bank; what was left out or made up is logged as a warning.
 
     Args:
-        path: a CityLearn folder (it holds schema.json), a CSV file, or a folder of CSV files.
+        path: a CityLearn folder (it holds schema.json), a file, a folder of files, or several of them: plain CSV (see
+            ``loaders/csv.py``), Green Button, NEM12, prices of ENTSO-E, SMARD and AEMO.
         step_min: minutes a step of the bank; hourly data at 15 minutes hold their power.
         drop_bad: leave out homes that fail the sanity tests, instead of using them with a warning.
-        repair: CSV only, faults to repair: "dst", "gaps", "negative" (see ``loaders/csv.py``).
-        timezone: CSV only, the zone whose clock people read (such as "Europe/Berlin"), needed when the times carry an
-            offset; none: the times are local and every day has 24 hours.
-        master: seed of what the data lack and the generator makes (cars; prices and PV where there are none).
+        repair: faults to repair: "dst", "gaps", "negative", "register", "spikes" (see ``loaders/grid.py``).
+        timezone: the zone whose clock people read (such as "Europe/Berlin"), needed when the times carry an offset or
+            come from a clock that is changed; none: that of the files, else every day has 24 hours.
+        stamps: what times of plain CSV mark of their steps, "begin" or "end".
+        columns: names for columns of plain CSV, each ``"NAME IN THE FILE=name_with_unit"``.
+        master: seed of what the data lack and the generator makes (cars; homes, prices and PV where there are none).
         n_cars: how many cars to make.
+        n_homes, mean_load_kwh_per_day: homes to make where the data hold no load.
     """
     return read(
         path,
@@ -42,41 +56,50 @@ def load_bank(
         drop_bad=drop_bad,
         repair=repair,
         timezone=timezone,
+        stamps=stamps,
+        columns=columns,
         master=master,
         n_cars=n_cars,
+        n_homes=n_homes,
+        mean_load_kwh_per_day=mean_load_kwh_per_day,
     ).bank
 
 
 def read(
-    path: str | Path,
+    path: Place | Sequence[Place],
     *,
     step_min: int,
     drop_bad: bool = True,
     repair: Sequence[str] = (),
     timezone: str | None = None,
+    stamps: str = "begin",
+    columns: Sequence[str] = (),
     master: int = 0,
     n_cars: int = 64,
+    n_homes: int = 64,
+    mean_load_kwh_per_day: float = 11.0,
 ) -> Loaded:
     """Read measured data as ``load_bank`` does, and give the report beside the bank."""
-    place = Path(path)
-    if not place.exists():
-        raise ValueError(f"{place}: expected a CityLearn folder, a CSV file or a folder of CSV files; nothing is there")
+    places = [check_input(each) for each in ([path] if isinstance(path, str | Path) else path)]
+    if not places:
+        raise ValueError("path: expected a CityLearn folder, a file or a folder of files; got none")
     if not isinstance(step_min, int) or not 1 <= step_min <= 60 or 60 % step_min:
         raise ValueError(f"step_min: expected minutes that divide an hour (such as 5, 15, 30, 60), got {step_min!r}")
-    if (place / "schema.json").is_file():
-        if repair or timezone:
-            raise ValueError(f"{place}: repair and timezone are for CSV files; CityLearn folders need neither")
-        loaded = read_citylearn(place, step_min=step_min, drop_bad=drop_bad, master=master, n_cars=n_cars)
+    if timezone is not None:
+        zone_of(timezone)
+    options = read_options(timezone, repair, stamps, columns)
+    lacking = Lacking(master, n_cars, n_homes, mean_load_kwh_per_day)
+    if any((place / "schema.json").is_file() for place in places):
+        if len(places) > 1:
+            raise ValueError(f"path: expected a CityLearn folder alone, got {', '.join(map(str, places))}")
+        if options != read_options():
+            raise ValueError(
+                f"{places[0]}: timezone, repair, stamps and columns are not for CityLearn folders; omit them"
+            )
+        data, region = read_citylearn(places[0]), "california"
     else:
-        loaded = read_csv(
-            place,
-            step_min=step_min,
-            drop_bad=drop_bad,
-            repair=repair,
-            timezone=timezone,
-            master=master,
-            n_cars=n_cars,
-        )
+        data, region = read_files(places, options), "eu"
+    loaded = assemble(data, step_min=step_min, drop_bad=drop_bad, lacking=lacking, region=region)
     report = loaded.report
     if report.absent or report.refused or report.notes:
         _log.warning("%s", report)

@@ -16,7 +16,7 @@ _LOADS = {"load": 1.0, "sgen": -1.0, "storage": 1.0}
 """Tables of fixed powers, and the sign that makes draws positive."""
 _UNKNOWN = (
     "gen", "shunt", "ward", "xward", "trafo3w", "impedance", "dcline", "motor", "asymmetric_load", "asymmetric_sgen",
-    "svc", "tcsc", "ssc", "vsc",
+    "svc", "tcsc", "ssc", "vsc", "b2b_vsc", "bi_vsc", "line_dc", "load_dc", "source_dc",
 )  # fmt: skip
 """Tables that change the flow and that a Feeder cannot hold."""
 _ENDS = {
@@ -24,6 +24,16 @@ _ENDS = {
     "sgen": ("bus",), "storage": ("bus",),
 }  # fmt: skip
 """Columns that name buses."""
+_NUMBERS = {
+    "bus": ("vn_kv",), "ext_grid": ("vm_pu",), "load": ("p_mw", "q_mvar"), "sgen": ("p_mw", "q_mvar"),
+    "storage": ("p_mw", "q_mvar"),
+    "line": ("length_km", "r_ohm_per_km", "x_ohm_per_km", "max_i_ka"),
+    "trafo": ("sn_mva", "vn_hv_kv", "vn_lv_kv", "vk_percent", "vkr_percent", "pfe_kw", "i0_percent"),
+}  # fmt: skip
+"""Columns that must hold numbers."""
+_FACTORS = {"load": ("scaling",), "sgen": ("scaling",), "storage": ("scaling",), "line": ("df", "parallel"),
+            "trafo": ("parallel",)}  # fmt: skip
+"""Columns that must hold numbers where a table has them."""
 _CHARGING_SHARE = 1e-3
 
 
@@ -34,13 +44,19 @@ class _Net:
     tables: Any
     joined: Mapping[int, int]  # bus -> the bus that stands for all it is joined with
     opened: frozenset[tuple[str, int]]  # ("l", line) and ("t", transformer)
+    dead: frozenset[int]  # buses out of service
 
     def rows(self, table: str) -> list[tuple[int, Any]]:
-        """Give (index, row) of what is in service; none where the net lacks the table."""
-        frame = getattr(self.tables, table, None)
-        if frame is None or not len(frame):
+        """Give (index, row) of what is in service, as its buses are; none where the net lacks the table."""
+        frame = _table(self.tables, table)
+        if frame is None:
             return []
-        return [(int(index), row) for index, row in frame.iterrows() if bool(row.get("in_service", True))]
+        ends = [column for column in _ENDS.get(table, ()) if column in frame]
+        return [
+            (int(index), row)
+            for index, row in frame.iterrows()
+            if bool(row.get("in_service", True)) and not any(row[end] in self.dead for end in ends)
+        ]
 
     def base_kv(self, bus: int) -> float:
         """Give the rated voltage of a bus."""
@@ -85,18 +101,22 @@ def load_feeder_from_pandapower(
         v_min_pu, v_max_pu: the permitted band.
         ignore_capacitance: leave the charging of lines out even where it is not small.
 
-    Closed bus-bus switches join buses, open ones at lines and transformers take these out. Charging of lines is left
-    out; where it is more than a thousandth of what the branches at the root may carry, the net is refused (below, it
-    moved no voltage by 2e-5 pu in pandapower's Kerber nets). Taps, rated voltages, iron losses and magnetising current
-    of the transformer count, its phase shift does not.
+    Closed bus-bus switches join buses (those with an impedance are refused), open ones at lines and transformers take
+    these out, and so do buses out of service. Charging of lines is left out; where it is more than a thousandth of what
+    the branches at the root may carry, the net is refused (below, it moved no voltage by 2e-5 pu in pandapower's Kerber
+    nets). Rated voltages, iron losses and magnetising current of the transformer count, and its taps as pandapower
+    counts them: by ``tap_changer_type``, where it is unset not at all; nets from before version 3 by
+    ``tap_phase_shifter``. A phase shift moves no voltage of a radial feeder and is left out.
 
     Raises:
         ValueError: names every faulty row of the net at once.
     """
     faults: list[str] = []
     title = name or str(getattr(net, "name", "") or "pandapower net")
-    joined = _join_buses(net)
-    tables = _Net(net, joined, _opened(net))
+    dead = _dead_buses(net)
+    tables = _Net(net, _join_buses(net, dead, faults), _opened(net), dead)
+    _check_cells(tables, faults)
+    _refuse(title, faults)  # what has no numbers is not looked at any further
     _check_tables(tables, faults)
     root = _find_root(tables, faults)
     base_kv = tables.base_kv(root.low_bus if root.transformer else root.bus)
@@ -107,39 +127,84 @@ def load_feeder_from_pandapower(
         _check_capacitance(tables, base_kv, lines, root, faults)
     if root.bus >= 0 and not (lines or root.transformer):
         faults.append("net.line: expected at least one line in service, came none")
-    if faults:
-        listed = "\n  ".join(faults)
-        raise ValueError(f"net '{title}': {len(faults)} fault(s); correct them in the net:\n  {listed}")
+    _refuse(title, faults)
     return build(
         title, tables.bus_name(root.bus), transformer, list(lines.values()), source=f"pandapower net '{title}'",
         base_kv=base_kv, v_min_pu=v_min_pu, v_max_pu=v_max_pu, root_voltage_pu=root.voltage_pu,
     )  # fmt: skip
 
 
-def _join_buses(net: Any) -> dict[int, int]:
+def _refuse(title: str, faults: list[str]) -> None:
+    if faults:
+        listed = "\n  ".join(faults)
+        raise ValueError(f"net '{title}': {len(faults)} fault(s); correct them in the net:\n  {listed}")
+
+
+def _dead_buses(net: Any) -> frozenset[int]:
+    """Give the buses out of service."""
+    frame = _table(net, "bus")
+    if frame is None or "vn_kv" not in frame:
+        raise ValueError("net.bus: expected a table of buses with their vn_kv, came none; give a pandapower net")
+    return frozenset(int(bus) for bus, row in frame.iterrows() if not bool(row.get("in_service", True)))
+
+
+def _join_buses(net: Any, dead: frozenset[int], faults: list[str]) -> dict[int, int]:
     """Give for each bus the one that stands for all that closed switches join it with."""
-    joined = {int(bus): int(bus) for bus in net.bus.index}
-    for one, other in _switches(net, "b", closed=True):
-        if one in joined and other in joined:
-            kept, gone = joined[one], joined[other]
-            joined = {bus: kept if to == gone else to for bus, to in joined.items()}
+    joined = {int(bus): int(bus) for bus in net.bus.index if int(bus) not in dead}
+    for index, row in _switch_rows(net):
+        one, other = int(row["bus"]), int(row["element"])
+        if row["et"] != "b" or not bool(row["closed"]) or one not in joined or other not in joined:
+            continue
+        if _number(row.get("z_ohm")) > 0:
+            faults.append(
+                f"net.switch {index}: expected a bus-bus switch without impedance (z_ohm = 0), came {row['z_ohm']:g}; "
+                "give a line in its place"
+            )
+        kept, gone = joined[one], joined[other]
+        joined = {bus: kept if to == gone else to for bus, to in joined.items()}
     return joined
 
 
 def _opened(net: Any) -> frozenset[tuple[str, int]]:
-    return frozenset((kind, element) for kind in "lt" for _, element in _switches(net, kind, closed=False))
+    return frozenset(
+        (str(row["et"]), int(row["element"]))
+        for _, row in _switch_rows(net)
+        if row["et"] in ("l", "t") and not bool(row["closed"])
+    )
 
 
-def _switches(net: Any, kind: str, closed: bool) -> list[tuple[int, int]]:
-    """Give (bus, element) of the switches of a kind that are closed, or open."""
-    frame = getattr(net, "switch", None)
-    if frame is None or not len(frame):
-        return []
-    return [
-        (int(row["bus"]), int(row["element"]))
-        for _, row in frame.iterrows()
-        if row["et"] == kind and bool(row["closed"]) == closed
-    ]
+def _switch_rows(net: Any) -> list[tuple[int, Any]]:
+    frame = _table(net, "switch")
+    return [] if frame is None else list(frame.iterrows())
+
+
+def _table(net: Any, name: str) -> Any:
+    """Give a table of a net, None where it has no such rows."""
+    frame = getattr(net, name, None)
+    return None if frame is None or not len(frame) else frame
+
+
+def _check_cells(net: _Net, faults: list[str]) -> None:
+    """Refuse tables that lack columns, and cells without a finite number where there must be one."""
+    for table in _NUMBERS:
+        rows = net.rows(table)
+        needed = (*_ENDS.get(table, ()), *_NUMBERS[table])
+        missing = [column for column in needed if rows and column not in rows[0][1]]
+        if missing:
+            faults.append(f"net.{table}: expected the columns {', '.join(needed)}; came none of {', '.join(missing)}")
+            continue
+        for index, row in rows:
+            for column in (*needed, *(c for c in _FACTORS.get(table, ()) if c in row)):
+                if not math.isfinite(_cell(row[column])):
+                    faults.append(f"net.{table} {index}: expected {column}, a number; came {row[column]}")
+
+
+def _cell(value: Any) -> float:
+    """A number, NaN for what is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
 
 
 def _check_tables(net: _Net, faults: list[str]) -> None:
@@ -177,7 +242,7 @@ def _find_root(net: _Net, faults: list[str]) -> _Root:
     high, low = (net.joined.get(int(row[end]), -1) for end in ("hv_bus", "lv_bus"))
     if high != bus:
         faults.append(f"net.trafo {index}: expected hv_bus {bus}, where the external grid is; came {high}")
-    high_kv, low_kv = _tapped(row)
+    high_kv, low_kv = _tapped(index, row, faults)
     number = float(row.get("parallel", 1) or 1)
     rating_kva = 1000 * number * float(row["sn_mva"])
     on_base = (low_kv / net.base_kv(low)) ** 2  # the lines' base is that of the bus
@@ -196,18 +261,33 @@ def _find_root(net: _Net, faults: list[str]) -> _Root:
     return _Root(bus, head_pu * ratio, nameplate, low)
 
 
-def _tapped(row: Any) -> tuple[float, float]:
-    """Give the rated voltages in kV of both sides at the tap's position."""
+def _tapped(index: int, row: Any, faults: list[str]) -> tuple[float, float]:
+    """Give the rated voltages in kV of both sides at the positions of the taps."""
     voltage_kv = {"hv": float(row["vn_hv_kv"]), "lv": float(row["vn_lv_kv"])}
-    position, neutral = (_number(row.get(key)) for key in ("tap_pos", "tap_neutral"))
-    if position != neutral:
-        voltage_kv[str(row.get("tap_side"))] *= 1 + (position - neutral) * _number(row.get("tap_step_percent")) / 100
+    for tap in ("tap", "tap2"):
+        steps = _cell(row.get(f"{tap}_pos")) - _cell(row.get(f"{tap}_neutral"))
+        side = str(row.get(f"{tap}_side"))
+        if not steps or math.isnan(steps) or side not in voltage_kv or not _changes_ratio(row, tap):
+            continue
+        rise, angle = steps * _number(row.get(f"{tap}_step_percent")) / 100, _number(row.get(f"{tap}_step_degree"))
+        along, across = 1 + rise * math.cos(math.radians(angle)), rise * math.sin(math.radians(angle))
+        voltage_kv[side] *= math.hypot(along, across)
+    for column in ("tap_dependency_table", "tap_dependent_impedance"):
+        if _number(row.get(column)):
+            faults.append(f"net.trafo {index}: expected taps without a table, came {column}; set it to False")
     return voltage_kv["hv"], voltage_kv["lv"]
+
+
+def _changes_ratio(row: Any, tap: str) -> bool:
+    """Whether a tap changer moves the voltage, not the phase alone; one whose type is unset does nothing."""
+    if f"{tap}_changer_type" in row:
+        return str(row[f"{tap}_changer_type"]) in ("Ratio", "Symmetrical")
+    return not _number(row.get(f"{tap}_phase_shifter"))
 
 
 def _number(value: Any) -> float:
     """Give a number, 0 for what the table leaves empty."""
-    number = math.nan if value is None else float(value)
+    number = _cell(value)
     return 0.0 if math.isnan(number) else number
 
 

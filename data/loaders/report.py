@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gridbazaar.data.bank import Bank
 from gridbazaar.data.calendar import Calendar
+from gridbazaar.data.loaders.plausible import load_faults, pv_faults
 
 Floats = NDArray[np.float64]
 
@@ -32,7 +33,8 @@ class LoadReport:
     notes: tuple[str, ...] = ()  # what was repaired, cut or made up
 
     def __str__(self) -> str:
-        lines = [f"{self.source}: uses {len(self.used)} homes ({', '.join(self.used)})"]
+        what = f"{len(self.used)} homes ({', '.join(self.used)})" if self.used else "generated homes"
+        lines = [f"{self.source}: uses {what}"]
         if self.absent:
             lines.append(f"absent: {', '.join(self.absent)}")
         lines += [f"refused {home}: {reason}" for home, reason in self.refused]
@@ -54,7 +56,11 @@ def faults(load_kw: Floats, pv_kw_per_kwp: Floats | None, calendar: Calendar) ->
         pv_kw_per_kwp: [n_steps], or None for a home without PV.
         calendar: of the series.
     """
-    found, hour, step_h = [], calendar.hour, calendar.step_min / 60
+    found: list[str] = []
+    hour, step_h = calendar.hour, calendar.step_min / 60
+    found += load_faults(load_kw, calendar)
+    if found:  # what is no load at all needs no further looks
+        return "; ".join(found)
     mean_load = float(load_kw.mean())
     night_load = float(load_kw[hour < 5].mean())
     if mean_load <= 0:
@@ -64,7 +70,9 @@ def faults(load_kw: Floats, pv_kw_per_kwp: Floats | None, calendar: Calendar) ->
             f"its load between 0 and 5 h is {100 * night_load / mean_load:.1f} % of its mean; "
             f"expected at least {100 * LEAST_NIGHT_SHARE:.0f} %"
         )
-    if pv_kw_per_kwp is not None:
+    if pv_kw_per_kwp is not None and (impossible := pv_faults(pv_kw_per_kwp, calendar)):
+        found += impossible
+    elif pv_kw_per_kwp is not None:
         found += _pv_faults(load_kw, pv_kw_per_kwp, hour, step_h)
     return "; ".join(found)
 

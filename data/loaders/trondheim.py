@@ -11,9 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from gridbazaar.data.loaders.charging import ChargingSessions, LoadedSessions, sift
-from gridbazaar.data.loaders.tables import read_table, to_numbers, to_times
+from gridbazaar.data.loaders.charging import (
+    ChargingSessions,
+    LoadedSessions,
+    by_clock_on_arrival,
+    sift,
+    stamps_to_utc,
+)
+from gridbazaar.data.loaders.stamps import read_stamps
+from gridbazaar.data.loaders.tables import read_table, to_numbers
 
+ZONE = "Europe/Oslo"
 _COLUMNS = ("User_ID", "Start_plugin", "End_plugout", "El_kWh")
 
 
@@ -26,15 +34,16 @@ def read_trondheim(place: str | Path) -> LoadedSessions:
             raise ValueError(f"{path}: expected one CSV file in this folder, found {len(paths)}")
         path = paths[0]
     table = read_table(path, _COLUMNS, separator=";")
-    users = table["User_ID"].to_numpy(np.str_)
-    arrive = to_times(table["Start_plugin"], "%d.%m.%Y %H:%M")
+    users = np.array(table.columns["User_ID"], np.str_)
+    begin, end = (stamps_to_utc(read_stamps(table.columns[name]), ZONE) for name in ("Start_plugin", "End_plugout"))
+    arrive, (depart,) = by_clock_on_arrival(begin, (end,), ZONE)
     found = ChargingSessions(
         arrive=arrive,
-        depart=to_times(table["End_plugout"], "%d.%m.%Y %H:%M"),
+        depart=depart,
         announced=np.full(len(table), np.datetime64("NaT", "s")),
-        energy_kwh=to_numbers(table["El_kWh"].str.replace(",", ".", regex=False)),
+        energy_kwh=to_numbers(table.columns["El_kWh"], table.separator),
         requested_kwh=np.full(len(table), np.nan),
         station=users,
         user=users,
     )
-    return sift(path.stem, np.asarray([f"line {i + 2}" for i in range(len(table))]), found)
+    return sift(path.stem, np.asarray([f"line {line}" for line in table.line.tolist()]), found, begin)

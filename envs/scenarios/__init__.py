@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbazaar.agents.kinds import kinds
+from gridbazaar.data.inputs import check_input, read_toml
 from gridbazaar.data.tables import read_table
 from gridbazaar.envs.scenario import WHOSE, Scenario
 
@@ -30,10 +31,11 @@ def load_scenario(name: str | Scenario | Path, **overrides: Any) -> Scenario:
         if overrides:
             raise ValueError("overrides go with a scenario's name, not with a scenario; use dataclasses.replace")
         return name
-    path = Path(name) if str(name).endswith(".toml") else _FOLDER / f"{name}.toml"
-    if not path.is_file():
+    is_file = str(name).endswith(".toml")
+    path = check_input(str(name)) if is_file else _FOLDER / f"{name}.toml"
+    if not path.is_file() if is_file else name not in list_scenarios():
         raise ValueError(f"scenario: expected one of {', '.join(list_scenarios())} or a .toml file, got {str(name)!r}")
-    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    table = read_toml(path)
     for key, value in overrides.items():
         _put(table, key, value)
     return _build(path.stem, table)
@@ -45,8 +47,10 @@ def scenario_of(values: Mapping[str, Any]) -> Scenario:
     Raises:
         ValueError: names a field that there is none of, or a value that cannot be.
     """
-    agents = values["agents"]
-    return _build(str(values["name"]), {**{k: v for k, v in values.items() if k != "agents"}, **agents})
+    agents, name = values.get("agents"), values.get("name")
+    if not isinstance(agents, Mapping) or not isinstance(name, str):
+        raise ValueError("scenario: expected a name and a table of agents")
+    return _build(name, {**{k: v for k, v in values.items() if k != "agents"}, **agents})
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -56,7 +60,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
         raise ValueError(f"--set: expected key=value, got {text!r}")
     try:
         return key.strip(), tomllib.loads(f"x = {value}")["x"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML
         return key.strip(), value.strip()
 
 
@@ -76,6 +80,8 @@ def _put(table: dict[str, Any], key: str, value: Any) -> None:
 
 def _build(name: str, table: dict[str, Any]) -> Scenario:
     table = dict(table)
+    if "agents" in table:
+        raise ValueError("agents: unknown field; expected a table for each kind, such as [ev]")
     found = kinds()
     agents = {}
     for kind in [k for k in table if k in found]:

@@ -8,8 +8,9 @@ keep nobody from forging another one.
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gridbazaar.agents.policies import load_policy
@@ -19,6 +20,7 @@ from gridbazaar.envs.state import Transition
 from gridbazaar.experiments.audit.scribe import Scribe
 from gridbazaar.experiments.evaluation.evaluate import Evaluation, labelled
 from gridbazaar.experiments.evaluation.play import play
+from gridbazaar.experiments.files import CannotWriteError, replacing
 from gridbazaar.market.ledger.writer import Ledger
 
 
@@ -79,21 +81,39 @@ def audit(
 
 
 def audit_evaluated(
-    evaluation: Evaluation, policy: str, path: Path, *, tick: Callable[[], None] | None = None
+    evaluation: Evaluation,
+    policy: str,
+    path: Path,
+    *,
+    tick: Callable[[], None] | None = None,
+    allow_code: bool = False,
 ) -> Audited:
     """Play the first episode of an evaluation once more with one of its policies, into a new file.
+
+    The file has its name only when it is whole.
 
     Args:
         evaluation: which episode of which scenario.
         policy: as in ``evaluate``: a name, a folder of a run, or ``label=folder``.
         path: the file; an old one is replaced.
         tick: called after every interval, for progress.
+        allow_code: as in ``evaluate``.
+
+    Raises:
+        CannotWriteError: the disk does not take it.
     """
     ((name, source),) = labelled([policy]).items()
-    for old in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
-        old.unlink(missing_ok=True)
-    core = Core(evaluation.scenario, 1)
-    return audit(core, load_policy(source), name, evaluation.seeds[:1], path, split=evaluation.split, tick=tick)
+    core, played = Core(evaluation.scenario, 1), load_policy(source, allow_code=allow_code)
+    with replacing(path) as partial:
+        try:
+            audited = audit(core, played, name, evaluation.seeds[:1], partial, split=evaluation.split, tick=tick)
+        except ValueError as error:
+            if isinstance(error.__cause__, sqlite3.Error):
+                raise CannotWriteError(None, f"cannot write: {error.__cause__}", str(path)) from error
+            raise
+        for end in ("-wal", "-shm"):  # beside a file that is to be replaced, from whoever wrote it last
+            path.with_name(path.name + end).unlink(missing_ok=True)
+    return replace(audited, path=path)
 
 
 def origin_of(core: Core, name: str, seeds: Sequence[int], split: str) -> str:

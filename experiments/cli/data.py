@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from gridbazaar.experiments.cli import terminal
+from gridbazaar.experiments.cli import door, terminal
+from gridbazaar.experiments.cli.options import Columns, DropBad, Repair, Stamps, Timezone, of_files
 
+STEPS = (5, 10, 15, 20, 30, 60)
 data_app = typer.Typer(no_args_is_help=True, help="What data can be loaded, and whether yours can.")
 
 
@@ -20,22 +22,32 @@ def data_list() -> None:
     terminal.console().print(data_formats())
 
 
-@data_app.command("check", epilog=terminal.epilog("data check citylearn_challenge_2022_phase_all"))
+@data_app.command("check", epilog=terminal.epilog("data check meter.csv prices.csv --timezone Europe/Berlin"))
 def data_check(
-    path: Annotated[Path, typer.Argument(help="A CityLearn folder, a CSV file, or a folder of CSV files.")],
+    paths: Annotated[list[Path], typer.Argument(help="A CityLearn folder, files of meters and prices, or folders.")],
+    timezone: Timezone = None,
+    repair: Repair = None,
+    stamps: Stamps = None,
+    columns: Columns = None,
+    drop_bad: DropBad = None,
     step_min: Annotated[int, typer.Option(help="Length of a market interval.")] = 15,
 ) -> None:
     """Load data as an evaluation would and say what is used, what is refused and why; exit code 1 if nothing is."""
+    from gridbazaar.data.inputs import check_input
     from gridbazaar.data.loaders.load import read
     from gridbazaar.experiments.cli.show import bank_summary
 
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: expected a CityLearn folder, a CSV file or a folder of CSV files")
+    if step_min not in STEPS:
+        raise ValueError(f"--step-min: expected one of {', '.join(map(str, STEPS))}, got {step_min}")
+    for path in paths:
+        if not check_input(path).exists():
+            raise FileNotFoundError(f"{path}: expected a CityLearn folder, a file or a folder of files")
+    options = of_files(timezone, repair, stamps, columns, drop_bad)
     try:
         with terminal.quiet("gridbazaar.data.loaders.load"):
-            loaded = read(path, step_min=step_min)
+            loaded = read(paths, step_min=step_min, **{name.removeprefix("data."): v for name, v in options.items()})
     except ValueError as error:
         typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(terminal.CHECK_FAILED) from error
+        raise typer.Exit(door.CHECK_FAILED) from error
     typer.echo(str(loaded.report))
     terminal.console().print(bank_summary(loaded.bank))

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridbazaar.experiments.cli import terminal
+from gridbazaar.experiments.cli import door, terminal
 from gridbazaar.experiments.cli.options import (
+    AllowCode,
+    Columns,
     Data,
+    DropBad,
     Force,
     MasterSeed,
     Policies,
+    Repair,
     ScenarioName,
     Seeds,
     Settings,
     Split,
+    Stamps,
+    Timezone,
+    of_files,
     read_overrides,
 )
 
 if TYPE_CHECKING:
+    from gridbazaar.experiments.audit.audit import Audited
     from gridbazaar.experiments.evaluation.evaluate import Evaluation
 
 evaluate_app = typer.Typer()
@@ -36,45 +45,69 @@ def evaluate(
     seeds: Seeds = 20,
     split: Split = "test",
     data: Data = None,
+    timezone: Timezone = None,
+    repair: Repair = None,
+    stamps: Stamps = None,
+    columns: Columns = None,
+    drop_bad: DropBad = None,
     settings: Settings = None,
     seed: MasterSeed = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write all figures as JSON.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write one row a policy and episode.")] = None,
     check: Annotated[Path | None, typer.Option("--check", help="Compare with a record; code 1 if it differs.")] = None,
     record: Annotated[Path | None, typer.Option("--record", help="Write a record for --check.")] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="What a figure may differ by, and by which share of itself: 0 on the same machine; else as the "
+            "record says, 0.001 in a new one.",
+        ),
+    ] = None,
     ledger: Annotated[
         Path | None, typer.Option("--ledger", help="Play episode 0 of the first policy named once more, into a ledger.")
     ] = None,
+    allow_code: AllowCode = False,
     force: Force = False,
 ) -> None:
     """Let policies play the same held-out episodes, between idle (score 0) and the optimum (100)."""
+    from gridbazaar.envs.scenarios import load_scenario
     from gridbazaar.experiments.evaluation.evaluate import evaluate as play
-    from gridbazaar.experiments.evaluation.golden import check as differences
-    from gridbazaar.experiments.evaluation.golden import golden_of, read_golden
-    from gridbazaar.experiments.files import check_file, write_json, write_text
+    from gridbazaar.experiments.evaluation.golden import TOLERANCE, golden_of, read_golden, refuse_other_settings
+    from gridbazaar.experiments.files import check_outputs, write_json, write_text
 
-    for path in (json, csv, record, ledger):
-        if path is not None:
-            check_file(path, force=force)
-    if check is not None:
-        read_golden(check)
+    named = terminal.names(policies)
+    if tolerance is not None and not (math.isfinite(tolerance) and (check or record)):
+        raise ValueError(f"--tolerance: expected a number, with --check or --record, got {tolerance}")
+    outputs = {"--json": json, "--csv": csv, "--record": record, "--ledger": ledger}
+    inputs = {f"--data {path}": path for path in data or []} | {"--check": check, "the scenario": scenario}
+    check_outputs(outputs, inputs, force=force)
+    files = of_files(timezone, repair, stamps, columns, drop_bad)
+    chosen = load_scenario(scenario, **read_overrides(settings, data, seed, files))
+    recorded = None if check is None else read_golden(check)
+    if recorded is not None and check is not None:
+        refuse_other_settings(recorded, check, chosen, split, range(seeds))
     with terminal.progress() as bar:
         found = play(
-            scenario, terminal.names(policies), seeds=seeds, split=split, tick=terminal.evaluation_bar(bar),
-            **read_overrides(settings, data, seed),
+            chosen, named, seeds=seeds, split=split, tick=terminal.evaluation_bar(bar), allow_code=allow_code
         )  # fmt: skip
-    terminal.print_tables(found)
-    _say_what_played(terminal.names(policies))
     if json is not None:
         write_json(json, found.to_json())
     if csv is not None:
         write_text(csv, found.to_frame().to_csv(index=False))
     if record is not None:
-        write_json(record, golden_of(found))
-    if ledger is not None:
-        _audit(found, terminal.names(policies)[0], ledger)
+        within = TOLERANCE if tolerance is None else tolerance
+        write_json(record, golden_of(found, tolerance=within, command=terminal.command()))
+    audited = None if ledger is None else _audited(found, named[0], ledger, allow_code=allow_code)
+    agrees = recorded is None or check is None or _agrees(found, recorded, check, tolerance)
+    terminal.print_tables(found)
+    _say_what_played(named)
+    if audited is not None:
+        _say_ledger(audited)
+    if not agrees:
+        raise typer.Exit(door.CHECK_FAILED)
     if check is not None:
-        _report_differences(differences(found, check), check)
+        typer.echo(f"all figures agree with {check}")
 
 
 @evaluate_app.command(
@@ -88,8 +121,14 @@ def compare(
     seeds: Seeds = 20,
     split: Split = "test",
     data: Data = None,
+    timezone: Timezone = None,
+    repair: Repair = None,
+    stamps: Stamps = None,
+    columns: Columns = None,
+    drop_bad: DropBad = None,
     settings: Settings = None,
     seed: MasterSeed = None,
+    allow_code: AllowCode = False,
     force: Force = False,
 ) -> None:
     """Show what each kind of agent pays under several tariffs, with the same policies on the same episodes."""
@@ -97,12 +136,13 @@ def compare(
     from gridbazaar.experiments.evaluation.compare import compare as play
     from gridbazaar.experiments.files import check_folder, new_folder, write_json, write_text
 
-    overrides = read_overrides(settings, data, seed)
+    overrides = read_overrides(settings, data, seed, of_files(timezone, repair, stamps, columns, drop_bad))
+    chosen, named = terminal.names(tariffs), terminal.names(policies)
     check_folder(out, force=force)
     with terminal.progress() as bar:
         found = play(
-            scenario, terminal.names(tariffs), terminal.names(policies), seeds=seeds, split=split,
-            tick=terminal.evaluation_bar(bar), **overrides,
+            scenario, chosen, named, seeds=seeds, split=split, tick=terminal.evaluation_bar(bar),
+            allow_code=allow_code, **overrides,
         )  # fmt: skip
     new_folder(out, force=force)
     write_json(out / "compare.json", found.to_json())
@@ -114,32 +154,50 @@ def compare(
 def _say_what_played(policies: list[str]) -> None:
     """Name the file that each training run played, for a run has several."""
     from gridbazaar.agents.policies import list_policies
-    from gridbazaar.agents.policies.trained import BEST, CHECKPOINT, MODEL, model_of
+    from gridbazaar.agents.policies.trained import model_of
     from gridbazaar.experiments.evaluation.evaluate import labelled
+    from gridbazaar.experiments.training.checkpoint import about
 
-    what = {MODEL: "what the run ended with", BEST: "the best on validation", CHECKPOINT: "the last checkpoint"}
     for label, source in labelled(policies).items():
         path = None if source in list_policies() else model_of(source)
         if path is not None:
-            typer.echo(f"{label} played {path}, {what[path.name]}")
+            typer.echo(f"{label} played {path}, {about(path)}")
 
 
-def _audit(found: Evaluation, policy: str, path: Path) -> None:
-    """Write the ledger of the first policy's first episode, and say what a checker must know."""
+def _audited(found: Evaluation, policy: str, path: Path, *, allow_code: bool) -> Audited:
+    """Write the ledger of the first policy's first episode."""
     from gridbazaar.experiments.audit.audit import audit_evaluated
 
     with terminal.progress() as bar:
         task = bar.add_task("ledger", total=found.scenario.n_steps)
-        audited = audit_evaluated(found, policy, path, tick=lambda: bar.advance(task))
+        return audit_evaluated(found, policy, path, tick=lambda: bar.advance(task), allow_code=allow_code)
+
+
+def _say_ledger(audited: Audited) -> None:
+    """Say what a checker must know."""
+    path = audited.path
     typer.echo(f"{path}: {audited.policy}, episode {audited.seeds[0]}\nkey: {audited.did}\norigin: {audited.origin}")
     typer.echo(f"last checkpoint, to be kept where the operator cannot change it:\n\n{audited.checkpoint}")
-    typer.echo(f"check it: gridbazaar ledger verify {path} --key {audited.did} --origin {audited.origin}")
+    to_check = terminal.to_paste("ledger", "verify", path, "--key", audited.did, "--origin", audited.origin)
+    typer.echo(f"check it: {to_check}")
 
 
-def _report_differences(found: list[Any], golden: Path) -> None:
-    for d in found:
-        typer.echo(f"{d.policy} {d.figure}: expected {d.expected:g} +- {d.tolerance:g}, came {d.came:g}", err=True)
-    if found:
-        typer.echo(f"{len(found)} figures differ from {golden}", err=True)
-        raise typer.Exit(terminal.CHECK_FAILED)
-    typer.echo(f"all figures agree with {golden}")
+def _agrees(found: Evaluation, recorded: dict[str, Any], golden: Path, tolerance: float | None) -> bool:
+    """Say on the error stream where figures are not those of a record, and what cannot be compared."""
+    from gridbazaar.experiments.evaluation.golden import check, other_versions, unmatched
+
+    differences = check(found, golden, tolerance=tolerance)
+    missing, new = unmatched(recorded, [result.policy for result in found.results])
+    if new:
+        typer.echo(f"played and not recorded, so not checked: {', '.join(new)}", err=True)
+    if missing:
+        typer.echo(f"recorded and not played: {', '.join(missing)}", err=True)
+    for d in differences:
+        if d.policy not in missing:
+            off = f"expected {d.expected:.10g} +- {d.tolerance:g}, came {d.came:.10g}"
+            typer.echo(f"{d.policy} {d.figure}: {off}", err=True)
+    if differences:
+        typer.echo(f"{len(differences)} figures differ from {golden}", err=True)
+        if others := other_versions(recorded):
+            typer.echo(f"it was recorded with {', '.join(others)}", err=True)
+    return not differences

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO, TypeVar
 
 import typer
 
-from gridbazaar.experiments.cli import terminal
+from gridbazaar.experiments.cli import door, terminal
 
 if TYPE_CHECKING:
     from gridbazaar.market.ledger.log.note import NoteKey
     from gridbazaar.market.ledger.log.proofs import Signed
+    from gridbazaar.market.ledger.verify import Report
 
 T = TypeVar("T")
 
@@ -45,28 +44,31 @@ def verify(
     ] = None,
     need: Annotated[int, typer.Option(min=0, help="So many witnesses must have cosigned each trusted checkpoint.")] = 0,
     limit: Annotated[int, typer.Option(min=1, help="Show at most so many findings.")] = 50,
+    may_be_open: Annotated[bool, typer.Option("--open", help="Accept a log that goes on: stakes are locked.")] = False,
 ) -> None:
     """Check a ledger; a line a finding. Entries, signatures, balances and auctions are all gone through again."""
-    from gridbazaar.market.ledger.log.note import split_notes
     from gridbazaar.market.ledger.verify import examine
 
-    kept = [note for path in trusted or [] for note in split_notes(path.read_text(encoding="utf-8"))]
+    kept = [note for path in trusted or [] for note in _notes(path)]
     witnesses = [_witness_key(text) for text in witness or []]
     if need > len(witnesses) or (need and not kept):
         raise ValueError(f"--need {need} expects at least {need} times --witness, and --trusted")
     report = examine(file, *_signed(key, origin), kept)
     found = [*map(str, report.findings), *_too_few_cosigned(kept, witnesses, need)]
+    if report.staked and not may_be_open:
+        found.append(_said_of_the_end(report))
     for line in found[:limit]:
         typer.echo(line)
     if len(found) > limit:
         typer.echo(f"... and {len(found) - limit} more findings; --limit {len(found)} shows them")
     if found:
-        raise typer.Exit(terminal.CHECK_FAILED)
+        raise typer.Exit(door.CHECK_FAILED)
+    end = f", the last of interval {report.last.interval}" if report.last is not None else ""
     withheld = f", {report.n_withheld} bodies withheld" if report.n_withheld else ""
     n_stated = report.n_bus_prices
     stated = f", {n_stated} intervals of nodal prices checked by their payments, not cleared again" if n_stated else ""
     alone = "" if kept else "; no --trusted checkpoint: whether its operator rewrote it cannot be seen"
-    typer.echo(f"sound: {report.n_entries:,} entries{withheld}{stated}, {len(kept)} trusted checkpoints{alone}")
+    typer.echo(f"sound: {report.n_entries:,} entries{end}{withheld}{stated}, {len(kept)} trusted checkpoints{alone}")
 
 
 @ledger_app.command(epilog=terminal.epilog("ledger export out.db --jsonl public.jsonl --withhold reading"))
@@ -79,14 +81,13 @@ def export(
     force: Force = False,
 ) -> None:
     """Write a ledger for others. Of a body that is withheld the hash remains, so that all proofs hold."""
-    from gridbazaar.experiments.files import check_file
+    from gridbazaar.experiments.files import check_outputs
 
-    targets = [path for path in (jsonl, csv, parquet) if path is not None]
-    if not targets:
+    targets = {"--jsonl": jsonl, "--csv": csv, "--parquet": parquet}
+    if not any(targets.values()):
         raise ValueError("expected one or more of --jsonl, --csv, --parquet with a file")
     kinds = _kinds(withhold)
-    for path in targets:
-        check_file(path, force=force)
+    check_outputs(targets, {"the ledger": file}, force=force)
     if jsonl is not None:
         _export_jsonl(file, jsonl, kinds)
     if csv is not None:
@@ -106,8 +107,9 @@ def prove(
     from gridbazaar.market.ledger.log.proofs import prove_inclusion
     from gridbazaar.market.ledger.verify import opened
 
+    _check_out(out, file, force=force)
     with opened(file) as contents:
-        _give(prove_inclusion(contents, txid), out, force)
+        _give(prove_inclusion(contents, txid), out)
 
 
 @ledger_app.command(
@@ -119,16 +121,17 @@ def check_proof(
     origin: Origin,
 ) -> None:
     """Check a proof file. Says what it shows; exit code 1 if it shows nothing."""
+    from gridbazaar.data.inputs import check_input
     from gridbazaar.market.ledger.log.canonical import canonical
     from gridbazaar.market.ledger.log.proofs import Included, ProofError
     from gridbazaar.market.ledger.log.proofs import check_proof as check
 
-    text = proof.read_text(encoding="utf-8", errors="surrogateescape")
+    text = check_input(proof).read_text(encoding="utf-8", errors="surrogateescape")
     try:
         shown = check(text, *_signed(key, origin))
     except ProofError as error:
         typer.echo(str(error))
-        raise typer.Exit(terminal.CHECK_FAILED) from error
+        raise typer.Exit(door.CHECK_FAILED) from error
     if isinstance(shown, Included):
         at = f"entry {shown.position} of {shown.checkpoint.size}, signed with interval {shown.checkpoint.interval}"
         typer.echo(f"{at}: {canonical(shown.entry).decode()}")
@@ -148,13 +151,14 @@ def consistency(
     from gridbazaar.market.ledger.log.proofs import ProofError, prove_consistency
     from gridbazaar.market.ledger.verify import opened
 
+    _check_out(out, file, force=force)
     try:
         with opened(file) as contents:
             proof = prove_consistency(contents, _last_note(since))
     except ProofError as error:
         typer.echo(str(error))
-        raise typer.Exit(terminal.CHECK_FAILED) from error
-    _give(proof, out, force)
+        raise typer.Exit(door.CHECK_FAILED) from error
+    _give(proof, out)
 
 
 @ledger_app.command(epilog=terminal.epilog("ledger checkpoints out.db > kept.txt"))
@@ -188,12 +192,13 @@ def cosign(
     """Cosign the last checkpoint as a witness. Exit code 1 if the log does not continue the one cosigned before."""
     import time
 
+    from gridbazaar.data.inputs import read_text
     from gridbazaar.market.ledger.log.keys import Signer
     from gridbazaar.market.ledger.log.note import COSIGNATURE, NoteKey
     from gridbazaar.market.ledger.log.proofs import ProofError, cosign_last
     from gridbazaar.market.ledger.verify import opened
 
-    signer = Signer(_unhex(secret.read_text(encoding="utf-8").strip(), f"{secret}"))
+    signer = Signer(_unhex(read_text(secret).strip(), f"{secret}"))
     seen = None if since is None else _last_note(since)
     when_s = int(time.time()) if time_s is None else time_s
     try:
@@ -201,7 +206,7 @@ def cosign(
             note = cosign_last(contents, seen, signer, name, when_s, _signed(key, origin))
     except ProofError as error:
         typer.echo(str(error))
-        raise typer.Exit(terminal.CHECK_FAILED) from error
+        raise typer.Exit(door.CHECK_FAILED) from error
     typer.echo(f"witness key: {NoteKey(name, signer.public_key, COSIGNATURE)}", err=True)
     typer.echo(note, nl=False)
 
@@ -255,10 +260,30 @@ def _too_few_cosigned(notes: list[str], witnesses: list[NoteKey], need: int) -> 
     return found
 
 
-def _last_note(path: Path) -> str:
-    from gridbazaar.market.ledger.log.note import split_notes
+def _said_of_the_end(report: Report) -> str:
+    where = "before its first interval" if report.last is None else f"with interval {report.last.interval}"
+    staked = f"the stakes of {len(report.staked)} accounts are still locked"
+    return f"the log ends {where}, where {staked}: it was cut off, or goes on (then give --open)"
 
-    return split_notes(path.read_text(encoding="utf-8"))[-1]
+
+def _last_note(path: Path) -> str:
+    return _notes(path)[-1]
+
+
+def _notes(path: Path) -> list[str]:
+    from gridbazaar.data.inputs import read_text
+    from gridbazaar.market.ledger.log.note import NoteError, split_notes
+
+    try:
+        return split_notes(read_text(path, "utf-8"))
+    except NoteError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _check_out(out: Path | None, file: Path, *, force: bool) -> None:
+    from gridbazaar.experiments.files import check_outputs
+
+    check_outputs({"--out": out}, {"the ledger": file}, force=force)
 
 
 def _kinds(text: str) -> list[str]:
@@ -295,38 +320,44 @@ def _export_parquet(file: Path, path: Path, kinds: list[str]) -> None:
     from gridbazaar.market.ledger.verify import opened
 
     with opened(file) as contents:
-        n = write_parquet(contents, path, kinds)
+        n = _replaced(path, lambda partial: write_parquet(contents, partial, kinds))
     typer.echo(f"{path}: {n:,} rows")
 
 
 def _written(path: Path, write: Callable[[TextIO], T]) -> T:
-    """Write a file so that an interruption leaves the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    try:
+    def write_text(partial: Path) -> T:
         with partial.open("w", encoding="utf-8", newline="") as out:
-            done = write(out)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return done
+            return write(out)
+
+    return _replaced(path, write_text)
 
 
-def _give(text: str, out: Path | None, force: bool) -> None:
-    from gridbazaar.experiments.files import check_file, write_text
+def _replaced(path: Path, write: Callable[[Path], T]) -> T:
+    """Write a file so that an interruption leaves the old one or the new one."""
+    from gridbazaar.experiments.files import replacing
+
+    with replacing(path) as partial:
+        return write(partial)
+
+
+def _give(text: str, out: Path | None) -> None:
+    from gridbazaar.experiments.files import write_text
 
     if out is None:
-        sys.stdout.write(text)
+        typer.echo(text, nl=False)
         return
-    check_file(out, force=force)
     write_text(out, text)
     typer.echo(f"written: {out}")
 
 
 def _text_or_file(text: str) -> str:
-    path = Path(text)
-    is_file = len(text) < 1024 and path.is_file()
-    return path.read_text(encoding="utf-8").strip() if is_file else text.strip()
+    from gridbazaar.data.inputs import read_text
+
+    try:
+        is_file = "\0" not in text and Path(text).is_file()
+    except OSError:  # too long for a name
+        is_file = False
+    return read_text(text).strip() if is_file else text.strip()
 
 
 def _unhex(text: str, where: str) -> bytes:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NoReturn
+import sys
+from typing import Annotated, Any
 
 import typer
 import typer.core
 
-from gridbazaar.experiments.cli import terminal
+from gridbazaar.experiments.cli import door
 from gridbazaar.experiments.cli.bench import bench_app
 from gridbazaar.experiments.cli.data import data_app
 from gridbazaar.experiments.cli.evaluate import evaluate_app
@@ -16,35 +17,30 @@ from gridbazaar.experiments.cli.look import look_app
 from gridbazaar.experiments.cli.market import market_app
 from gridbazaar.experiments.cli.train import train_app
 
-_USER_ERRORS = (ValueError, FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+_DEBUG = "--debug"
+_OF_TYPER: tuple[Any, ...] = (
+    typer.Exit,
+    typer.Abort,
+    *(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException"),
+)
 
 
 class _Commands(typer.core.TyperGroup):
-    """Shows what a user can put right as one message, without a traceback."""
+    """Shows every error as one message with its exit code, see ``door``; ``--debug`` may stand anywhere."""
+
+    def main(self, args: Any = None, *more: Any, **others: Any) -> Any:
+        words = list(sys.argv[1:] if args is None else args)
+        plain = [word for word in words if word != _DEBUG]
+        self._debug = len(plain) < len(words)
+        door.run(lambda: super(_Commands, self).main(plain, *more, **others), debug=self._debug)
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except _USER_ERRORS as error:
-            _stop(ctx, error, str(error), terminal.USAGE)
-        except ModuleNotFoundError as error:
-            if error.name not in ("torch", "stable_baselines3", "tensorboard"):
-                raise
-            missing = f"{error.name} is not installed; training needs: pip install 'gridbazaar[train]'"
-            _stop(ctx, error, missing, terminal.USAGE)
-        except AssertionError as error:
-            _stop(ctx, error, str(error) or repr(error), terminal.CHECK_FAILED)
-        except KeyboardInterrupt as error:
-            _stop(ctx, error, "interrupted", terminal.INTERRUPTED)
-
-
-def _stop(ctx: Any, error: BaseException, message: str, code: int) -> NoReturn:
-    if ctx.params.get("debug"):
-        raise error
-    if isinstance(error, OSError) and error.strerror:
-        message = f"{error.strerror}: {error.filename}"
-    typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(code)
+        except _OF_TYPER:
+            raise
+        except (Exception, KeyboardInterrupt) as error:  # before typer makes its own of it
+            raise door.Carried(error) from error
 
 
 main = typer.Typer(

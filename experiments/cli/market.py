@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from gridbazaar.experiments.cli import terminal
-from gridbazaar.experiments.cli.options import Force
+from gridbazaar.experiments.cli.options import MOST_SEED, Force
 
 market_app = typer.Typer()
 
@@ -39,7 +39,9 @@ def clear(
     price_cap: Annotated[float | None, typer.Option(help="The highest limit allowed.")] = None,
     price_floor: Annotated[float | None, typer.Option(help="The lowest limit allowed.")] = None,
     self_trade: Annotated[str, typer.Option(help="net or allow: a bidder's own crossing buys and sells.")] = "net",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the lottery, where the mechanism draws one.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MOST_SEED, help="Seed of the lottery, where the mechanism draws one.")
+    ] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Clear an order book of your own: who trades how much, at what price."""
@@ -72,11 +74,13 @@ def measure(
         typer.Option(metavar="A,B,...", help="Mechanisms, or scenarios for rewards; none: all."),
     ] = None,
     sides: Annotated[str, typer.Option(metavar="N,...", help="Buyers, and as many sellers.")] = "4,8,16,64",
-    books: Annotated[int, typer.Option(min=1, help="Random books of each size.")] = 1000,
-    probes: Annotated[int, typer.Option(min=1, help="Traders who try every limit of a grid.")] = 300,
+    books: Annotated[int, typer.Option(min=1, max=1_000_000, help="Random books of each size.")] = 1000,
+    probes: Annotated[int, typer.Option(min=1, max=1_000_000, help="Traders who try every limit of a grid.")] = 300,
     data: Annotated[Path | None, typer.Option(help="Series to forecast, a folder or a CSV; none: generated.")] = None,
     step_min: Annotated[int, typer.Option("--step-min", help="Minutes a step of the forecast series.")] = 60,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of books, lotteries and probes, or of the series.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MOST_SEED, help="Seed of books, lotteries and probes, or of the series.")
+    ] = 0,
     json: Annotated[Path | None, typer.Option("--json", help="Write the figures as JSON.")] = None,
     write: Annotated[
         Path | None, typer.Option("--write", metavar="DOCS", help="Fill the page (and pictures) of the documentation.")
@@ -95,76 +99,81 @@ def measure(
         return
     from gridbazaar.experiments.cli.show import card_tables
     from gridbazaar.experiments.docs.cards import write_page
-    from gridbazaar.experiments.files import check_file, write_json
+    from gridbazaar.experiments.files import check_outputs, write_json
     from gridbazaar.experiments.measure.mechanisms import measured
 
-    if json is not None:
-        check_file(json, force=force)
+    check_outputs({"--json": json}, force=force)
+    _check_page(write, "mechanisms.md")
     with terminal.progress() as bar:
         task = bar.add_task(f"measuring {what.value}", total=None)
         found = measured(
             None if names is None else terminal.names(names), terminal.whole_numbers(sides), n_books=books,
             n_probes=probes, seed=seed, tick=lambda name: bar.update(task, description=name),
         )  # fmt: skip
-    for shown in card_tables(found):
-        terminal.console().print(shown)
     if json is not None:
         write_json(json, asdict(found))
-    if write is not None:
-        for path in write_page(found, write):
-            typer.echo(f"written: {path}")
+    written = [] if write is None else write_page(found, write)
+    for shown in card_tables(found):
+        terminal.console().print(shown)
+    for path in written:
+        typer.echo(f"written: {path}")
+
+
+def _check_page(folder: Path | None, page: str) -> None:
+    """Refuse to measure for a documentation that is not there."""
+    if folder is not None and not (folder / page).is_file():
+        raise FileNotFoundError(f"{folder / page}: expected the page whose marks are to be filled")
 
 
 def _measure_forecasts(data: Path | None, step_min: int, seed: int, json: Path | None, *, force: bool) -> None:
     from gridbazaar.experiments.cli.show import forecast_table
-    from gridbazaar.experiments.files import check_file, write_json
+    from gridbazaar.experiments.files import check_outputs, write_json
     from gridbazaar.experiments.measure.forecasts import bank_to_measure, measure_forecasts
 
-    if json is not None:
-        check_file(json, force=force)
+    check_outputs({"--json": json}, force=force)
     bank = bank_to_measure(data, step_min, seed)
     cards = measure_forecasts(bank)
-    terminal.console().print(forecast_table(cards, f"{bank.name}, {step_min} min: error (rms) in % of the mean"))
     if json is not None:
         write_json(json, {"data": bank.name, "step_min": step_min, "seed": seed, "cards": [asdict(c) for c in cards]})
+    terminal.console().print(forecast_table(cards, f"{bank.name}, {step_min} min: error (rms) in % of the mean"))
 
 
 def _measure_rewards(names: list[str] | None, json: Path | None, *, force: bool) -> None:
     from gridbazaar.envs.scenarios import list_scenarios
     from gridbazaar.experiments.cli.show import reward_table
-    from gridbazaar.experiments.files import check_file, write_json
+    from gridbazaar.experiments.files import check_outputs, write_json
     from gridbazaar.experiments.measure.rewards import measure_rewards
 
-    if json is not None:
-        check_file(json, force=force)
+    check_outputs({"--json": json}, force=force)
     found = {}
     with terminal.progress() as bar:
         task = bar.add_task("measuring rewards", total=None)
         for name in list_scenarios() if names is None else names:
             bar.update(task, description=f"rewards of {name}")
             found[name] = measure_rewards(name)
-    terminal.console().print(reward_table(found))
     if json is not None:
         write_json(json, {name: [asdict(spread) for spread in spreads] for name, spreads in found.items()})
+    terminal.console().print(reward_table(found))
 
 
 def _measure_wires(json: Path | None, write: Path | None, *, force: bool) -> None:
     from gridbazaar.experiments.cli.show import table
     from gridbazaar.experiments.docs.wires import write_wires
-    from gridbazaar.experiments.files import check_file, write_json
+    from gridbazaar.experiments.files import check_outputs, write_json
     from gridbazaar.experiments.measure.wires import HEAD, MEASURED, measure_wires, wire_row
 
-    if json is not None:
-        check_file(json, force=force)
+    check_outputs({"--json": json}, force=force)
+    _check_page(write, "grid.md")
     with terminal.progress() as bar:
         task = bar.add_task("measuring wires", total=None)
         found = {
             name: measure_wires(name, *treatments, tick=lambda told: bar.update(task, description=told))
             for name, treatments in MEASURED.items()
         }
-    for name, cards in found.items():
-        terminal.console().print(table(name, HEAD, [wire_row(card) for card in cards]))
     if json is not None:
         write_json(json, {name: [asdict(card) for card in cards] for name, cards in found.items()})
-    if write is not None:
-        typer.echo(f"written: {write_wires(found, write)}")
+    written = None if write is None else write_wires(found, write)
+    for name, cards in found.items():
+        terminal.console().print(table(name, HEAD, [wire_row(card) for card in cards]))
+    if written is not None:
+        typer.echo(f"written: {written}")

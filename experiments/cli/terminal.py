@@ -1,22 +1,25 @@
-"""What commands share on the terminal: exit codes, a console, progress bars, tables of an evaluation."""
+"""What commands share on the terminal: a console, progress, tables of an evaluation, names with commas between."""
 
 from __future__ import annotations
 
 import logging
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
 
     from gridbazaar.experiments.evaluation.evaluate import Evaluation
 
-CHECK_FAILED, USAGE, INTERRUPTED = 1, 2, 130
-"""Exit codes: something was found wrong; what was asked cannot be done; stopped by the user."""
+_LINE_S = 60.0
+"""Seconds between two lines of progress in a log."""
+_MOST = 1_000_000
 _WIDE = 160
 """Columns where the output is no terminal; nothing is folded in a log."""
 
@@ -25,12 +28,17 @@ def console() -> Console:
     """Give a console for results."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else _WIDE)
+    return Console(width=None if sys.stdout is not None and sys.stdout.isatty() else _WIDE)
 
 
 def command() -> str:
     """Give the command line as it was typed."""
-    return shlex.join(["gridbazaar", *sys.argv[1:]])
+    return to_paste(*sys.argv[1:])
+
+
+def to_paste(*words: object) -> str:
+    """Give a command of ours as it can be pasted into a shell, whatever is in its words."""
+    return shlex.join(["gridbazaar", *map(str, words)])
 
 
 def number(x: float) -> str:
@@ -58,16 +66,59 @@ def quiet(logger: str) -> Iterator[None]:
         log.disabled = before
 
 
-def progress() -> Progress:
-    """A progress bar on the error stream; off where that is no terminal."""
+class Bar(Protocol):
+    """What shows progress, as ``rich`` calls it."""
+
+    def add_task(self, description: str, total: float | None = ...) -> Any: ...
+    def update(self, task: Any, *, completed: float | None = ..., description: str | None = ...) -> None: ...
+    def advance(self, task: Any) -> None: ...
+
+
+@contextmanager
+def progress() -> Iterator[Bar]:
+    """Show progress on the error stream: a bar, or where that is no terminal a line a minute."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield _Lines()
+        return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield cast(Bar, bar)
 
 
-def training_bar(bar: Progress) -> Callable[[int, int, dict[str, float]], None]:
+class _Lines:
+    """Progress for a log; a command that is done within a minute says nothing."""
+
+    def __init__(self) -> None:
+        self._tasks: list[tuple[str, float | None, float]] = []  # description, total, completed
+        self._start = self._last = time.monotonic()
+
+    def add_task(self, description: str, total: float | None = None) -> int:
+        self._tasks.append((description, total, 0.0))
+        return len(self._tasks) - 1
+
+    def update(self, task: int, *, completed: float | None = None, description: str | None = None) -> None:
+        named, total, done = self._tasks[task]
+        self._tasks[task] = (description or named, total, done if completed is None else completed)
+        self._tell(task)
+
+    def advance(self, task: int) -> None:
+        self.update(task, completed=self._tasks[task][2] + 1)
+
+    def _tell(self, task: int) -> None:
+        now = time.monotonic()
+        if now - self._last < _LINE_S:
+            return
+        self._last = now
+        described, total, done = self._tasks[task]
+        share = f", {100 * done / total:.0f} %" if total else ""
+        minutes = (now - self._start) / 60
+        typer.echo(f"{minutes:.0f} min: {described}{share}", err=True)
+
+
+def training_bar(bar: Bar) -> Callable[[int, int, dict[str, float]], None]:
     """Show a training run; give its ``report``."""
     tasks: list[Any] = []
 
@@ -80,7 +131,7 @@ def training_bar(bar: Progress) -> Callable[[int, int, dict[str, float]], None]:
     return report
 
 
-def evaluation_bar(bar: Progress) -> Callable[[str, int, int], None]:
+def evaluation_bar(bar: Bar) -> Callable[[str, int, int], None]:
     """Show an evaluation, a line a policy; give its ``tick``."""
     tasks: dict[str, Any] = {}
 
@@ -102,12 +153,14 @@ def names(text: str) -> list[str]:
     found = [name.strip() for name in text.split(",") if name.strip()]
     if not found:
         raise ValueError(f"expected names with commas between, got {text!r}")
+    if twice := [name for i, name in enumerate(found) if name in found[:i]]:
+        raise ValueError(f"{twice[0]} is named twice; expected each name once")
     return found
 
 
 def whole_numbers(text: str) -> list[int]:
     """Read whole numbers with commas between."""
-    wrong = [name for name in names(text) if not name.isdecimal()]
-    if wrong:
-        raise ValueError(f"expected whole numbers with commas between, got {text!r}")
-    return [int(name) for name in names(text)]
+    found = names(text)
+    if not all(name.isascii() and name.isdecimal() and int(name[:9]) <= _MOST and len(name) < 10 for name in found):
+        raise ValueError(f"expected whole numbers up to {_MOST:,} with commas between, got {text!r}")
+    return [int(name) for name in found]

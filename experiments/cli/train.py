@@ -7,8 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gridbazaar.experiments.cli import terminal
-from gridbazaar.experiments.cli.options import Data, Force, Seeds, Settings, read_overrides
+from gridbazaar.experiments.cli import door, terminal
+from gridbazaar.experiments.cli.options import (
+    MOST_SEED,
+    Columns,
+    Data,
+    DropBad,
+    Force,
+    Repair,
+    Seeds,
+    Settings,
+    Stamps,
+    Timezone,
+    of_files,
+    read_overrides,
+)
 
 if TYPE_CHECKING:
     from gridbazaar.experiments.training.train import TrainConfig
@@ -20,10 +33,16 @@ train_app = typer.Typer()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for run, results and report.")] = Path("runs/demo"),
     data: Data = None,
+    timezone: Timezone = None,
+    repair: Repair = None,
+    stamps: Stamps = None,
+    columns: Columns = None,
+    drop_bad: DropBad = None,
+    settings: Settings = None,
     minutes: Annotated[float, typer.Option(help="Training ends after so many minutes.")] = 5.0,
     steps: Annotated[int | None, typer.Option(min=1, help="Training ends after so many agent-steps.")] = None,
     seeds: Seeds = 20,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the training.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the training.")] = 0,
     force: Force = False,
 ) -> None:
     """Train a policy briefly, measure it against rules and the optimum, and write a report with pictures."""
@@ -31,7 +50,8 @@ def demo(
 
     with terminal.progress() as bar:
         done = run_demo(
-            out, data=data, minutes=minutes, steps=steps, seeds=seeds, seed=seed, force=force,
+            out, settings=read_overrides(settings, data, None, of_files(timezone, repair, stamps, columns, drop_bad)),
+            minutes=minutes, steps=steps, seeds=seeds, seed=seed, force=force,
             report_training=terminal.training_bar(bar), tick=terminal.evaluation_bar(bar), command=terminal.command(),
         )  # fmt: skip
     terminal.print_tables(done.evaluation)
@@ -48,9 +68,16 @@ def train(
     steps: Annotated[int | None, typer.Option(min=1, help="Agent-steps; 4000000 unless given.")] = None,
     minutes: Annotated[float | None, typer.Option(help="End earlier, after so many minutes.")] = None,
     n_envs: Annotated[int | None, typer.Option("--n-envs", min=1, help="Communities at once; 32 unless given.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the training; 0 unless given.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=MOST_SEED, help="Seed of the training; 0 unless given.")
+    ] = None,
     settings: Settings = None,
     data: Data = None,
+    timezone: Timezone = None,
+    repair: Repair = None,
+    stamps: Stamps = None,
+    columns: Columns = None,
+    drop_bad: DropBad = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint, or extend a finished run to --steps.")
     ] = False,
@@ -61,9 +88,10 @@ def train(
     from gridbazaar.experiments.training.train import TrainConfig, checkpoint_steps, extend, read_config
     from gridbazaar.experiments.training.train import train as run
 
+    files = of_files(timezone, repair, stamps, columns, drop_bad)
     given: dict[str, Any] = {
         "scenario": scenario, "algo": algo, "steps": steps, "max_minutes": minutes, "n_envs": n_envs, "seed": seed,
-        "overrides": read_overrides(settings, data, None) or None,
+        "overrides": read_overrides(settings, data, None, files) or None,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     if resume:
@@ -84,24 +112,33 @@ def train(
     try:
         with terminal.progress() as bar:
             run(config, out, force=force, resume=resume, report=terminal.training_bar(bar))
-    except KeyboardInterrupt:
-        done = checkpoint_steps(out)
-        how = (
-            f"the last checkpoint has {done:,} of {config.steps:,} agent-steps; go on with: "
-            f"gridbazaar train --out {out} --resume"
-            if done is not None
-            else f"there is no checkpoint in {out} yet; start again with --force"
-        )
-        typer.echo(f"interrupted; {how}", err=True)
-        raise typer.Exit(terminal.INTERRUPTED) from None
+    except KeyboardInterrupt as error:
+        code, word = door.answer(error)
+        typer.echo(f"{word}; {_how_to_go_on(config, out)}", err=True)
+        raise typer.Exit(code) from None
+    to_play = terminal.to_paste("evaluate", config.scenario, "--policies", out)
     typer.echo(
-        f"{out}: {checkpoint_steps(out):,} agent-steps; next: gridbazaar evaluate {config.scenario} --policies {out}\n"
+        f"{out}: {checkpoint_steps(out):,} agent-steps; next: {to_play}\n"
         f"that plays what the run ended with; {out / BEST} is what scored best on validation"
     )
 
 
+def _how_to_go_on(config: TrainConfig, out: Path) -> str:
+    from gridbazaar.agents.policies.trained import CONFIG
+    from gridbazaar.experiments.training.train import checkpoint_steps
+
+    if not (out / CONFIG).is_file():
+        return f"nothing was written to {out} yet; start again"
+    done = checkpoint_steps(out) or 0
+    to_go_on = terminal.to_paste("train", "--out", out, "--resume")
+    return f"the last checkpoint has {done:,} of {config.steps:,} agent-steps; go on with: {to_go_on}"
+
+
 def _refuse_changes(config: TrainConfig, given: dict[str, Any]) -> None:
     """A run goes on as it began: an option that says otherwise is an error."""
-    changed = [f"{n} was {getattr(config, n)}, not {v}" for n, v in given.items() if getattr(config, n) != v]
+    from gridbazaar.experiments.files import to_json
+
+    held = {name: getattr(config, name) for name in given}  # as a file has it, which knows no tuples
+    changed = [f"{n} was {held[n]}, not {v}" for n, v in given.items() if to_json(held[n]) != to_json(v)]
     if changed:
         raise ValueError(f"--resume goes on as the run began: {'; '.join(changed)}; leave it out, or start a new run")

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from gridbazaar.experiments.files import write_json
+from gridbazaar.data.inputs import read_text
+from gridbazaar.experiments.files import write_bytes, write_json, write_text
 from gridbazaar.experiments.measure.mechanisms import Card, CommunityCard, Measured, percent
 from gridbazaar.experiments.report.drawing import png
 from gridbazaar.market.mechanisms import list_mechanisms, mechanism_promises, mechanism_stage
@@ -33,8 +34,8 @@ def write_page(found: Measured, folder: Path) -> list[Path]:
     }
     write_json(figures, asdict(found))
     for name, figure in pictures.items():
-        (folder / name).write_bytes(png(figure))
-    page.write_text(filled(page.read_text(encoding="utf-8"), found), encoding="utf-8")
+        write_bytes(folder / name, png(figure))
+    write_text(page, filled(read_text(page), found))
     return [page, figures, *(folder / name for name in pictures)]
 
 

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from gridbazaar.data.inputs import read_text
+from gridbazaar.experiments.files import write_text
 from gridbazaar.experiments.measure.wires import HEAD, WireCard, wire_row
 
 _BLOCK = re.compile(r"(<!-- wires (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -19,8 +21,8 @@ def write_wires(found: Mapping[str, Sequence[WireCard]], folder: Path) -> Path:
     page = folder / "grid.md"
     if not page.is_file():
         raise FileNotFoundError(f"{page}: expected the page whose marks are to be filled")
-    text = _BLOCK.sub(lambda m: f"{m[1]}{wires_table(found[m[2]])}\n{m[3]}", page.read_text(encoding="utf-8"))
-    page.write_text(text, encoding="utf-8")
+    text = _BLOCK.sub(lambda m: f"{m[1]}{wires_table(found[m[2]])}\n{m[3]}", read_text(page))
+    write_text(page, text)
     return page
 
 

@@ -107,6 +107,7 @@ def compare(
     *,
     seeds: int | Sequence[int] = 20,
     split: str = "test",
+    allow_code: bool = False,
     tick: Callable[[str, int, int], None] | None = None,
     **overrides: Any,
 ) -> Comparison:
@@ -115,9 +116,11 @@ def compare(
     Args:
         scenario: its name, with ``overrides``.
         tariffs: names; differences are taken from the first.
-        policies, seeds, split, tick: as in ``evaluate``.
+        policies, seeds, split, allow_code, tick: as in ``evaluate``.
     """
-    chosen = list(dict.fromkeys(tariffs))
+    chosen = list(tariffs)
+    if len(set(chosen)) < len(chosen):
+        raise ValueError(f"tariffs: expected each once, got {', '.join(chosen)}")
     if unknown := [t for t in chosen if t not in list_tariffs()]:
         raise ValueError(f"tariff: expected some of {', '.join(list_tariffs())}, got {', '.join(unknown)}")
     if not chosen:
@@ -134,7 +137,7 @@ def compare(
 
     return Comparison(
         {
-            t: evaluate(world, policies, seeds=seeds, split=split, replays=False, tick=told(t))
+            t: evaluate(world, policies, seeds=seeds, split=split, replays=False, allow_code=allow_code, tick=told(t))
             for t, world in worlds.items()
         }
     )

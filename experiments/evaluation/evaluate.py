@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.agents.dispatch.schedule import Schedule, solve_optimum
 from gridbazaar.agents.policies import load_policy, optimum
-from gridbazaar.agents.policies.optimum import Schedule, solve_optimum
 from gridbazaar.agents.policy import Foresight, NoBoundError
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
@@ -214,6 +214,7 @@ def evaluate(
     seeds: int | Sequence[int] = 20,
     split: str = "test",
     replays: bool = True,
+    allow_code: bool = False,
     tick: Callable[[str, int, int], None] | None = None,
     **overrides: Any,
 ) -> Evaluation:
@@ -226,15 +227,15 @@ def evaluate(
         seeds: how many episodes (0, 1, ...), or their numbers.
         split: test (held out from training), validation or train.
         replays: also play the optimum's schedule, with the scenario's forecasts and with perfect ones.
+        allow_code: also play models that others made with stable-baselines3, which may run code of theirs.
         tick: called with (policy, intervals done, intervals in all), for progress; first the ``bound`` is computed.
     """
     chosen = load_scenario(scenario, **overrides)
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(s) for s in seeds)
     if not numbers:
         raise ValueError("seeds: expected at least one")
-    sources = labelled(["idle", *policies])
-    for source in sources.values():
-        load_policy(source)  # a mistake costs no episode
+    sources = {"idle": "idle"} | labelled(policies)
+    loaded = {name: load_policy(source, allow_code=allow_code) for name, source in sources.items()}
     if split != "train":  # the episodes of training are asked for by name
         _refuse_trained_on(sources.values(), chosen, split, numbers)
     names = [*sources, *[REPLAY, PERFECT] * replays]
@@ -259,7 +260,7 @@ def evaluate(
             no_bound = str(error)
         count(BOUND)
         for name, source in sources.items():
-            policy = optimum.Policy(bounds[-1].schedule) if source == "optimum" and ahead else load_policy(source)
+            policy = optimum.Policy(bounds[-1].schedule) if source == "optimum" and ahead else loaded[name]
             played = play(core, policy, batch, split=split, ahead=ahead, tick=partial(count, name))
             tallies[name].append(played.tally)
         if replays and no_bound is None:
@@ -352,8 +353,10 @@ def labelled(policies: Sequence[str]) -> dict[str, str]:
         label, found, source = text.partition("=")
         if not found or Path(text).exists():
             label = source = text
-        if named.setdefault(label, source) != source:
-            raise ValueError(f"policies: two are named {label!r}, {named[label]} and {source}; expected one name each")
+        if label in named or (label == "idle" and source != "idle"):
+            other = named.get(label, "the floor")
+            raise ValueError(f"policies: two are named {label!r}, {other} and {source}; expected one name each")
+        named[label] = source
     return named
 
 

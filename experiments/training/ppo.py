@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
@@ -41,18 +39,10 @@ class OwnersRolloutBuffer(RolloutBuffer):
         yield from (self._get_samples(part) for part in np.array_split(shuffled, self.minibatches) if len(part))
 
 
-OLD_CLASSES: dict[str, Any] = {"rollout_buffer_class": OwnersRolloutBuffer}
-"""What runs of version 0.1 hold as the path of a class, which has moved since."""
-
-
 class MarketPPO(PPO):
-    """PPO whose learning rate falls linearly to a share of itself with the progress of the run.
-
-    What it saves holds the state of the global generators that it draws from, so that it can go on drawing.
-    """
+    """PPO whose learning rate falls linearly to a share of itself with the progress of the run."""
 
     progress: Callable[[], float] | None = None
-    generators: tuple[Any, Any, Any] | None = None  # of Python, NumPy and torch, when it was saved
 
     def __init__(self, *args: Any, last_rate: float = 0.05, minibatches: int = 8, **kwargs: Any) -> None:
         self.last_rate, self.minibatches = last_rate, minibatches
@@ -69,22 +59,6 @@ class MarketPPO(PPO):
         self.logger.record("train/learning_rate", rate)
         for group in self.policy.optimizer.param_groups:
             group["lr"] = rate
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        torch_state = torch.get_rng_state().numpy()
-        self.generators = (random.getstate(), np.random.get_state(), torch_state)  # noqa: NPY002 - as PPO draws
-        super().save(*args, **kwargs)
-
-    def restore_generators(self) -> None:
-        """Go on drawing where the model was when it was saved; runs of version 0.1 begin to draw anew."""
-        if self.generators is not None:
-            python_state, numpy_state, torch_state = self.generators
-            random.setstate(python_state)
-            np.random.set_state(numpy_state)  # noqa: NPY002 - as PPO draws
-            torch.set_rng_state(torch.as_tensor(torch_state))
-
-    def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "progress", "rollout_buffer_class"]
 
     def collect_rollouts(self, *args: Any, **kwargs: Any) -> bool:
         """End the run when the clock says so, between rollouts."""

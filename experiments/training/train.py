@@ -7,25 +7,31 @@ for at the end of an episode, so the value of the state after it is not bootstra
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from gridbazaar.agents.kinds import kinds
-from gridbazaar.agents.policies.trained import BEST, CHECKPOINT, CONFIG, MODEL
+from gridbazaar.agents.network import network_of
+from gridbazaar.agents.policies.trained import BEST, CHECKPOINT, CONFIG, MODEL, OLD_MODEL, file_of_run, read_manifest
+from gridbazaar.data.bounds import CountFromOne, NotNegative, OneOf, Positive, PositiveShare, Share, Within
+from gridbazaar.data.tables import check_table, read_table
 from gridbazaar.envs.episode.world import bank_of
 from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario, scenario_of
-from gridbazaar.experiments.files import new_folder, versions, write_json
+from gridbazaar.experiments.files import PARTIAL, check_folder, new_folder, versions, write_json
 from gridbazaar.experiments.span import span_of
+from gridbazaar.experiments.training import checkpoint as checkpoints
+from gridbazaar.experiments.training.checkpoint import Checkpoint, read_checkpoint
 
-_CURVE = "curve.json"
+_Steps = Annotated[int, Within(1, 10**12)]
+_Few = Annotated[int, Within(1, 100_000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,35 +40,31 @@ class TrainConfig:
 
     scenario: str = "village"
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    algo: str = "ppo"
-    steps: int = 4_000_000  # agent-steps
-    seed: int = 0
-    n_envs: int = 32
-    learning_rate: float = 2e-3  # falls linearly to ``last_rate`` of itself
-    last_rate: float = 0.05
-    gamma: float = 0.995
-    gae_lambda: float = 0.95
-    epochs: int = 4
-    minibatches: int = 16
-    clip: float = 0.2
-    entropy: float = 0.0
-    log_std: float = -0.5
-    width: int = 128
-    max_minutes: float | None = None  # ends the run early, and the fall of the learning rate with it
-    checkpoint_rollouts: int = 20
-    validate_rollouts: int = 20
-    validate_seeds: int = 8
-    threads: int = 1
-    schedule_from: int = 0  # agent-steps from which the learning rate falls: those of the run that this one extends
+    algo: Annotated[str, OneOf("ppo")] = "ppo"
+    steps: _Steps = 4_000_000  # agent-steps
+    seed: Annotated[int, Within(0, 2**32 - 1)] = 0
+    n_envs: _Few = 32
+    learning_rate: Positive = 2e-3  # falls linearly to ``last_rate`` of itself
+    last_rate: Share = 0.05
+    gamma: PositiveShare = 0.995
+    gae_lambda: Share = 0.95
+    epochs: _Few = 4
+    minibatches: _Few = 16
+    clip: Positive = 0.2
+    entropy: NotNegative = 0.0
+    log_std: Annotated[float, Within(-20.0, 5.0)] = -0.5
+    width: _Few = 128
+    max_minutes: Positive | None = None  # ends the run early, and the fall of the learning rate with it
+    checkpoint_rollouts: CountFromOne = 20
+    validate_rollouts: CountFromOne = 20
+    validate_seeds: Annotated[int, Within(0, 100_000)] = 8
+    threads: Annotated[int, Within(1, 1024)] = 1
+    schedule_from: Annotated[int, Within(0, 10**12)] = 0  # agent-steps from which the rate falls: of the run extended
 
     def __post_init__(self) -> None:
-        if not 0 <= self.schedule_from < self.steps:
+        check_table(self, "")
+        if self.schedule_from >= self.steps:
             raise ValueError(f"schedule_from: expected 0 to steps less one, got {self.schedule_from} of {self.steps}")
-        if self.algo != "ppo":
-            raise ValueError(f"algo: expected ppo, got {self.algo!r}")
-        for name in ("steps", "n_envs", "epochs", "minibatches", "width", "checkpoint_rollouts", "threads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
 
 
 def train(
@@ -97,31 +99,45 @@ def train(
     if resume:
         config, scenario = read_config(folder), read_scenario(folder)
     else:
+        check_folder(folder, force=force)
         scenario = load_scenario(config.scenario, **config.overrides)
+    import_module("tensorboard")
     torch.set_num_threads(config.threads)
     bank_of(scenario.data, scenario.seed, scenario.step_min)  # a mistake leaves an earlier run alone
     if not resume:
         new_folder(folder, force=force)
         write_json(folder / CONFIG, _manifest(config, scenario))
+    for left_over in folder.glob(f".*{PARTIAL}"):  # of a run that was killed while it wrote
+        left_over.unlink()
     start = time.monotonic()
-    model, curve, spent_s = _resumed(config, scenario, folder) if resume else (_model(config, scenario), [], 0.0)
+    last = read_checkpoint(folder) if resume else None
+    model = _model(config, scenario, last)
+    callback = _callback(config, scenario, folder, last, start, report)
+    if last is not None:
+        checkpoints.put_back(model, last, folder / CHECKPOINT)
     left = config.steps - model.num_timesteps
-    if left <= 0:  # the run was complete
-        _save(model, folder / MODEL)
-        return folder
-    log = folder / "log" / (f"from_{model.num_timesteps}" if resume else "")
-    model.set_logger(configure(str(log), ["csv", "tensorboard"]))
-    try:
-        callback = _callback(config, scenario, folder, curve, start - spent_s, report)
-        model.progress = callback.progress
-        model.learn(left, callback=callback, reset_num_timesteps=False)
-        _save(model, folder / MODEL)
-        callback.validate()
-        callback.save()
-        callback.tell()
-    finally:
-        model.logger.close()
+    if left > 0:
+        log = _log_of(folder) / (f"from_{model.num_timesteps}" if last is not None else "")
+        model.set_logger(configure(str(log), ["csv", "tensorboard"]))
+        try:
+            model.progress = callback.progress
+            model.learn(left, callback=callback, reset_num_timesteps=False)
+            callback.validate()
+            callback.save()
+            callback.tell()
+        finally:
+            model.logger.close()
+    callback.finish(model)
     return folder
+
+
+def _log_of(folder: Path) -> Path:
+    """Where the logs of a run are; they are written by others, who would follow links."""
+    log = file_of_run(folder, "log")
+    for path in log.rglob("*") if log.is_dir() else ():
+        if path.is_symlink():
+            raise ValueError(f"{path} is a link; expected the logs of a run in its own folder")
+    return log
 
 
 def _manifest(run: TrainConfig, scenario: Scenario) -> dict[str, Any]:
@@ -137,14 +153,22 @@ def _manifest(run: TrainConfig, scenario: Scenario) -> dict[str, Any]:
 
 
 def read_config(folder: str | Path) -> TrainConfig:
-    """Read how a run was started."""
-    path = Path(folder) / CONFIG
-    if not path.is_file():
+    """Read how a run was started.
+
+    Raises:
+        ValueError: there is no run, or this version knows no such one.
+    """
+    folder = Path(folder)
+    if not (folder / CONFIG).is_file():
         raise ValueError(f"resume: expected a run in {folder}, found no {CONFIG}; start one without --resume")
-    values = json.loads(path.read_text(encoding="utf-8"))["train"]
+    values = read_manifest(folder)["train"]
     if unknown := sorted(set(values) - {f.name for f in fields(TrainConfig)}):
-        raise ValueError(f"{path}: unknown field {', '.join(unknown)}; another version made this run, train it anew")
-    return TrainConfig(**values)
+        named = ", ".join(unknown)
+        raise ValueError(f"{folder / CONFIG}: unknown field {named}; another version made this run, train it anew")
+    try:
+        return read_table(TrainConfig, values, "train")
+    except ValueError as why:
+        raise ValueError(f"{folder / CONFIG}: {why}; train it anew") from why
 
 
 def read_scenario(folder: str | Path) -> Scenario:
@@ -153,14 +177,13 @@ def read_scenario(folder: str | Path) -> Scenario:
     Raises:
         ValueError: this version knows no such scenario.
     """
-    path = Path(folder) / CONFIG
-    values = json.loads(path.read_text(encoding="utf-8"))
+    values = read_manifest(Path(folder))
     try:
         return scenario_of(values["scenario"])
     except ValueError as why:
-        made = values["versions"]["gridbazaar"]
+        made = values["versions"].get("gridbazaar", "of gridbazaar")
         raise ValueError(
-            f"{path}: this version cannot play the scenario that the run was trained in ({why}); "
+            f"{Path(folder) / CONFIG}: this version cannot play the scenario that the run was trained in ({why}); "
             f"go on with version {made} that made it, or train anew"
         ) from why
 
@@ -176,60 +199,42 @@ def extend(folder: str | Path, steps: int) -> TrainConfig:
     """
     folder = Path(folder)
     config, done = read_config(folder), checkpoint_steps(folder)
-    if done is None or not (folder / MODEL).is_file():
+    models = [file_of_run(folder, name) for name in (MODEL, OLD_MODEL)]
+    if done is None or not any(model.is_file() for model in models):
         raise ValueError(f"steps was {config.steps}, not {steps}, and the run is not finished; leave --steps out first")
     if steps <= done:
         raise ValueError(f"steps: expected more than the {done:,} that the run has, got {steps:,}")
     extended = replace(config, steps=steps, schedule_from=done, max_minutes=None)
-    values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    write_json(folder / CONFIG, values | {"train": asdict(extended)})
-    (folder / MODEL).unlink()  # the run is not finished any more, and its checkpoint is the same
+    values = read_manifest(folder)
+    for model in models:  # the run is not finished any more, and its checkpoint is the same
+        model.unlink(missing_ok=True)
+    write_json(file_of_run(folder, CONFIG), values | {"train": asdict(extended)})
     return extended
 
 
 def read_curve(folder: str | Path) -> list[dict[str, float]]:
     """Read the learning curve of a run: steps, seconds and validation score of each point."""
-    points: list[dict[str, float]] = json.loads((Path(folder) / _CURVE).read_text(encoding="utf-8"))["points"]
-    return points
+    held = read_checkpoint(folder)
+    return [] if held is None else held.curve
 
 
 def checkpoint_steps(folder: str | Path) -> int | None:
     """Give the agent-steps of a run's last checkpoint; None if there is none to resume from."""
-    path = Path(folder) / _CURVE
-    if not (Path(folder) / CHECKPOINT).is_file() or not path.is_file():
-        return None
-    return int(json.loads(path.read_text(encoding="utf-8"))["steps"])
+    held = read_checkpoint(folder)
+    return None if held is None else held.steps
 
 
-def _first_episode(config: TrainConfig) -> int:
-    return config.seed * 1_000_003
-
-
-def _resumed(config: TrainConfig, scenario: Scenario, folder: Path) -> tuple[Any, list[Any], float]:
-    """The model of the last checkpoint, its curve, and the seconds already spent."""
-    from gridbazaar.envs.views.vec_env import vec_env
-    from gridbazaar.experiments.training.ppo import OLD_CLASSES, MarketPPO, without_bootstrap
-
-    if checkpoint_steps(folder) is None:
-        raise ValueError(f"resume: {folder} holds no {CHECKPOINT}; the run ended before its first one, start it anew")
-    held: dict[str, Any] = json.loads((folder / _CURVE).read_text(encoding="utf-8"))
-    market = vec_env(scenario, n_envs=config.n_envs)
-    model = MarketPPO.load(folder / CHECKPOINT, env=without_bootstrap(market), device="cpu", custom_objects=OLD_CLASSES)
-    rollouts = model.num_timesteps // (market.num_envs * scenario.n_steps)
-    market.seed(_first_episode(config) + rollouts * config.n_envs)
-    model.restore_generators()
-    # A curve that is ahead of the checkpoint was written just before the interruption.
-    return model, [p for p in held["points"] if p["steps"] <= model.num_timesteps], held["seconds"]
-
-
-def _model(config: TrainConfig, scenario: Scenario) -> Any:
-    """A new model."""
+def _model(config: TrainConfig, scenario: Scenario, last: Checkpoint | None) -> Any:
+    """A new model, whose environments begin with the episodes that follow those of the last checkpoint."""
     from torch import nn
 
     from gridbazaar.envs.views.vec_env import vec_env
     from gridbazaar.experiments.training.ppo import MarketPPO, without_bootstrap
 
-    venv = without_bootstrap(vec_env(scenario, n_envs=config.n_envs, seed=_first_episode(config)))
+    market = vec_env(scenario, n_envs=config.n_envs)
+    done = 0 if last is None else last.steps // (market.num_envs * scenario.n_steps) * config.n_envs
+    market.seed(config.seed * 1_000_003 + done)
+    venv = without_bootstrap(market)
     rows = venv.num_envs
     return MarketPPO(
         "MlpPolicy",
@@ -255,17 +260,13 @@ def _model(config: TrainConfig, scenario: Scenario) -> Any:
     )
 
 
-def _save(model: Any, path: Path) -> None:
-    """Write a model so that an interruption leaves the old file or the new one, never half of one."""
-    partial = path.with_suffix(".partial.zip")
-    model.save(partial)
-    partial.replace(path)
-
-
 def _callback(
-    config: TrainConfig, scenario: Scenario, folder: Path, curve: list[Any], start: float, report: Any
+    config: TrainConfig, scenario: Scenario, folder: Path, last: Checkpoint | None, start: float, report: Any
 ) -> Any:
     from stable_baselines3.common.callbacks import BaseCallback
+
+    curve: list[dict[str, float]] = [] if last is None else list(last.curve)
+    begun_s = start - (0.0 if last is None else last.seconds)
 
     class Watch(BaseCallback):
         """Checkpoints, validation, progress and the time limit."""
@@ -273,20 +274,23 @@ def _callback(
         def __init__(self) -> None:
             super().__init__()
             self.validation: Any = None
-            self.saved_steps = -1
+            self.saved_steps = -1 if last is None else last.steps
+            self.best = {} if last is None else last.best
+            self.shown_steps = -1  # of the best model that lies beside the checkpoint
+            self.best_steps = int(max(curve, key=lambda point: point["score"])["steps"]) if curve else 0
 
         def progress(self) -> float:
             """Share of the run that is done, by steps or by the clock, whichever is further."""
             begun = config.schedule_from
             done: float = (self.model.num_timesteps - begun) / (config.steps - begun)
             if config.max_minutes is not None:
-                done = max(done, (time.monotonic() - start) / 60 / config.max_minutes)
+                done = max(done, (time.monotonic() - begun_s) / 60 / config.max_minutes)
             return min(done, 1.0)
 
         def _on_training_start(self) -> None:
             if not curve:
                 self.validate()
-            if not (folder / CHECKPOINT).is_file():
+            if self.saved_steps < 0:
                 self.save()
 
         def _on_step(self) -> bool:
@@ -307,25 +311,45 @@ def _callback(
                 report(self.model.num_timesteps, config.steps, latest | {"progress": self.progress()})
 
         def save(self) -> None:
-            if self.saved_steps == self.model.num_timesteps:
+            steps = self.model.num_timesteps
+            if self.saved_steps == steps:
                 return
-            done = {"points": curve, "seconds": time.monotonic() - start, "steps": self.model.num_timesteps}
-            write_json(folder / _CURVE, done)
-            _save(self.model, folder / CHECKPOINT)
-            self.saved_steps = self.model.num_timesteps
+            weights, moments, rate = checkpoints.taken(self.model)
+            drawn, drawn_more = checkpoints.generators()
+            episodes = steps // (self.training_env.num_envs * scenario.n_steps) * config.n_envs
+            now = Checkpoint(
+                steps=steps, episodes=episodes, seconds=time.monotonic() - begun_s, curve=curve, weights=weights,
+                moments=moments, rate=rate, best=self.best, drawn=drawn, drawn_more=drawn_more,
+            )  # fmt: skip
+            checkpoints.write_checkpoint(folder, now)
+            self.saved_steps = steps
+            self.show_best()
 
         def validate(self) -> None:
-            """Score the model on validation episodes; keep the best one, and a checkpoint that knows of it."""
-            if not config.validate_seeds or (curve and curve[-1]["steps"] == self.model.num_timesteps):
+            """Score the model on validation episodes; the checkpoint keeps the best one."""
+            steps = self.model.num_timesteps
+            if not config.validate_seeds or (curve and curve[-1]["steps"] == steps):
                 return
             if self.validation is None:
                 self.validation = _Validation(scenario, config.validate_seeds)
-            score = self.validation.score(self.model)
-            if not (folder / BEST).is_file() or score > max(point["score"] for point in curve):
-                _save(self.model, folder / BEST)
-            curve.append({"steps": self.model.num_timesteps, "seconds": time.monotonic() - start, "score": score})
+            weights = checkpoints.taken(self.model)[0]
+            score = self.validation.score(weights)
+            if not self.best or score > max(point["score"] for point in curve):
+                self.best, self.best_steps = weights, steps
+            curve.append({"steps": steps, "seconds": time.monotonic() - begun_s, "score": score})
             self.logger.record("validation/score", score)
             self.save()
+
+        def show_best(self) -> None:
+            """Write the best model so that it can be played by its name."""
+            if self.best and self.shown_steps != self.best_steps:
+                checkpoints.write_weights(folder, BEST, self.best, self.best_steps)
+                self.shown_steps = self.best_steps
+
+        def finish(self, model: Any) -> None:
+            """Write what the run ended with; that it stands there says that the run is complete."""
+            self.show_best()
+            checkpoints.write_weights(folder, MODEL, checkpoints.taken(model)[0], model.num_timesteps)
 
     return Watch()
 
@@ -348,9 +372,9 @@ class _Validation:
         idle = play(self.core, load_policy("idle"), self.seeds, split="validation").tally.scored_cur
         self.idle, self.ceiling = float(np.mean(idle)), float(np.mean(ceiling_cur(idle, bound)))
 
-    def score(self, model: Any) -> float:
+    def score(self, weights: Mapping[str, Any]) -> float:
         from gridbazaar.agents.policies.trained import Policy
         from gridbazaar.experiments.evaluation.play import play
 
-        played = play(self.core, Policy(model.policy), self.seeds, split="validation")
+        played = play(self.core, Policy(network_of(weights)), self.seeds, split="validation")
         return 100 * (self.idle - float(np.mean(played.tally.scored_cur))) / max(self.idle - self.ceiling, 1e-9)

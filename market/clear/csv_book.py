@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gridbazaar.data.inputs import read_text
 from gridbazaar.market.clear.order_list import number_fault, order_fault
 
 COLUMNS = ("side", "kwh", "price", "bidder", "arrival")
@@ -25,8 +27,8 @@ def read_book(csv_path: str | Path) -> Book:
 
     ``arrival`` is the time at which an order came, any number; it counts in mechanisms that take orders in turn.
     """
-    with open(csv_path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, skipinitialspace=True)
+    reader = csv.DictReader(io.StringIO(read_text(csv_path), newline=""), skipinitialspace=True)
+    try:
         columns = [name.strip().lower() for name in reader.fieldnames or []]
         missing = [name for name in REQUIRED if name not in columns]
         unknown = [name for name in columns if name not in COLUMNS]
@@ -37,6 +39,8 @@ def read_book(csv_path: str | Path) -> Book:
             )
         reader.fieldnames = columns
         rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise ValueError(f"{csv_path}, line {reader.line_num}: expected a CSV file, {error}") from error
 
     book, faults = Book([], [], ([], []) if "arrival" in columns else None), []
     for line, row in rows:

@@ -14,6 +14,8 @@ from gridbazaar.data.units import MICRO, to_micro
 from gridbazaar.market.orders import Setting
 
 _LARGEST_WORTH = 2**62  # of energy times price in micro-units, so that no product overflows
+_MOST = 1e12
+"""No quantity or price is larger in amount: in millionths of it, it would not fit into 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,9 @@ def read_terms(
         "price_cap": price_cap,
         "price_floor": price_floor,
     }
-    faults = [fault for name, value in given.items() if value is not None and (fault := number_fault(name, value))]
+    faults = [
+        fault for name, value in given.items() if value is not None and (fault := number_fault(name, value, _MOST))
+    ]
     if faults:
         return Terms(), faults
     terms = Terms(*(None if value is None else round(value * MICRO) for value in given.values()))
@@ -98,7 +102,7 @@ def order_fault(entry: Any) -> str | None:
     if len(entry) not in (2, 3):
         return f"has {len(entry)} parts, expected (kwh, price) or (kwh, price, bidder)"
     for name, value in zip(("kwh", "price"), entry, strict=False):
-        if fault := number_fault(name, value):
+        if fault := number_fault(name, value, _MOST):
             return fault
     if entry[0] < 0:
         return "kwh is negative; a sale belongs into sells with a positive quantity"
@@ -107,11 +111,15 @@ def order_fault(entry: Any) -> str | None:
     return None
 
 
-def number_fault(name: str, value: Any) -> str | None:
-    """Say why a value is no finite number, or None."""
+def number_fault(name: str, value: Any, most: float = math.inf) -> str | None:
+    """Say why a value is no finite number, or one larger than ``most`` in amount, or None."""
     if not isinstance(value, int | float | np.integer | np.floating) or isinstance(value, bool):
         return f"{name} is {value!r}, no number"
-    return None if math.isfinite(value) else f"{name} is {value}"
+    if isinstance(value, float | np.floating) and not math.isfinite(value):
+        return f"{name} is {value}"
+    if isinstance(value, int) and value.bit_length() > 64:
+        return f"{name} is beyond 64 bits"
+    return None if abs(float(value)) <= most else f"{name} is beyond {most:g}"
 
 
 def limit_fault(price: float, terms: Terms) -> str | None:

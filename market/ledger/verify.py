@@ -14,7 +14,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+from gridbazaar.data.inputs import check_input
 from gridbazaar.market.ledger.books.entries import Malformed
+from gridbazaar.market.ledger.books.postings import is_escrow
 from gridbazaar.market.ledger.log.canonical import CanonicalError, Entry, parse, parse_all
 from gridbazaar.market.ledger.log.jsonl import is_export, reading_export
 from gridbazaar.market.ledger.log.merkle import Tree, leaf_hash
@@ -91,6 +93,7 @@ class Report:
     n_withheld: int = 0
     n_bus_prices: int = 0  # intervals with prices per bus: checked by their payments, not cleared again
     last: Stamp | None = None
+    staked: tuple[str, ...] = ()  # accounts whose stakes are still locked at the end; () where bodies are withheld
 
 
 def verify(path: Path | str, public_key: bytes, origin: str, trusted: Sequence[str] = ()) -> list[Finding]:
@@ -123,6 +126,7 @@ def examine(
 
 def opened(path: Path) -> AbstractContextManager[Contents]:
     """Give the contents of a ledger file or of an export of one, nothing checked."""
+    check_input(path)
     return reading_export(path) if is_export(path) else reading(path)
 
 
@@ -292,6 +296,9 @@ class _Checker:
             self._find(what, interval=kept.interval)
         if balances is not None and self._is_replayed:
             self._compare_balances(balances)
+        if self._is_replayed:
+            held = self.report.books.balances.items()
+            self.report.staked = tuple(sorted(a for (a, asset), x in held if x and asset == "cash" and is_escrow(a)))
         return self.report
 
     def _compare_balances(self, stored: Mapping[tuple[str, str], int]) -> None:

@@ -111,5 +111,5 @@ def test_series_of_the_clock_are_put_on_the_axis_and_read_off_it() -> None:
 def test_what_no_zone_is_named_and_what_no_step_divides_is_refused() -> None:
     with pytest.raises(ValueError, match="timezone: expected a name such as 'Europe/Berlin', got 'Europe/Atlantis'"):
         make_calendar(np.datetime64("2024-01-01"), 7, 60, "Europe/Atlantis")
-    with pytest.raises(ValueError, match="7 days in Australia/Lord_Howe are no whole number of steps of 60 min"):
+    with pytest.raises(ValueError, match="days in Australia/Lord_Howe are no whole number of steps of 60 min"):
         make_calendar(np.datetime64("2024-04-01"), 7, 60, "Australia/Lord_Howe")

@@ -31,7 +31,7 @@ def test_a_demo_leaves_run_results_and_report(done: Demo) -> None:
     assert (found["split"], found["seeds"]) == ("test", [0, 1])
     rows = (done.folder / "results.csv").read_text().splitlines()
     assert len(rows) == 1 + 2 * len(found["policies"])
-    assert (done.folder / "run" / "model.zip").is_file()
+    assert (done.folder / "run" / "model.npz").is_file()
     assert done.report == done.folder / "report.html"
     page = done.report.read_text()
     assert "a command" in page

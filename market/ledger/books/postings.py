@@ -32,6 +32,11 @@ def escrow_of(account: str) -> str:
     return f"escrow/{account}"
 
 
+def is_escrow(account: str) -> bool:
+    """Say whether an account holds stakes."""
+    return account.startswith(escrow_of(""))
+
+
 def _moved(giver: str, taker: str, asset: str, amount: int) -> tuple[Posting, ...]:
     return (Posting(giver, asset, -amount), Posting(taker, asset, amount))
 

@@ -141,9 +141,9 @@ def test_while_it_may_not_stop_it_sells_its_least_load_at_any_price() -> None:
     assert not any(tr.money.bill.line("imbalance")[0, engine][0] for tr in happened)
 
 
-def blackout(n_envs: int = 12, **overrides: Any) -> Core:
+def blackout(**overrides: Any) -> Core:
     changed = {"genset": {"count": 1, "power_kw": 40.0}, "battery.count": 0, "outage.lines_per_year": 0.0} | overrides
-    return Core(load_scenario("blackout", **changed), n_envs)
+    return Core(load_scenario("blackout", **changed), 12)
 
 
 @pytest.mark.parametrize("policy", ["idle", "random"])
@@ -168,12 +168,29 @@ def test_an_engine_that_forms_no_grid_or_lends_nothing_lets_go() -> None:
     outages = dark.reset(0).episode.outages
     assert outages is not None
     assert not outages.can_island.any()
-    shed_kwh = [
-        play(blackout(24, **changed), load_policy("idle"), range(24), split="train").tally.sums["shed_kwh"].sum()
-        for changed in ({}, {"genset.backup": False})
-    ]
-    assert shed_kwh[0] == 0
-    assert shed_kwh[1] > 5
+    (shed_kwh, lent_kwh), (missed_kwh, nothing_kwh) = (
+        shed_and_lent(blackout(**BARE, **changed)) for changed in ({}, {"genset.backup": False})
+    )
+    assert shed_kwh == 0
+    assert nothing_kwh == 0
+    assert lent_kwh > 50
+    assert missed_kwh == pytest.approx(lent_kwh, rel=0.05), "what is shed is what was lent, but for the losses"
+
+
+BARE = {"prosumer.battery_share": 0.0, "vpp.count": 0, "ev.backup": False}
+"""No storage that would serve the island in the engine's place."""
+
+
+def shed_and_lent(core: Core) -> tuple[float, float]:
+    """Lost load, and what the engine, which places no order, gave to islands, kWh."""
+    played = play(core, load_policy("idle"), range(core.n_envs), split="train", keep=True)
+    lent_kwh = 0.0
+    for before, happened in zip(played.states, played.transitions, strict=True):
+        outages = before.episode.outages
+        assert outages is not None
+        island = (before.t >= outages.begin) & (before.t < outages.end)
+        lent_kwh -= float(happened.delivery.metered_ukwh[island][:, core.scenario.kind_slices["genset"]].sum()) / MICRO
+    return float(played.tally.sums["shed_kwh"].sum()), lent_kwh
 
 
 @pytest.mark.slow

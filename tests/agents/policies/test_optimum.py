@@ -9,8 +9,8 @@ import pytest
 import scipy.optimize
 from scipy.optimize import OptimizeResult, linprog
 
-from gridbazaar.agents.policies import optimum
-from gridbazaar.agents.policies.optimum import solve_optimum
+from gridbazaar.agents.dispatch.rows import GAP, SOLVE_S
+from gridbazaar.agents.dispatch.schedule import solve_optimum
 from gridbazaar.agents.policy import Foresight, NoBoundError
 
 
@@ -219,7 +219,7 @@ def test_at_the_limit_of_time_the_bound_is_the_dual_one(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(scipy.optimize, "milp", interrupted)
     assert cost(lossy) == -0.9
-    assert asked == [{"time_limit": optimum.SOLVE_S, "mip_rel_gap": optimum.GAP}]
+    assert asked == [{"time_limit": SOLVE_S, "mip_rel_gap": GAP}]
     monkeypatch.setattr(scipy.optimize, "milp", lambda *_, **__: OptimizeResult(status=1, x=None, mip_dual_bound=None))
     with pytest.raises(NoBoundError, match="not solved within 60 s"):
         cost(lossy)

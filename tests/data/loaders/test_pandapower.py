@@ -113,7 +113,7 @@ def test_zero_sequence_comes_along_where_all_lines_have_it() -> None:
          "net.line 2: expected a radial net, came a line that closes a loop between buses 13 and 11"),
         (changed("line", 1, in_service=False), "net.line 0: expected a path to the external grid, came none"),
         (changed("line", 1, r_ohm_per_km=0.0), "net.line 1: expected r_ohm_per_km > 0, came 0.0"),
-        (changed("line", 1, r_ohm_per_km=float("nan")), "net.line 1: expected r_ohm_per_km > 0, came nan"),
+        (changed("line", 1, r_ohm_per_km=float("nan")), "net.line 1: expected r_ohm_per_km, a number; came nan"),
         (changed("line", 0, from_bus=13), "net.line 0: expected a radial net, came a line that closes a loop"),
         (changed("line", 0, from_bus=99), "net.line 0: expected a bus of the net for from_bus, came 99"),
         (changed("bus", 13, vn_kv=0.0), "net.bus 13: expected vn_kv > 0, the base voltage; came 0.0"),
@@ -176,3 +176,77 @@ def test_pandapowers_copy_of_the_33_buses_is_ours() -> None:
     own, theirs = load_feeder("ieee33"), load_feeder_from_pandapower(networks.case33bw(), name="net")
     assert own.p_kw.sum() == pytest.approx(theirs.p_kw.sum())
     np.testing.assert_allclose(np.sort(own.r_ohm), np.sort(theirs.r_ohm), rtol=1e-6)
+
+
+def tapped_net(kind: str | None, degree: float, side: str = "hv") -> SimpleNamespace:
+    """Two lines behind a transformer whose tap is two steps of 2.5 % below neutral."""
+    bus = pd.DataFrame({"vn_kv": [20.0, 0.4, 0.4, 0.4], "in_service": True})
+    trafo = TRAFO.assign(hv_bus=0, lv_bus=1, vn_lv_kv=0.4, tap_pos=-2, tap_neutral=0, tap_step_degree=degree)
+    trafo = trafo.assign(tap_side=side, tap_changer_type=pd.Series([kind], dtype=object))
+    line = pd.DataFrame({"from_bus": [1, 2], "to_bus": [2, 3], "in_service": True}).assign(
+        length_km=0.1, r_ohm_per_km=0.2, x_ohm_per_km=0.08, c_nf_per_km=0.0, max_i_ka=0.27, parallel=1, df=1.0
+    )
+    load = pd.DataFrame({"bus": [2, 3], "p_mw": 0.01, "q_mvar": 0.003, "scaling": 1.0, "in_service": True})
+    grid = pd.DataFrame({"bus": [0], "vm_pu": [1.0], "in_service": [True]})
+    return SimpleNamespace(name="small", bus=bus, trafo=trafo, line=line, load=load, ext_grid=grid)
+
+
+def lowest_pu(net: Any) -> float:
+    feeder = load_feeder_from_pandapower(net, name="small")
+    return float(Grid(feeder).solve(feeder.p_kw[None], feeder.q_kvar[None]).voltage_pu.min())
+
+
+@pytest.mark.parametrize(
+    ("kind", "degree", "side", "volt_pu"),
+    [
+        (None, 0.0, "hv", 0.9938304),
+        (None, 30.0, "lv", 0.9938304),
+        ("Ratio", 0.0, "hv", 1.0467685),
+        ("Ratio", 30.0, "hv", 1.0389983),
+        ("Symmetrical", 30.0, "lv", 0.9507474),
+        ("Ratio", float("nan"), "lv", 0.9437027),
+        ("Ideal", float("nan"), "hv", 0.9938304),
+    ],
+)
+def test_taps_do_what_they_do_in_pandapower(kind: str | None, degree: float, side: str, volt_pu: float) -> None:
+    """Voltages at the last bus by pandapower 3.5.6, of the same net."""
+    assert lowest_pu(tapped_net(kind, degree, side)) == pytest.approx(volt_pu, abs=1e-6)
+
+
+def test_what_hangs_on_a_bus_out_of_service_is_out_of_service() -> None:
+    """By pandapower 3.5.6: 0.9938304 with a dead bus behind a closed switch, 0.9976007 where the last bus is dead."""
+    net = tapped_net(None, 0.0)
+    net.bus = pd.DataFrame({"vn_kv": [20.0, 0.4, 0.4, 0.4, 0.4], "in_service": [True, True, True, True, False]})
+    net.load = pd.concat([net.load, net.load.iloc[:1].assign(bus=4, p_mw=0.02)], ignore_index=True)
+    net.switch = pd.DataFrame({"bus": [3], "element": [4], "et": ["b"], "closed": [True]})
+    assert lowest_pu(net) == pytest.approx(0.9938304, abs=1e-6)
+    net = tapped_net(None, 0.0)
+    net.bus.loc[3, "in_service"] = False
+    assert lowest_pu(net) == pytest.approx(0.9976007, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("table", "cells", "expected"),
+    [
+        ("load", {"p_mw": float("nan")}, "net.load 0: expected p_mw, a number; came nan"),
+        ("load", {"q_mvar": None}, "net.load 0: expected q_mvar, a number"),
+        ("load", {"scaling": "many"}, "net.load 0: expected scaling, a number; came many"),
+        ("ext_grid", {"vm_pu": float("inf")}, "net.ext_grid 0: expected vm_pu, a number; came inf"),
+        ("trafo", {"tap_dependency_table": True}, "net.trafo 0: expected taps without a table"),
+    ],
+)
+def test_cells_that_hold_no_number_are_refused(table: str, cells: dict[str, Any], expected: str) -> None:
+    assert expected in refusal(changed(table, 0, **cells))
+
+
+def test_a_switch_with_an_impedance_is_refused() -> None:
+    assert "net.switch 0: expected a bus-bus switch without impedance (z_ohm = 0), came 0.1" in refusal(
+        changed("switch", 0, z_ohm=0.1)
+    )
+    assert load_feeder_from_pandapower(changed("switch", 0, z_ohm=0.0)).n_buses == 3
+
+
+def test_a_net_without_a_table_or_a_column_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"net.bus: expected a table of buses"):
+        load_feeder_from_pandapower(SimpleNamespace())
+    assert "net.line: expected the columns" in refusal(small_net(line=LINE.drop(columns="max_i_ka")))

@@ -332,6 +332,26 @@ def test_an_openadr_file_calls_the_vpps_at_its_hours_in_every_episode(tmp_path: 
         np.testing.assert_allclose(called, kw * MICRO / 4, atol=3)
 
 
+def begins_of(tmp_path: Path, start: str, timezone: str) -> list[int]:
+    """First step of an hour's call in episodes from noon."""
+    path = tmp_path / f"{len(list(tmp_path.iterdir()))}.json"
+    row = event("SIMPLE", 3, start="17:00")
+    row["intervalPeriod"] = {"start": start, "duration": "PT1H"}
+    path.write_text(json.dumps([row]))
+    calls = core_of(2, call={"file": str(path)}, data={"timezone": timezone}).reset(0).episode.calls
+    assert calls is not None
+    found: list[int] = calls.begin[:, 0].tolist()
+    return found
+
+
+def test_events_follow_the_communitys_local_clock(tmp_path: Path) -> None:
+    """One instant in two zones is one call, at 18 h in Berlin in winter and summer; without a zone the clock is UTC."""
+    for start in ("2026-01-15T17:00:00Z", "2026-01-15T18:00:00+01:00", "2026-07-15T18:00:00+02:00"):
+        assert begins_of(tmp_path, start, "Europe/Berlin") == [24, 24]
+    for start in ("2026-01-15T17:00:00Z", "2026-01-15T18:00:00+01:00"):
+        assert begins_of(tmp_path, start, "none") == [20, 20]
+
+
 def test_a_price_event_is_the_retail_price_of_its_hours(tmp_path: Path) -> None:
     path = tmp_path / "prices.json"
     path.write_text(json.dumps([event("PRICE", 0.75, start="18:00", lasts="PT2H")]))

@@ -12,8 +12,8 @@ from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.play import Played, play
 
-SUN = {"prosumer.pv_kwp": 20.0, "prosumer.pv_share": 1.0, "hours": 5.0, "constraint": "none"}
-"""Enough to lift the village's voltages above the band."""
+SUN = {"prosumer.pv_kwp": 40.0, "prosumer.pv_share": 1.0, "hours": 5.0, "constraint": "none"}
+"""About the most for which the village's lines have a voltage when nobody answers: 1.30 pu (60 kWp: none)."""
 
 
 def played(**overrides: Any) -> Played:
@@ -30,10 +30,11 @@ def violations(found: Played) -> Any:
 @pytest.mark.parametrize("response", ["ieee_1547_a", "ieee_1547_b", "vde_ar_n_4105"])
 def test_inverters_that_answer_keep_the_voltage_nearer_the_band(response: str) -> None:
     plain, answering = played(), played(**{"inverter.response": response})
-    assert violations(plain).max() > 0.4
-    assert (violations(answering) <= violations(plain)).all()
-    assert violations(answering).max() < 0.4 * violations(plain).max()
-    assert all(h.wires.converged.all() for h in answering.transitions)
+    assert (violations(plain) > 10).all()
+    assert (violations(answering) < violations(plain)).all()
+    # The flattest curve ends at 1.12 pu, of 1.30: what is left is (1.12 - 1.05) / (1.30 - 1.05) at most.
+    assert violations(answering).max() < 0.28 * violations(plain).max()
+    assert all(h.wires.converged.all() for found in (plain, answering) for h in found.transitions)
 
 
 def test_what_volt_watt_withholds_is_curtailment_and_no_imbalance() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gridbazaar.agents.dispatch.schedule import solve_optimum
 from gridbazaar.agents.policies import load_policy
-from gridbazaar.agents.policies.optimum import solve_optimum
 from gridbazaar.agents.policy import NoBoundError
 from gridbazaar.data.arrays import host
 from gridbazaar.envs.core import Core

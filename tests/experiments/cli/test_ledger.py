@@ -65,12 +65,15 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 def test_a_sound_file_is_said_to_be_so_and_what_that_does_not_show(path: Path, tmp_path: Path) -> None:
     text = call("verify", path, *KEY).stdout
     assert text == (
-        "sound: 20 entries, 0 trusted checkpoints; no --trusted checkpoint: "
+        "sound: 20 entries, the last of interval 3, 0 trusted checkpoints; no --trusted checkpoint: "
         "whether its operator rewrote it cannot be seen\n"
     )
     kept = tmp_path / "kept.txt"
     kept.write_text(call("checkpoints", path).stdout)
-    assert call("verify", path, *KEY, "--trusted", kept).stdout == "sound: 20 entries, 4 trusted checkpoints\n"
+    assert (
+        call("verify", path, *KEY, "--trusted", kept).stdout
+        == "sound: 20 entries, the last of interval 3, 4 trusted checkpoints\n"
+    )
 
 
 def test_findings_are_lines_and_exit_code_one(path: Path) -> None:
@@ -195,7 +198,7 @@ def test_an_export_can_be_verified(path: Path, tmp_path: Path) -> None:
     assert call("export", path, "--jsonl", out).stdout == f"{out}: 20 entries, 0 bodies withheld\n"
     assert "--force" in refused("export", path, "--jsonl", out)
     call("export", path, "--jsonl", out, "--force")
-    assert call("verify", out, *KEY).stdout.startswith("sound: 20 entries, 0 trusted")
+    assert call("verify", out, *KEY).stdout.startswith("sound: 20 entries, the last of interval 3, 0 trusted")
     assert call("prove", out, "t-2-1").stdout == call("prove", path, "t-2-1").stdout
     out.write_text(out.read_text().replace('"amount":11', '"amount":12', 1))
     assert "interval 0: entries 0 to 4 do not have the signed root" in call("verify", out, *KEY, code=1).stdout

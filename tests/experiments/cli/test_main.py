@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -249,9 +249,44 @@ def test_a_record_is_checked(tmp_path: Path) -> None:
     found = call(*command, "--check", golden, code=1)
     assert "random cost_cur: expected" in found.stderr
     assert "1 figures differ" in found.stderr
-    assert "split: expected one of" in refused(*command, "--check", golden, "--split", "exam")
+    assert "other settings: recorded with split test (now exam)" in refused(
+        *command, "--check", golden, "--split", "exam"
+    )
     assert "seeds [0, 1] (now [0, 1, 2])" in refused(*command, "--seeds", 3, "--check", golden)
+    told = refused(*command, "--set", "ev.count=2", "--set", "tariff=flat", "--check", golden)
+    assert "other settings: recorded with tariff tou (now flat), ev.count 1 (now 2); play the same" in told
     assert "nothing.json" in refused(*command, "--check", tmp_path / "nothing.json")
+
+
+def test_a_record_holds_what_its_figures_hang_on(tmp_path: Path) -> None:
+    golden = tmp_path / "golden.json"
+    command = ("evaluate", "street", *SHORT)
+    call(*command, "--policies", "random", "--record", golden, "--tolerance", 0)
+    recorded = json.loads(golden.read_text())
+    assert recorded["settings"] == json.loads(to_json(asdict(load_scenario("street", hours=2))))
+    assert recorded["seeds"] == [0, 1]
+    assert recorded["versions"]["numpy"] == np.__version__
+    assert recorded["tolerances"] == {f: {"abs": 0, "rel": 0} for f in ("score", "cost_cur", "import_kwh")}
+    call(*command, "--policies", "random", "--check", golden)
+    for row in recorded["policies"]:
+        row["import_kwh"] += 1e-9
+    golden.write_text(json.dumps(recorded | {"versions": recorded["versions"] | {"numpy": "1.0"}}))
+    found = call(*command, "--policies", "random", "--check", golden, code=1)
+    assert "2 figures differ" in found.stderr
+    assert f"it was recorded with numpy 1.0 (here {np.__version__})" in found.stderr
+    call(*command, "--policies", "random", "--check", golden, "--tolerance", 1e-6)
+    found = call(*command, "--policies", "time_of_use", "--check", golden, "--tolerance", 1e-6, code=1)
+    assert "played and not recorded, so not checked: time_of_use" in found.stderr
+    assert "recorded and not played: random" in found.stderr
+    assert "with --check or --record" in refused(*command, "--tolerance", 0)
+
+
+def test_other_settings_are_said_before_anything_is_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    golden = tmp_path / "golden.json"
+    call("evaluate", "street", "--policies", "idle", *SHORT, "--record", golden)
+    monkeypatch.setattr("gridbazaar.experiments.evaluation.evaluate.evaluate", lambda *_, **__: 1 / 0)
+    told = refused("evaluate", "street", "--policies", "idle", *SHORT, "--seed", 7, "--check", golden)
+    assert "other settings: recorded with seed 0 (now 7)" in told
 
 
 def test_files_are_not_overwritten_unasked(tmp_path: Path) -> None:
@@ -386,7 +421,7 @@ def test_an_interrupted_training_says_how_to_go_on(tmp_path: Path, monkeypatch: 
 def test_training_needs_a_scenario_or_a_run(tmp_path: Path) -> None:
     assert "expected a scenario" in refused("train", "--out", tmp_path / "run")
     assert "found no config.json" in refused("train", "--out", tmp_path / "run", "--resume")
-    assert "expected ppo" in refused("train", "street", "--out", tmp_path / "run", "--algo", "sac")
+    assert "expected one of ppo" in refused("train", "street", "--out", tmp_path / "run", "--algo", "sac")
     assert not (tmp_path / "run").exists()
 
 
@@ -395,7 +430,7 @@ def test_without_the_extra_training_says_what_to_install(tmp_path: Path, monkeyp
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
     monkeypatch.setattr(gridbazaar.experiments.training.train, "train", missing)
-    assert "pip install 'gridbazaar[train]'" in refused("train", "street", "--out", tmp_path / "run")
+    assert "pip install 'torch" in refused("train", "street", "--out", tmp_path / "run")
 
 
 def test_a_mistake_leaves_earlier_results_alone(tmp_path: Path) -> None:

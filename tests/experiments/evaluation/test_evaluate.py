@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import gridbazaar.experiments.evaluation.evaluate as evaluation_module
+from gridbazaar.agents.dispatch.schedule import Schedule, solve_optimum
 from gridbazaar.agents.policies import load_policy
-from gridbazaar.agents.policies.optimum import Schedule, solve_optimum
 from gridbazaar.agents.policy import NoBoundError
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario

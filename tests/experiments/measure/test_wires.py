@@ -78,15 +78,28 @@ def test_the_used_share_is_the_largest_of_rating_and_both_sides_of_the_band() ->
 # The village
 
 
-@pytest.mark.xfail(reason="since episodes begin on every weekday, idle loses 2.4 % to the wires: size the village anew")
 def test_the_villages_wires_come_near_and_hardly_withhold(village: Cards) -> None:
-    """On a good part of the days a limit is used by more than 80 %; no more than 1 % of the energy is withheld."""
+    """Unsteered they come near on a good part of the days; at most 1 % of anyone's energy is withheld."""
     for card in village.values():
-        assert 0.2 <= card.near_share <= 0.8, card
-        assert 0 < card.withheld_share < 0.01, card
-        assert card.beyond_share < 0.05, card
+        assert 0 < card.withheld_share <= 0.01, card
+        assert card.beyond_share == 0, card
+        assert card.highest_pu < 1.0505, card
         assert card.extra_cur is not None
         assert abs(card.extra_cur.mean) < 0.01 * 25, card
+    idle, rule = village["curtail", "idle"], village["curtail", "opportunity_cost"]
+    assert 0.25 <= idle.near_share <= 0.5
+    assert 0.1 <= rule.near_share < idle.near_share, "who buys when it is cheap keeps off the evening peak"
+
+
+def test_the_villages_connection_binds_before_its_wires() -> None:
+    core = Core("village", 40)
+    full, withheld = np.zeros(40, np.bool_), np.zeros(40, np.bool_)
+    for happened in play(core, load_policy("idle"), range(40), split="validation", keep=True).transitions:
+        delivery, cap_ukwh = happened.delivery, happened.market.setting.import_cap_ukwh
+        full |= delivery.metered_ukwh.sum(1) >= cap_ukwh
+        withheld |= np.abs(delivery.curtailed_ukwh).sum(1) > 1000
+    assert full.mean() > 0.8
+    assert 0 < withheld.mean() < 0.2
 
 
 def test_voltages_fall_on_winter_evenings_and_rise_on_summer_noons() -> None:
@@ -131,11 +144,14 @@ def played(name: str, constraint: str, policy: str, n: int) -> Played:
 
 
 def test_without_limits_the_weak_feeder_is_overloaded_and_curtailment_keeps_it(weak: Cards) -> None:
+    """Free, both policies leave the band on either side; who charges on arrival goes deeper than who waits."""
+    feeder = load_feeder("weak_feeder")
+    assert weak["none", "idle"].lowest_pu < weak["none", "opportunity_cost"].lowest_pu - 0.005
     for rule in RULES:
         free, cut = weak["none", rule], weak["curtail", rule]
         assert free.loading > 1.2
         assert free.highest_pu > 1.07
-        assert free.lowest_pu < 0.95
+        assert free.lowest_pu < feeder.v_min_pu
         assert free.beyond_share > 0.2
         assert free.withheld_kwh == 0
         assert cut.loading < 1.002

@@ -69,7 +69,7 @@ def test_a_run_leaves_model_configuration_versions_and_curve(run: Path) -> None:
     assert read_span(run) == span_of(load_scenario("street", hours=6.0))
     assert {"torch", "stable-baselines3", "gridbazaar"} <= set(held["versions"])
     assert read_config(run) == TINY
-    assert (run / "model.zip").is_file()
+    assert (run / "model.npz").is_file()
     assert checkpoint_steps(run) == 4 * ROLLOUT
     curve = read_curve(run)
     assert [p["steps"] for p in curve] == [0, 2 * ROLLOUT, 4 * ROLLOUT]
@@ -99,7 +99,7 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(
     with pytest.raises(KeyboardInterrupt):
         train(TINY, folder, report=Interrupt(2 * ROLLOUT))
     assert checkpoint_steps(folder) == 2 * ROLLOUT
-    assert not (folder / "model.zip").is_file()
+    assert not (folder / "model.npz").is_file()
     played = {n for split, numbers in resets if split == "train" for n in numbers}
     resets.clear()
 
@@ -155,9 +155,15 @@ def test_resume_without_a_run_is_an_error(tmp_path: Path) -> None:
         train(TINY, tmp_path / "nothing", resume=True)
     with pytest.raises(KeyboardInterrupt):
         train(TINY, tmp_path / "run", report=Interrupt(0))
-    (tmp_path / "run" / "checkpoint.zip").unlink()
-    with pytest.raises(ValueError, match=r"holds no checkpoint\.zip"):
-        train(TINY, tmp_path / "run", resume=True)
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_begins_again(run: Path, tmp_path: Path) -> None:
+    again = tmp_path / "run"
+    again.mkdir()
+    (again / "config.json").write_bytes((run / "config.json").read_bytes())
+    assert checkpoint_steps(again) is None
+    train(TINY, again, resume=True)
+    assert [p["score"] for p in read_curve(again)] == [p["score"] for p in read_curve(run)]
 
 
 def test_training_never_plays_test_episodes(tmp_path: Path, resets: list[tuple[str, tuple[int, ...]]]) -> None:
@@ -192,10 +198,13 @@ def test_the_clock_ends_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_bad_configuration_is_named() -> None:
-    with pytest.raises(ValueError, match="algo: expected ppo, got 'sac'"):
+    with pytest.raises(ValueError, match="algo: expected one of ppo, got 'sac'"):
         TrainConfig(algo="sac")
-    with pytest.raises(ValueError, match="n_envs: expected at least 1, got 0"):
+    with pytest.raises(ValueError, match="n_envs: expected a whole number"):
         TrainConfig(n_envs=0)
+    for minutes in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="max_minutes: expected a number"):
+            TrainConfig(max_minutes=minutes)
 
 
 def test_a_learned_policy_leaves_out_rows_without_a_device() -> None:

@@ -1,0 +1,400 @@
+"""Hostile command lines, drawn from a seed: files that are none, names that lead elsewhere, numbers that cannot be.
+
+``cases(folder, seed)`` lays the files in a folder and gives the command lines with the exit code that each must have.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pickle
+import zipfile
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+OLD_RUN = GOLDEN / "run_of_0.1"
+RECORD = GOLDEN / "evaluation" / "street.json"
+KEY = ("--key", "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK", "--origin", "village")
+TRAP = "TRAPPED"
+"""File that appears in the working folder if code of an input ran."""
+
+
+class Case(NamedTuple):
+    """A command line, the exit codes that it may have, and words of which its message has one."""
+
+    words: tuple[str, ...]
+    codes: tuple[int, ...]
+    says: tuple[str, ...]
+
+
+class Trap:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
+        return os.system, (f"touch {TRAP}",)
+
+
+def cases(folder: Path, seed: int) -> list[Case]:
+    """Give all cases in an order drawn from the seed, with noise in the files from it too."""
+    rng = np.random.default_rng(seed)
+    makers = (_scenarios, _records, _runs, _resumed, _ledgers, _kept, _books, _numbers, _names, _outputs, _inputs)
+    found = [case for maker in makers for case in maker(folder, rng)]
+    return [found[i] for i in rng.permutation(len(found))]
+
+
+def _texts(rng: np.random.Generator) -> dict[str, bytes]:
+    """Contents that are no JSON, no TOML, no CSV and no ledger."""
+    deep = int(rng.integers(20_000, 60_000))
+    return {
+        "empty": b"",
+        "nul": b"\0" * int(rng.integers(1, 99)),
+        "noise": rng.bytes(int(rng.integers(50, 500))) + b"\xff\xfe\x80",
+        "latin1": '{"scenario": "Straße"}'.encode("latin-1"),
+        "utf16": '{"scenario": "street"}'.encode("utf-16"),
+        "cut": RECORD.read_bytes()[: int(rng.integers(20, 400))],
+        "nested": b"[" * deep,
+        "nested_toml": b"x = " + b"[" * deep,
+        "scalar": b"3",
+        "null": b"null",
+        "list": b"[1, 2]",
+        "text": b'"street"',
+        "long_number": b'{"scenario": ' + b"9" * 6000 + b"}",
+        "not_a_number": b"NaN",
+        "pickle": pickle.dumps(Trap()),
+        "words": b"rm -rf / ; $(touch TRAPPED)\n",
+    }
+
+
+def _files(folder: Path, rng: np.random.Generator, end: str) -> Iterator[tuple[str, Path]]:
+    """Lay each of the contents, and what is no file at all, under a name with this end."""
+    for name, held in _texts(rng).items():
+        path = folder / f"{name}{end}"
+        path.write_bytes(held)
+        yield name, path
+    for name, path in _special(folder, end):
+        yield name, path
+
+
+def _special(folder: Path, end: str) -> Iterator[tuple[str, Path]]:
+    """What stands there and is no file."""
+    fifo, circle, dangling = (folder / f"{name}{end}" for name in ("fifo", "circle", "dangling"))
+    for path, made in (
+        (fifo, os.mkfifo),
+        (circle, lambda p: p.symlink_to(p)),
+        (dangling, lambda p: p.symlink_to("no")),
+    ):
+        if not os.path.lexists(path):
+            made(path)
+        yield path.stem, path
+    (folder / f"folder{end}").mkdir(exist_ok=True)
+    yield "folder", folder / f"folder{end}"
+    yield "missing", folder / f"missing{end}"
+    yield "below_a_file", folder / f"empty{end}" / f"x{end}"
+    yield "long", folder / ("n" * 300 + end)
+
+
+def _scenarios(folder: Path, rng: np.random.Generator) -> Iterator[Case]:
+    for name, path in _files(folder, rng, ".toml"):
+        if name == "empty":
+            path.write_bytes(b'title = "\x1b[2J"\n[nobody]\n')
+        for command in (("evaluate", str(path)), ("show", "scenario", str(path))):
+            yield Case(command, (2, 5), (path.name[:40], "scenario", "empty"))
+    for i, text in enumerate((
+        'tariff = "../../../etc/passwd"', 'mechanism = "os"', 'mechanism = "../uniform_price"', 'feeder = "/etc"',
+        'feeder = "../../data/feeders/none"', "step_min = nan", "seed = 1e999", "agents = 3", "[ev]\ncount = -1",
+        '[ev]\ncount = "__import__(\'os\')"', "[data]\nn_days = 1_000_000_000_000", '[data]\npath = "/dev/zero"',
+        "prosumer = [1]", "[call]\nfile = 3", '[mechanism_options]\n"__class__" = 1', '[data]\npath = "no/where"',
+    )):  # fmt: skip
+        path = folder / f"table_{i}.toml"
+        path.write_text(f"{text}\n" if "[ev]" in text else f"{text}\n[ev]\ncount = 1\n", encoding="utf-8")
+        yield Case(
+            ("evaluate", str(path), "--policies", "idle", "--seeds", "1"), (2, 5), ("expected", "unknown", "device")
+        )
+
+
+def _records(folder: Path, rng: np.random.Generator) -> Iterator[Case]:
+    command = ("evaluate", "street", "--policies", "idle", "--seeds", "6", "--check")
+    for name, path in _files(folder, rng, ".json"):
+        yield Case((*command, str(path)), (2, 5), (path.name[:40], "empty") if name != "long" else ("nnn",))
+    record = json.loads(RECORD.read_bytes())
+    changes: list[dict[str, Any]] = [
+        {"scenario": None}, {"scenario": ["street"]}, {"split": 3}, {"seeds": 3}, {"seeds": []}, {"seeds": ["0"]},
+        {"seeds": [0.5]}, {"tolerances": []}, {"tolerances": {"score": -1}}, {"tolerances": {"score": {"abs": "x"}}},
+        {"tolerances": {"score": {"abs": -1}}}, {"tolerances": {"score": {"abs": 1e999}}}, {"policies": {}},
+        {"policies": [3]}, {"policies": [{}]}, {"policies": [{"policy": 3}]}, {"policies": [{"policy": "idle"}]},
+        {"policies": [{"policy": "idle", "score": "0"}]}, {"policies": [{"policy": "idle", "score": {}}]},
+        {"policies": [{"policy": "idle", "score": 1}] * 2}, {"settings": 3}, {"settings": {}}, {"schema": 99},
+        {"settings": {"name": "street", "agents": 3}}, {"settings": {"name": "street", "agents": {"os": {}}}},
+        {"versions": "1"}, {"scenario": "village"}, {"scenario": "../street"},
+    ]  # fmt: skip
+    for i, change in enumerate(changes):
+        path = folder / f"record_{i}.json"
+        path.write_text(json.dumps(record | change), encoding="utf-8")
+        yield Case((*command, str(path)), (2,), (path.name,))
+    for key in record:
+        path = folder / f"record_without_{key}.json"
+        path.write_text(json.dumps({k: v for k, v in record.items() if k != key}), encoding="utf-8")
+        yield Case((*command, str(path)), (2,), (key,))
+
+
+def hostile_run(folder: Path, config: Any, models: dict[str, bytes]) -> Path:
+    """Make the folder of a run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = config if isinstance(config, bytes) else json.dumps(config).encode()
+    (folder / "config.json").write_bytes(text)
+    for name, held in models.items():
+        (folder / name).write_bytes(held)
+    return folder
+
+
+def packed(**arrays: Any) -> bytes:
+    """Give a file of arrays; objects in it are pickled."""
+    out = BytesIO()
+    np.savez(out, **arrays)
+    return out.getvalue()
+
+
+def _models(rng: np.random.Generator) -> dict[str, bytes]:
+    meta = np.frombuffer(b'{"steps": 1}', np.uint8)
+    trap = np.empty(1, object)
+    trap[0] = Trap()
+    weight = np.zeros((2, 53), np.float32)
+    away, claims = BytesIO(), BytesIO()
+    with zipfile.ZipFile(away, "w") as out:
+        out.writestr("../../outside.npy", b"x")
+        out.writestr("meta.npy", packed(meta=meta)[:80])
+    with zipfile.ZipFile(claims, "w") as out:
+        header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (9999999999999,), }"
+        out.writestr("meta.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    named = {"weights/action_net.weight": weight, "weights/action_net.bias": weight[:, 0]}
+    return {
+        **{name: held for name, held in _texts(rng).items() if name in ("empty", "noise", "nested", "pickle")},
+        "trap": packed(meta=meta, x=trap),
+        "trapped_meta": packed(meta=trap),
+        "no_meta": packed(x=meta),
+        "bad_meta": packed(meta=np.frombuffer(b"[", np.uint8)),
+        "no_weights": packed(meta=meta),
+        "other_width": packed(meta=meta, **{n: x[..., :7] for n, x in named.items()}),
+        "not_finite": packed(meta=meta, **{n: x + np.nan for n, x in named.items()}),
+        "text_weights": packed(meta=meta, **{n: x.astype(str) for n, x in named.items()}),
+        "away": away.getvalue(),
+        "claims": claims.getvalue(),
+        "cut": packed(meta=meta, **named)[: int(rng.integers(30, 200))],
+    }
+
+
+def trapped_zip(rng: np.random.Generator) -> dict[str, bytes]:
+    """Give zips like those of stable-baselines3 that run code where they are unpickled."""
+    made = {}
+    for where in ("policy.pth", "data", "both"):
+        out = BytesIO()
+        with zipfile.ZipFile(OLD_RUN / "checkpoint.zip") as old, zipfile.ZipFile(out, "w") as new:
+            for member in old.namelist():
+                held = old.read(member)
+                if member == "data" and where != "policy.pth":
+                    data = json.loads(held)
+                    data["policy_class"][":serialized:"] = base64.b64encode(pickle.dumps(Trap())).decode()
+                    held = json.dumps(data).encode()
+                if member == "policy.pth" and where != "data":
+                    held = pickle.dumps({"action_net.weight": Trap()})
+                new.writestr(member, held)
+        made[where] = out.getvalue()
+    return made
+
+
+def _runs(folder: Path, rng: np.random.Generator) -> Iterator[Case]:
+    config = json.loads((OLD_RUN / "config.json").read_bytes())
+    command = ("evaluate", "street", "--seeds", "1", "--policies")
+    for name, held in _models(rng).items():
+        run = hostile_run(folder / f"run_{name}", config, {"model.npz": held})
+        yield Case((*command, str(run)), (2, 5), ("model.npz",))
+    for name, held in trapped_zip(rng).items():
+        if name != "data":  # which is never read, so that one plays
+            run = hostile_run(folder / f"run_zip_{name}", config, {"model.zip": held})
+            yield Case((*command, str(run)), (2,), ("model.zip",))
+        (folder / f"foreign_{name}.zip").write_bytes(held)
+        yield Case((*command, str(folder / f"foreign_{name}.zip")), (2,), ("--allow-code",))
+    good = {"model.npz": _models(rng)["no_weights"]}
+    configs: dict[str, Any] = {**_texts(rng), "brackets": {}, "no_features": config | {"features": None}}
+    configs |= {"features": config | {"features": [1]}, "actions": config | {"actions": [1]}, "train": {"train": 1}}
+    for name, value in configs.items():
+        run = hostile_run(folder / f"run_config_{name}", value, good)
+        yield Case((*command, str(run)), (2,), ("config.json", "model.npz"))
+    for name, span in {"text": "x", "list": [1], "short": {"series": "x"}, "bad": {"periods": [[1]]}}.items():
+        run = hostile_run(folder / f"run_span_{name}", config | {"span": span}, good)
+        yield Case((*command, str(run)), (2,), ("model.npz", "span"))
+    linked = hostile_run(folder / "run_linked", config, {})
+    (linked / "model.npz").symlink_to("/etc/hostname")
+    yield Case((*command, str(linked)), (2,), ("is a link",))
+
+
+def _resumed(folder: Path, rng: np.random.Generator) -> Iterator[Case]:
+    config = json.loads((OLD_RUN / "config.json").read_bytes())
+    values: dict[str, Any] = {
+        **_texts(rng),
+        "brackets": {},
+        "no_scenario": {k: v for k, v in config.items() if k != "scenario"},
+    }
+    for field, value in (
+        ("steps", "many"), ("steps", 0), ("n_envs", 10**12), ("width", -1), ("gamma", 7), ("seed", -1),
+        ("overrides", 3),
+        ("max_minutes", "x"), ("learning_rate", None), ("threads", 10**9), ("algo", "os.system"), ("moon", 1),
+    ):  # fmt: skip
+        values[f"train_{field}_{value}"] = config | {"train": config["train"] | {field: value}}
+    for field, value in (
+        ("mechanism", "../../x"), ("tariff", "../x"), ("feeder", "../../.."), ("agents", 3), ("name", 3),
+        ("step_min", 0),
+    ):  # fmt: skip
+        values[f"scenario_{field}"] = config | {"scenario": config["scenario"] | {field: value}}
+    for name, value in values.items():
+        run = hostile_run(folder / f"resumed_{name}", value, {})
+        yield Case(("train", "--out", str(run), "--resume"), (2,), ("config.json", "feeder"))
+    for name, held in _models(rng).items():
+        run = hostile_run(folder / f"resumed_model_{name}", config, {"checkpoint.npz": held})
+        yield Case(("train", "--out", str(run), "--resume"), (2,), ("checkpoint.npz",))
+    for name in ("missing", "empty.json", "fifo.json", "nnn" * 100):
+        yield Case(("train", "--out", str(folder / name), "--resume"), (2, 5), ("resume", "nnn"))
+
+
+def _ledgers(folder: Path, rng: np.random.Generator) -> Iterator[Case]:
+    for name, path in _files(folder, rng, ".db"):
+        says = ("nnn",) if name == "long" else (path.name, "empty.db")
+        yield Case(("ledger", "verify", str(path), *KEY), (2, 5), says)
+        command = [("prove", str(path), "x"), ("checkpoints", str(path)), ("statement", str(path), "../../etc/passwd")]
+        yield Case(("ledger", *command[int(rng.integers(3))]), (2, 5), says)
+    lines = {
+        "cut": '{"seq":0,"inter', "nested": '{"seq":' + "[" * 5000, "wrong": '{"seq":"0","interval":0,"body":{}}',
+        "away": '{"checkpoint":3}', "leaf": '{"interval":0,"leaf":"zz","seq":0}',
+    }  # fmt: skip
+    for name, line in lines.items():
+        path = folder / f"export_{name}.jsonl"
+        path.write_text('{"format":"gridbazaar-ledger/1"}\n' + line + "\n", encoding="utf-8")
+        yield Case(("ledger", "verify", str(path), *KEY), (2,), (f"{path}, line 2",))
+
+
+def _kept(folder: Path, rng: np.random.Generator) -> Iterator[Case]:
+    for name, path in _files(folder, rng, ".txt"):
+        says = ("nnn",) if name == "long" else (path.name, "empty.txt")
+        yield Case(("ledger", "verify", str(folder / "no.db"), *KEY, "--trusted", str(path)), (2, 5), (*says, "no.db"))
+        yield Case(("ledger", "check-proof", str(path), *KEY), (1, 2, 5), ())
+    for key in ("", "zz", "did:key:z", "a+b+c", "00" * 31, "../../etc/passwd", "\ud800", "did:key:z6Mk" + "1" * 900):
+        yield Case(("ledger", "verify", "no.db", "--key", key, "--origin", "village"), (2,), ("key", "no.db"))
+
+
+def _books(folder: Path, rng: np.random.Generator) -> Iterator[Case]:
+    for name, path in _files(folder, rng, ".csv"):
+        says = ("nnn",) if name == "long" else (path.name, "empty.csv")
+        yield Case(("clear", "uniform_price", str(path)), (2, 5), says)
+    rows = {
+        "ragged": "buy,1,0.3,x,1,2,3", "short": "buy", "infinite": "buy,inf,1", "huge": "buy,1e308,1e308",
+        "negative": "sell,-1,0.1", "formula": "=cmd|' /C calc'!A0,1,1", "quote": '"buy,1,1', "nul": "buy,1,\0",
+    }  # fmt: skip
+    for name, row in rows.items():
+        path = folder / f"book_{name}.csv"
+        path.write_text(f"side,kwh,price\n{row}\n", encoding="utf-8")
+        yield Case(("clear", "uniform_price", str(path)), (2,), (path.name,))
+    book = folder / "book.csv"
+    book.write_text("side,kwh,price\nbuy,1,0.3\nsell,1,0.1\n", encoding="utf-8")
+    for option, value in (
+        ("--import-price", "nan"), ("--tick", "0"), ("--tick", "nan"), ("--price-cap", "x"), ("--seed", "-1"),
+        ("--set", "k=nan"), ("--set", "k"), ("--set", "=1"), ("--set", "k=" + "[" * 30_000), ("--self-trade", "steal"),
+        ("--import-price", "1e308"), ("--seed", str(2**70)),
+    ):  # fmt: skip
+        yield Case(("clear", "uniform_price", str(book), option, value), (2,), ())
+    for name in ("../uniform_price", "os", "__init__", "uniform_price\0", "uniform_price.os", "", "/etc/passwd"):
+        yield Case(("clear", name, str(book)), (2,), ("mechanism",))
+
+
+def _numbers(folder: Path, rng: np.random.Generator) -> Iterator[Case]:
+    wrong = ("0", "-1", "nan", "inf", "1e3", "x", "", "100000000000", "9" * 5000, "0x10", "1_0_", "\u0663 ")
+    out = str(folder / "not_made")
+    for option in ("--seeds", "--seed", "--tolerance"):
+        for value in wrong:
+            if (option, value) != ("--seed", "0"):
+                yield Case(("evaluate", "street", "--policies", "idle", option, value), (2,), (option,))
+    for option in ("--minutes", "--steps", "--n-envs", "--seed"):
+        for value in wrong:
+            fine = {"--seed": ("0",), "--steps": ("100000000000",), "--minutes": ("100000000000",)}.get(option, ())
+            if value not in (*fine, "1e3"):
+                says = (option, "n_envs", "minutes", "steps")
+                yield Case(("train", "street", "--out", out, option, value), (2,), says)
+    for value in ("0", "-1", "nan", "inf", "x"):
+        yield Case(("demo", "--out", out, "--minutes", value), (2,), ("minutes",))
+    for value in ("0", "-4", "x", "4,4", "9" * 30, ""):
+        yield Case(("measure", "mechanisms", "--sides", value, "--books", "1", "--probes", "1"), (2,), ())
+    for value in ("0", "-5", "7", "61", "x"):
+        yield Case(("data", "check", str(folder), "--step-min", value), (2,), ("step-min",))
+    for value in ("prosumer.count=1e400", "ev.count=-1", "step_min=0", "hours=nan", "=", "x=1", "data.path=/dev/zero"):
+        yield Case(("evaluate", "street", "--set", value), (2,), ())
+
+
+def _names(folder: Path, rng: np.random.Generator) -> Iterator[Case]:
+    for name in (
+        "../village",
+        "../../envs/scenarios/village",
+        "/etc/passwd",
+        "",
+        ".",
+        "\0",
+        "village\0",
+        "$(id)",
+        "a" * 5000,
+    ):
+        yield Case(("evaluate", name), (2, 5), ("scenario", "name"))
+        yield Case(("show", "tariff", name), (2,), ("tariff",))
+        yield Case(("show", "feeder", name), (2, 5), ("feeder", "name"))
+        if name:
+            yield Case(("compare", "street", "--tariffs", f"flat,{name}", "--out", str(folder / "not_made")), (2,), ())
+    for policies in (
+        "idle,idle",
+        "random,random",
+        "a=random,a=idle",
+        "idle=random",
+        "os",
+        "../idle",
+        "trained",
+        "__init__",
+        "=",
+        "a=",
+    ):
+        yield Case(("evaluate", "street", "--policies", policies), (2,), ("polic", "twice", "named"))
+    yield Case(("compare", "street", "--tariffs", "flat,flat", "--out", str(folder / "not_made")), (2,), ("twice",))
+    yield Case(("evaluate", "street", "--split", "exam", "--policies", "idle"), (2,), ("split",))
+
+
+def _outputs(folder: Path, rng: np.random.Generator) -> Iterator[Case]:
+    command = ("evaluate", "street", "--policies", "idle", "--seeds", "1")
+    for _, path in _special(folder, ".out"):
+        if path.stem != "missing" and path.parent == folder:
+            option = ("--json", "--csv", "--record", "--ledger")[int(rng.integers(4))]
+            yield Case((*command, option, str(path)), (2, 5), ("out", "nnn"))
+    for place in ("/dev/null", "/dev/full", str(folder / "fifo.out")):
+        yield Case((*command, "--json", place, "--force"), (2,), ("device",))
+    same, other = folder / "same.json", folder / "other" / ".." / "same.json"
+    yield Case((*command, "--json", str(same), "--record", str(other)), (2,), ("same file",))
+    yield Case((*command, "--check", str(RECORD), "--record", str(RECORD), "--force"), (2,), ("same file",))
+    yield Case((*command, "--json", str(folder / "x\0y")), (2,), ("name", "--json"))
+    yield Case((*command, "--json", "/proc/none/x.json"), (2, 5), ("/proc",))
+    for out in (str(folder), "/", ".", str(folder / "empty.json"), str(folder / "fifo.out"), "/proc/none", "n" * 300):
+        for begin in (("train", "street"), ("compare", "street", "--tariffs", "flat"), ("demo",)):
+            yield Case(
+                (*begin, "--out", out, "--force"), (2, 5), ("folder", "File name too long", "cannot write", "not")
+            )
+
+
+def _inputs(folder: Path, rng: np.random.Generator) -> Iterator[Case]:
+    for _, path in _special(folder, ".data"):
+        if path.stem not in ("circle", "long"):
+            yield Case(("evaluate", "street", "--policies", "idle", "--data", str(path)), (2, 5), ())
+    for place in ("/dev/zero", "/dev/urandom", "/dev/null", str(folder / "fifo.data")):
+        for words in (
+            ("data", "check", place), ("clear", "uniform_price", place), ("ledger", "verify", place, *KEY),
+            ("evaluate", "street", "--check", place), ("evaluate", "street", "--data", place),
+        ):  # fmt: skip
+            yield Case(words, (2,), ("device", "no SQLite"))
