@@ -230,6 +230,9 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, type) or callable(value):  # of a user's own; its name tells a reader which
+        of = value if isinstance(value, type) or hasattr(value, "__qualname__") else type(value)
+        return f"{of.__module__}:{of.__qualname__}"
     if is_dataclass(value):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
     raise TypeError(f"cannot write {type(value).__name__} as JSON")

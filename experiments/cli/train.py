@@ -10,6 +10,7 @@ import typer
 from gridbazaar.experiments.cli import door, terminal
 from gridbazaar.experiments.cli.options import (
     MOST_SEED,
+    AllowCode,
     Columns,
     Data,
     DropBad,
@@ -21,6 +22,7 @@ from gridbazaar.experiments.cli.options import (
     Timezone,
     of_files,
     read_overrides,
+    read_train_settings,
 )
 
 if TYPE_CHECKING:
@@ -72,6 +74,10 @@ def train(
         int | None, typer.Option(min=0, max=MOST_SEED, help="Seed of the training; 0 unless given.")
     ] = None,
     settings: Settings = None,
+    train_settings: Annotated[
+        list[str] | None,
+        typer.Option("--set-train", metavar="KEY=VALUE", help="A field of the training: learning_rate=1e-3."),
+    ] = None,
     data: Data = None,
     timezone: Timezone = None,
     repair: Repair = None,
@@ -81,18 +87,22 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint, or extend a finished run to --steps.")
     ] = False,
+    allow_code: AllowCode = False,
     force: Force = False,
 ) -> None:
     """Train one policy for all agents. A run that was interrupted and resumed ends as one that ran through."""
     from gridbazaar.agents.policies.trained import BEST
+    from gridbazaar.data.tables import read_table
     from gridbazaar.experiments.training.train import TrainConfig, checkpoint_steps, extend, read_config
     from gridbazaar.experiments.training.train import train as run
 
     files = of_files(timezone, repair, stamps, columns, drop_bad)
-    given: dict[str, Any] = {
+    chosen = read_train_settings(train_settings)
+    given: dict[str, Any] = chosen | {
         "scenario": scenario, "algo": algo, "steps": steps, "max_minutes": minutes, "n_envs": n_envs, "seed": seed,
         "overrides": read_overrides(settings, data, None, files) or None,
     }  # fmt: skip
+    given |= {name: value for name, value in chosen.items() if given.get(name) is None}
     given = {name: value for name, value in given.items() if value is not None}
     if resume:
         if force:
@@ -108,10 +118,10 @@ def train(
     elif scenario is None:
         raise ValueError("expected a scenario; see gridbazaar list scenarios")
     else:
-        config = TrainConfig(**given)
+        config = read_table(TrainConfig, given, "")
     try:
         with terminal.progress() as bar:
-            run(config, out, force=force, resume=resume, report=terminal.training_bar(bar))
+            run(config, out, force=force, resume=resume, allow_code=allow_code, report=terminal.training_bar(bar))
     except KeyboardInterrupt as error:
         code, word = door.answer(error)
         typer.echo(f"{word}; {_how_to_go_on(config, out)}", err=True)

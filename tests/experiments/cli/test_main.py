@@ -100,7 +100,8 @@ def test_the_program_ends_with_its_exit_code_and_one_line(tmp_path: Path) -> Non
     assert found.returncode == 2
     assert found.stdout == ""
     assert found.stderr.splitlines() == [
-        f"error: scenario: expected one of {', '.join(list_scenarios())} or a .toml file, got 'nowhere'"
+        f"error: scenario: expected one of {', '.join(list_scenarios())}, a path (mine.toml), or a Scenario; "
+        "got 'nowhere'"
     ]
     debug = subprocess.run(
         [*program, "--debug", "evaluate", "nowhere"], cwd=tmp_path, env=environment, capture_output=True, text=True,
@@ -349,7 +350,7 @@ def test_tariffs_are_compared_on_the_same_episodes(tmp_path: Path) -> None:
 
 def test_a_comparison_of_nothing_is_refused_before_it_begins(tmp_path: Path) -> None:
     out = tmp_path / "report"
-    assert "expected some of" in refused("compare", "street", "--tariffs", "flat,free", "--out", out)
+    assert "tariff: expected one of" in refused("compare", "street", "--tariffs", "flat,free", "--out", out)
     assert "what is compared" in refused("compare", "street", "--tariffs", "flat", "--set", "tariff=tou", "--out", out)
     assert not out.exists()
 
