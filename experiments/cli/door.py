@@ -191,8 +191,8 @@ def _streams() -> Iterator[None]:
     for name, stream in before.items():
         if stream is None:  # it came closed
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as we run
-        buffer = getattr(stream, "buffer", None)
-        raw = buffer if isinstance(buffer, io.FileIO) else getattr(buffer, "raw", None)  # the first: -u of Python
+        buffer = stream.buffer if isinstance(stream, io.TextIOWrapper) else None
+        raw: Any = buffer.raw if isinstance(buffer, io.BufferedWriter) else buffer  # a file itself: -u of Python
         if isinstance(raw, io.FileIO):
             stream.flush()
             safe: Any = io.BufferedWriter(_Closable(raw))

@@ -45,7 +45,7 @@ def test_connections_are_spread_over_the_buses_behind_the_transformer() -> None:
 
 @pytest.mark.parametrize("scale", [0.5, 2.0])
 def test_homes_draw_their_load_times_its_scale(scale: float) -> None:
-    fields = {"prosumer.load_scale": scale, "prosumer.pv_share": 0.0, "prosumer.battery_share": 0.0}
+    fields: dict[str, Any] = {"prosumer.load_scale": scale, "prosumer.pv_share": 0.0, "prosumer.battery_share": 0.0}
     core, state, happened = first_interval(**fields)
     homes, at = state.episode.params[0], state.episode.start
     drawn_kwh = scale * core.world.bank.load_kw[homes.home, at[:, None]] * 0.25
@@ -84,7 +84,7 @@ def test_the_share_that_neighbours_served_is_what_they_traded_of_what_was_bought
 
 
 def test_the_optimum_is_told_who_has_an_engine_what_releasing_wears_and_what_the_connection_carries() -> None:
-    fields = {
+    fields: dict[str, Any] = {
         "genset.count": 1, "battery.wear_cur_per_kwh": 0.07, "ev.wear_cur_per_kwh": 0.06, "vpp.wear_cur_per_kwh": 0.03,
         "prosumer.pv_share": 0.0, "connection.import_over_load": (2.0, 2.0), "connection.export_over_load": (1.0, 1.0),
     }  # fmt: skip
@@ -112,7 +112,7 @@ def test_the_optimum_is_told_who_has_an_engine_what_releasing_wears_and_what_the
 @pytest.mark.parametrize(("lost_load", "is_covered"), [(0.22, False), (0.24, True)])
 def test_lost_load_that_is_cheaper_than_the_retailer_has_no_bound(lost_load: float, is_covered: bool) -> None:
     """A kWh of the retailer costs 0.23 with all charges, of which a local one bears 0.03."""
-    outage = {"outage.chance": 1.0, "outage.lost_load_cur_per_kwh": lost_load, "tariff_options": TARIFF}
+    outage: dict[str, Any] = {"outage.chance": 1.0, "outage.lost_load_cur_per_kwh": lost_load, "tariff_options": TARIFF}
     core = Core(load_scenario("street", tariff="flat", **outage), 1)
     if is_covered:
         foresight(core, core.reset(0))

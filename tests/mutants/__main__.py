@@ -105,7 +105,7 @@ def main() -> None:
                 print(n, f"{fault.file}:{fault.line}", fault.operator, *found, flush=True)
                 if asked.record:
                     write(asked.record, rows)
-    print(summary(rows, asked.seed))
+    print(summary(rows))
 
 
 def arguments() -> argparse.Namespace:
@@ -255,10 +255,10 @@ def read(path: Path) -> dict[int, dict[str, Any]]:
         return {int(row["number"]): row for row in csv.DictReader(file)}
 
 
-def summary(rows: dict[int, dict[str, Any]], seed: int) -> str:
+def summary(rows: dict[int, dict[str, Any]]) -> str:
     """Say what was found, by operator, and how much of what changes any result."""
-    verdicts = json.loads(VERDICTS.read_text(encoding="utf-8")) if VERDICTS.exists() else {}
-    same = {int(number) for number, text in verdicts.get(str(seed), {}).items() if text.startswith("equivalent")}
+    held: dict[str, dict[str, str]] = json.loads(VERDICTS.read_text(encoding="utf-8"))
+    same = {n for n, row in rows.items() if "{file}: {before} -> {after}".format(**row) in held["equivalent"]}
     counts = Counter((row["operator"], row["outcome"]) for row in rows.values())
     lines = [f"{operator:18} {outcome:18} {n}" for (operator, outcome), n in sorted(counts.items())]
     found = sum(row["outcome"] == FOUND for row in rows.values())

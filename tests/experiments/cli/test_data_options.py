@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from gridbazaar.data.loaders.load import load_bank
 from gridbazaar.envs.episode.world import bank_of
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.cli.main import main
 from tests.data import exports
+from tests.experiments.cli.runner import invoke
 
 ROOT = Path(__file__).resolve().parents[3]
 OPTIONS = ("--timezone", "--repair", "--stamps", "--columns", "--drop-bad", "--keep-bad")
 
 
 def call(*arguments: object) -> Any:
-    return CliRunner().invoke(main, [str(a) for a in arguments])
+    return invoke(main, [str(a) for a in arguments])
 
 
 @pytest.mark.parametrize("command", ["demo", "train", "evaluate", "compare", "data check"])

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.market.ledger import verify
 from gridbazaar.market.ledger.log.keys import Signer
 from gridbazaar.market.ledger.log.note import NoteKey, split_notes
+from tests.experiments.cli.runner import invoke
 from tests.market.ledger.fakes import OPERATOR, ORIGIN, RULES, batch, edit, open_ledger
 
 COMMANDS = ("verify", "export", "prove", "check-proof", "consistency", "checkpoints", "cosign", "statement")
@@ -42,7 +42,7 @@ def path(sound: Path, tmp_path: Path) -> Path:
 
 def call(*arguments: object, code: int = 0) -> Any:
     """Run ``gridbazaar ledger``; its exit code must be ``code`` and nothing may fall through."""
-    found = CliRunner().invoke(main, ["ledger", *map(str, arguments)])
+    found = invoke(main, ["ledger", *map(str, arguments)])
     assert found.exit_code == code, f"{found.exit_code}\n{found.stdout}\n{found.stderr}\n{found.exception!r}"
     assert found.exception is None or isinstance(found.exception, SystemExit)
     return found

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import gridbazaar.experiments.training.train
 from gridbazaar.agents.kinds import kinds
@@ -28,6 +27,7 @@ from gridbazaar.experiments.files import to_json
 from gridbazaar.market.clear.result import Result
 from gridbazaar.market.mechanisms import list_mechanisms
 from gridbazaar.market.tariffs import list_tariffs
+from tests.experiments.cli.runner import invoke
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
@@ -46,7 +46,7 @@ SHORT = ("--set", "hours=2", "--seeds", "2")
 
 def call(*arguments: object, code: int = 0) -> Any:
     """Run a command within this process; its exit code must be ``code``."""
-    found = CliRunner().invoke(main, [str(a) for a in arguments])
+    found = invoke(main, [str(a) for a in arguments])
     assert found.exit_code == code, f"{found.exit_code}\n{found.stdout}\n{found.stderr}\n{found.exception!r}"
     return found
 

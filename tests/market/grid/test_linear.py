@@ -131,12 +131,15 @@ def test_without_losses_a_hand_works_it_out() -> None:
     draws, reactive = np.array([[10.0, 8.0]]), np.array([[2.0, 1.0]])
     linear = grid.around(draws, reactive)
     assert linear.loss_kw.tolist() == [0.0]
-    np.testing.assert_allclose(linear.slope[0], [[1, 1], [0, 1], [-1, -1], [-1 / 11, -1]], atol=1e-12)
+    np.testing.assert_allclose(
+        linear.slope[0], np.array([[1.0, 1.0], [0.0, 1.0], [-1.0, -1.0], [-1 / 11, -1.0]]), atol=1e-12
+    )
     # The transformer's rating is apparent power at its primary, the line's a current: 20 kVA at 1 pu.
     transformer, line = (50**2 - 3**2) ** 0.5, (20**2 * 1.0995 - 1) ** 0.5
     # At no real draw only what is reactive is left: 1.1025 - 0.00075, 1.1025 - 0.001375; a kW is 0.000125, 0.001375.
-    below, above = [(0.81 - 1.10175) / 0.000125, (0.81 - 1.101125) / 0.001375], [866.0, (1.21 - 1.101125) / 0.001375]
-    np.testing.assert_allclose(linear.low[0], [-transformer, -line, *below], rtol=1e-9)
-    np.testing.assert_allclose(linear.high[0], [transformer, line, *above], rtol=1e-9)
+    below = [(0.81 - 1.10175) / 0.000125, (0.81 - 1.101125) / 0.001375]
+    above = [866.0, (1.21 - 1.101125) / 0.001375]
+    np.testing.assert_allclose(linear.low[0], np.array([-transformer, -line, *below]), rtol=1e-9)
+    np.testing.assert_allclose(linear.high[0], np.array([transformer, line, *above]), rtol=1e-9)
     for more, is_allowed in ((0.0, True), (31.9, True), (31.92, False)):  # 49.9099 kW through the transformer
         assert grid.allows(draws + np.array([[more, 0.0]]), reactive).tolist() == [is_allowed]
