@@ -15,6 +15,8 @@ PIP_FLAGS ?= --no-cache-dir
 NEW_ENOUGH := import sys; raise SystemExit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	if $$p -c '$(NEW_ENOUGH)' >/dev/null 2>&1; then echo $$p; break; fi; done)
+SETS ?= oldest newest
+EXTRAS ?= train,dev
 SOURCES := gridbazaar data market agents envs experiments
 
 # The arrays are small: more threads only make them wait for each other, and one thread gives the same sums every time.
@@ -22,7 +24,7 @@ demo test slow check bench: export OMP_NUM_THREADS = 1
 demo test slow check bench: export OPENBLAS_NUM_THREADS = 1
 demo test slow check bench: export MKL_NUM_THREADS = 1
 
-.PHONY: help setup demo test slow lint types check bench clean
+.PHONY: help setup demo test slow lint types check versions bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +53,9 @@ types: $(VENV)/.stamp-dev ## Check types with mypy and pyright
 	else echo "pyright cannot start (it needs Node): not checked"; fi
 
 check: lint types test ## Everything a change must pass: lint, types, tests
+
+versions: ## Run the unit tests with the oldest and the newest dependencies (SETS, EXTRAS, ARGS; needs an index)
+	EXTRAS="$(EXTRAS)" ARGS="$(ARGS)" PYTHON="$(PYTHON)" .ci/versions $(SETS)
 
 bench: $(VENV)/.stamp-train ## Measure the speed of the environment
 	$(BIN)/gridbazaar bench $(ARGS)

@@ -26,6 +26,7 @@ class Community:
     actions: Mapping[str, tuple[str, ...]]  # names of the components, a kind
     features: tuple[str, ...] = ()  # names of the columns that an observation has
     configs: Mapping[str, Any] = field(default_factory=dict)  # the kinds' tables of the scenario
+    kinds: Mapping[str, Any] = field(default_factory=dict)  # the ``Kind`` of each name
     keys: NDArray[np.uint64] | None = None  # [n_envs] of the episodes that begin; none: of no episode in particular
 
     def chance(self, stream: str) -> NDArray[np.float64]:

@@ -61,6 +61,9 @@ class OneOf:
 
 Range = tuple[float, float]
 
+Named = Annotated[Any, "a name, a path or an object"]
+"""A listed name, a path, or an object in Python: what ``data/registry.py`` finds."""
+
 Number = Annotated[float, Within()]
 NotNegative = Annotated[float, Within(0.0)]
 Positive = Annotated[float, Within(0.0, is_open_below=True)]
@@ -125,7 +128,9 @@ class Form:
         return f"{words}, or none" if self.may_be_none else words
 
 
-_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+_WORDS = {
+    int: "a whole number", float: "a number", str: "text", bool: "true or false", Any: "a name, a path or an object",
+}  # fmt: skip
 _TYPES = {int: Integral, float: Real, str: str, bool: bool}
 
 

@@ -7,6 +7,7 @@ nothing in place.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from gridbazaar.agents.bid import bid, flexible_fill_ukwh, metered
 from gridbazaar.agents.kind import Meters, Now
-from gridbazaar.agents.kinds import kinds, own_columns
+from gridbazaar.agents.kinds import own_columns
 from gridbazaar.agents.plan import Called, Plan
 from gridbazaar.data.arrays import Array, converter
 from gridbazaar.data.trees import mapped
@@ -32,6 +33,7 @@ from gridbazaar.envs.interval.setting import BEYOND_UCUR_PER_KWH, lottery_of, se
 from gridbazaar.envs.interval.states import first_state, look_at, next_state
 from gridbazaar.envs.interval.wiring import Wiring
 from gridbazaar.envs.interval.worth import potential_cur, stored_value_cur
+from gridbazaar.envs.own_reward import load_reward, own_reward
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import Market, Money, State, Transition
@@ -76,12 +78,14 @@ class Core:
         self.mechanism = load_mechanism(self.scenario.mechanism, **self.scenario.mechanism_options)
         self.clears_ahead = mechanism_stage(self.scenario.mechanism) == "ex_ante"
         self.n_agents = self.world.n_agents
-        self.action_columns = {name: kinds()[name].actions(config) for name, config in self.scenario.agents.items()}
+        self.action_columns = {name: kind.actions(config) for name, kind, config in self.scenario.named_kinds}
         self.n_actions = max(len(columns) for columns in self.action_columns.values())
-        self.own_columns = own_columns(self.scenario.agents)
+        self.own_columns = own_columns(self.scenario.named_kinds)
         self.n_steps = self.scenario.n_steps
         self.wiring = Wiring(self.world)
         self.fleet = Fleet(self.world, self.own_columns, self._narrow)
+        function = self.scenario.reward.function
+        self._own_reward = None if function is None else load_reward(function)
         self.answers = Answers(self.world, self._to_array) if self.scenario.call.happens else None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -180,6 +184,8 @@ class Core:
             reward=rewards,
             reward_parts=parts,
         )
+        if self._own_reward is not None:
+            happened = replace(happened, reward=own_reward(self._own_reward, happened, self.agents))
         return next_state(state, seen, devices, standing, happened, n_clipped, step_h), happened
 
     def _ration(self, wanted: Meters, outage: Outage, plans: tuple[Plan, ...], state: State, now: Now) -> Rationed:

@@ -91,7 +91,7 @@ OWN = (
 def feature_columns(scenario: Scenario) -> tuple[Column, ...]:
     """All columns of the padded row: common, own, what only some kinds have, and one flag a kind of the scenario."""
     flags = tuple(Column(f"is_{name}", "1", 0, 1, f"the agent is of kind {name}") for name in sorted(scenario.agents))
-    return (*COMMON, *OWN, *own_columns(scenario.agents), *flags)
+    return (*COMMON, *OWN, *own_columns(scenario.named_kinds), *flags)
 
 
 def observe(core: Core, state: State, out: Array | None = None, *, forecasts: bool = False) -> Observation:

@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from gridbazaar.agents.kinds import kinds
+from gridbazaar.agents.kind import AnyKind
+from gridbazaar.agents.kinds import list_kinds, load_kind
 from gridbazaar.data.bounds import (
     MOST_PRICE,
     Charge,
     CountFromOne,
+    Named,
     NotNegative,
     NotNegatives,
     OneOf,
@@ -31,6 +33,7 @@ from gridbazaar.data.forecast.forecast import WAYS as FORECASTS
 from gridbazaar.data.loaders.readings import REPAIRS, STAMPS, read_options
 from gridbazaar.data.sessions import check_source
 from gridbazaar.data.tables import check_table
+from gridbazaar.envs.own_reward import load_reward
 from gridbazaar.market.flexibility.activation import CallTerms, Penalty
 from gridbazaar.market.grid.curtailment import RULES as SHARING
 from gridbazaar.market.grid.inverter import RESPONSES
@@ -200,6 +203,7 @@ class RewardConfig:
 
     whose: Annotated[str, OneOf(*WHOSE)] = "own"
     mix: Share = 0.2  # weight of the own bill in mix
+    function: Named | None = None  # of your own in place of these: happened -> [n_envs, n_agents]; path or function
     shaping: Share = 0.8  # share of the stored energy's worth that shapes the reward; 0 is none
     scale_cur: Scales = field(default_factory=Scales)  # rewards are divided by it
     unserved_cur_per_kwh: Charge = 1.0  # what a car lacks at departure, where its delivery is not guaranteed
@@ -227,9 +231,9 @@ class Scenario:
         24.0  # length of an episode, up to a week
     )
     start_h: Annotated[float, Within(0.0, 24.0, is_open_above=True)] = 12.0  # local hour at which an episode begins
-    mechanism: str = "uniform_price"
-    tariff: str = "spot"
-    feeder: str = "village"
+    mechanism: Named = "uniform_price"
+    tariff: Named = "spot"
+    feeder: Named = "village"
     constraint: _Constraint = "none"  # none: report; curtail: after clearing; nodal: priced in it, the rest curtailed
     curtailment: _Curtailment = "proportional"  # who is cut
     power_factor: Annotated[float, Within(0.5, 1.0)] = 0.97  # of load, lagging
@@ -243,6 +247,7 @@ class Scenario:
     reward: RewardConfig = field(default_factory=RewardConfig)
     mechanism_options: Mapping[str, Any] = field(default_factory=dict)
     tariff_options: Mapping[str, Any] = field(default_factory=dict)
+    kinds: Mapping[str, Named] = field(default_factory=dict)  # of your own, by the name of their table: path or Kind
     agents: Mapping[str, Any] = field(default_factory=dict)  # kind -> its Config
 
     def __post_init__(self) -> None:
@@ -265,9 +270,21 @@ class Scenario:
             )
         load_mechanism(self.mechanism, **self.mechanism_options)
         load_tariff(self.tariff, **self.tariff_options)
+        if self.reward.function is not None:
+            load_reward(self.reward.function)
         self._check_members()
         if not any(config.count for config in self.agents.values()):
-            raise ValueError(f"scenario {self.name!r} has no agents; expected a table of {', '.join(kinds())}")
+            known = ", ".join([*list_kinds(), *self.kinds])
+            raise ValueError(f"scenario {self.name!r} has no agents; expected a table of {known}")
+
+    def kind(self, name: str) -> AnyKind:
+        """Give the kind of a table."""
+        return load_kind(self.kinds.get(name, name))
+
+    @property
+    def named_kinds(self) -> list[tuple[str, AnyKind, Any]]:
+        """Name, kind and config of each table of agents."""
+        return [(name, self.kind(name), config) for name, config in self.agents.items()]
 
     def _check_members(self) -> None:
         """Refuse shares in a battery of those who are no homes here."""

@@ -169,8 +169,8 @@ class Money:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Transition:
-    """One interval as it happened; metrics, report and ledger read this and nothing else."""
+class Happened:
+    """One interval as it happened, before anybody is rewarded for it; what a reward of a user's own is made of."""
 
     t: Array  # [n_envs] int64
     truncated: Array  # [n_envs] bool, the episode ended with this interval
@@ -183,5 +183,11 @@ class Transition:
     money: Money
     shed_kwh: Array  # [n_envs, n_agents] must-serve draw that an outage left without supply
     carbon_kg_per_kwh: Array  # [n_envs] of the grid above
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition(Happened):
+    """One interval as it happened; metrics, report and ledger read this and nothing else."""
+
     reward: Array  # [n_envs, n_agents]
     reward_parts: Array  # [n_envs, n_agents, n_parts] in the order of ``reward.PARTS``; they sum to the reward

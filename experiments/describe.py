@@ -15,6 +15,7 @@ from gridbazaar.data.bounds import Form
 from gridbazaar.data.tables import forms
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import list_scenarios, load_scenario
+from gridbazaar.market.tariff import Tariff
 
 _UNITS = (
     ("cur_per_kwh_day", "currency/kWh/day"),
@@ -146,6 +147,12 @@ def scenario_toml(scenario: Scenario) -> str:
     return "\n".join(lines) + "\n"
 
 
+def tariff_toml(tariff: Tariff) -> str:
+    """Write a tariff with all its fields; read back, it is the same tariff but for the name, which is the file's."""
+    lines = [f"{f.name} = {toml_value(getattr(tariff, f.name))}" for f in fields(tariff) if f.name != "name"]
+    return "\n".join(lines) + "\n"
+
+
 def _table_toml(name: str, table: Any) -> list[str]:
     """A table, and the tables inside it after its own fields."""
     values = {f.name: getattr(table, f.name) for f in fields(table)}
@@ -173,7 +180,8 @@ def is_table(hint: Any) -> bool:
 
 
 def _type(form: Form) -> str:
-    words = {int: "whole number", float: "number", str: "text", bool: "true or false"}.get(form.type, "table")
+    plain = {int: "whole number", float: "number", str: "text", bool: "true or false", Any: "name or path"}
+    words = plain.get(form.type, "table")
     words = "list of tables" if form.is_list else words
     return f"{'range' if form.is_pair else words}{' or none' if form.may_be_none else ''}"
 

@@ -67,14 +67,15 @@ def check_folder(folder: Path, *, force: bool = False) -> None:
     """Refuse a folder that holds something; with ``force`` only one that holds more than results."""
     if "\0" in str(folder):
         raise ValueError(f"{str(folder)!r} is no name of a folder")
+    target = Path(os.path.realpath(folder))
+    _probe(target / "any" if os.path.isdir(target) else target)
     if os.path.lexists(folder) and not folder.is_dir():
         raise FileExistsError(f"{folder} is no folder; give another one")
-    if folder.is_dir() and any(path.suffix != PARTIAL for path in folder.iterdir()):
+    if folder.is_dir() and _holds_something(folder):
         if not force:
             raise FileExistsError(f"{folder} exists; give another folder, or --force to replace it")
         if not any((folder / mark).is_file() for mark in _MARKS) or Path.cwd().is_relative_to(folder.resolve()):
             raise FileExistsError(f"{folder} is not only a folder of results; remove it yourself, or give another one")
-    _probe(Path(os.path.realpath(folder)))
 
 
 def new_folder(folder: Path, *, force: bool = False) -> Path:
@@ -82,13 +83,18 @@ def new_folder(folder: Path, *, force: bool = False) -> Path:
     check_folder(folder, force=force)
     target = Path(os.path.realpath(folder))
     with _said_of(folder):
-        old = target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.old") if target.is_dir() else None
-        if old is not None:
+        if not target.is_dir():
+            target.mkdir(parents=True)
+        elif _holds_something(target):
+            old = target.with_name(_partial_name(target))
             target.rename(old)
-        target.mkdir(parents=True)
-        if old is not None:
+            target.mkdir()
             shutil.rmtree(old)
     return folder
+
+
+def _holds_something(folder: Path) -> bool:
+    return any(path.suffix != PARTIAL for path in folder.iterdir())
 
 
 @contextmanager
@@ -161,16 +167,18 @@ def _target(path: Path) -> Path:
 
 def _probe(target: Path) -> None:
     """See that something can be made where a file or folder will be."""
-    there = next(folder for folder in target.parents if os.path.lexists(folder))
-    if not there.is_dir():
-        raise NotADirectoryError(f"{there} is no folder; give another place than {target}")
     try:
+        there = next((folder for folder in target.parents if os.path.lexists(folder)), target)
+        if not there.is_dir():
+            raise NotADirectoryError(f"{there} is no folder; give another place than {target}")
         longest = os.pathconf(there, "PC_NAME_MAX")
         if any(len(os.fsencode(part)) > longest for part in target.relative_to(there).parts):
             os.stat(there / ("x" * (longest + 1)))  # says so in the system's words
         partial = there / _partial_name(target)
         partial.open("xb").close()
         partial.unlink()
+    except NotADirectoryError:
+        raise
     except OSError as error:
         raise _cannot_write(target, error) from error
 
@@ -222,6 +230,9 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, type) or callable(value):  # of a user's own; its name tells a reader which
+        of = value if isinstance(value, type) or hasattr(value, "__qualname__") else type(value)
+        return f"{of.__module__}:{of.__qualname__}"
     if is_dataclass(value):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
     raise TypeError(f"cannot write {type(value).__name__} as JSON")

@@ -19,6 +19,7 @@ _PUBLIC = {
     "load_scenario": "gridbazaar.envs.scenarios",
     "parallel_env": "gridbazaar.envs.views.pettingzoo_env",
     "env": "gridbazaar.envs.views.pettingzoo_env",
+    "discrete_env": "gridbazaar.envs.views.discrete",
     "vec_env": "gridbazaar.envs.views.vec_env",
     "vector_env": "gridbazaar.envs.views.gymnasium_env",
     "single_agent_env": "gridbazaar.envs.views.gymnasium_env",
@@ -33,6 +34,11 @@ _PUBLIC = {
     "InverterGrid": "gridbazaar.market.grid.inverter",
     "load_bank": "gridbazaar.data.loaders.load",
     "evaluate": "gridbazaar.experiments.evaluation.evaluate",
+    "compare": "gridbazaar.experiments.evaluation.compare",
+    "check_policy": "gridbazaar.envs.contract",
+    "check_kind": "gridbazaar.envs.contract",
+    "check_mechanism": "gridbazaar.market.mechanisms",
+    "Tariff": "gridbazaar.market.tariff",
 }
 
 __all__ = [*_PUBLIC, "__version__"]
@@ -41,13 +47,17 @@ if TYPE_CHECKING:
     from gridbazaar.data.feeders import load_feeder as load_feeder
     from gridbazaar.data.loaders.load import load_bank as load_bank
     from gridbazaar.data.loaders.pandapower import load_feeder_from_pandapower as load_feeder_from_pandapower
+    from gridbazaar.envs.contract import check_kind as check_kind
+    from gridbazaar.envs.contract import check_policy as check_policy
     from gridbazaar.envs.core import Core as Core
     from gridbazaar.envs.scenarios import load_scenario as load_scenario
+    from gridbazaar.envs.views.discrete import discrete_env as discrete_env
     from gridbazaar.envs.views.gymnasium_env import single_agent_env as single_agent_env
     from gridbazaar.envs.views.gymnasium_env import vector_env as vector_env
     from gridbazaar.envs.views.pettingzoo_env import env as env
     from gridbazaar.envs.views.pettingzoo_env import parallel_env as parallel_env
     from gridbazaar.envs.views.vec_env import vec_env as vec_env
+    from gridbazaar.experiments.evaluation.compare import compare as compare
     from gridbazaar.experiments.evaluation.evaluate import evaluate as evaluate
     from gridbazaar.market.clear.blocks import Block as Block
     from gridbazaar.market.clear.clear import clear as clear
@@ -56,6 +66,8 @@ if TYPE_CHECKING:
     from gridbazaar.market.grid.inverter import Inverters as Inverters
     from gridbazaar.market.grid.three_phase import ThreePhaseGrid as ThreePhaseGrid
     from gridbazaar.market.grid.three_phase import make_grid as make_grid
+    from gridbazaar.market.mechanisms import check_mechanism as check_mechanism
+    from gridbazaar.market.tariff import Tariff as Tariff
 
 
 def __getattr__(name: str) -> Any:

@@ -25,6 +25,7 @@ HEAVY = frozenset(
 """Imported where used, inside functions, so that the package itself imports at once."""
 
 ALLOWED = {
+    "envs/views/discrete.py": {"gymnasium", "pettingzoo"},
     "envs/views/gymnasium_env.py": {"gymnasium"},
     "envs/views/pettingzoo_env.py": {"gymnasium", "pettingzoo"},
     "envs/views/vec_env.py": {"gymnasium", "stable_baselines3"},
@@ -38,9 +39,8 @@ LISTED = (
 """Folders that list and load themselves in their ``__init__.py``; no other one holds code."""
 
 ASKS_WITH_DEFAULT = {
-    "data/loaders/pandapower.py": 4,  # tables that a net of another library may lack
+    "data/loaders/pandapower.py": 3,  # tables that a net of another library may lack
     "market/ledger/books/reclear.py": 2,  # whether a value is an array, of whichever library
-    "market/mechanisms/__init__.py": 2,  # what a mechanism's file may leave out, as the folder's contract says
 }
 """How often a file asks for an attribute with a default in its stead. Of our own values nobody does: a misspelt name
 would give the default without a word."""

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from gridbazaar.agents.devices.failure import HEALTH, MAINTAIN, WORKS, Failure, hazard_per_h
-from gridbazaar.agents.kinds import kinds
 from gridbazaar.agents.policies import load_rule
 from gridbazaar.agents.policy import Community, Foresight, Observation, widened
 from gridbazaar.data.arrays import Array
@@ -64,7 +63,7 @@ def with_upkeep(
         agents, config = community.kind_slices[kind], community.configs[kind]
         works, health = (observation.features[:, agents, community.features.index(c.name)] for c in (WORKS, HEALTH))
         view = observation.view
-        earned_cur = worth_cur_per_kwh_day * view.capacity_kwh[:, agents] / kinds()[kind].meters_each(config)
+        earned_cur = worth_cur_per_kwh_day * view.capacity_kwh[:, agents] / community.kinds[kind].meters_each(config)
         gain_cur = gain_of_upkeep_cur(
             np.asarray(health, float), earned_cur / 24, view.left_h[:, agents], config.failure
         )

@@ -21,7 +21,6 @@ How its columns are read:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.data.loaders.assemble import Home, Measured
-from gridbazaar.data.loaders.tables import Table, name_lines, read_table, read_text
+from gridbazaar.data.loaders.tables import Table, name_lines, read_table
+from gridbazaar.data.text import parse_json, read_text
 
 Floats = NDArray[np.float64]
 
@@ -110,10 +110,7 @@ def read_citylearn(folder: Path) -> Measured:
 
 def _schema(path: Path) -> Mapping[str, Any]:
     text, _ = read_text(path)
-    try:
-        content = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: expected JSON, got {error}") from error
+    content = parse_json(text, str(path))
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a table 'buildings', got {type(content).__name__}")
     return content

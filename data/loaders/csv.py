@@ -21,13 +21,12 @@ Cells are parted by commas, semicolons or tabs, with decimal points or commas, i
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from gridbazaar.data.loaders.readings import Column, Options, Readings, local_or_utc
 from gridbazaar.data.loaders.stamps import SHAPE, read_stamps
 from gridbazaar.data.loaders.tables import Rows, Table, is_missing, name_lines, to_numbers
+from gridbazaar.data.text import short
 
 # Ending of the column -> what it is, factor to the unit of the bank, whether it is energy of a step.
 _UNITS = {
@@ -71,7 +70,8 @@ def read(rows: Rows, options: Options) -> tuple[Readings, ...]:
     notes = () if table.encoding.startswith("utf") else (f"read as {table.encoding}, for it is no UTF-8",)
     found = Readings(
         paths=(table.path,), times=times, is_utc=is_utc, columns=tuple(columns), line=table.line,
-        file=np.zeros(len(table), np.int64), ends=options.stamps == "end", notes=notes,
+        file=np.zeros(len(table), np.int64), identity=f"csv {is_utc} {' '.join(known)}", ends=options.stamps == "end",
+        notes=notes,
     )  # fmt: skip
     return (found,)
 
@@ -96,7 +96,7 @@ def _known(table: Table, renamed: dict[str, str]) -> dict[str, tuple[str, str, f
         ending = next((end for end in _UNITS if (new.endswith(end) if end[0] == "_" else new == end)), None)
         home = new.removesuffix(ending) if ending is not None and ending[0] == "_" else ""
         if ending is None or (ending[0] == "_" and not home):
-            unknown.append(name or "(without a name)")
+            unknown.append(short(name) or "(without a name)")
             continue
         kind, factor, is_energy = _UNITS[ending]
         known[name] = (kind, home, factor, is_energy)
@@ -104,14 +104,14 @@ def _known(table: Table, renamed: dict[str, str]) -> dict[str, tuple[str, str, f
     forms = ", ".join(f"<home>{end}" if end[0] == "_" else end for end in _UNITS)
     how = 'rename them, or give the columns names: columns="NAME IN THE FILE=name_with_unit"'
     if "time" not in renamed.values():
-        came = ", ".join(list(renamed)[:10])
+        came = ", ".join(map(short, list(renamed)[:10]))
         raise ValueError(
             f"{table.path}: expected a column 'time' (the beginning of each step), and columns such as h1_load_kwh; "
             f"got {came}{read_as}; {how}"
         )
     if unknown:
         raise ValueError(
-            f"{table.path}: unknown columns or units: {', '.join(unknown)}{read_as}; expected time, {forms}; {how}"
+            f"{table.path}: unknown columns or units: {', '.join(unknown[:10])}{read_as}; expected time, {forms}; {how}"
         )
     if not known:
         raise ValueError(f"{table.path}: expected a column beside 'time', such as h1_load_kwh; got none{read_as}")
@@ -121,8 +121,3 @@ def _known(table: Table, renamed: dict[str, str]) -> dict[str, tuple[str, str, f
 def recognises(rows: Rows) -> bool:
     """Every table may be one; the other layouts are asked first."""
     return bool(rows.cells)
-
-
-def place_name(path: Path) -> str:
-    """Name of a home by its file."""
-    return path.name.split(".")[0]

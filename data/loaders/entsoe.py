@@ -18,6 +18,7 @@ from gridbazaar.data.loaders.market_prices import currency_note, only, price_col
 from gridbazaar.data.loaders.readings import Options, Readings
 from gridbazaar.data.loaders.stamps import to_times
 from gridbazaar.data.loaders.tables import Rows, Table, name_lines
+from gridbazaar.data.text import short
 
 ZONES = {
     "CET": "Europe/Brussels", "EET": "Europe/Helsinki", "WET": "Europe/Lisbon", "UTC": "Etc/UTC",
@@ -48,7 +49,7 @@ def read(rows: Rows, options: Options) -> tuple[Readings, ...]:
         raise ValueError(f"{table.path}: {mtu}: expected one of {', '.join(ZONES)}; export it in CET/CEST or UTC")
     prices = [name for name in table.columns if _PRICE(name)]
     if len(prices) != 1:
-        came = ", ".join(table.columns)
+        came = ", ".join(map(short, list(table.columns)[:10]))
         raise ValueError(
             f"{table.path}: expected one column Day-ahead Price (EUR/MWh), got {came}; export these prices"
         )

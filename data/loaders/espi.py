@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from gridbazaar.data.loaders.readings import Column, Readings
-from gridbazaar.data.loaders.tables import read_text
+from gridbazaar.data.text import read_text
 
 _WATT_HOURS, _DRAWN = 72, 1
 _LATEST = 4_102_444_800  # of seconds since 1970: the year 2100

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gridbazaar.data.bounds import MOST
 from gridbazaar.data.feeder import PHASES, Feeder, Line, Transformer, build
+from gridbazaar.data.text import read_text, said
 
 _NUMBER_COLUMNS = ("length_m", "r_ohm_per_km", "x_ohm_per_km", "rating_a")
 _LOAD_COLUMNS = ("p_kw", "q_kvar")
@@ -40,9 +43,10 @@ def read_feeder(folder: Path) -> Feeder:
 
 def _read_settings(path: Path, faults: list[str]) -> dict[str, Any]:
     """Read feeder.toml; what is faulty is reported and replaced by a value that lets the other checks run."""
+    text, _ = read_text(path)
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+        given = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # the syntax, or a number of thousands of digits
         faults.append(f"feeder.toml: expected TOML, came: {error}; correct the syntax")
         given = {}
     _check_keys(given, _NEEDED_KEYS, _KEYS, "feeder.toml", faults)
@@ -58,13 +62,13 @@ def _read_settings(path: Path, faults: list[str]) -> dict[str, Any]:
             "give the band in pu, such as 0.90 and 1.10"
         )
     settings["phases"] = given.get("phases", 1)
-    if settings["phases"] not in (1, 3):
-        faults.append(f"feeder.toml: expected 1 (balanced) or 3 for 'phases', came {settings['phases']!r}")
+    if isinstance(settings["phases"], bool) or settings["phases"] not in (1, 3):
+        faults.append(f"feeder.toml: expected 1 (balanced) or 3 for 'phases', came {said(settings['phases'])}")
     transformer, settings["transformer"] = given.get("transformer"), None
     if transformer is not None:
         where = "feeder.toml [transformer]"
         if not isinstance(transformer, dict):
-            faults.append(f"{where}: expected a table, came {transformer!r}; write its keys under [transformer]")
+            faults.append(f"{where}: expected a table, came {said(transformer)}; write its keys under [transformer]")
             transformer = {}
         settings["transformer"] = _read_transformer(transformer, where, faults)
     return settings
@@ -93,7 +97,7 @@ def _check_keys(
 ) -> None:
     for key in given:
         if key not in known:
-            faults.append(f"{where}: expected keys {', '.join(known)}; came '{key}'; remove it or correct its name")
+            faults.append(f"{where}: expected keys {', '.join(known)}; came {said(key)}; remove it or correct its name")
     for key in needed:
         if key not in given:
             faults.append(f"{where}: expected the key '{key}', came none; add it")
@@ -102,7 +106,7 @@ def _check_keys(
 def _text(given: Mapping[str, Any], key: str, where: str, faults: list[str]) -> str:
     value = given.get(key, "")
     if key in given and not (isinstance(value, str) and value.strip()):
-        faults.append(f"{where}: expected text for '{key}', came {value!r}; write it in quotes")
+        faults.append(f"{where}: expected text for '{key}', came {said(value)}; write it in quotes")
     return str(value)
 
 
@@ -110,37 +114,43 @@ def _positive(
     given: Mapping[str, Any], key: str, default: float, where: str, faults: list[str], zero: bool = False
 ) -> float:
     value = given.get(key, default)
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    good = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST
     if good and (value > 0 or (zero and value == 0)):
         return float(value)
-    faults.append(f"{where}: expected a {'non-negative' if zero else 'positive'} number for '{key}', came {value!r}")
+    faults.append(
+        f"{where}: expected a {'non-negative' if zero else 'positive'} number for '{key}', came {said(value)}"
+    )
     return default
 
 
 def _finite(given: Mapping[str, Any], key: str, where: str, faults: list[str]) -> float:
     value = given.get(key, 0.0)
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST:
         return float(value)
-    faults.append(f"{where}: expected a finite number for '{key}', came {value!r}")
+    faults.append(f"{where}: expected a finite number for '{key}', came {said(value)}")
     return 0.0
 
 
 def _read_lines(path: Path, settings: Mapping[str, Any], faults: list[str]) -> list[Line]:
     """Read lines.csv; rows are counted as an editor counts them, the header is row 1."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, strict=True)
-        columns = reader.fieldnames or []
-        unknown = [column for column in columns if column not in _COLUMNS]
-        missing = [column for column in _NEEDED_COLUMNS if column not in columns]
-        if unknown:
-            faults.append(
-                f"lines.csv row 1: expected columns {', '.join(_COLUMNS)}; came {', '.join(map(repr, unknown))}; "
-                "remove them or correct their names"
-            )
-        if missing:
-            faults.append(f"lines.csv row 1: expected the columns {', '.join(missing)}, came none; add them")
-            return []
+    text, _ = read_text(path)
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        columns = list(reader.fieldnames or [])
         rows = [(reader.line_num, record) for record in reader]
+    except csv.Error as error:
+        faults.append(f"lines.csv row {reader.line_num}: {error}; close the quotes of its cells")
+        return []
+    unknown = [column for column in columns if column not in _COLUMNS]
+    missing = [column for column in _NEEDED_COLUMNS if column not in columns]
+    if unknown:
+        faults.append(
+            f"lines.csv row 1: expected columns {', '.join(_COLUMNS)}; came {', '.join(map(said, unknown))}; "
+            "remove them or correct their names"
+        )
+    if missing:
+        faults.append(f"lines.csv row 1: expected the columns {', '.join(missing)}, came none; add them")
+        return []
     if not rows and settings["transformer"] is None:
         faults.append("lines.csv: expected at least one line, came none; add rows or a [transformer]")
     zero_sequence = sum(column in columns for column in _ZERO_SEQUENCE_COLUMNS)
@@ -168,20 +178,20 @@ def _read_line(row: int, record: Mapping[str, Any], kva_per_a: float, faults: li
         except ValueError:
             number[column] = math.nan
         positive = column in ("length_m", "r_ohm_per_km", "r0_ohm_per_km", "rating_a")
-        if not math.isfinite(number[column]):
-            faults.append(f"{where}: expected a finite number for {column}, came {cell!r}")
+        if not abs(number[column]) <= MOST:
+            faults.append(f"{where}: expected a finite number for {column}, came {said(cell)}")
         elif positive and number[column] <= 0:
             faults.append(f"{where}: expected {column} > 0, came {cell}")
         elif column in ("x_ohm_per_km", "x0_ohm_per_km") and number[column] < 0:
             faults.append(f"{where}: expected {column} >= 0, came {cell}")
     from_bus, to_bus = ((record.get(column) or "").strip() for column in ("from_bus", "to_bus"))
     if not (from_bus and to_bus):
-        faults.append(f"{where}: expected names for from_bus and to_bus, came {from_bus!r} and {to_bus!r}")
+        faults.append(f"{where}: expected names for from_bus and to_bus, came {said(from_bus)} and {said(to_bus)}")
     elif from_bus == to_bus:
         faults.append(f"{where}: expected two buses, came a line from '{from_bus}' to itself; correct one of them")
     phase = (record.get("phase") or "abc").strip().lower()
     if phase not in PHASES:
-        faults.append(f"{where}: expected one of {', '.join(PHASES)} for phase, came {record['phase']!r}")
+        faults.append(f"{where}: expected one of {', '.join(PHASES)} for phase, came {said(record['phase'])}")
     km = number["length_m"] / 1000
     r0_ohm, x0_ohm = (number[column] * km if column in number else None for column in _ZERO_SEQUENCE_COLUMNS)
     return Line(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from gridbazaar.data.loaders.readings import Column, Options, Readings
 from gridbazaar.data.loaders.stamps import to_times
 from gridbazaar.data.loaders.tables import Rows, Table, is_missing, name_lines, to_numbers
+from gridbazaar.data.text import short
 
 _DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})|(\d{1,2})/(\d{1,2})/(\d{4})", re.ASCII).fullmatch
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(AM|PM)?", re.ASCII | re.IGNORECASE).fullmatch
@@ -92,7 +93,8 @@ def _usage(table: Table, names: dict[str, str], notes: list[str]) -> NDArray[np.
     found = {match[1].upper(): (name, match[2]) for name in table.columns if (match := _USAGE(name))}
     drawn = found.get("IMPORT") or found.get("USAGE")
     if drawn is None:
-        raise ValueError(f"{table.path}: expected a column USAGE (kWh) or IMPORT (kWh), got {', '.join(table.columns)}")
+        came = ", ".join(map(short, list(table.columns)[:10]))
+        raise ValueError(f"{table.path}: expected a column USAGE (kWh) or IMPORT (kWh), got {came}")
     name, unit = drawn
     units = [unit] if unit else sorted(set(table.columns.get(names.get("UNITS", ""), [])))
     factors = {_KWH.get(str(each).upper()) for each in units}

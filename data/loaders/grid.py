@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from gridbazaar.data.bounds import MOST_PRICE
 from gridbazaar.data.calendar import make_calendar
 from gridbazaar.data.clock import clock_changes, local_day, midnight, to_utc
-from gridbazaar.data.loaders.plausible import LOAD, PV, Bounds, is_register
+from gridbazaar.data.loaders.plausible import LOAD, PV, Bounds, is_register, most_kw
 from gridbazaar.data.loaders.readings import Column, Options, Readings, usual_step_s
 
 Bools = NDArray[np.bool_]
@@ -132,6 +132,7 @@ def _times(work: _Work) -> tuple[Times, Ints, int]:
             raise ValueError(
                 f"{work.place}: its times carry an offset from UTC; name the local zone, such as "
                 "timezone=Europe/Berlin, because days and weekdays of people are local"
+                + "".join(f"; {text}" for text in readings.hints)
             )
         times, step_s = readings.times, usual_step_s(work.place, readings.times)
         times = times - np.timedelta64(step_s if readings.ends else 0, "s")
@@ -295,14 +296,15 @@ def _as_power(work: _Work, column: Column, step_s: int) -> Column:
     bounds: Bounds | None = {"load": LOAD, "pv": PV}.get(column.kind)
     values = values * per_hour
     if bounds is not None and "spikes" in work.options.repair:
+        limit = most_kw(values, bounds)
         with np.errstate(invalid="ignore"):
-            spikes = np.flatnonzero(values > bounds.most_kw)
+            spikes = np.flatnonzero(values > limit)
         if 0 < len(spikes) <= max(_MOST_SPIKES * len(values), 1):
             peak = float(values[spikes].max())
             values[spikes] = np.interp(spikes, *_others(values, spikes))
             work.notes.append(
                 f"{column.name}: interpolated {len(spikes)} spike(s) of up to {peak:.4g} {bounds.unit}, "
-                f"beyond {bounds.most_kw:g}"
+                f"beyond {limit:.4g}"
             )
     return replace(column, values=values, is_energy=False)
 

@@ -48,8 +48,8 @@ class _Net:
 
     def rows(self, table: str) -> list[tuple[int, Any]]:
         """Give (index, row) of what is in service, as its buses are; none where the net lacks the table."""
-        frame = getattr(self.tables, table, None)
-        if frame is None or not len(frame):
+        frame = _table(self.tables, table)
+        if frame is None:
             return []
         ends = [column for column in _ENDS.get(table, ()) if column in frame]
         return [
@@ -142,8 +142,8 @@ def _refuse(title: str, faults: list[str]) -> None:
 
 def _dead_buses(net: Any) -> frozenset[int]:
     """Give the buses out of service."""
-    frame = getattr(net, "bus", None)
-    if frame is None or not len(frame) or "vn_kv" not in frame:
+    frame = _table(net, "bus")
+    if frame is None or "vn_kv" not in frame:
         raise ValueError("net.bus: expected a table of buses with their vn_kv, came none; give a pandapower net")
     return frozenset(int(bus) for bus, row in frame.iterrows() if not bool(row.get("in_service", True)))
 
@@ -174,8 +174,14 @@ def _opened(net: Any) -> frozenset[tuple[str, int]]:
 
 
 def _switch_rows(net: Any) -> list[tuple[int, Any]]:
-    frame = getattr(net, "switch", None)
-    return [] if frame is None or not len(frame) else list(frame.iterrows())
+    frame = _table(net, "switch")
+    return [] if frame is None else list(frame.iterrows())
+
+
+def _table(net: Any, name: str) -> Any:
+    """Give a table of a net, None where it has no such rows."""
+    frame = getattr(net, name, None)
+    return None if frame is None or not len(frame) else frame
 
 
 def _check_cells(net: _Net, faults: list[str]) -> None:

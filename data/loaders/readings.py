@@ -84,6 +84,7 @@ class Readings:
 
     def rows(self, index: Ints) -> str:
         """Name rows by line, and by file where there are several."""
+        index = index[np.unique(np.stack([self.file[index], self.line[index]]), axis=1, return_index=True)[1]]
         lines = self.line[index]
         if len(self.paths) == 1:
             return name_lines(lines).replace("line", self.row, 1)

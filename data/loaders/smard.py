@@ -17,6 +17,7 @@ from gridbazaar.data.loaders.market_prices import currency_note, price_column
 from gridbazaar.data.loaders.readings import Options, Readings, usual_step_s
 from gridbazaar.data.loaders.stamps import to_times
 from gridbazaar.data.loaders.tables import Rows, Table, name_lines
+from gridbazaar.data.text import short
 
 ZONE = "Europe/Berlin"
 _BEGINS = {"datum von", "start date", "datum"}
@@ -40,10 +41,11 @@ def read(rows: Rows, options: Options) -> tuple[Readings, ...]:
     names = list(table.columns)
     areas = {match[1]: name for name in names if (match := _PRICE(name))}
     if not areas:
-        raise ValueError(f"{table.path}: expected a column of prices [€/MWh], got {', '.join(names)}; export prices")
+        came = ", ".join(map(short, names[:10]))
+        raise ValueError(f"{table.path}: expected a column of prices [€/MWh], got {came}; export prices")
     own = [area for area in areas if area.startswith(_OWN)]
     if len(areas) > 1 and not own:
-        raise ValueError(f"{table.path}: expected one area, got {', '.join(areas)}; export one")
+        raise ValueError(f"{table.path}: expected one area, got {', '.join(map(short, list(areas)[:10]))}; export one")
     area = own[0] if own else next(iter(areas))
     others = [other for other in areas if other != area]
     notes = currency_note(areas[area]) + ((f"{area} is read, not {', '.join(others)}",) if others else ())

@@ -1,16 +1,13 @@
-"""Files as people bring them: text of any usual encoding, its rows and cells, and cells as numbers.
+"""Tables as people bring them: rows and cells of text files, and cells as numbers.
 
 What cannot be read is refused with the file, the line and what to do; nothing is guessed in silence.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
-import gzip
 import io
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,21 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.data.text import read_text, said, short
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-MOST_BYTES = 2_000_000_000
-"""Of a file, unpacked; a century of minutes is far less."""
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-_PACKED = {b"PK\x03\x04": "a spreadsheet or a zip archive", b"%PDF": "a PDF", b"\xd0\xcf\x11\xe0": "an old spreadsheet",
-           b"PAR1": "Parquet", b"SQLite": "a database"}  # fmt: skip
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _MISSING = frozenset({"", "-", "--", "n/a", "#n/a", "na", "n/e", "nan", "null", "none"})
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII).fullmatch
 _DECIMAL_COMMA = re.compile(
@@ -41,73 +28,6 @@ _DECIMAL_COMMA = re.compile(
 _GROUPED_BY_COMMA = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?", re.ASCII).fullmatch
 _GROUPED_BY_DOT = re.compile(r"[+-]?[1-9]\d{0,2}(?:[.\s\u00a0\u202f]\d{3})+", re.ASCII).fullmatch
 _SHOWN = 10
-
-
-def read_text(path: Path) -> tuple[str, str]:
-    """Read a text file, packed by gzip or not, and name its encoding: UTF-8, UTF-16, UTF-32, else Windows-1252.
-
-    Raises:
-        ValueError: there is no such file, or it holds no text.
-    """
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "something else" if path.exists() else "nothing"
-        raise ValueError(f"{path}: expected a file; {found} is there")
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ValueError(f"{path}: expected at most {MOST_BYTES:,} bytes, got {path.stat().st_size:,}; split it")
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if raw[:2] == b"\x1f\x8b":
-        raw = _unpacked(path, raw)
-    for mark, what in _PACKED.items():
-        if raw.startswith(mark):
-            raise ValueError(f"{path}: expected text, this is {what}; save it as CSV (UTF-8)")
-    text, encoding = _decoded(path, raw)
-    if wrong := _CONTROL.search(text):
-        line = text.count("\n", 0, wrong.start()) + 1
-        raise ValueError(
-            f"{path}: line {line}: expected text, got the control character {wrong[0]!r} (read as {encoding}); "
-            "save the file as CSV (UTF-8)"
-        )
-    return text, encoding
-
-
-def _unpacked(path: Path, raw: bytes) -> bytes:
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as packed:
-            found = packed.read(MOST_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: expected a whole gzip file: {error}; copy it again") from error
-    if len(found) > MOST_BYTES:
-        raise ValueError(f"{path}: expected at most {MOST_BYTES:,} bytes unpacked; split it")
-    return found
-
-
-def _decoded(path: Path, raw: bytes) -> tuple[str, str]:
-    for mark, encoding in _MARKS:
-        if raw.startswith(mark):
-            try:
-                return raw[len(mark) :].decode(encoding), encoding
-            except UnicodeDecodeError as error:
-                raise ValueError(
-                    f"{path}: its mark says {encoding}, but byte {error.start + len(mark)} is none of that; "
-                    "save the file as CSV (UTF-8)"
-                ) from None
-    head = raw[:4000]
-    for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
-        if len(head) > 1 and head[first::2].count(0) > 0.4 * len(head[first::2]) and not head[1 - first :: 2].count(0):
-            try:
-                return raw.decode(encoding), encoding
-            except UnicodeDecodeError:
-                break
-    try:
-        return raw.decode("utf-8"), "utf-8"
-    except UnicodeDecodeError:
-        try:
-            return raw.decode("cp1252"), "windows-1252"
-        except UnicodeDecodeError:
-            return raw.decode("latin-1"), "latin-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +64,7 @@ class Rows:
             raise ValueError(f"{self.path}: expected rows below the header (line {self.line[at]}), found none")
         if doubled := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(
-                f"{self.path}: line {self.line[at]}: columns named twice: {', '.join(map(repr, doubled))}; rename them"
+                f"{self.path}: line {self.line[at]}: columns named twice: {', '.join(map(said, doubled))}; rename them"
             )
         columns = dict(zip(names, map(list, zip(*(row[:n] for row in body), strict=True)), strict=True))
         return Table(self.path, columns, np.array(line, np.int64), self.encoding, self.separator)
@@ -166,7 +86,7 @@ class Table:
     def require(self, names: Sequence[str]) -> None:
         """Refuse a table that lacks columns."""
         if missing := [name for name in names if name not in self.columns]:
-            came = ", ".join(list(self.columns)[:_SHOWN])
+            came = ", ".join(map(short, list(self.columns)[:_SHOWN]))
             raise ValueError(
                 f"{self.path}: expected columns {', '.join(names)}; {', '.join(missing)} missing, came {came}"
             )

@@ -6,6 +6,11 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
+from gridbazaar.data.text import said
+
+YEARS = (1970, 2100)
+"""First and last that a time may have."""
+_LONGEST = timedelta(days=366)
 _DURATION = re.compile(
     r"(?P<sign>-?)P(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
     r"(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
@@ -19,11 +24,16 @@ def parse_duration(text: Any) -> timedelta:
     """
     found = _DURATION(text) if isinstance(text, str) else None
     if found is None or not any(char.isdigit() for char in text):
-        raise ValueError(f"expected an ISO 8601 duration of weeks, days, hours, minutes and seconds, got {text!r}")
+        raise ValueError(f"expected an ISO 8601 duration of weeks, days, hours, minutes and seconds, got {said(text)}")
     parts = {name: float(value) for name, value in found.groupdict().items() if name != "sign" and value is not None}
-    duration = timedelta(**parts)
+    try:
+        duration = timedelta(**parts)
+    except OverflowError:
+        duration = timedelta.max
+    if duration > _LONGEST:
+        raise ValueError(f"expected a duration of up to {_LONGEST.days} days, got {said(text[:40])}")
     if found["sign"] or not duration:
-        raise ValueError(f"expected a duration above zero, got {text!r}")
+        raise ValueError(f"expected a duration above zero, got {said(text)}")
     return duration
 
 
@@ -32,7 +42,9 @@ def parse_time(text: Any) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except (TypeError, ValueError):
-        raise ValueError(f"expected an ISO 8601 date and time, got {text!r}") from None
+        raise ValueError(f"expected an ISO 8601 date and time, got {said(text)}") from None
+    if not YEARS[0] <= time.year <= YEARS[1]:
+        raise ValueError(f"expected a year from {YEARS[0]} to {YEARS[1]}, got {said(text)}")
     if time.tzinfo is None:
-        raise ValueError(f"expected a date and time with its zone, such as Z or +01:00, got {text!r}")
+        raise ValueError(f"expected a date and time with its zone, such as Z or +01:00, got {said(text)}")
     return time

@@ -6,7 +6,6 @@ lowest limit does. A profile for a transaction takes the place of the default on
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.data.protocols.iso8601 import parse_time
+from gridbazaar.data.text import parse_json, read_text, said, short
 
 PURPOSES = (
     "ChargingStationExternalConstraints", "ChargingStationMaxProfile", "TxDefaultProfile", "TxProfile",
 )  # fmt: skip
+_MOST = 1e9  # seconds, amperes or watts
 _EVERY_S = {"Daily": 86_400.0, "Weekly": 604_800.0}
 
 
@@ -53,7 +54,7 @@ class Profile:
 
 def read_profiles(path: str | Path) -> tuple[Profile, ...]:
     """Read a file of profiles; see ``parse_profiles``."""
-    return parse_profiles(Path(path).read_text(encoding="utf-8"), str(path))
+    return parse_profiles(read_text(Path(path))[0], str(path))
 
 
 def parse_profiles(text: str, where: str = "profiles") -> tuple[Profile, ...]:
@@ -62,16 +63,14 @@ def parse_profiles(text: str, where: str = "profiles") -> tuple[Profile, ...]:
     Raises ``ValueError`` with every faulty profile. Two profiles of a purpose must differ in stack level, as the
     standard wants, unless their times of validity keep them apart.
     """
-    try:
-        loaded = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{where}: expected JSON, {error}") from None
+    loaded = parse_json(text, where)
     rows = loaded if isinstance(loaded, list) else [loaded]
     faults: list[str] = []
     profiles: list[Profile] = []
     for i, row in enumerate(rows):
         before = len(faults)
-        name = row.get("id", f"number {i}") if isinstance(row, Mapping) else f"number {i}"
+        own = row.get("id") if isinstance(row, Mapping) else None
+        name = f"number {i}" if own is None else short(str(own))
         profile = _profile(row, f"profile {name}", faults)
         if profile is not None and len(faults) == before:
             profiles.append(profile)
@@ -170,7 +169,7 @@ def _edges(profile: Profile, begin: datetime, hours: float, plugged_at: datetime
 
 def _profile(row: Any, at: str, faults: list[str]) -> Profile | None:
     if not isinstance(row, Mapping):
-        faults.append(f"{at}: expected an object, got {row!r}")
+        faults.append(f"{at}: expected an object, got {said(row)}")
         return None
     schedules = row.get("chargingSchedule")
     schedules = schedules if isinstance(schedules, list) else [schedules]
@@ -184,25 +183,25 @@ def _profile(row: Any, at: str, faults: list[str]) -> Profile | None:
         ("chargingRateUnit", schedule.get("chargingRateUnit"), ("A", "W")),
         *([("recurrencyKind", row.get("recurrencyKind"), tuple(_EVERY_S))] if kind == "Recurring" else []),
     ):
-        if value not in allowed:
-            faults.append(f"{at}: {name} is {value!r}, expected one of {', '.join(allowed)}")
+        if not isinstance(value, str) or value not in allowed:
+            faults.append(f"{at}: {name} is {said(value)}, expected one of {', '.join(allowed)}")
     for name in ("id", "stackLevel"):
         if type(row.get(name)) is not int or (name == "stackLevel" and row[name] < 0):
-            faults.append(f"{at}: {name} is {row.get(name)!r}, expected a whole number")
+            faults.append(f"{at}: {name} is {said(row.get(name))}, expected a whole number")
     places = {"startSchedule": schedule, "validFrom": row, "validTo": row}
     times = {name: _time(place, name, at, faults) for name, place in places.items()}
     if kind == "Recurring" and times["startSchedule"] is None:
         faults.append(f"{at}: startSchedule is missing, expected one for a profile that recurs")
     duration = schedule.get("duration")
-    if duration is not None and (not isinstance(duration, int | float) or duration <= 0):
-        faults.append(f"{at}: duration is {duration!r}, expected seconds above 0")
+    if duration is not None and (not _is_number(duration) or not 0 < duration <= _MOST):
+        faults.append(f"{at}: duration is {said(duration)}, expected seconds above 0, up to {_MOST:g}")
     periods = _periods(schedule.get("chargingSchedulePeriod"), at, faults)
     if purpose not in PURPOSES or not periods:
         return None
     return Profile(
         id=row.get("id", 0), stack_level=row.get("stackLevel", 0), purpose=purpose, kind=str(kind),
         unit=str(schedule.get("chargingRateUnit")), periods=periods, start=times["startSchedule"],
-        duration_s=duration, every_s=_EVERY_S.get(row.get("recurrencyKind", "")) if kind == "Recurring" else None,
+        duration_s=duration, every_s=_EVERY_S.get(str(row.get("recurrencyKind"))) if kind == "Recurring" else None,
         valid_from=times["validFrom"], valid_to=times["validTo"],
     )  # fmt: skip
 
@@ -223,21 +222,26 @@ def _periods(rows: Any, at: str, faults: list[str]) -> tuple[Period, ...]:
         return ()
     found = []
     for row in rows:
-        start, limit, phases = row.get("startPeriod"), row.get("limit"), row.get("numberPhases", 3)
-        if type(start) is not int or start < 0:
-            faults.append(f"{at}: startPeriod is {start!r}, expected whole seconds from 0")
-        elif isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 <= limit < math.inf:
-            faults.append(f"{at}: limit is {limit!r}, expected 0 or more")
+        start, limit, phases = row.get("startPeriod"), row.get("limit"), row.get("numberPhases")
+        phases = 3 if phases is None else phases
+        if type(start) is not int or not 0 <= start <= _MOST:
+            faults.append(f"{at}: startPeriod is {said(start)}, expected whole seconds from 0 to {_MOST:g}")
+        elif not _is_number(limit) or not 0 <= limit <= _MOST:
+            faults.append(f"{at}: limit is {said(limit)}, expected 0 or more, up to {_MOST:g}")
         elif abs(limit * 10 - round(limit * 10)) > 1e-6:
-            faults.append(f"{at}: limit is {limit!r}, expected a multiple of 0.1")
-        elif phases not in (1, 2, 3):
-            faults.append(f"{at}: numberPhases is {phases!r}, expected 1, 2 or 3")
+            faults.append(f"{at}: limit is {said(limit)}, expected a multiple of 0.1")
+        elif type(phases) is not int or phases not in (1, 2, 3):
+            faults.append(f"{at}: numberPhases is {said(phases)}, expected 1, 2 or 3")
         else:
             found.append(Period(float(start), float(limit), int(phases)))
     starts = [period.start_s for period in found]
     if len(found) == len(rows) and (starts[0] != 0 or sorted(set(starts)) != starts):
         faults.append(f"{at}: startPeriod runs {starts}, expected it to rise from 0")
     return tuple(found)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _meet(a: Profile, b: Profile) -> bool:

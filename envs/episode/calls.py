@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from gridbazaar.agents.kind import Draw
 from gridbazaar.data.arrays import Array
 from gridbazaar.data.chance import between
+from gridbazaar.data.clock import zone_of
 from gridbazaar.data.protocols.ocpp import composite_kw, read_profiles
 from gridbazaar.data.protocols.openadr import SIMPLE_LEVELS, Event, hours_from, read_events
 from gridbazaar.data.units import MICRO
@@ -18,6 +20,7 @@ from gridbazaar.envs.scenario import CallConfig, Scenario
 from gridbazaar.envs.state import Calls
 
 _ENDLESS_KW = 1e9
+_NEVER = datetime(2000, 1, 2, tzinfo=UTC)  # where no file names a time
 
 
 def draw_calls(scenario: Scenario, draw: Draw, retail_ucur: Array) -> Calls:
@@ -29,12 +32,15 @@ def draw_calls(scenario: Scenario, draw: Draw, retail_ucur: Array) -> Calls:
         retail_ucur: [n_envs, n_steps] retail price with all charges, micro-currency per kWh.
 
     The hours of a file are those since an episode would begin before its first event, and the same in every episode.
+    They are read on the community's local clock, that of the zone of its data; without a zone its clock is UTC.
     """
     config, n_envs = scenario.call, len(draw.keys)
     events = _events_of(config.file) if config.file else ()
     calls = [event for event in events if not event.is_price]
+    timezone = draw.bank.timezone
+    clock = _clock(scenario.start_h, events[0].signals[0].start if events else _NEVER, timezone)
     if config.file:
-        table, level = _read(calls, _begin(events, scenario.start_h), scenario)
+        table, level = _read(calls, clock, scenario)
         table, level = (np.repeat(x[None], n_envs, axis=0) for x in (table, level))
     else:
         table, level = _drawn(config, draw)
@@ -43,12 +49,12 @@ def draw_calls(scenario: Scenario, draw: Draw, retail_ucur: Array) -> Calls:
     prices = [event for event in events if event.is_price]
     limit = None
     if config.limits:
-        limit = _limit(config.limits, scenario.start_h, scenario.n_steps, scenario.step_h)
+        limit = _limit(config.limits, scenario.start_h, scenario.n_steps, scenario.step_h, timezone)
         limit = np.repeat(limit[None], n_envs, axis=0)
     return Calls(
         gate=gate, begin=begin, end=end, need_ukwh=need, known=known,
         at=np.minimum(running.sum(axis=2), table.shape[1] - 1), level_ppm=level,
-        extra_ucur_per_kwh=_extra(prices, _begin(events, scenario.start_h), scenario, retail_ucur) if prices else None,
+        extra_ucur_per_kwh=_extra(prices, clock, scenario, retail_ucur) if prices else None,
         limit_kw=limit,
     )  # fmt: skip
 
@@ -89,7 +95,7 @@ def _drawn(config: CallConfig, draw: Draw) -> tuple[NDArray[np.int64], NDArray[n
     return table, by_step
 
 
-def _read(calls: list[Event], origin: datetime, scenario: Scenario) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _read(calls: list[Event], clock: _Clock, scenario: Scenario) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """[n_calls + 1, 5] and [n_steps + 1] of the events of a file."""
     config, n_steps, step_h = scenario.call, scenario.n_steps, scenario.step_h
     n_notice = max(round(config.notice_min[0] / 60 / step_h), 1)
@@ -102,8 +108,8 @@ def _read(calls: list[Event], origin: datetime, scenario: Scenario) -> tuple[NDA
         is_level = event.signals[0].payload == "SIMPLE"
         for signal in event.signals:
             share = signal.value / SIMPLE_LEVELS if is_level else abs(signal.value) / max(kw, 1e-9)
-            level[_steps(event, signal.start, signal.end, origin, scenario)] = round(share * MICRO)
-        whole = _steps(event, event.signals[0].start, event.signals[-1].end, origin, scenario)
+            level[_steps(event, signal.start, signal.end, clock, scenario)] = round(share * MICRO)
+        whole = _steps(event, event.signals[0].start, event.signals[-1].end, clock, scenario)
         begin, end = int(whole.start), int(whole.stop)
         if not over < begin < end:
             raise ValueError(
@@ -117,23 +123,25 @@ def _read(calls: list[Event], origin: datetime, scenario: Scenario) -> tuple[NDA
     return table, level
 
 
-def _steps(event: Event, start: datetime, end: datetime, origin: datetime, scenario: Scenario) -> slice:
+def _steps(event: Event, start: datetime, end: datetime, clock: _Clock, scenario: Scenario) -> slice:
     """Steps of an episode between two times, which are rounded to whole ones."""
-    first, last = (round(hours_from(time, origin) / scenario.step_h) for time in (start, end))
+    begin_h = clock.hours(start)
+    end_h = begin_h + hours_from(end, start)
+    first, last = (round(hours / scenario.step_h) for hours in (begin_h, end_h))
     if last > scenario.n_steps:
         raise ValueError(
-            f"{scenario.call.file}: event {event.name} ends {hours_from(end, origin):g} h after the beginning "
+            f"{scenario.call.file}: event {event.name} ends {end_h:g} h after the beginning "
             f"of the episode that holds the first event, expected at most its {scenario.hours:g} h"
         )
     return slice(first, last)
 
 
-def _extra(prices: list[Event], origin: datetime, scenario: Scenario, retail_ucur: Array) -> NDArray[np.int64]:
+def _extra(prices: list[Event], clock: _Clock, scenario: Scenario, retail_ucur: Array) -> NDArray[np.int64]:
     """[n_envs, n_steps + 1] what price events add to the retail price, so that it is theirs."""
     extra = np.zeros((len(retail_ucur), scenario.n_steps + 1), np.int64)
     for event in prices:
         for signal in event.signals:
-            steps = _steps(event, signal.start, signal.end, origin, scenario)
+            steps = _steps(event, signal.start, signal.end, clock, scenario)
             extra[:, steps] = round(signal.value * MICRO) - retail_ucur[:, steps]
     return extra
 
@@ -143,21 +151,30 @@ def _events_of(path: str) -> tuple[Event, ...]:
     return read_events(path)
 
 
-def _begin(events: tuple[Event, ...], start_h: float) -> datetime:
-    """The last time before the first event at which an episode begins, on the clock of that event."""
-    return _last(start_h, events[0].signals[0].start) if events else datetime.min
+class _Clock(NamedTuple):
+    """The local clock of a community, read from the beginning of an episode on."""
+
+    zone: tzinfo
+    origin: datetime  # what it shows when the episode begins
+
+    def hours(self, time: datetime) -> float:
+        """Hours that it has gone on from the beginning of the episode to a time."""
+        return hours_from(time.astimezone(self.zone).replace(tzinfo=None), self.origin)
 
 
-def _last(start_h: float, time: datetime) -> datetime:
-    """The last time of the day ``start_h`` that is not after a time."""
-    origin = time.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(hours=start_h)
-    return origin if origin <= time else origin - timedelta(days=1)
+def _clock(start_h: float, first: datetime, timezone: str | None) -> _Clock:
+    """The clock of the episode that begins, when it shows ``start_h``, last before a time or at it."""
+    zone = UTC if timezone is None else zone_of(timezone)
+    shown = first.astimezone(zone).replace(tzinfo=None)
+    origin = shown.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(hours=start_h)
+    return _Clock(zone, origin if origin <= shown else origin - timedelta(days=1))
 
 
 @lru_cache(maxsize=8)
-def _limit(path: str, start_h: float, n_steps: int, step_h: float) -> NDArray[np.float64]:
+def _limit(path: str, start_h: float, n_steps: int, step_h: float, timezone: str | None) -> NDArray[np.float64]:
     """[n_steps + 1] composite schedule of the episode that begins last before the first time that profiles name."""
     profiles = read_profiles(path)
     starts = [p.start for p in profiles if p.start is not None]
-    origin = _last(start_h, min(starts) if starts else datetime.fromisoformat("2000-01-02T00:00:00+00:00"))
+    clock = _clock(start_h, min(starts) if starts else _NEVER, timezone)
+    origin = clock.origin.replace(tzinfo=clock.zone).astimezone(UTC)
     return np.minimum(composite_kw(profiles, origin, n_steps + 1, step_h), _ENDLESS_KW)

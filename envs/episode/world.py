@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gridbazaar.agents.kind import AnyKind, Series
-from gridbazaar.agents.kinds import kinds
 from gridbazaar.data.arrays import Array
 from gridbazaar.data.bank import Bank, read_only
 from gridbazaar.data.feeders import load_feeder
@@ -109,8 +108,7 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         to_array: turns a NumPy array into one of the core's library; float arrays get its float type.
     """
     bank = _bank_with_forecasts(scenario)
-    found = kinds()
-    chosen = [(found[name], config) for name, config in scenario.agents.items() if config.count]
+    chosen = [(kind, config) for _, kind, config in scenario.named_kinds if config.count]
     counts = [config.count for _, config in chosen]
     meters = [kind.n_meters(config) for kind, config in chosen]
     tariff = load_tariff(scenario.tariff, **scenario.tariff_options)

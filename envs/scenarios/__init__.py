@@ -1,48 +1,75 @@
-"""Scenarios: one TOML file each, found by listing this folder; the contract is ``envs/scenario.py``."""
+"""Scenarios: one TOML file each, found by listing this folder; the contract is ``envs/scenario.py``.
+
+One of your own is such a file by its path; packages bring some as entry points ``gridbazaar.scenarios``.
+"""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from gridbazaar.agents.kinds import kinds
+from gridbazaar.agents.kinds import list_kinds, load_kind
 from gridbazaar.data.inputs import check_input, read_toml
+from gridbazaar.data.own import pinned, reference_of
+from gridbazaar.data.registry import Sort, find, installed, name_of
 from gridbazaar.data.tables import read_table
 from gridbazaar.envs.scenario import WHOSE, Scenario
 
 _FOLDER = Path(__file__).parent
+SORT = Sort("scenario", "gridbazaar.scenarios", "mine.toml", "a Scenario")
 
 
 def list_scenarios() -> list[str]:
-    """Give the names of the scenarios that come with the package."""
-    return sorted(p.stem for p in _FOLDER.glob("*.toml"))
+    """Give the names of the scenarios that come with the package; those of installed packages last."""
+    return [*_shipped(), *(name for name in installed(SORT.group) if name not in _shipped())]
 
 
-def load_scenario(name: str | Scenario | Path, **overrides: Any) -> Scenario:
+def load_scenario(name: str | Scenario | Path, *, allow_code: Any = False, **overrides: Any) -> Scenario:
     """Read a scenario by name or from a TOML file, with fields overridden.
 
     Args:
         name: one of ``list_scenarios()``, a path to a ``.toml`` file, or a scenario (then overrides must be empty).
-        overrides: fields by name; tables as dicts or with dots, ``**{"ev.count": 3}``.
+        allow_code: whether to load Python files that the TOML file names, too.
+        overrides: fields by name; tables as dicts or with dots, ``**{"ev.count": 3}``. A mechanism, tariff, feeder,
+            kind or reward of your own is given as its path or as the object, ``mechanism="rule.py"``.
     """
     if isinstance(name, Scenario):
         if overrides:
             raise ValueError("overrides go with a scenario's name, not with a scenario; use dataclasses.replace")
         return name
-    is_file = str(name).endswith(".toml")
-    path = check_input(str(name)) if is_file else _FOLDER / f"{name}.toml"
-    if not path.is_file() if is_file else name not in list_scenarios():
-        raise ValueError(f"scenario: expected one of {', '.join(list_scenarios())} or a .toml file, got {str(name)!r}")
+    path = _FOLDER / f"{name}.toml"
+    if str(name) not in _shipped():
+        path = check_input(Path(name).expanduser()) if str(name).endswith(".toml") else path
+        if str(name) in installed(SORT.group):
+            brought = find(SORT, str(name), (), str)
+            return load_scenario(brought() if callable(brought) else brought, allow_code=True, **overrides)
+        if path.parent == _FOLDER or not path.is_file():
+            raise SORT.unknown(str(name), _shipped(), "no such file" if str(name).endswith(".toml") else "")
     table = read_toml(path)
+    _place(table, path.parent, None if allow_code else str(path))
     for key, value in overrides.items():
+        if key == "reward" and not isinstance(value, Mapping):
+            key = "reward.whose" if isinstance(value, str) and value in WHOSE else "reward.function"
         _put(table, key, value)
-    return _build(path.stem, table)
+    _place(table, Path(), None)
+    try:
+        return _build(path.stem, table)
+    except ValueError as error:
+        if path.parent == _FOLDER:
+            raise
+        raise ValueError(f"{path}: {error}") from error
 
 
-def scenario_of(values: Mapping[str, Any]) -> Scenario:
+def scenario_of(values: Mapping[str, Any], *, allow_code: bool = False) -> Scenario:
     """Give the scenario that ``dataclasses.asdict`` took apart, perhaps by way of JSON; fields left out are as usual.
+
+    Args:
+        values: the fields.
+        allow_code: also load Python files that they name.
 
     Raises:
         ValueError: names a field that there is none of, or a value that cannot be.
@@ -50,7 +77,9 @@ def scenario_of(values: Mapping[str, Any]) -> Scenario:
     agents, name = values.get("agents"), values.get("name")
     if not isinstance(agents, Mapping) or not isinstance(name, str):
         raise ValueError("scenario: expected a name and a table of agents")
-    return _build(name, {**{k: v for k, v in values.items() if k != "agents"}, **agents})
+    table = {k: dict(v) if isinstance(v, Mapping) else v for k, v in values.items() if k != "agents"}
+    _place(table, Path(), None if allow_code else "the scenario")
+    return _build(name, {**table, **agents})
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -78,16 +107,57 @@ def _put(table: dict[str, Any], key: str, value: Any) -> None:
         table[head] = value
 
 
+def _place(table: dict[str, Any], folder: Path, stranger: str | None) -> None:
+    """Pin the files of a user's own that a table names, in place.
+
+    Args:
+        table: of a scenario.
+        folder: from which relative paths count.
+        stranger: who names them, where that is a file that may not name code; none: the user did.
+    """
+    if isinstance(table.get("kinds"), list | tuple):
+        table["kinds"] = {name_of(k): k for k in table["kinds"]}
+    named = [(table, key, key) for key in ("mechanism", "tariff", "feeder")]
+    named += [(table["reward"], "function", "reward.function")] if isinstance(table.get("reward"), dict) else []
+    named += [(table["kinds"], key, f"kinds.{key}") for key in table.get("kinds") or {}]
+    for inner, key, where in named:
+        value = inner.get(key)
+        reference = reference_of(value)
+        if reference is not None and reference.is_code and stranger is not None:
+            raise ValueError(
+                f"{stranger}: {where} names code, {reference.path}, which would run; give --allow-code "
+                f"(allow_code=True) if you trust it, or name it yourself: --set {where}={reference.path}"
+            )
+        try:
+            inner[key] = pinned(value, folder)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
+        if key == "feeder" and isinstance(value, str) and (folder / value / "feeder.toml").is_file():
+            inner[key] = str((folder / value).resolve())
+        if inner[key] is None:
+            del inner[key]
+
+
 def _build(name: str, table: dict[str, Any]) -> Scenario:
     table = dict(table)
     if "agents" in table:
         raise ValueError("agents: unknown field; expected a table for each kind, such as [ev]")
-    found = kinds()
+    own = table.get("kinds") or {}
+    reserved = {f.name for f in fields(Scenario)} & set(own)
+    if reserved:
+        raise ValueError(f"kinds: {', '.join(sorted(reserved))} is a field of a scenario; give the kind another name")
+    known = [*list_kinds(), *own]
+    table |= {kind: {} for kind in own if kind not in table}  # as many as the kind says of itself
     agents = {}
-    for kind in [k for k in table if k in found]:
-        agents[kind] = read_table(found[kind].Config, table.pop(kind), kind)
+    for kind in [k for k in table if k in known]:
+        agents[kind] = read_table(load_kind(own.get(kind, kind)).Config, table.pop(kind), kind)
     reward = table.get("reward")
     if isinstance(reward, Mapping) and isinstance(reward.get("scale_cur"), int | float):  # one number serves all three
         table["reward"] = {**reward, "scale_cur": dict.fromkeys(WHOSE, reward["scale_cur"])}
     values = {k: v for k, v in table.items() if k != "name"}
-    return read_table(Scenario, values | {"name": name, "agents": agents}, "", further=tuple(found))
+    return read_table(Scenario, values | {"name": name, "agents": agents}, "", further=tuple(known))
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> list[str]:
+    return sorted(p.stem for p in _FOLDER.glob("*.toml"))

@@ -18,7 +18,8 @@ from gridbazaar.data.chance import SPLITS
 from gridbazaar.data.trees import replace_rows
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.interval.reward import PARTS
-from gridbazaar.envs.observe import feature_columns, observe
+from gridbazaar.envs.observe import COMMON, feature_columns, observe
+from gridbazaar.envs.safety import COSTS
 from gridbazaar.envs.scenario import WEEK_H, Scenario
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import State, Transition
@@ -187,11 +188,13 @@ def check_actions(action: Array, shape: tuple[int, ...], what: str) -> Array:
     return array
 
 
-def check_action(action: Array, columns: Sequence[Column]) -> Array:
-    """Give the action of one agent as float64; refuse what is not a number for each of the columns."""
-    words = {2: "two"}.get(len(columns), str(len(columns)))
-    named = f"{words} numbers in [-1, 1] ({', '.join(c.name for c in columns)})"
-    return check_actions(action, (len(columns),), named)
+def check_action(action: Array, columns: Sequence[Column], width: int | None = None) -> Array:
+    """Give the action of one agent as float64; refuse what is not a number for each of the columns (or ``width``)."""
+    width = len(columns) if width is None else width
+    words = {2: "two"}.get(width, str(width))
+    spare = f", and {width - len(columns)} to spare" if width > len(columns) else ""
+    named = f"{words} numbers in [-1, 1] ({', '.join(c.name for c in columns)}{spare})"
+    return check_actions(action, (width,), named)
 
 
 def agent_widths(core: Core) -> NDArray[np.int64]:
@@ -234,6 +237,49 @@ def infos_of_row(found: dict[str, Array], row: int) -> list[dict[str, Any]]:
     names = ("executed", "reward_parts", *(name for name in found if name not in ("executed", "reward_parts")))
     named = [dict(zip(PARTS, values)) for values in parts]  # noqa: B905 - strict costs a tenth of a step
     return [dict(zip(names, values)) for values in zip(executed, named, *plain)]  # noqa: B905
+
+
+def nothing_yet(active: bool, n_actions: int, *, costs: bool = False) -> dict[str, Any]:
+    """Give the info of an agent after a reset: the keys of a step, with nothing that has happened."""
+    info: dict[str, Any] = {
+        "executed": np.zeros(n_actions),
+        "reward_parts": dict.fromkeys(PARTS, 0.0),
+        "active": active,
+        "clipped": 0,
+        **dict.fromkeys(("bill_cur", "net_kwh", "traded_kwh", "price_cur_per_kwh"), 0.0),
+    }
+    if costs:
+        add_costs([info], np.zeros((1, len(COSTS))))
+    return info
+
+
+def add_costs(infos: list[dict[str, Any]], costs: Array) -> None:
+    """Add the safety costs [n_infos, n_costs] to infos, by name and in all."""
+    for info, each in zip(infos, costs.tolist(), strict=True):
+        info["costs"], info["cost"] = dict(zip(COSTS, each, strict=True)), sum(each)
+
+
+def state_places(core: Core) -> NDArray[np.int64]:
+    """Give where the numbers of the compact state stand among all observations one after the other.
+
+    First what all agents share, then what each has of its own; which kind an agent is of never changes and is left out.
+    """
+    n_features, n_own = len(feature_columns(core.scenario)), len(COMMON)
+    last = n_features - len(core.scenario.agents)
+    own = [np.arange(agent * n_features + n_own, agent * n_features + last) for agent in range(core.n_agents)]
+    places: NDArray[np.int64] = np.concatenate([np.arange(n_own), *own])
+    return places
+
+
+def state_names(core: Core, places: NDArray[np.int64]) -> tuple[str, ...]:
+    """Name the numbers of a state: ``column`` of what all agents share, else ``agent.column``."""
+    columns = [c.name for c in feature_columns(core.scenario)]
+    agents, at = np.divmod(places, len(columns))
+    is_shared = (at < len(COMMON)) & (len(places) < len(columns) * core.n_agents)
+    return tuple(
+        columns[i] if shared else f"{core.agents[agent]}.{columns[i]}"
+        for agent, i, shared in zip(agents.tolist(), at.tolist(), is_shared.tolist(), strict=True)
+    )
 
 
 def _check_number(value: Any) -> int:

@@ -16,16 +16,19 @@ from gridbazaar.agents.kind import Column
 from gridbazaar.data.arrays import Array
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.interval.reward import PARTS
+from gridbazaar.envs.safety import safety_costs
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.views.batch import (
     Batch,
     ResetNeededError,
+    add_costs,
     check_action,
     check_actions,
     column_of,
     feature_bounds,
     infos_of_row,
     make_core,
+    nothing_yet,
     results,
 )
 from gridbazaar.envs.views.others import Policies
@@ -47,6 +50,7 @@ class MarketAgentEnv(gymnasium.Env[Vector, Vector]):
         seed: number of the first episode; each ``reset()`` without a seed plays the next one.
         render_mode: rgb_array, ansi, or None.
         max_cycles: intervals of an episode, up to a week; none: as the scenario says.
+        costs: also give safety costs in infos, as ``MarketParallelEnv`` does.
         overrides: fields of the scenario, see ``load_scenario``.
 
     ``reset(seed=7)`` plays episode 7 of the split, ``options={"split": "validation"}`` for once of another. Episodes
@@ -65,8 +69,10 @@ class MarketAgentEnv(gymnasium.Env[Vector, Vector]):
         seed: int = 0,
         render_mode: str | None = None,
         max_cycles: int | None = None,
+        costs: bool = False,
         **overrides: Any,
     ) -> None:
+        self._costs, self.split = costs, split
         core = make_core(scenario, 1, max_cycles, overrides)
         self._batch = Batch(core, split=split, seed=seed, steered=_steered(core, agent), others=others)
         self._picture = Picture(core, render_mode)
@@ -84,7 +90,9 @@ class MarketAgentEnv(gymnasium.Env[Vector, Vector]):
         self._picture.clear()
         self._is_over = False
         active = bool(self._batch.seen.mask[0, self._batch.columns[0]])
-        return self._batch.features()[0, 0], {"active": active, "seed": int(self._batch.numbers[0]), "split": split}
+        self.split = split
+        info = nothing_yet(active, self._batch.core.n_actions, costs=self._costs)
+        return self._batch.features()[0, 0], info | {"seed": int(self._batch.numbers[0])}
 
     def step(self, action: Vector) -> tuple[Vector, float, bool, bool, Info]:
         if self._is_over:
@@ -94,7 +102,10 @@ class MarketAgentEnv(gymnasium.Env[Vector, Vector]):
         happened = batch.step(given)
         self._picture.add(batch.core, happened, batch.state)
         self._is_over = bool(happened.truncated[0])
-        info = infos_of_row(results(happened, batch.seen, given, batch.columns), 0)[0]
+        infos = infos_of_row(results(happened, batch.seen, given, batch.columns), 0)
+        if self._costs:
+            add_costs(infos, safety_costs(batch.core, happened)[0, batch.columns])
+        info = infos[0] | {"seed": int(batch.numbers[0])}
         reward = float(happened.reward[0, batch.columns[0]])
         return batch.features()[0, 0], reward, False, self._is_over, info
 
@@ -112,7 +123,8 @@ class MarketVectorEnv(VectorEnv[Vector, Vector, Array]):
         seed: number of the first episode: environment *e* begins with ``seed + e``; a reset without a seed, also the
             automatic one, goes on with the numbers after the largest yet.
         autoreset_mode: ``SAME_STEP`` (default): an episode that ends begins anew within the step, and infos hold
-            ``final_obs`` and ``final_info``; ``DISABLED``: the caller resets, with
+            ``final_obs`` and ``final_info``; ``NEXT_STEP``: the step after the last one
+            begins the next episodes, whatever its actions; ``DISABLED``: the caller resets, with
             ``options={"reset_mask": [n_envs] bool}`` only some.
     """
 
@@ -130,12 +142,10 @@ class MarketVectorEnv(VectorEnv[Vector, Vector, Array]):
         **overrides: Any,
     ) -> None:
         mode = AutoresetMode(autoreset_mode)
-        if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.DISABLED):
-            raise ValueError(f"autoreset_mode: expected SameStep or Disabled, got {mode.value}")
         core = make_core(scenario, n_envs, max_cycles, overrides)
         self._batch = Batch(core, split=split, seed=seed, steered=_steered(core, agent), others=others)
         self._mode = mode
-        self._is_over = np.ones(n_envs, bool)
+        self._is_over, self._ended = np.ones(n_envs, bool), False
         self.num_envs = n_envs
         self.render_mode = None
         self.metadata = {"autoreset_mode": mode, "render_modes": []}
@@ -154,6 +164,9 @@ class MarketVectorEnv(VectorEnv[Vector, Vector, Array]):
         options = options or {}
         split = options.get("split", self._batch.split)
         rows = options.get("reset_mask")
+        self._ended = False
+        if rows is not None and self._mode is AutoresetMode.NEXT_STEP:
+            raise ValueError("options['reset_mask']: expected none with NEXT_STEP, where all rows begin together")
         if rows is not None:
             rows = self._check_mask(rows)
             if isinstance(seed, Sequence | np.ndarray):
@@ -169,17 +182,25 @@ class MarketVectorEnv(VectorEnv[Vector, Vector, Array]):
             over = np.flatnonzero(self._is_over).tolist()
             raise ResetNeededError(f"rows {over} have not begun or are over; reset them")
         batch = self._batch
+        if self._ended:  # NEXT_STEP: what is given for this step is not played
+            self._ended = False
+            fresh, begun = self._begin(None, batch.split, None)
+            none = np.zeros(self.num_envs)
+            return fresh, none, none.astype(bool), none.astype(bool), begun
         shape = self.action_space.shape
         assert shape is not None
         given = check_actions(actions, shape, f"a row for each of {self.num_envs} environments")[:, None]
         happened = batch.step(given)
         found = {k: v[:, 0] for k, v in results(happened, batch.seen, given, batch.columns).items()}
         found["reward_parts"] = dict(zip(PARTS, found["reward_parts"].T, strict=True))
+        found["seed"] = batch.numbers.copy()
         rewards = happened.reward[:, batch.columns[0]].astype(np.float64)
         ends = happened.truncated.copy()
         seen, infos = batch.features()[:, 0], _with_masks(found, np.ones(self.num_envs, bool))
         if self._mode is AutoresetMode.DISABLED:
             self._is_over = ends.copy()
+        elif self._mode is AutoresetMode.NEXT_STEP:
+            self._ended = bool(ends.any())  # then all, for episodes are of equal length
         elif ends.any():
             seen, infos = self._restart(seen, found, ends)
         return seen, rewards, np.zeros(self.num_envs, bool), ends, infos
@@ -188,15 +209,11 @@ class MarketVectorEnv(VectorEnv[Vector, Vector, Array]):
         final_obs = np.full(self.num_envs, None, object)
         for e in np.flatnonzero(ends):
             final_obs[e] = seen[e]
-        fresh, begun = self._begin(None, self._batch.split, ends)
+        fresh, _ = self._begin(None, self._batch.split, ends)
         infos: Info = {"final_obs": final_obs, "_final_obs": ends.copy()}
         infos |= {"final_info": _with_masks(found, ends), "_final_info": ends.copy()}
-        if not ends.all():
-            infos |= _with_masks(found, ~ends)
-        infos |= begun
-        active = self._batch.seen.mask[:, self._batch.columns[0]]
-        infos |= _with_masks({"active": active}, np.ones(self.num_envs, bool))
-        return fresh, infos
+        merged = _merged(self._nothing_yet(), found, ends)
+        return fresh, infos | _with_masks(merged, np.ones(self.num_envs, bool))
 
     def _begin(
         self, seed: int | Sequence[int] | None, split: str, rows: NDArray[np.bool_] | None
@@ -205,12 +222,16 @@ class MarketVectorEnv(VectorEnv[Vector, Vector, Array]):
         batch.reset(seed, split=split, rows=None if rows is None or rows.all() else rows)
         begun = np.ones(self.num_envs, bool) if rows is None else rows.copy()
         self._is_over = self._is_over & ~begun
-        found = {
-            "active": batch.seen.mask[:, batch.columns[0]],
-            "seed": batch.numbers.copy(),
-            "split": np.full(self.num_envs, split, object),
-        }
-        return batch.features()[:, 0], _with_masks(found, begun)
+        return batch.features()[:, 0], _with_masks(self._nothing_yet(), begun)
+
+    def _nothing_yet(self) -> Info:
+        """Infos of rows that have begun, [n_envs, ...] each: the keys of a step, with nothing that has happened."""
+        batch, n = self._batch, self.num_envs
+        one = nothing_yet(True, batch.core.n_actions)
+        parts = {name: np.zeros(n) for name in one.pop("reward_parts")}
+        plain = {name: np.zeros((n, *np.shape(value)), np.asarray(value).dtype) for name, value in one.items()}
+        now = {"active": batch.seen.mask[:, batch.columns[0]], "seed": batch.numbers.copy()}
+        return plain | {"reward_parts": parts} | now
 
     def _check_mask(self, mask: Any) -> NDArray[np.bool_]:
         if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (self.num_envs,):
@@ -229,12 +250,14 @@ def single_agent_env(
     seed: int = 0,
     render_mode: str | None = None,
     max_cycles: int | None = None,
+    costs: bool = False,
     **overrides: Any,
 ) -> MarketAgentEnv:
     """Make a Gymnasium environment for one agent; arguments as of ``MarketAgentEnv``."""
     return MarketAgentEnv(
-        scenario, agent, others, split=split, seed=seed, render_mode=render_mode, max_cycles=max_cycles, **overrides
-    )
+        scenario, agent, others, split=split, seed=seed, render_mode=render_mode, max_cycles=max_cycles, costs=costs,
+        **overrides,
+    )  # fmt: skip
 
 
 def vector_env(
@@ -278,6 +301,17 @@ def _action_columns(core: Core, agent: str) -> tuple[Column, ...]:
 
 def _action_space(columns: tuple[Column, ...]) -> Box[np.float32]:
     return Box(-1.0, 1.0, (len(columns),), np.float32)
+
+
+def _merged(begun: Info, stepped: Info, ends: NDArray[np.bool_]) -> Info:
+    """Infos of rows that have begun where another one ended, of those that go on elsewhere."""
+    merged: Info = {}
+    for name, value in stepped.items():
+        if isinstance(value, dict):
+            merged[name] = _merged(begun[name], value, ends)
+        else:
+            merged[name] = np.where(ends.reshape(-1, *[1] * (value.ndim - 1)), begun[name], value)
+    return merged
 
 
 def _with_masks(found: Info, rows: NDArray[np.bool_]) -> Info:

@@ -18,8 +18,8 @@ from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.state import State
 
-Policies = str | Policy | Mapping[str, str | Policy] | None
-"""One policy (an object or a name) for all, or one a kind; who is not named is idle."""
+Policies = Any
+"""One policy (a name, a path or an object, see ``load_policy``) for all, or one a kind; who is not named is idle."""
 
 
 def community_of(core: Core, state: State | None = None) -> Community:
@@ -42,6 +42,7 @@ def community_of(core: Core, state: State | None = None) -> Community:
         actions=actions,
         features=features,
         configs=scenario.agents,
+        kinds=dict(zip(scenario.agents, map(scenario.kind, scenario.agents), strict=True)),
         keys=keys,
     )
 
@@ -112,7 +113,7 @@ def _seats(core: Core, steered: NDArray[np.bool_], policies: Policies) -> list[t
     """Each policy with the columns of its agents; a policy named for several kinds acts once."""
     free = {kind: s.start + np.flatnonzero(~steered[s]) for kind, s in core.scenario.kind_slices.items()}
     free = {kind: columns for kind, columns in free.items() if len(columns)}
-    chosen: Mapping[str, str | Policy]
+    chosen: Mapping[str, Any]
     if policies is None:
         chosen = {}
     elif isinstance(policies, Mapping):
@@ -126,14 +127,6 @@ def _seats(core: Core, steered: NDArray[np.bool_], policies: Policies) -> list[t
         given = chosen.get(kind, "idle")
         key = given if isinstance(given, str) else id(given)
         if key not in grouped:
-            grouped[key] = (_policy(given), [])
+            grouped[key] = (load_policy(given), [])
         grouped[key][1].append(columns)
     return [(policy, np.concatenate(columns)) for policy, columns in grouped.values()]
-
-
-def _policy(given: str | Policy) -> Policy:
-    if isinstance(given, str):
-        return load_policy(given)
-    if not (hasattr(given, "start") and hasattr(given, "act")):
-        raise TypeError(f"others: expected a policy or its name, got {type(given).__name__}")
-    return given

@@ -10,16 +10,21 @@ from numpy.typing import NDArray
 from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.conversions import parallel_to_aec
 
+from gridbazaar.envs.safety import safety_costs
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.views.batch import (
     Batch,
     ResetNeededError,
+    add_costs,
     agent_widths,
     check_action,
     feature_bounds,
     infos_of_row,
     make_core,
+    nothing_yet,
     results,
+    state_names,
+    state_places,
 )
 from gridbazaar.envs.views.picture import RENDER_MODES, Picture
 from gridbazaar.envs.views.registration import VERSION, register_all
@@ -41,6 +46,13 @@ class MarketParallelEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[misc]
         max_cycles: intervals of an episode, up to a week; none: as the scenario says.
         strict: refuse actions outside [-1, 1] instead of clipping and counting them.
         forecasts: also give ``info["forecasts"]``, prices and expected net load of the day ahead.
+        infos: none leaves infos empty.
+        costs: also give ``info["costs"]``, the safety costs by name (``safety.COSTS``), and their sum ``info["cost"]``.
+        pad_actions: give all agents one action space; components that a kind does not have (``action_masks`` is false
+            there) are ignored.
+        team_reward: give every agent the mean of all rewards.
+        state: ``compact``: what all agents share once, then what each has of its own, named by ``state_names``;
+            ``full``: all observations one after the other.
         overrides: fields of the scenario, see ``load_scenario``.
 
     ``reset(seed=7)`` plays episode 7 of the split, ``options={"split": "validation"}`` for once of another. Episodes
@@ -48,9 +60,9 @@ class MarketParallelEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[misc]
     false and its action changes nothing. It is not called ``action_mask``, because PettingZoo's tools would hand that
     to ``Box.sample``, which refuses it.
 
-    Infos hold ``active`` and, after a step, ``executed`` (the action as played), ``clipped`` (components out of
-    bounds), ``reward_parts`` by name, ``bill_cur``, ``net_kwh``, ``traded_kwh`` and ``price_cur_per_kwh`` of the
-    interval; after a reset ``seed`` and ``split``.
+    Infos hold ``active``, ``executed`` (the action as played), ``clipped`` (components out of bounds),
+    ``reward_parts`` by name, ``bill_cur``, ``net_kwh``, ``traded_kwh`` and ``price_cur_per_kwh`` of the interval (0
+    after a reset), and ``seed``, the number of the episode; ``split`` is an attribute.
     """
 
     def __init__(
@@ -63,12 +75,20 @@ class MarketParallelEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[misc]
         max_cycles: int | None = None,
         strict: bool = False,
         forecasts: bool = False,
+        infos: bool = True,
+        costs: bool = False,
+        pad_actions: bool = False,
+        team_reward: bool = False,
+        state: str = "compact",
         **overrides: Any,
     ) -> None:
+        if state not in ("compact", "full"):
+            raise ValueError(f"state: expected compact or full, got {state!r}")
         core = make_core(scenario, 1, max_cycles, overrides)
         self._batch = Batch(core, split=split, seed=seed, forecasts=forecasts)
         self._picture = Picture(core, render_mode)
-        self._strict, self._forecasts = strict, forecasts
+        self._strict, self._forecasts, self._infos, self._costs = strict, forecasts, infos, costs
+        self._team_reward, self.split = team_reward, self._batch.split
         self.metadata: dict[str, Any] = {
             "name": f"gridbazaar_{core.scenario.name}_{VERSION}",
             "render_modes": list(RENDER_MODES),
@@ -81,11 +101,19 @@ class MarketParallelEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[misc]
         self.agents: list[str] = []
         low, high = feature_bounds(core)
         self.observation_spaces = {a: Box(low, high, dtype=np.float32) for a in self.possible_agents}
-        self._widths = agent_widths(core)
+        own_widths = agent_widths(core)
+        self.action_masks = dict(
+            zip(self.possible_agents, np.arange(core.n_actions) < own_widths[:, None], strict=True)
+        )
+        self._widths = np.full_like(own_widths, core.n_actions) if pad_actions else own_widths
+        self._spare = ~np.stack(list(self.action_masks.values())) if pad_actions else None
         widths = zip(self.possible_agents, self._widths.tolist(), strict=True)
         self.action_spaces = {a: Box(-1.0, 1.0, (n,), np.float32) for a, n in widths}
+        self._place = state_places(core) if state == "compact" else np.arange(len(low) * core.n_agents)
+        self.state_names = state_names(core, self._place)
         n_agents = len(self.possible_agents)
-        self.state_space = Box(np.tile(low, n_agents), np.tile(high, n_agents), dtype=np.float32)
+        lowest, highest = (np.tile(x, n_agents)[self._place] for x in (low, high))
+        self.state_space = Box(lowest, highest, dtype=np.float32)
 
     def observation_space(self, agent: str) -> Space[Vector]:
         return self.observation_spaces[agent]
@@ -104,10 +132,10 @@ class MarketParallelEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[misc]
         self._batch.reset(seed, split=split)
         self._picture.clear()
         self.agents = list(self.possible_agents)
-        number = int(self._batch.numbers[0])
+        self.split = split
         active = self._batch.seen.mask[0].tolist()
-        infos = [{"active": a, "seed": number, "split": split} for a in active]
-        return self._observations(), self._with_forecasts(infos)
+        infos = [nothing_yet(a, self._batch.core.n_actions, costs=self._costs) for a in active]
+        return self._observations(), self._named(infos)
 
     def step(self, actions: dict[str, Vector]) -> Step:
         """Play one interval with an action for each agent in ``agents``."""
@@ -117,20 +145,27 @@ class MarketParallelEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[misc]
         batch, agents = self._batch, self.agents
         happened = batch.step(action)
         self._picture.add(batch.core, happened, batch.state)
-        infos = infos_of_row(results(happened, batch.seen, action, batch.columns), 0)
+        infos: list[dict[str, Any]] = []
+        if self._infos:
+            infos = infos_of_row(results(happened, batch.seen, action, batch.columns), 0)
+            if self._costs:
+                add_costs(infos, safety_costs(batch.core, happened)[0])
+        reward = happened.reward[0]
+        if self._team_reward:
+            reward = np.full_like(reward, reward.mean())
         ends = bool(happened.truncated[0])
         self.agents = [] if ends else list(agents)
         return (
             self._observations(),
-            dict(zip(agents, happened.reward[0].tolist(), strict=True)),
+            dict(zip(agents, reward.tolist(), strict=True)),
             dict.fromkeys(agents, False),
             dict.fromkeys(agents, ends),
-            self._with_forecasts(infos),
+            self._named(infos),
         )
 
     def state(self) -> Vector:
-        """What all agents see, in one row, for centralised critics."""
-        flat: Vector = self._batch.features().reshape(-1)
+        """What there is to see, in one row, for centralised critics; ``state_names`` says what each number is."""
+        flat: Vector = self._batch.features().reshape(-1)[self._place]
         return flat
 
     def render(self) -> str | NDArray[np.uint8] | None:
@@ -148,7 +183,13 @@ class MarketParallelEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[misc]
     def _observations(self) -> dict[str, Vector]:
         return dict(zip(self.possible_agents, self._batch.features()[0], strict=True))
 
-    def _with_forecasts(self, infos: list[dict[str, Any]]) -> Infos:
+    def _named(self, infos: list[dict[str, Any]]) -> Infos:
+        """By agent, with the number of the episode, and forecasts where they are asked for."""
+        if not self._infos:
+            return {agent: {} for agent in self.possible_agents}
+        number = int(self._batch.numbers[0])
+        for info in infos:
+            info["seed"] = number
         ahead = self._batch.seen.forecasts
         if self._forecasts and ahead is not None:
             left = int(ahead.inside[0].sum())
@@ -177,6 +218,8 @@ class MarketParallelEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[misc]
             raise ValueError(self._fault(actions)) from None
         if action.shape != (len(self.agents), n_actions) or not np.isfinite(action).all():
             raise ValueError(self._fault(actions))
+        if self._spare is not None:
+            action[self._spare] = 0.0
         if self._strict and np.abs(action).max() > 1.0:
             outside = [a for a, row in zip(self.agents, np.abs(action), strict=True) if row.max() > 1.0]
             raise ValueError(f"actions: expected numbers in [-1, 1] (strict=True), got more from {outside}")
@@ -187,7 +230,8 @@ class MarketParallelEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[misc]
         faults, columns = [], self._batch.core.action_columns
         for agent, action in actions.items():
             try:
-                check_action(action, columns[self._batch.core.scenario.agent_kind(agent)])
+                width = self.action_spaces[agent].shape[0]
+                check_action(action, columns[self._batch.core.scenario.agent_kind(agent)], width)
             except (TypeError, ValueError) as fault:
                 faults.append(f"{agent}: {fault}")
         return "; ".join(faults)
@@ -217,12 +261,18 @@ def parallel_env(
     max_cycles: int | None = None,
     strict: bool = False,
     forecasts: bool = False,
+    infos: bool = True,
+    costs: bool = False,
+    pad_actions: bool = False,
+    team_reward: bool = False,
+    state: str = "compact",
     **overrides: Any,
 ) -> MarketParallelEnv:
     """Make a community whose agents act at once; arguments as of ``MarketParallelEnv``."""
     return MarketParallelEnv(
         scenario, split=split, seed=seed, render_mode=render_mode, max_cycles=max_cycles, strict=strict,
-        forecasts=forecasts, **overrides,
+        forecasts=forecasts, infos=infos, costs=costs, pad_actions=pad_actions, team_reward=team_reward, state=state,
+        **overrides,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from gridbazaar.agents.policy import Policy
 from gridbazaar.data.arrays import Array
 from gridbazaar.envs.core import Core
+from gridbazaar.envs.interval.reward import PARTS
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.views.batch import Batch, check_actions, check_split, feature_bounds, make_core
 from gridbazaar.envs.views.others import Policies
@@ -37,8 +38,9 @@ class MarketVecEnv(VecEnv):
         overrides: fields of the scenario, see ``load_scenario``.
 
     All rows end together by truncation and begin the next episodes within the same step. ``infos`` are then a dict a
-    row with ``terminal_observation``, ``TimeLimit.truncated`` and ``episode`` (return, length, seconds); otherwise the
-    same list of empty dicts. Actions outside [-1, 1] are clipped.
+    row with ``terminal_observation``, ``TimeLimit.truncated``, ``episode`` (return, length, seconds), ``agent``,
+    ``kind`` and ``reward_parts`` (by name, of the whole episode); otherwise the same list of empty dicts. Actions
+    outside [-1, 1] are clipped.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class MarketVecEnv(VecEnv):
         self._no_infos: list[dict[str, Any]] = [{} for _ in range(n_rows)]
         self._first: int | None = None
         self._actions: Array = None
-        self._returns = np.zeros(n_rows)
+        self._returns, self._parts = np.zeros(n_rows), np.zeros((n_rows, len(PARTS)))
         self._started_s = time.perf_counter()
 
     def reset(self) -> NDArray[np.float32]:
@@ -92,6 +94,7 @@ class MarketVecEnv(VecEnv):
         happened = self._batch.step(self._actions)
         rewards = happened.reward[:, self._batch.columns].reshape(-1)
         self._returns += rewards
+        self._parts += happened.reward_parts[:, self._batch.columns].reshape(self._parts.shape)
         dones = np.repeat(happened.truncated, self.n_rows_per_env)
         infos = self._no_infos
         if dones.any():  # then all, for episodes are of equal length
@@ -142,7 +145,7 @@ class MarketVecEnv(VecEnv):
         return self._batch.features().reshape(self.num_envs, -1)
 
     def _begin(self) -> None:
-        self._returns = np.zeros(self.num_envs)
+        self._returns, self._parts = np.zeros(self.num_envs), np.zeros((self.num_envs, len(PARTS)))
         self._started_s = time.perf_counter()
         numbers = np.repeat(self._batch.numbers, self.n_rows_per_env).tolist()
         self.reset_infos = [
@@ -151,14 +154,18 @@ class MarketVecEnv(VecEnv):
 
     def _last_infos(self) -> list[dict[str, Any]]:
         took_s, n_steps = round(time.perf_counter() - self._started_s, 6), self.core.n_steps
-        rows = zip(self._observations(), self._returns.tolist(), strict=True)
+        rows = zip(self._observations(), self._returns.tolist(), self.row_agents, self._parts.tolist(), strict=True)
+        kind_of = self.core.scenario.agent_kind
         return [
             {
                 "terminal_observation": seen,
                 "TimeLimit.truncated": True,
                 "episode": {"r": total, "l": n_steps, "t": took_s},
+                "agent": agent,
+                "kind": kind_of(agent),
+                "reward_parts": dict(zip(PARTS, parts, strict=True)),
             }
-            for seen, total in rows
+            for seen, total, agent, parts in rows
         ]
 
     def _reset_split(self) -> str:

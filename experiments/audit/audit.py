@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policy import Policy
@@ -82,7 +83,7 @@ def audit(
 
 def audit_evaluated(
     evaluation: Evaluation,
-    policy: str,
+    policy: Any,
     path: Path,
     *,
     tick: Callable[[], None] | None = None,
@@ -94,7 +95,7 @@ def audit_evaluated(
 
     Args:
         evaluation: which episode of which scenario.
-        policy: as in ``evaluate``: a name, a folder of a run, or ``label=folder``.
+        policy: one of those that ``evaluate`` takes, ``label=folder`` too; or a table with one.
         path: the file; an old one is replaced.
         tick: called after every interval, for progress.
         allow_code: as in ``evaluate``.
@@ -102,7 +103,7 @@ def audit_evaluated(
     Raises:
         CannotWriteError: the disk does not take it.
     """
-    ((name, source),) = labelled([policy]).items()
+    ((name, source),) = labelled(policy if isinstance(policy, Mapping) else [policy]).items()
     core, played = Core(evaluation.scenario, 1), load_policy(source, allow_code=allow_code)
     with replacing(path) as partial:
         try:

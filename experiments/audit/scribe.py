@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from gridbazaar.data.registry import stated
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.state import Transition
@@ -27,7 +28,7 @@ from gridbazaar.market.ledger.books.sealed_bids import book_hash, commitment
 from gridbazaar.market.ledger.books.trades import POOL, account_payments, pairwise
 from gridbazaar.market.ledger.log.canonical import LARGEST, Entry
 from gridbazaar.market.ledger.log.keys import Signer
-from gridbazaar.market.mechanisms import mechanism_stage
+from gridbazaar.market.mechanisms import SORT, mechanism_stage
 from gridbazaar.market.settlement.position import position_of
 from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
 
@@ -46,6 +47,7 @@ class Scribe:
         self.operator = Signer(derive(secret, "operator"))
         self._core, self._secret = core, secret
         self._agents = core.agents
+        self._mechanism = stated(core.scenario.mechanism, SORT)
         self._prices_metered = mechanism_stage(core.scenario.mechanism) == "ex_post"
         self._step_s = core.scenario.step_min * 60
         self._bus = bus_of_agents(core)
@@ -131,7 +133,7 @@ class Scribe:
             "kind": "clear", "txid": f"{interval}/clear", "interval": interval,
             "time_s": reveal_until if sealed else end,
             "book": book_hash([entry["hash"] for entry in sealed if entry["kind"] == "commit"]), "void": [],
-            "mechanism": scenario.mechanism,
+            "mechanism": self._mechanism,
             "options": {name: json.dumps(value) for name, value in scenario.mechanism_options.items()},
             "orders": metered, "agents": list(self._agents), "bus": self._bus,
             "lottery": lottery_of(happened.market.orders, env),

@@ -50,8 +50,8 @@ def answer(error: BaseException) -> tuple[int, str]:
             return INTERRUPTED, "interrupted"
         case MemoryError():
             return SYSTEM, f"out of memory; ask for less at once{f' ({error})' if str(error) else ''}"
-        case ModuleNotFoundError() if error.name in _EXTRAS:
-            return USAGE, f"{error.name} is not installed; it needs: {how_to_install(error.name)}"
+        case ModuleNotFoundError() if (name := (error.name or "").partition(".")[0]) in _EXTRAS:
+            return USAGE, f"{name} is not installed; it needs: {how_to_install(name)}"
         case OSError() if type(error).__name__ == "CannotWriteError":
             return SYSTEM, _of_system(error)
         case OSError() if isinstance(error, _BAD_INPUT):
@@ -191,7 +191,8 @@ def _streams() -> Iterator[None]:
     for name, stream in before.items():
         if stream is None:  # it came closed
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as we run
-        raw = getattr(getattr(stream, "buffer", None), "raw", None)
+        buffer = stream.buffer if isinstance(stream, io.TextIOWrapper) else None
+        raw: Any = buffer.raw if isinstance(buffer, io.BufferedWriter) else buffer  # a file itself: -u of Python
         if isinstance(raw, io.FileIO):
             stream.flush()
             safe: Any = io.BufferedWriter(_Closable(raw))

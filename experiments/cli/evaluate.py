@@ -83,7 +83,7 @@ def evaluate(
     inputs = {f"--data {path}": path for path in data or []} | {"--check": check, "the scenario": scenario}
     check_outputs(outputs, inputs, force=force)
     files = of_files(timezone, repair, stamps, columns, drop_bad)
-    chosen = load_scenario(scenario, **read_overrides(settings, data, seed, files))
+    chosen = load_scenario(scenario, allow_code=allow_code, **read_overrides(settings, data, seed, files))
     recorded = None if check is None else read_golden(check)
     if recorded is not None and check is not None:
         refuse_other_settings(recorded, check, chosen, split, range(seeds))
@@ -115,7 +115,9 @@ def evaluate(
 )
 def compare(
     scenario: ScenarioName,
-    tariffs: Annotated[str, typer.Option(metavar="A,B,...", help="Tariffs; differences are from the first.")],
+    tariffs: Annotated[
+        str, typer.Option(metavar="A,B,...", help="Tariffs or TOML files; differences are from the first.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for compare.json and compare.csv.")],
     policies: Policies = "idle,self_consumption",
     seeds: Seeds = 20,
@@ -159,7 +161,7 @@ def _say_what_played(policies: list[str]) -> None:
     from gridbazaar.experiments.training.checkpoint import about
 
     for label, source in labelled(policies).items():
-        path = None if source in list_policies() else model_of(source)
+        path = None if source in list_policies() else model_of(str(source))
         if path is not None:
             typer.echo(f"{label} played {path}, {about(path)}")
 

@@ -43,17 +43,21 @@ def verify(
         list[str] | None, typer.Option("--witness", metavar="PUB", help="A witness's key; repeatable.")
     ] = None,
     need: Annotated[int, typer.Option(min=0, help="So many witnesses must have cosigned each trusted checkpoint.")] = 0,
+    mechanism: Annotated[
+        list[str] | None,
+        typer.Option("--mechanism", metavar="FILE", help="A market rule that does not ship, rule.py; repeatable."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Show at most so many findings.")] = 50,
     may_be_open: Annotated[bool, typer.Option("--open", help="Accept a log that goes on: stakes are locked.")] = False,
 ) -> None:
     """Check a ledger; a line a finding. Entries, signatures, balances and auctions are all gone through again."""
-    from gridbazaar.market.ledger.verify import examine
+    from gridbazaar.market.ledger.verify import examine, rules
 
     kept = [note for path in trusted or [] for note in _notes(path)]
     witnesses = [_witness_key(text) for text in witness or []]
     if need > len(witnesses) or (need and not kept):
         raise ValueError(f"--need {need} expects at least {need} times --witness, and --trusted")
-    report = examine(file, *_signed(key, origin), kept)
+    report = examine(file, *_signed(key, origin), kept, by=rules(mechanism) if mechanism else None)
     found = [*map(str, report.findings), *_too_few_cosigned(kept, witnesses, need)]
     if report.staked and not may_be_open:
         found.append(_said_of_the_end(report))
@@ -67,8 +71,13 @@ def verify(
     withheld = f", {report.n_withheld} bodies withheld" if report.n_withheld else ""
     n_stated = report.n_bus_prices
     stated = f", {n_stated} intervals of nodal prices checked by their payments, not cleared again" if n_stated else ""
+    own = "".join(
+        f", {n} intervals by {r}, not cleared again: give --mechanism FILE" for r, n in report.not_run.items()
+    )
     alone = "" if kept else "; no --trusted checkpoint: whether its operator rewrote it cannot be seen"
-    typer.echo(f"sound: {report.n_entries:,} entries{end}{withheld}{stated}, {len(kept)} trusted checkpoints{alone}")
+    typer.echo(
+        f"sound: {report.n_entries:,} entries{end}{withheld}{stated}{own}, {len(kept)} trusted checkpoints{alone}"
+    )
 
 
 @ledger_app.command(epilog=terminal.epilog("ledger export out.db --jsonl public.jsonl --withhold reading"))

@@ -32,6 +32,7 @@ class Shown(StrEnum):
     feeder = "feeder"
     scenario = "scenario"
     kind = "kind"
+    policy = "policy"
 
 
 @look_app.command("list", epilog=terminal.epilog("list scenarios"))
@@ -42,12 +43,24 @@ def list_(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None
     terminal.console().print(list_things(what.value))
 
 
-@look_app.command(epilog=terminal.epilog("show scenario village > mine.toml"))
+@look_app.command(epilog=terminal.epilog("show tariff tou --toml > mine.toml"))
 def show(
     what: Annotated[Shown, typer.Argument(help="What to show.")],
-    name: Annotated[str, typer.Argument(help="Its name.")],
+    name: Annotated[str, typer.Argument(help="Its name, or a file of your own.")],
+    toml: Annotated[
+        bool, typer.Option("--toml", help="A scenario, tariff or feeder as the file to start from one of your own.")
+    ] = False,
+    source: Annotated[
+        bool, typer.Option("--source", help="The code of a policy, mechanism or kind, to start from one of your own.")
+    ] = False,
 ) -> None:
     """Show one thing in full."""
     from gridbazaar.experiments.cli.show import show_thing
+    from gridbazaar.experiments.cli.starting import source_of, toml_of
 
+    if toml or source:
+        if toml and source:
+            raise ValueError("--toml shows data, --source shows code; give one of them")
+        typer.echo((toml_of if toml else source_of)(what.value, name), nl=False)
+        return
     show_thing(what.value, name, terminal.console())

@@ -46,12 +46,15 @@ AllowCode = Annotated[
     bool,
     typer.Option(
         "--allow-code",
-        help="Play models that others made with stable-baselines3. They are unpickled, which runs whatever code is in "
-        "them: only for files that you trust. Runs of gridbazaar need it not.",
+        help="Run Python files that a scenario's TOML file or a run names, and play models that others made with "
+        "stable-baselines3 (unpickled, they run whatever code is in them): only where you trust who made them.",
     ),
 ]
 Policies = Annotated[
-    str, typer.Option("--policies", metavar="A,B,...", help="Names, run folders, LABEL=FOLDER; idle is always played.")
+    str,
+    typer.Option(
+        "--policies", metavar="A,B,...", help="Names, run folders, files mine.py[:Class], LABEL=any of them; and idle."
+    ),
 ]
 
 
@@ -86,3 +89,21 @@ def of_files(
 
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def read_train_settings(settings: list[str] | None) -> dict[str, Any]:
+    """Give what ``--set-train`` says of the training, by field of its configuration.
+
+    Raises:
+        ValueError: there is no such field, or it is one that a run sets itself.
+    """
+    from dataclasses import fields
+
+    from gridbazaar.envs.scenarios import parse_setting
+    from gridbazaar.experiments.training.train import TrainConfig
+
+    given = dict(parse_setting(text) for text in settings or [])
+    allowed = [f.name for f in fields(TrainConfig) if f.name not in ("scenario", "overrides", "schedule_from")]
+    if unknown := [name for name in given if name not in allowed]:
+        raise ValueError(f"--set-train: unknown field {', '.join(unknown)}; expected some of {', '.join(allowed)}")
+    return given

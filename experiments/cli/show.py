@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from gridbazaar.data.registry import installed, name_of
 from gridbazaar.experiments.describe import about_kind, entries, scenario_toml, shipped_columns, toml_value, unit_of
 from gridbazaar.market.clear.result import Result, as_text
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from gridbazaar.experiments.measure.forecasts import ForecastCard
     from gridbazaar.experiments.measure.mechanisms import Measured
     from gridbazaar.experiments.measure.rewards import RewardSpread
+    from gridbazaar.market.tariff import Tariff
 
 _MANY_BRANCHES = 60
 _RUN = "FOLDER of a run"
@@ -41,17 +43,20 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> 
 def list_things(what: str) -> Table:
     """List all scenarios, mechanisms, tenders, tariffs, policies, kinds or feeders with a line about each."""
     names, about = _found(what)
-    return table("", ("name", "what it is"), ((name, about(name)) for name in names))
+    brought = installed(f"gridbazaar.{what}")  # named, not imported
+    rows = ((n, f"brought by a package, {brought[n].value}" if n in brought else about(n)) for n in names)
+    return table("", ("name", "what it is"), rows)
 
 
 def show_thing(what: str, name: str, console: Console) -> None:
-    """Print one tariff, mechanism, feeder, scenario or kind."""
+    """Print one tariff, mechanism, feeder, scenario, kind or policy."""
     {
         "tariff": _show_tariff,
         "mechanism": _show_mechanism,
         "feeder": _show_feeder,
         "scenario": _show_scenario,
         "kind": _show_kind,
+        "policy": _show_policy,
     }[what](name, console)
 
 
@@ -77,9 +82,9 @@ def _found(what: str) -> tuple[list[str], Callable[[str], str]]:
 
         return [_RUN if name == "trained" else name for name in list_policies()], _about_policy
     if what == "kinds":
-        from gridbazaar.agents.kinds import kinds
+        from gridbazaar.agents.kinds import list_kinds
 
-        return list(kinds()), about_kind
+        return list_kinds(), about_kind
     from gridbazaar.data.feeders import list_feeders, load_feeder
 
     return list(list_feeders()), lambda name: f"{load_feeder(name).n_buses} buses; {load_feeder(name).source}"
@@ -115,6 +120,49 @@ def _show_tariff(name: str, console: Console) -> None:
             for w in tariff.windows
         ]
         console.print(table("\nwindows", ("hours", ">currency/kWh", "days"), windows))
+
+    prices = [(line, price, days) for line, price, days in all_in(tariff)]
+    console.print(table("\nwhat a kWh costs and earns, all in", ("when", ">currency/kWh", "days"), prices))
+    if tariff.spot_factor or tariff.export_spot_factor:
+        console.print("spot: the wholesale price of the hour")
+
+
+def all_in(tariff: Tariff) -> list[tuple[str, str, str]]:
+    """Say what a kWh costs from the retailer in each window and beside them, from a neighbour, and what one earns."""
+    always = tariff.network_cur_per_kwh + tariff.tax_cur_per_kwh
+    local = tariff.local_network_cur_per_kwh + tariff.local_tax_cur_per_kwh
+
+    def price(cur_per_kwh: float, factor: float) -> str:
+        spot = {0.0: "", 1.0: " + spot"}.get(factor, f" {factor:+g} x spot")
+        return f"{cur_per_kwh:.4g}{spot}"
+
+    usual = price(tariff.energy_cur_per_kwh + always, tariff.spot_factor)
+    rows = [("from the retailer" + (", outside the windows" if tariff.windows else ""), usual, "all")]
+    rows += [
+        (
+            f"from the retailer, {w.from_h:g} to {w.to_h:g} h",
+            price(tariff.energy_cur_per_kwh + w.add_cur_per_kwh + always, tariff.spot_factor),
+            _days(w.weekdays, w.weekends),
+        )
+        for w in tariff.windows
+    ]
+    return [
+        *rows,
+        ("of it network and tax", f"{always:.4g}", "all"),
+        ("from a neighbour, its price and", f"{local:.4g}", "all"),
+        ("sold to the retailer", price(tariff.export_cur_per_kwh, tariff.export_spot_factor), "all"),
+    ]
+
+
+def _show_policy(name: str, console: Console) -> None:
+    from gridbazaar.agents.policies import load_policy
+
+    policy = type(load_policy(name))
+    module = inspect.getmodule(policy)
+    text = "\n\n".join(filter(None, (inspect.getdoc(module), inspect.getdoc(policy))))
+    console.print(f"{text}\n", markup=False, highlight=False)
+    options = [(p.name, p.default) for p in inspect.signature(policy).parameters.values()]
+    console.print(table("options", ("name", "default"), options) if options else "no options")
 
 
 def _days(weekdays: bool, weekends: bool) -> str:
@@ -155,25 +203,28 @@ def _show_feeder(name: str, console: Console) -> None:
 
 
 def _show_kind(name: str, console: Console) -> None:
-    from gridbazaar.agents.kinds import kinds
+    from gridbazaar.agents.kinds import kinds, load_kind
     from gridbazaar.envs.observe import COMMON, OWN
 
-    if name not in kinds():
-        raise ValueError(f"kind: expected one of {', '.join(kinds())}, got {name!r}")
-    kind = kinds()[name]
-    console.print(f"{about_kind(name)}\n", markup=False, highlight=False)
+    kind = load_kind(name)
+    console.print(f"{_first_line(inspect.getmodule(kind.Config))}\n", markup=False, highlight=False)
+    name_there = name_of(name)
+
+    def columns_of(which: str) -> Sequence[Any]:
+        return shipped_columns(name, which) if name in kinds() else getattr(kind, which)(kind.Config())
+
     head = ("name", "unit", ">low", ">high", "meaning")
     for title, columns in (
-        ("actions, those beyond two where a scenario turns them on", shipped_columns(name, "actions")),
+        ("actions, those beyond two where a scenario turns them on", columns_of("actions")),
         ("\nobservation, the same for all kinds", (*COMMON, *OWN)),
-        ("\nobservation of this kind, where a scenario turns it on", shipped_columns(name, "columns")),
+        ("\nobservation of this kind, where a scenario turns it on", columns_of("columns")),
     ):
         if not columns:
             continue
         console.print(table(title, head, ((c.name, c.unit, f"{c.low:g}", f"{c.high:g}", c.doc) for c in columns)))
     fields = ((e.name, e.type, toml_value(e.default), e.unit, e.bounds, e.note) for e in entries(kind.Config))
     console.print(
-        table(f"\n\\[{name}] in a scenario", ("field", "type", "default", "unit", "bounds", "meaning"), fields)
+        table(f"\n\\[{name_there}] in a scenario", ("field", "type", "default", "unit", "bounds", "meaning"), fields)
     )
 
 

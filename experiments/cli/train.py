@@ -10,6 +10,7 @@ import typer
 from gridbazaar.experiments.cli import door, terminal
 from gridbazaar.experiments.cli.options import (
     MOST_SEED,
+    AllowCode,
     Columns,
     Data,
     DropBad,
@@ -21,6 +22,7 @@ from gridbazaar.experiments.cli.options import (
     Timezone,
     of_files,
     read_overrides,
+    read_train_settings,
 )
 
 if TYPE_CHECKING:
@@ -74,6 +76,10 @@ def train(
         int | None, typer.Option(min=0, max=MOST_SEED, help="Seed of the training; 0 unless given.")
     ] = None,
     settings: Settings = None,
+    train_settings: Annotated[
+        list[str] | None,
+        typer.Option("--set-train", metavar="KEY=VALUE", help="A field of the training: learning_rate=1e-3."),
+    ] = None,
     data: Data = None,
     timezone: Timezone = None,
     repair: Repair = None,
@@ -83,18 +89,22 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint, or extend a finished run to --steps.")
     ] = False,
+    allow_code: AllowCode = False,
     force: Force = False,
 ) -> None:
     """Train one policy for all agents. A run that was interrupted and resumed ends as one that ran through."""
     from gridbazaar.agents.policies.trained import BEST
+    from gridbazaar.data.tables import read_table
     from gridbazaar.experiments.training.train import TrainConfig, checkpoint_steps, extend, read_config
     from gridbazaar.experiments.training.train import train as run
 
     files = of_files(timezone, repair, stamps, columns, drop_bad)
-    given: dict[str, Any] = {
+    chosen = read_train_settings(train_settings)
+    given: dict[str, Any] = chosen | {
         "scenario": scenario, "algo": algo, "steps": steps, "max_minutes": minutes, "n_envs": n_envs, "seed": seed,
         "overrides": read_overrides(settings, data, None, files) or None,
     }  # fmt: skip
+    given |= {name: value for name, value in chosen.items() if given.get(name) is None}
     given = {name: value for name, value in given.items() if value is not None}
     if updates is not None:
         given["updates"] = updates
@@ -117,10 +127,10 @@ def train(
     elif scenario is None:
         raise ValueError("expected a scenario; see gridbazaar list scenarios")
     else:
-        config = TrainConfig(**given)
+        config = read_table(TrainConfig, given, "")
     try:
         with terminal.progress() as bar:
-            run(config, out, force=force, resume=resume, report=terminal.training_bar(bar))
+            run(config, out, force=force, resume=resume, allow_code=allow_code, report=terminal.training_bar(bar))
     except KeyboardInterrupt as error:
         code, word = door.answer(error)
         typer.echo(f"{word}; {_how_to_go_on(config, out)}", err=True)
@@ -153,6 +163,7 @@ def _algo_of(out: Path) -> Any:
 def _by_gradient(out: Path, given: dict[str, Any], *, resume: bool, force: bool) -> None:
     """Train through the model; a run ends by its updates."""
     from gridbazaar.agents.policies.trained import BEST
+    from gridbazaar.data.tables import read_table
     from gridbazaar.experiments.training.gradient.run import GradientConfig, read_gradient_config, train_gradient
 
     if other := [name for name in ("steps", "max_minutes") if name in given]:
@@ -160,17 +171,19 @@ def _by_gradient(out: Path, given: dict[str, Any], *, resume: bool, force: bool)
         raise ValueError(f"--algo gradient ends by --updates, got --{named}; leave it out")
     if not resume and "scenario" not in given:
         raise ValueError("expected a scenario; see gridbazaar list scenarios")
-    config = read_gradient_config(out) if resume else GradientConfig(**given)
+    config = read_gradient_config(out) if resume else read_table(GradientConfig, given, "")
     if resume:
         _refuse_changes(config, given)
     try:
         with terminal.progress() as bar:
             train_gradient(config, out, force=force, resume=resume, report=terminal.training_bar(bar))
-    except KeyboardInterrupt:
-        typer.echo(f"interrupted; go on with: gridbazaar train --out {out} --resume", err=True)
-        raise typer.Exit(door.INTERRUPTED) from None
+    except KeyboardInterrupt as error:
+        code, word = door.answer(error)
+        typer.echo(f"{word}; go on with: {terminal.to_paste('train', '--out', out, '--resume')}", err=True)
+        raise typer.Exit(code) from None
+    to_play = terminal.to_paste("evaluate", config.scenario, "--policies", out)
     typer.echo(
-        f"{out}: {config.updates:,} updates; next: gridbazaar evaluate {config.scenario} --policies {out}\n"
+        f"{out}: {config.updates:,} updates; next: {to_play}\n"
         f"that plays what the run ended with; {out / BEST} is what scored best on validation"
     )
 

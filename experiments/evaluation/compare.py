@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from gridbazaar.experiments.evaluation.evaluate import Evaluation, evaluate
 from gridbazaar.experiments.evaluation.metrics import OPERATOR
 from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval
 from gridbazaar.experiments.files import versions
-from gridbazaar.market.tariffs import list_tariffs
+from gridbazaar.market.tariffs import list_tariffs, load_tariff
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,8 +102,8 @@ class Comparison:
 
 def compare(
     scenario: str,
-    tariffs: Sequence[str],
-    policies: Sequence[str],
+    tariffs: Sequence[Any],
+    policies: Mapping[str, Any] | Sequence[Any],
     *,
     seeds: int | Sequence[int] = 20,
     split: str = "test",
@@ -115,19 +115,21 @@ def compare(
 
     Args:
         scenario: its name, with ``overrides``.
-        tariffs: names; differences are taken from the first.
+        tariffs: names, paths of TOML files, or ``Tariff`` objects; differences are taken from the first.
         policies, seeds, split, allow_code, tick: as in ``evaluate``.
     """
-    chosen = list(tariffs)
-    if len(set(chosen)) < len(chosen):
-        raise ValueError(f"tariffs: expected each once, got {', '.join(chosen)}")
-    if unknown := [t for t in chosen if t not in list_tariffs()]:
-        raise ValueError(f"tariff: expected some of {', '.join(list_tariffs())}, got {', '.join(unknown)}")
+    named = [(load_tariff(tariff).name, tariff) for tariff in tariffs]
+    chosen = dict(named)
+    if len(chosen) < len(named):
+        raise ValueError(f"tariffs: expected each once, got {', '.join(name for name, _ in named)}")
     if not chosen:
         raise ValueError(f"tariffs: expected some of {', '.join(list_tariffs())}, got none")
     if "tariff" in overrides:
         raise ValueError("tariff: it is what is compared; leave it out of the settings")
-    worlds = {tariff: load_scenario(scenario, tariff=tariff, **overrides) for tariff in chosen}
+    worlds = {
+        name: load_scenario(scenario, allow_code=allow_code, tariff=tariff, **overrides)
+        for name, tariff in chosen.items()
+    }
 
     def told(tariff: str) -> Callable[[str, int, int], None] | None:
         if tick is None:

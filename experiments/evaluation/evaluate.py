@@ -10,8 +10,8 @@ Where a scenario has what the program does not cover, the score is the share of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.agents.dispatch.schedule import Schedule, solve_optimum
-from gridbazaar.agents.policies import load_policy, optimum
+from gridbazaar.agents.policies import SORT, is_own, load_policy, optimum
 from gridbazaar.agents.policy import Foresight, NoBoundError
+from gridbazaar.data.registry import name_of, stated
 from gridbazaar.data.units import MICRO
+from gridbazaar.envs.contract import check_own_kinds, check_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.scenario import Scenario
@@ -41,6 +43,7 @@ SCHEMA = 2
 BOUND, REPLAY, PERFECT = "bound", "replay", "replay, no errors"
 """What is computed beside the policies, as ``tick`` calls it."""
 _BATCH = 32
+_TRIED = 3  # intervals that a policy of one's own plays before anything else does
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class Evaluation:
     results: tuple[Result, ...]
     replays: Replays | None = None  # none where there is no bound, or they were not asked for
     no_bound: str | None = None  # why there is no bound
+    code: Mapping[str, str] = field(default_factory=dict)  # policies of one's own: name and hash of the file
 
     def result(self, policy: str) -> Result:
         """Give the result of a policy by name."""
@@ -130,6 +134,7 @@ class Evaluation:
             "no_bound": self.no_bound,
             "replays": None if self.replays is None else _plain(self.replays),
             "policies": self.rows(),
+            "code": dict(self.code),
             "per_seed": {r.policy: {name: values.tolist() for name, values in r.figures.items()} for r in self.results},
         }
 
@@ -209,7 +214,7 @@ def ceiling_cur(idle: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArra
 
 def evaluate(
     scenario: Scenario | str,
-    policies: Sequence[str],
+    policies: Mapping[str, Any] | Sequence[Any],
     *,
     seeds: int | Sequence[int] = 20,
     split: str = "test",
@@ -222,20 +227,25 @@ def evaluate(
 
     Args:
         scenario: a scenario or its name, with ``overrides``.
-        policies: names, or folders of training runs; ``label=folder`` shows a run under a name of its own. Idle is
-            always played, it is the floor.
+        policies: a list of names, folders of training runs, paths (``mine.py:Class``) and objects, see
+            ``load_policy``; ``label=folder`` or ``label=mine.py`` shows one under a name of its own. Or a table of them
+            by the names under which they are shown. Idle is always played, it is the floor.
         seeds: how many episodes (0, 1, ...), or their numbers.
         split: test (held out from training), validation or train.
         replays: also play the optimum's schedule, with the scenario's forecasts and with perfect ones.
-        allow_code: also play models that others made with stable-baselines3, which may run code of theirs.
+        allow_code: also load Python files that a scenario's TOML file names, and play models that others made with
+            stable-baselines3, which may run code of theirs.
         tick: called with (policy, intervals done, intervals in all), for progress; first the ``bound`` is computed.
     """
-    chosen = load_scenario(scenario, **overrides)
+    chosen = load_scenario(scenario, allow_code=allow_code, **overrides)
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(s) for s in seeds)
     if not numbers:
         raise ValueError("seeds: expected at least one")
+    check_own_kinds(chosen)
     sources = {"idle": "idle"} | labelled(policies)
     loaded = {name: load_policy(source, allow_code=allow_code) for name, source in sources.items()}
+    for source in filter(is_own, sources.values()):  # a mistake costs no episode
+        check_policy(source, chosen, steps=_TRIED)
     if split != "train":  # the episodes of training are asked for by name
         _refuse_trained_on(sources.values(), chosen, split, numbers)
     names = [*sources, *[REPLAY, PERFECT] * replays]
@@ -266,12 +276,13 @@ def evaluate(
         if replays and no_bound is None:
             for name, tally in _replayed(core, batch, split, bounds[-1], tallies, sources, count).items():
                 tallies[name].append(tally)
-    return _evaluation(chosen, split, numbers, tallies, bounds, no_bound)
+    found = _evaluation(chosen, split, numbers, tallies, bounds, no_bound)
+    return replace(found, code={label: stated(source, SORT) for label, source in sources.items() if is_own(source)})
 
 
 def _replayed(
     core: Core, batch: tuple[int, ...], split: str, bound: Bound, tallies: dict[str, list[Tally]],
-    sources: dict[str, str], count: Callable[[str], None],
+    sources: dict[str, Any], count: Callable[[str], None],
 ) -> dict[str, Tally]:  # fmt: skip
     """Play the optimum's schedule with the forecasts of the scenario, unless it was played as a policy, and without.
 
@@ -338,21 +349,26 @@ def _evaluation(
     )  # fmt: skip
 
 
-def _refuse_trained_on(sources: Iterable[str], scenario: Scenario, split: str, seeds: tuple[int, ...]) -> None:
+def _refuse_trained_on(sources: Iterable[Any], scenario: Scenario, split: str, seeds: tuple[int, ...]) -> None:
     """Refuse episodes of which a run among the policies may have seen a part in training."""
-    for source in sources:
+    for source in (s for s in sources if isinstance(s, str | Path) and not is_own(s)):
         span = read_span(source)
         if span is not None:
-            refuse_shared(source, span, scenario, split, seeds)
+            refuse_shared(str(source), span, scenario, split, seeds)
 
 
-def labelled(policies: Sequence[str]) -> dict[str, str]:
-    """Name each policy: ``label=folder`` gives a run a label, everything else is its own."""
-    named: dict[str, str] = {}
-    for text in policies:
+def labelled(policies: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
+    """Name each policy: ``label=folder`` gives a run a label, an object has that of its class, all else is its own."""
+    if isinstance(policies, Mapping):
+        return {str(label): source for label, source in policies.items()}
+    if isinstance(policies, str):
+        raise ValueError(f"policies: expected a list or a table of policies, got {policies!r}; write [{policies!r}]")
+    named: dict[str, Any] = {}
+    for given in policies:
+        text = str(given) if isinstance(given, str | Path) else name_of(given)
         label, found, source = text.partition("=")
         if not found or Path(text).exists():
-            label = source = text
+            label, source = text, given
         if label in named or (label == "idle" and source != "idle"):
             other = named.get(label, "the floor")
             raise ValueError(f"policies: two are named {label!r}, {other} and {source}; expected one name each")

@@ -53,7 +53,8 @@ def _series(scenario: Scenario) -> Iterator[str]:
         made = [*homes, *["wind"] * _has(scenario, "wind"), *["cars"] * (has_cars and not is_other), "prices"]
         yield f"{listed(made).capitalize()} are generated; they resemble measured ones but are of no real place."
     else:
-        read = f"Series are read from {Path(data.path).name} as far as it holds them; the rest is generated."
+        files = listed([Path(place).name for place in (data.path, *data.further)])
+        read = f"Series are read from {files} as far as they hold them; the rest is generated."
         yield f"{read} Episodes differ by day and by draw."
     if has_cars and is_other:
         come = "are made after the tables of" if source.startswith("elaad_") else "come and go as in"

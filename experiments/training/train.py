@@ -16,12 +16,12 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from gridbazaar.agents.kinds import kinds
 from gridbazaar.agents.network import network_of
 from gridbazaar.agents.policies.trained import BEST, CHECKPOINT, CONFIG, MODEL, OLD_MODEL, file_of_run, read_manifest
 from gridbazaar.agents.policy import Policy
 from gridbazaar.data.bounds import CountFromOne, NotNegative, OneOf, Positive, PositiveShare, Share, Within
 from gridbazaar.data.tables import check_table, read_table
+from gridbazaar.envs.contract import check_own_kinds
 from gridbazaar.envs.episode.world import bank_of
 from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.scenario import Scenario
@@ -30,6 +30,7 @@ from gridbazaar.experiments.files import PARTIAL, check_folder, new_folder, vers
 from gridbazaar.experiments.span import span_of
 from gridbazaar.experiments.training import checkpoint as checkpoints
 from gridbazaar.experiments.training.checkpoint import Checkpoint, read_checkpoint
+from gridbazaar.experiments.training.own_files import keep_files, with_kept_files
 
 _Steps = Annotated[int, Within(1, 10**12)]
 _Few = Annotated[int, Within(1, 100_000)]
@@ -74,6 +75,7 @@ def train(
     *,
     force: bool = False,
     resume: bool = False,
+    allow_code: bool = False,
     report: Callable[[int, int, dict[str, float]], None] | None = None,
 ) -> Path:
     """Train a policy and write the run into a folder.
@@ -83,6 +85,7 @@ def train(
         out: folder of the run; it must not exist, or ``force`` or ``resume`` must be given.
         force: replace an existing folder.
         resume: go on from the last checkpoint in the folder, in the scenario that stands there.
+        allow_code: also load Python files that a scenario's TOML file, or the run, names.
         report: called after every rollout with (steps done, steps in all, the latest figures).
 
     Returns:
@@ -98,16 +101,18 @@ def train(
 
     folder = Path(out)
     if resume:
-        config, scenario = read_config(folder), read_scenario(folder)
+        config, scenario = read_config(folder), read_scenario(folder, allow_code=allow_code)
     else:
         check_folder(folder, force=force)
-        scenario = load_scenario(config.scenario, **config.overrides)
+        scenario = load_scenario(config.scenario, allow_code=allow_code, **config.overrides)
     import_module("tensorboard")
+    check_own_kinds(scenario)
     torch.set_num_threads(config.threads)
     bank_of(scenario.data, scenario.seed, scenario.step_min)  # a mistake leaves an earlier run alone
     if not resume:
         new_folder(folder, force=force)
         write_json(folder / CONFIG, _manifest(config, scenario))
+        keep_files(scenario, folder)
     for left_over in folder.glob(f".*{PARTIAL}"):  # of a run that was killed while it wrote
         left_over.unlink()
     start = time.monotonic()
@@ -148,7 +153,7 @@ def _manifest(run: TrainConfig, scenario: Scenario) -> dict[str, Any]:
         "scenario": asdict(scenario),
         "span": asdict(span_of(scenario)),
         "features": [c.name for c in feature_columns(scenario)],
-        "actions": {k: [c.name for c in kinds()[k].actions(config)] for k, config in scenario.agents.items()},
+        "actions": {name: [c.name for c in kind.actions(config)] for name, kind, config in scenario.named_kinds},
         "versions": versions(),
     }
 
@@ -172,15 +177,19 @@ def read_config(folder: str | Path) -> TrainConfig:
         raise ValueError(f"{folder / CONFIG}: {why}; train it anew") from why
 
 
-def read_scenario(folder: str | Path) -> Scenario:
+def read_scenario(folder: str | Path, *, allow_code: bool = False) -> Scenario:
     """Read the scenario of a run as it was when the run began, whatever its name means today.
+
+    Args:
+        folder: of the run; the copies that it keeps of files of a user's own are what is read.
+        allow_code: also load the Python files among them.
 
     Raises:
         ValueError: this version knows no such scenario.
     """
     values = read_manifest(Path(folder))
     try:
-        return scenario_of(values["scenario"])
+        return scenario_of(with_kept_files(values["scenario"], Path(folder)), allow_code=allow_code)
     except ValueError as why:
         made = values["versions"].get("gridbazaar", "of gridbazaar")
         raise ValueError(

@@ -7,12 +7,14 @@ kept elsewhere (``trusted``) shows that.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from gridbazaar.data.inputs import check_input
 from gridbazaar.market.ledger.books.entries import Malformed
@@ -56,14 +58,20 @@ class Rules:
     reclear: Again  # runs the auctions again; of entries that ``books`` did not find malformed
     totals: Again  # what still holds among the entries that are left when bodies are withheld; of all that can be read
     has_bus_prices: Callable[[Sequence[Entry]], bool]  # an interval that ``reclear`` checks without clearing it again
+    rules_not_run: Callable[[Sequence[Entry]], list[str]] = lambda entries: []  # rules at which ``reclear`` cannot get
 
 
-def rules() -> Rules:
-    """Give the rules of this project's entries."""
-    from gridbazaar.market.ledger.books.reclear import has_bus_prices, reclear, totals
+def rules(mechanisms: Sequence[Any] = ()) -> Rules:
+    """Give the rules of this project's entries.
+
+    Args:
+        mechanisms: market rules that do not ship, as for ``load_mechanism``; auctions by other ones are not run again.
+    """
+    from gridbazaar.market.ledger.books.reclear import has_bus_prices, own_rules, reclear, rules_not_run, totals
     from gridbazaar.market.ledger.books.replay import Books
 
-    return Rules(Books, reclear, totals, has_bus_prices)
+    own = own_rules(mechanisms)
+    return Rules(Books, partial(reclear, own=own), totals, has_bus_prices, partial(rules_not_run, own=own))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,7 @@ class Report:
     n_entries: int = 0
     n_withheld: int = 0
     n_bus_prices: int = 0  # intervals with prices per bus: checked by their payments, not cleared again
+    not_run: Counter[str] = field(default_factory=Counter)  # intervals by rules that do not ship and were not given
     last: Stamp | None = None
     staked: tuple[str, ...] = ()  # accounts whose stakes are still locked at the end; () where bodies are withheld
 
@@ -242,6 +251,8 @@ class _Checker:
         self._last_interval = interval
         for what in (self._by.reclear if self._is_replayed else self._by.totals)(interval, entries):
             self._find(what, interval=interval)
+        if self._is_replayed:
+            self.report.not_run.update(self._by.rules_not_run(entries))
         self.report.n_bus_prices += self._is_replayed and self._by.has_bus_prices(entries)
         try:
             checkpoint = Checkpoint.open(stamp.note, self._key.public_key, self._key.name)

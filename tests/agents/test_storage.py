@@ -12,6 +12,7 @@ from gridbazaar.agents.storage import (
     Converter,
     Storage,
     best_efficiencies,
+    kept_back_kwh,
     limits_kw,
     move_kwh,
     two_stage_soc,
@@ -280,3 +281,16 @@ def test_rows_do_not_depend_on_each_other() -> None:
         for i in range(5):
             alone = limits_kw(energy[e : e + 1, i : i + 1], HOME, 0.25)
             assert (alone[0][0, 0], alone[1][0, 0]) == (whole[0][e, i], whole[1][e, i])
+
+
+def test_what_is_kept_back_for_a_release_after_a_wait_is_worked_out_by_hand() -> None:
+    """2 kW for an hour and a half are 3 kWh, 3.75 in a store of 80 %; who holds nothing keeps the floor.
+
+    Losing half an hour, wait and release leave 0.5 ** 2.5 of it, and 2 kW weigh (1 - 0.5 ** 1.5) / ln 2 hours.
+    """
+    store = Storage(1.0, 10.0, 5.0, 5.0, 0.9, 0.8)
+    kept = kept_back_kwh(at(2.0, 0.0), store, at(1.0, 1.0), at(1.5, 1.5))
+    assert kept.tolist() == pytest.approx([1.0 + 3.75, 1.0], abs=1e-12)
+    leaky = kept_back_kwh(at(2.0, 0.0), replace(store, loss_per_h=0.5), at(1.0, 1.0), at(1.5, 1.5))
+    counted = (1 - 0.5**1.5) / math.log(2)
+    assert leaky.tolist() == pytest.approx([(1.0 + 2.5 * counted) / 0.5**2.5, 1.0], abs=1e-12)

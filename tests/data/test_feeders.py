@@ -206,7 +206,7 @@ def test_faulty_settings_are_refused(tmp_path: Path, old: str, new: str, expecte
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=f"expected one of {', '.join(list_feeders())}, or a folder"):
+    with pytest.raises(ValueError, match=f"expected one of {', '.join(list_feeders())}, a path"):
         load_feeder("vilage")
 
 

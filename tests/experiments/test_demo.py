@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.demo import BASELINES, TRAINED, Demo, play_day, run_demo
 from gridbazaar.experiments.training.train import TrainConfig, read_config, read_curve
+from tests.experiments.cli.runner import invoke
 
 pytest.importorskip("stable_baselines3")
 
@@ -55,7 +55,7 @@ def test_the_day_that_is_drawn_is_one_that_was_evaluated(done: Demo) -> None:
 
 
 def test_a_demo_that_exists_is_left_alone(done: Demo) -> None:
-    found = CliRunner().invoke(main, ["demo", "--out", str(done.folder)])
+    found = invoke(main, ["demo", "--out", str(done.folder)])
     assert found.exit_code == 2
     assert "--force" in found.stderr
     assert done.report.is_file()
@@ -70,7 +70,7 @@ def test_a_demo_of_no_time_is_refused(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_command_prints_the_table_and_the_path(tmp_path: Path) -> None:
     out = tmp_path / "demo"
-    found = CliRunner().invoke(main, ["demo", "--out", str(out), "--minutes", "0.5", "--seeds", "4"])
+    found = invoke(main, ["demo", "--out", str(out), "--minutes", "0.5", "--seeds", "4"])
     assert found.exit_code == 0, found.stderr
     assert "opportunity_cost" in found.stdout
     assert str(out / "report.html") in found.stdout

@@ -379,7 +379,7 @@ def _outputs(folder: Path, rng: np.random.Generator) -> Iterator[Case]:
     same, other = folder / "same.json", folder / "other" / ".." / "same.json"
     yield Case((*command, "--json", str(same), "--record", str(other)), (2,), ("same file",))
     yield Case((*command, "--check", str(RECORD), "--record", str(RECORD), "--force"), (2,), ("same file",))
-    yield Case((*command, "--json", str(folder / "x\0y")), (2,), ("name",))
+    yield Case((*command, "--json", str(folder / "x\0y")), (2,), ("name", "--json"))
     yield Case((*command, "--json", "/proc/none/x.json"), (2, 5), ("/proc",))
     for out in (str(folder), "/", ".", str(folder / "empty.json"), str(folder / "fifo.out"), "/proc/none", "n" * 300):
         for begin in (("train", "street"), ("compare", "street", "--tariffs", "flat"), ("demo",)):

@@ -20,6 +20,7 @@ from tests.hostile.commands import TRAP, Case, cases
 ROOT = Path(__file__).resolve().parents[2]
 SEED = 20_260
 N_REAL = 40
+N_QUICK = 60
 DOCUMENTED = (0, 1, 2, 3, 5, 130, 143)
 
 
@@ -64,13 +65,17 @@ def shown(case: Case, why: str, said: str) -> str:
     return f"{why}: {words}\n    {said.strip()[:300]}"
 
 
-def test_hostile_command_lines_in_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("stable_baselines3")
+@pytest.mark.parametrize("most", [N_QUICK, pytest.param(None, marks=pytest.mark.slow)])
+def test_hostile_command_lines_in_one_process(
+    most: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of them in every run of the unit tests, all of them among the slow ones."""
+    pytest.importorskip("stable_baselines3")  # loads torch too, so that no case is stopped while it does
     drawn = cases(tmp_path, SEED)
-    assert len(drawn) >= 200
+    assert len(drawn) >= 500
     monkeypatch.chdir(tmp_path)
     before, wrong = tree(tmp_path), []
-    for case in drawn:
+    for case in drawn[:most]:
         with limited(60):
             found = invoke(main, case.words)
         why = fault(case, found.exit_code, found.output + found.stderr)

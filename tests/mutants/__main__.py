@@ -3,12 +3,11 @@
     python -m tests.mutants 150 --seed 12     draws positions by seed, plants a fault at each, prints what found it
     python -m tests.mutants 150 --seed 12 --only 7 --tests tests/market/settlement    plants one of them again
 
-Run by hand, from the root of the checkout, in one process; faults are planted in a copy of the tree. Each is shown to
-the tests beside its module first. For those that are left, the suite runs once to learn which tests run which
-statements (``--cover FILE`` keeps that map and uses it again), and they are shown to the tests that run theirs, the
-quickest first, until one fails or ``--budget`` seconds of tests are spent. What is left then is shown to the recorded
-trajectories: a fault that these alone find changes results and counts as missed. What changes no recorded bit is judged
-by hand, in ``verdicts.json``.
+Run by hand, from the root of the checkout, in one process; faults are planted in a copy of the tree. First the suite
+runs once to learn which tests run which statements (``--cover FILE`` keeps that map and uses it again). Each fault is
+then shown to the tests that run its statement, those beside its module first, until one fails: ``--budget`` seconds of
+them beside its module and as many of others. What is left is shown to the recorded trajectories: a fault that these
+alone find changes results and counts as missed. What changes no recorded bit is judged by hand, in ``verdicts.json``.
 """
 
 from __future__ import annotations
@@ -16,12 +15,10 @@ from __future__ import annotations
 import argparse
 import csv
 import importlib
-import itertools
 import json
 import os
 import pickle
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -42,7 +39,15 @@ HERE = Path(__file__).parent
 RECORD = HERE / "record.csv"
 VERDICTS = HERE / "verdicts.json"
 TRAJECTORIES = "tests/envs/test_trajectories.py"
-HEAVY = ("numpy", "pandas", "scipy.optimize", "scipy.sparse", "gymnasium", "pettingzoo", "hypothesis", "torch")
+HEAVY = (
+    "numpy",
+    "pandas",
+    "scipy.optimize",
+    "scipy.sparse",
+    "gymnasium",
+    "pettingzoo",
+    "hypothesis",
+)
 FOUND, MISSED, SAME = "found", "trajectories only", "nothing changed"
 
 
@@ -82,7 +87,7 @@ def main() -> None:
     asked = arguments()
     root = Path.cwd().resolve()
     drawn = draw(root, asked.n, asked.seed)
-    found: dict[int, Outcome] = {}
+    rows = read(asked.record) if asked.only and asked.record else {}
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder) / "tree"
         copy_tree(root, scratch)
@@ -91,23 +96,16 @@ def main() -> None:
                 importlib.import_module(name)
             except ImportError:
                 print(f"without {name}: tests that need it are skipped", flush=True)
-        chosen = [n for n in range(asked.n) if asked.only is None or n in asked.only]
-        for n in chosen:
-            tell(n, drawn[n], found, judge(scratch, drawn[n], [asked.tests or near(root, drawn[n])], asked.budget))
-        left = [] if asked.tests else [n for n in chosen if found[n].outcome == SAME]
-        cover = learn(root, Path(folder), asked.cover) if left else Cover()
-        for n in left:
-            tell(n, drawn[n], found, judge(scratch, drawn[n], wider(drawn[n], cover, asked.budget), asked.budget))
-    rows = [row_of(n, drawn[n], found[n]) for n in chosen]
-    if asked.record:
-        write(asked.record, rows)
-    print(summary(rows, asked.seed))
-
-
-def tell(n: int, fault: Fault, found: dict[int, Outcome], outcome: Outcome) -> None:
-    """Keep what became of a fault and print it."""
-    found[n] = outcome
-    print(n, f"{fault.file}:{fault.line}", fault.operator, *outcome, flush=True)
+        cover = Cover() if asked.tests else learn(root, Path(folder), asked.cover)
+        for n, fault in enumerate(drawn):
+            if asked.only is None or n in asked.only:
+                groups = [asked.tests] if asked.tests else groups_of(fault, cover, asked.budget)
+                found = judge(scratch, fault, groups, asked.budget)
+                rows[n] = row_of(n, fault, found)
+                print(n, f"{fault.file}:{fault.line}", fault.operator, *found, flush=True)
+                if asked.record:
+                    write(asked.record, rows)
+    print(summary(rows))
 
 
 def arguments() -> argparse.Namespace:
@@ -170,24 +168,23 @@ def judge(scratch: Path, fault: Fault, groups: Iterable[list[str]], budget_s: fl
             stale.unlink()
 
 
-def near(root: Path, fault: Fault) -> list[str]:
-    """Give the files of tests beside the fault's that name its module."""
-    path = Path(fault.file)
-    dotted = "gridbazaar." + ".".join(path.with_suffix("").parts)
-    beside = sorted((root / "tests" / path.parent).glob("test_*.py"))
-    named = re.compile(rf"{re.escape(dotted)}\b|\b{path.stem}\b")
-    found = [p for p in beside if path.stem in p.stem or named.search(p.read_text(encoding="utf-8"))]
-    return [str(p.relative_to(root)) for p in sorted(found, key=lambda p: path.stem not in p.stem)]
+def groups_of(fault: Fault, cover: Cover, budget_s: float) -> list[list[str]]:
+    """Give the tests that run the fault's statement: those beside its module, others, and the recorded trajectories.
 
-
-def wider(fault: Fault, cover: Cover, budget_s: float) -> list[list[str]]:
-    """Give the tests that run the fault's statement, the quickest first, and last the recorded trajectories."""
+    The quickest come first, as many as the budget allows in each group.
+    """
     seconds = dict(zip(cover.tests, cover.seconds, strict=True))
-    those = [cover.tests[n] for n in cover.of(fault.file, fault.statement[0])]
-    those = sorted((t for t in those if not t.startswith(TRAJECTORIES)), key=lambda t: seconds[t])
-    until = itertools.accumulate(seconds[t] for t in those)
-    within = [t for t, spent in zip(those, until, strict=True) if spent < budget_s]
-    return [within[:100], within[100:], [TRAJECTORIES]]
+    those = sorted((cover.tests[n] for n in cover.of(fault.file, fault.statement[0])), key=lambda t: seconds[t])
+    beside, of_module = f"tests/{Path(fault.file).parent}/", f"test_{Path(fault.file).stem}"
+    groups: list[list[str]] = [[], [], [], []]
+    spent = [0.0] * len(groups)
+    for test in those:
+        is_own = test.startswith(beside + of_module)
+        group = 3 if test.startswith(TRAJECTORIES) else 0 if is_own else 1 if test.startswith(beside) else 2
+        spent[group] += seconds[test]
+        if spent[group] < budget_s:
+            groups[group].append(test)
+    return groups
 
 
 def run(scratch: Path, tests: list[str], limit_s: float) -> str | None:
@@ -244,21 +241,28 @@ def row_of(number: int, fault: Fault, found: Outcome) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write(path: Path, rows: list[dict[str, Any]]) -> None:
+def write(path: Path, rows: dict[int, dict[str, Any]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, [*rows[0]], lineterminator="\n")
+        table = csv.DictWriter(file, [*next(iter(rows.values()))], lineterminator="\n")
         table.writeheader()
-        table.writerows(rows)
+        table.writerows(rows[n] for n in sorted(rows))
 
 
-def summary(rows: list[dict[str, Any]], seed: int) -> str:
+def read(path: Path) -> dict[int, dict[str, Any]]:
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        return {int(row["number"]): row for row in csv.DictReader(file)}
+
+
+def summary(rows: dict[int, dict[str, Any]]) -> str:
     """Say what was found, by operator, and how much of what changes any result."""
-    verdicts = json.loads(VERDICTS.read_text(encoding="utf-8")) if VERDICTS.exists() else {}
-    same = {int(number) for number, text in verdicts.get(str(seed), {}).items() if text.startswith("equivalent")}
-    counts = Counter((row["operator"], row["outcome"]) for row in rows)
+    held: dict[str, dict[str, str]] = json.loads(VERDICTS.read_text(encoding="utf-8"))
+    same = {n for n, row in rows.items() if "{file}: {before} -> {after}".format(**row) in held["equivalent"]}
+    counts = Counter((row["operator"], row["outcome"]) for row in rows.values())
     lines = [f"{operator:18} {outcome:18} {n}" for (operator, outcome), n in sorted(counts.items())]
-    found = sum(row["outcome"] == FOUND for row in rows)
-    matter = sum(row["outcome"] == FOUND or row["number"] not in same for row in rows)
+    found = sum(row["outcome"] == FOUND for row in rows.values())
+    matter = sum(row["outcome"] == FOUND or n not in same for n, row in rows.items())
     return "\n".join([*lines, f"found {found} of {matter} that change a result, of {len(rows)}"])
 
 

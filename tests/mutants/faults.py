@@ -117,7 +117,7 @@ def _positions(node: ast.AST, statement: tuple[int, int]) -> Iterator[tuple[Any,
                 yield from _positions(child, statement)
 
 
-def _changes(node: ast.AST, names: set[str]) -> Iterator[tuple[str, Any]]:
+def _changes(node: Any, names: set[str]) -> Iterator[tuple[str, Any]]:
     if hasattr(node, "decides"):
         yield "branches", ast.UnaryOp(ast.Not(), node)
     match node:
@@ -185,7 +185,7 @@ def _are_alike(a: ast.expr, b: ast.expr) -> bool:
     return units[0] == units[1]
 
 
-def _other_constants(value: object) -> list[object]:
+def _other_constants(value: Any) -> list[Any]:
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, int):

@@ -12,7 +12,6 @@ from torch import Tensor
 from gridbazaar.agents.devices.batteries import storage_of
 from gridbazaar.agents.devices.cars.visits import car_of, drive
 from gridbazaar.agents.kind import Now
-from gridbazaar.agents.kinds import kinds
 from gridbazaar.agents.kinds.ev import car_storage
 from gridbazaar.agents.plan import View
 from gridbazaar.agents.storage import Storage, limits_kw, move_kwh
@@ -21,6 +20,7 @@ from gridbazaar.envs.state import State
 
 _METER_KWH = 1e-4
 _CARS = "ev"
+_BATTERIES = ("prosumer", "battery", "vpp")
 _MOVING = ("firm_kw", "low_kw", "high_kw", "stored_kwh", "room_kwh", "capacity_kwh", "power_kw", "need_kwh", "left_h")
 """Of a view, what may change from interval to interval; of batteries all but the capacity and the rating."""
 
@@ -44,7 +44,7 @@ def alike(scenario: Any) -> bool:
     """Whether all kinds of batteries lose and taper alike, so that they can be moved side by side."""
     found = {
         (c.loss_per_h, c.taper_frac, c.release_taper_frac, c.converter)
-        for name, c in scenario.agents.items() if name != _CARS and kinds()[name].is_stationary and c.count
+        for name, c in scenario.agents.items() if name in _BATTERIES and c.count
     }  # fmt: skip
     return len(found) <= 1
 

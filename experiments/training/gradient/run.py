@@ -19,7 +19,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gridbazaar.agents.kinds import kinds
 from gridbazaar.agents.learned.ahead import Ahead
 from gridbazaar.agents.learned.columns import PUBLIC, columns, own_names
 from gridbazaar.agents.learned.network import SHAPES, respond
@@ -127,7 +126,7 @@ def _manifest(config: GradientConfig, scenario: Scenario) -> dict[str, Any]:
         "span": asdict(span_of(scenario)),
         "features": [*PUBLIC, *own_names(tuple(scenario.agents))],
         "kinds": list(scenario.agents),
-        "actions": {k: [c.name for c in kinds()[k].actions(of)] for k, of in scenario.agents.items()},
+        "actions": {name: [c.name for c in kind.actions(of)] for name, kind, of in scenario.named_kinds},
         "versions": versions(),
     }
 

@@ -49,7 +49,7 @@ def uncovered(scenario: Scenario) -> list[str]:
 
 
 def _uncovered_of(kind: str, config: Any) -> list[str]:
-    if kind not in _KINDS:
+    if kind not in _KINDS or not isinstance(config, kinds()[kind].Config):
         return ["the kind"] if config.count else []
     found = ["failures"] if config.failure.happens else []
     if kind == "ev":

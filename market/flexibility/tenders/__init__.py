@@ -19,4 +19,5 @@ def list_tenders() -> list[str]:
 
 def load_tender(name: str, **options: Any) -> Tender:
     """Give the tender ``name`` with its options set, ready to be called with a call and offers."""
-    return with_options("tender", module_of("tender", name, __name__, list_tenders()), options)
+    module = module_of("tender", name, __name__, list_tenders())
+    return with_options("tender", name, vars(module)[name], options)

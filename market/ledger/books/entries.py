@@ -38,6 +38,7 @@ class Field(NamedTuple):
     expected: str
 
 
+_RULE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?:#sha256=(?:[0-9a-f]{64}|unknown))?\Z").match
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z").match
 _ASSET = re.compile(
     r"(cash|(kwh|claim|rec|co2)/[A-Za-z0-9][A-Za-z0-9._-]{0,63}/[0-9]{1,16}|right/[0-9]{1,16}/[0-9]{1,16}/[0-9]{1,16})\Z"
@@ -60,6 +61,10 @@ def _is_positive(x: Any) -> bool:
 
 def _is_name(x: Any) -> bool:
     return type(x) is str and _NAME(x) is not None
+
+
+def _is_rule(x: Any) -> bool:
+    return type(x) is str and _RULE(x) is not None
 
 
 def _is_text(x: Any) -> bool:
@@ -111,6 +116,7 @@ def _map(value: Field) -> Field:
 INTEGER = Field(_is_integer, "an integer below 2**53 in size")
 NATURAL = Field(_is_natural, "an integer from 0 to 2**53 - 1")
 POSITIVE = Field(_is_positive, "an integer from 1 to 2**53 - 1")
+RULE = Field(_is_rule, "a name, and where the rule does not ship #sha256= and the hash of its code")
 NAME = Field(_is_name, "a name of 1 to 64 letters, digits, dots, dashes and underscores")
 TEXT = Field(_is_text, "1 to 200 printable characters")
 DID = Field(_is_did, "an Ed25519 did:key")
@@ -151,7 +157,7 @@ KINDS: Mapping[str, Mapping[str, Field]] = {
     "reveal": {"interval": NATURAL, "account": NAME, "orders": _list(_ORDER), "salt": SALT, "time_s": NATURAL},
     "clear": {
         "interval": NATURAL, "time_s": NATURAL, "book": HASH, "void": _list(_row(NAME, NAME)),
-        "mechanism": NAME, "options": _map(TEXT),  # values as JSON
+        "mechanism": RULE, "options": _map(TEXT),  # values as JSON
         "setting": _map(_STATED), "unstated": _list(NAME),  # what the mechanism knew and no integer says
         "orders": _or_null(_list(_ORDER)),  # of a rule that prices metered energy; null: the revealed ones
         "agents": _list(NAME, least=1), "bus": _list(NATURAL), "lottery": _or_null(_list(NATURAL)),  # in 2**-53

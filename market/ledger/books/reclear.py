@@ -7,13 +7,16 @@ knew of the outside give the result, and the trades and bills pay it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gridbazaar.data.own import pinned
+from gridbazaar.data.registry import OWN_RULE, stated
 from gridbazaar.market.ledger.books.bus_prices import check_bus_prices, is_by_bus
 from gridbazaar.market.ledger.books.calls import check_delivered
 from gridbazaar.market.ledger.books.entries import OPERATOR, fault
@@ -27,6 +30,7 @@ from gridbazaar.market.settlement.island import settle_among_members
 if TYPE_CHECKING:
     from gridbazaar.market.orders import Mechanism
 
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 _LOTTERY = 2**53  # a float64 in [0, 1) drawn by NumPy is a whole number of these
 _MOST_ORDERS = 1_000_000  # a forged entry must not fill the memory
 _BY_ENV = (
@@ -34,12 +38,29 @@ _BY_ENV = (
 )  # fmt: skip
 
 
-def reclear(interval: int, entries: Sequence[Entry]) -> list[str]:
+OwnRules = Mapping[str, Any]
+"""Market rules that do not ship, as whoever checks gives them, by their names in the ledger (``own_rules``)."""
+
+
+def own_rules(given: Iterable[Any]) -> OwnRules:
+    """Name rules as a ledger states them: with the hash of their code.
+
+    Args:
+        given: paths of files, functions, or names of installed ones, as for ``load_mechanism``.
+    """
+    from gridbazaar.market.mechanisms import SORT
+
+    pins = [pinned(rule) for rule in given]
+    return {stated(pin, SORT): pin for pin in pins}
+
+
+def reclear(interval: int, entries: Sequence[Entry], own: OwnRules = EMPTY) -> list[str]:
     """Say what of an interval's auction cannot be reproduced; nothing if all of it can, or there was none.
 
     Args:
         interval: which one.
         entries: of it, without a ``fault``.
+        own: rules that do not ship; an auction by another one of that kind is not run again.
     """
     found: list[str] = check_delivered(entries)
     for clear in _of(entries, "clear"):
@@ -48,12 +69,14 @@ def reclear(interval: int, entries: Sequence[Entry]) -> list[str]:
             found.append(f"the auction cannot be run again: the file does not state {', '.join(clear['unstated'])}")
             continue
         reveals = _of(entries, "reveal")
+        if is_unknown(clear, own):
+            continue
         try:
             if is_by_bus(clear):
                 congestion = [e for e in _of(entries, "bill") if e["line"] == "congestion"]
                 found += check_bus_prices(clear, _book_of(clear, reveals), congestion)
             else:
-                found += _differences(clear, run_again(clear, reveals))
+                found += _differences(clear, run_again(clear, reveals, own))
         except Exception as error:  # whatever a forged entry makes a mechanism do is a finding, with its reason
             found.append(f"the auction cannot be run again: {type(error).__name__}: {str(error)[:200]}")
     return found
@@ -62,6 +85,16 @@ def reclear(interval: int, entries: Sequence[Entry]) -> list[str]:
 def has_bus_prices(entries: Sequence[Entry]) -> bool:
     """Say whether an interval's prices per bus are checked by their payments instead of being cleared again."""
     return any(is_by_bus(clear) for clear in _of(entries, "clear"))
+
+
+def rules_not_run(entries: Sequence[Entry], own: OwnRules = EMPTY) -> list[str]:
+    """Name the rules of an interval that do not ship and are not at hand, so that its auction is not run again."""
+    return [clear["mechanism"] for clear in _of(entries, "clear") if is_unknown(clear, own)]
+
+
+def is_unknown(clear: Entry, own: OwnRules) -> bool:
+    """Whether an auction was cleared by a rule that neither ships nor is at hand; the price of an island needs none."""
+    return OWN_RULE in clear["mechanism"] and clear["mechanism"] not in own and not clear["setting"].get("is_island")
 
 
 def totals(interval: int, entries: Sequence[Entry]) -> list[str]:
@@ -82,7 +115,7 @@ def totals(interval: int, entries: Sequence[Entry]) -> list[str]:
     return found
 
 
-def run_again(clear: Entry, reveals: Iterable[Entry]) -> Clearing:
+def run_again(clear: Entry, reveals: Iterable[Entry], own: OwnRules = EMPTY) -> Clearing:
     """Give the ``Clearing`` (a batch of one) of the revealed orders, or of what was metered.
 
     The price of an island is taken as it is stated: it says what was shed or spilt. All payments follow from it.
@@ -91,11 +124,16 @@ def run_again(clear: Entry, reveals: Iterable[Entry]) -> Clearing:
     if clear["setting"].get("is_island") is True:
         return _island(clear, book)
     known: dict[str, Any] = {name: None if x is None else np.array([x]) for name, x in clear["setting"].items()}
-    return _rule(clear["mechanism"], tuple(clear["options"].items()))(book, Setting(**known))
+    from gridbazaar.market.mechanisms import shipped_mechanisms
+
+    rule = own.get(clear["mechanism"])
+    if rule is None and clear["mechanism"] not in shipped_mechanisms():  # a ledger names no code to be run
+        raise ValueError(f"unknown mechanism {clear['mechanism']!r}")
+    return _rule(rule or clear["mechanism"], tuple(clear["options"].items()))(book, Setting(**known))
 
 
 @lru_cache(maxsize=16)
-def _rule(mechanism: str, options: tuple[tuple[str, str], ...]) -> Mechanism:
+def _rule(mechanism: Any, options: tuple[tuple[str, str], ...]) -> Mechanism:
     """Load a rule once and not for every interval; options as JSON."""
     from gridbazaar.market.mechanisms import load_mechanism
 

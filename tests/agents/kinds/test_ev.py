@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gridbazaar.agents.devices.cars.charging import needed_before_kwh
 from gridbazaar.agents.devices.cars.visits import Visits
 from gridbazaar.agents.kind import Now, Series, scaled_plan
 from gridbazaar.agents.kinds import ev
@@ -106,6 +107,34 @@ def test_giving_back_never_endangers_the_departure() -> None:
     assert moved.unserved_kwh is not None
     assert moved.unserved_kwh[0, 0] == 0
     assert device.energy_kwh[0, 0] >= 48.0 - 1e-4
+
+
+@pytest.mark.parametrize(
+    ("hour", "low_kw", "must_kw"),
+    [
+        (0, -10.8, 0.0),  # 24 kWh, of which 12 stay: 12 x 0.9
+        (9, -5.13, 0.0),  # three hours of 9.9 kWh store 5.7 more than the 24 that are missing: 5.7 x 0.9
+        (10, 0.0, 4.2 / 0.9),  # two hours store 19.8: 4.2 must be stored now
+        (12, 0.0, 11.0),  # more than the charger has
+    ],
+)
+def test_a_car_gives_what_it_can_still_win_back_and_else_charges(hour: int, low_kw: float, must_kw: float) -> None:
+    params, series = evening(ev.Config(**BASE))
+    view = ev.view(ev.start(params), params, Now(series, np.array([hour]), np.array([hour])))
+    assert view.low_kw[0, 0] == pytest.approx(low_kw, abs=1e-4)
+    assert view.firm_kw[0, 0] == pytest.approx(must_kw, abs=1e-4)
+    assert view.high_kw[0, 0] == pytest.approx(11.0 - must_kw, abs=1e-4)
+
+
+@pytest.mark.parametrize(("left_h", "soc"), [(0.0, 0.95), (0.25, 0.9357989), (1.0, 0.8640859), (2.0, 0.6772589)])
+def test_a_battery_that_tapers_must_be_fuller_before(left_h: float, soc: float) -> None:
+    """60 kWh with 12 kW up to 80 % full: the room of 20 % then shrinks to 1/e of it in an hour.
+
+    From 80 to 95 % take ln 4 = 1.3863 hours. An hour before the end 1 - 0.05 e is reached, and two hours before it
+    0.6137 hours were at full power: 0.8 - 0.2 x 0.6137 = 0.67726.
+    """
+    (needed,) = needed_before_kwh(np.array([57.0]), np.array([60.0]), np.array([12.0]), np.array([left_h]), 0.8)
+    assert needed / 60 == pytest.approx(soc, abs=1e-6)
 
 
 @pytest.mark.parametrize(

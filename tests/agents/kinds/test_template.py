@@ -12,7 +12,7 @@ import pytest
 
 import gridbazaar.agents.kinds
 from gridbazaar.agents.kind import Kind
-from gridbazaar.agents.kinds import kinds
+from gridbazaar.agents.kinds import _kind, kinds, load_kind
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.evaluate import evaluate
@@ -28,9 +28,15 @@ ONLY_PUMPS: dict[str, Any] = {
 }
 
 
+def forget() -> None:
+    """Let the folder be listed anew."""
+    kinds.cache_clear()
+    _kind.cache_clear()
+
+
 def list_also(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gridbazaar.agents.kinds, "__path__", [*gridbazaar.agents.kinds.__path__, str(folder)])
-    kinds.cache_clear()
+    forget()
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +45,7 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     list_also(FOLDER, monkeypatch)
     yield
     monkeypatch.undo()
-    kinds.cache_clear()
+    forget()
     for name in ("pool_pump", "nobody"):
         sys.modules.pop(f"gridbazaar.agents.kinds.{name}", None)
 
@@ -99,5 +105,7 @@ def test_the_optimum_covers_it_and_a_rule_lies_between() -> None:
 def test_a_file_without_a_kind_is_refused_by_name(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "nobody.py").write_text(text, encoding="utf-8")
     list_also(tmp_path, monkeypatch)
-    with pytest.raises(TypeError, match=r"kind 'nobody': expected KIND = Kind\(...\) at the end of .*nobody\.py"):
+    with pytest.raises(ValueError, match=r"kind: expected KIND = Kind\(...\) at the end of .*nobody\.py"):
         kinds()
+    with pytest.raises(ValueError, match=r"kind: expected KIND = Kind\(...\) at the end of .*nobody\.py"):
+        load_kind(tmp_path / "nobody.py")

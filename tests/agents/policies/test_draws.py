@@ -16,7 +16,6 @@ from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.views.batch import Batch
 from gridbazaar.envs.views.gymnasium_env import single_agent_env, vector_env
 from gridbazaar.envs.views.others import community_of
-from gridbazaar.envs.views.vec_env import vec_env
 from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.experiments.evaluation.play import play
 
@@ -116,6 +115,9 @@ def test_others_play_the_same_day_in_every_view(name: str) -> None:
     beside.reset(seed=[5, 3, 4])
     rows = [beside.step(np.zeros((3, 2), np.float32))[1] for _ in range(24)]
     assert [float(r[1]) for r in rows] == alone
+    pytest.importorskip("stable_baselines3")
+    from gridbazaar.envs.views.vec_env import vec_env
+
     learning = vec_env("street", 2, kind="battery", others=name, seed=3, **SHORT)
     learning.reset()
     found = [learning.step(np.zeros((2, 2), np.float32))[1][0] for _ in range(24)]

@@ -188,3 +188,42 @@ def test_trondheim_sessions_are_read_but_for_the_impossible() -> None:
     assert reasons.count("does not leave after it comes") == 17
     assert reasons.count("comes before another one at its charger has left") == 22
     assert len(np.unique(found.user)) == 96  # one of 97 never unplugged
+
+
+def acn_file(tmp_path: Path, *rows: tuple[str, str]) -> Path:
+    """Claimed sessions of 3 kWh, each at a charger of its own."""
+    lines = [f"{a},{d},3,3,S{i},{i},{d},True" for i, (a, d) in enumerate(rows)]
+    (tmp_path / "acn.csv").write_text("\n".join([ACN_HEAD, *lines]))
+    return tmp_path / "acn.csv"
+
+
+@pytest.mark.parametrize(
+    ("arrive", "depart"),
+    [
+        ("2019-05-01 15:00:00+00:00", "2019-05-02 00:00:00+00:00"),
+        ("2019-05-01T08:00:00-07:00", "2019-05-01T17:00:00-07:00"),
+        ("2019-05-01 08:00:00-07", "2019-05-02T00:00:00Z"),
+        ("2019-05-01 08:00:00", "2019-05-01T17:00:00.000-0700"),
+    ],
+)
+def test_sessions_are_read_on_the_clock_of_the_site_whatever_the_offset(
+    tmp_path: Path, arrive: str, depart: str
+) -> None:
+    found = read_acn(acn_file(tmp_path, (arrive, depart))).sessions
+    assert (str(found.arrive[0]), str(found.depart[0])) == ("2019-05-01T08:00:00", "2019-05-01T17:00:00")
+    assert found.announced[0] == found.depart[0]
+
+
+def test_a_stay_is_what_passed_over_a_change_of_the_clock(tmp_path: Path) -> None:
+    spring = ("2019-03-10 01:50:00-08:00", "2019-03-10 03:20:00-07:00")
+    autumn = ("2019-11-03 01:50:00-07:00", "2019-11-03 01:20:00-08:00")
+    found = read_acn(acn_file(tmp_path, spring, autumn)).sessions
+    assert (found.depart - found.arrive).astype(int).tolist() == [1800, 1800]
+    assert [str(time)[11:16] for time in found.arrive] == ["01:50", "01:50"]
+
+
+def test_who_comes_after_the_change_of_the_clock_is_not_too_early(tmp_path: Path) -> None:
+    first = "2019-11-03 00:50:00-07:00,2019-11-03 01:20:00-08:00,3,3,S,a,2019-11-03 01:20:00-08:00,True"
+    then = "2019-11-03 01:30:00-08:00,2019-11-03 03:20:00-08:00,3,3,S,b,2019-11-03 03:20:00-08:00,True"
+    (tmp_path / "acn.csv").write_text("\n".join([ACN_HEAD, first, then]))
+    assert read_acn(tmp_path / "acn.csv").report.refused == ()

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,3 +139,63 @@ def test_broken_files_are_named(tmp_path: Path, name: str, content: str, message
     (small_folder(tmp_path) / name).write_text(content)
     with pytest.raises(ValueError, match=message):
         load_bank(tmp_path, step_min=60)
+
+
+def schema_of(tmp_path: Path, n_homes: int = 1, n_days: int = 4, **changes: Any) -> Path:
+    """A made-up folder whose schema says more than where the files are."""
+    rows = ["month,hour,day_type,non_shiftable_load,solar_generation,cooling_demand"]
+    for row in range(24 * n_days):
+        hour, day = (row - 1) % 24 + 1, (row - 1) // 24
+        month, day_type = (7, 7) if row == 0 else (8, day % 7 + 1)
+        rows.append(f"{month},{hour},{day_type},{1 + day + row % 5 / 10},0.0,{row % 3}")
+    homes = {}
+    for i in range(n_homes):
+        (tmp_path / f"Home_{i}.csv").write_text("\n".join(rows))
+        (tmp_path / f"weather_{i}.csv").write_text("outdoor_dry_bulb_temperature\n" + f"{10 * (i + 1)}\n" * 24 * n_days)
+        homes[f"Home_{i}"] = {"energy_simulation": f"Home_{i}.csv", "weather": f"weather_{i}.csv"}
+    (tmp_path / "pricing.csv").write_text("electricity_pricing\n" + "0.2\n" * 24 * n_days)
+    (tmp_path / "carbon_intensity.csv").write_text("carbon_intensity\n" + "0.3\n" * 24 * n_days)
+    changes.setdefault("buildings", homes)
+    (tmp_path / "schema.json").write_text(json.dumps(changes))
+    return tmp_path
+
+
+def test_the_steps_that_the_schema_names_are_used(tmp_path: Path) -> None:
+    folder = schema_of(tmp_path, simulation_start_time_step=20, simulation_end_time_step=80)
+    loaded = read(folder, step_min=60, n_cars=1)
+    assert (str(loaded.bank.first_day), loaded.bank.n_days) == ("2016-08-02", 2)
+    whole = read(schema_of(tmp_path), step_min=60, n_cars=1)
+    np.testing.assert_array_equal(loaded.bank.load_kw, whole.bank.load_kw[:, 24:72])
+    assert any("whole days of steps 20 to 80: 2 of 4" in note for note in loaded.report.notes)
+
+
+def test_homes_with_weather_of_their_own_share_the_mean(tmp_path: Path) -> None:
+    loaded = read(schema_of(tmp_path, n_homes=2), step_min=60, n_cars=1)
+    assert loaded.bank.outdoor_c is not None
+    assert loaded.bank.outdoor_c.tolist() == [15.0] * 96
+    assert any("weather differs between homes; their mean is used" in note for note in loaded.report.notes)
+
+
+def test_what_is_not_used_is_said(tmp_path: Path) -> None:
+    homes = {"A": {"energy_simulation": "Home_0.csv", "chargers": {"c": {}}, "electrical_storage": {"type": "x"}}}
+    folder = schema_of(tmp_path, buildings=homes, electric_vehicles_def={"car": {}})
+    notes = "\n".join(read(folder, step_min=60, n_cars=1).report.notes)
+    for said in ("chargers (1 homes), electrical_storage (1 homes)", "electric_vehicles_def is not used",
+                 "columns of the homes that are not used: cooling_demand", "retail price is kept"):  # fmt: skip
+        assert said in notes
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"simulation_start_time_step": 90}, "expected at least one whole day of rows"),
+        ({"simulation_start_time_step": -1}, "simulation_start_time_step: expected a row"),
+        ({"simulation_end_time_step": "all"}, "simulation_end_time_step: expected a row, from 0 to 95; got 'all'"),
+        ({"seconds_per_time_step": 900}, "seconds_per_time_step: expected 3600"),
+        ({"buildings": {"A": {"energy_simulation": "../Home_0.csv"}}}, "expected a file of this folder"),
+        ({"buildings": {"A": {"energy_simulation": "Home_0.csv", "weather": "none.csv"}}}, "expected a file; nothing"),
+    ],
+)
+def test_schemas_that_cannot_be_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load_bank(schema_of(tmp_path, **changes), step_min=60)

@@ -114,3 +114,40 @@ def test_every_faulty_profile_is_named_at_once() -> None:
         "profiles 10 and 11 are both ChargingStationMaxProfile of stack level 9",
     ):
         assert fault in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"stackLevel": None}, "stackLevel is None"),
+        ({"chargingProfileKind": ["Absolute"]}, "chargingProfileKind is ['Absolute']"),
+        ({"chargingProfileKind": "Recurring", "recurrencyKind": {"a": 1}}, "recurrencyKind is {'a': 1}"),
+        ({"chargingSchedule": None}, "expected one chargingSchedule"),
+        ({"validFrom": 5}, "validFrom: expected an ISO 8601 date and time, got 5"),
+        ({"limit": 1e308}, "limit is 1e+308, expected 0 or more, up to 1e+09"),
+        ({"limit": 10**400}, "expected 0 or more, up to 1e+09"),
+        ({"startPeriod": 10**30}, "expected whole seconds from 0 to 1e+09"),
+        ({"duration": 10**400}, "expected seconds above 0"),
+        ({"numberPhases": [3]}, "numberPhases is [3], expected 1, 2 or 3"),
+    ],
+)
+def test_wrong_types_and_numbers_are_named(change: dict[str, Any], fault: str) -> None:
+    row = profile((0, 5_000))
+    schedule = row["chargingSchedule"][0]
+    for name, value in change.items():
+        if name in ("limit", "startPeriod", "numberPhases"):
+            schedule["chargingSchedulePeriod"][0][name] = value
+        elif name == "duration":
+            schedule[name] = value
+        else:
+            row[name] = value
+    with pytest.raises(ValueError, match=r"expected OCPP 2\.0\.1 charging profiles") as error:
+        parse_profiles(json.dumps(row))
+    assert fault in str(error.value)
+
+
+def test_null_says_the_same_as_nothing() -> None:
+    plain, bare = profile((0, 5_000)), profile((0, 5_000), recurrencyKind=None, validTo=None)
+    bare["chargingSchedule"][0]["duration"] = None
+    bare["chargingSchedule"][0]["chargingSchedulePeriod"][0]["numberPhases"] = None
+    assert parse_profiles(json.dumps(bare)) == parse_profiles(json.dumps(plain))

@@ -98,3 +98,41 @@ def test_text_that_is_no_json_is_refused() -> None:
         parse_events("{", "calls.json")
     with pytest.raises(ValueError, match="there is no event"):
         parse_events("[]")
+
+
+def test_null_says_the_same_as_nothing() -> None:
+    plain = event("SIMPLE", 3)
+    bare = plain | {"objectType": None, "createdDateTime": None, "id": None}
+    bare["intervals"] = [plain["intervals"][0] | {"intervalPeriod": None}]
+    bare["intervalPeriod"] = plain["intervalPeriod"] | {"randomizeStart": None}
+    assert parse(bare) == parse(plain)
+    unnamed = bare | {"eventName": None}
+    assert parse(unnamed)[0].signals == parse(plain)[0].signals
+
+
+@pytest.mark.parametrize(
+    ("cells", "fault"),
+    [
+        ({"payloads": None}, "interval 0: payloads is None, expected one payload"),
+        ({"payloads": [{"type": "SIMPLE", "values": None}]}, "interval 0: values is None, expected one number"),
+        ({"payloads": [{"type": "PRICE", "values": [1e308]}]}, "values is [1e+308], expected one number, up to 10000"),
+        ({"payloads": [{"type": "LOAD_DISPATCH", "values": [-(10**400)]}]}, "expected one number, up to 1e+06"),
+        ({"payloads": [{"type": ["SIMPLE"], "values": [1]}]}, "payload type is ['SIMPLE']"),
+        ({"intervalPeriod": "PT1H"}, "interval 0: intervalPeriod is 'PT1H', expected an object"),
+        ({"intervalPeriod": {"start": 7}}, "interval 0: start: expected an ISO 8601 date and time, got 7"),
+        ({"intervalPeriod": {"start": "9999-12-31T23:59:59Z"}}, "start: expected a year from 1970 to 2100"),
+        ({"intervalPeriod": {"duration": "P99999999999W"}}, "duration: expected a duration of up to 366 days"),
+    ],
+)
+def test_wrong_types_and_numbers_are_named(cells: dict[str, Any], fault: str) -> None:
+    row = event("SIMPLE", 3)
+    row["intervals"] = [row["intervals"][0] | cells]
+    with pytest.raises(ValueError, match="expected OpenADR 3 events") as error:
+        parse(row)
+    assert fault in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["[NaN]", "[1e9999, Infinity]", "[" * 100_000, '{"a": ' + "9" * 5000 + "}"])
+def test_what_is_no_number_of_json_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"calls\.json: expected JSON"):
+        parse_events(text, "calls.json")

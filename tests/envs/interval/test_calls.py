@@ -314,6 +314,13 @@ def test_an_openadr_file_calls_the_vpps_at_its_hours_in_every_episode(tmp_path: 
     calls = [event("SIMPLE", 3, 1, start="17:00", lasts="PT30M"), event("LOAD_DISPATCH", -4, -2, start="20:00")]
     path.write_text(json.dumps(calls))
     core = core_of(3, call={"file": str(path), "need_kw": 4.0, "least_kw": 0.0, "notice_min": 30})
+    calls_of = core.reset(0).episode.calls
+    assert calls_of is not None
+    assert calls_of.gate[:, :2].tolist() == [[18, 30]] * 3, "half an hour before, in quarters"
+    assert calls_of.begin[:, :2].tolist() == [[20, 32]] * 3
+    assert calls_of.end[:, :2].tolist() == [[24, 40]] * 3
+    assert calls_of.need_ukwh[:, :2].tolist() == [[MICRO, MICRO]] * 3, "4 kW for a quarter of an hour"
+    assert calls_of.level_ppm[0, 20:40].tolist() == [MICRO] * 2 + [333_333] * 2 + [0] * 8 + [MICRO] * 4 + [500_000] * 4
     asked: dict[int, list[int]] = {}
     for t, (_, happened) in enumerate(episode(core, lambda _s: rest(core))):
         assert happened.money.answer is not None
@@ -323,6 +330,26 @@ def test_an_openadr_file_calls_the_vpps_at_its_hours_in_every_episode(tmp_path: 
     for t, called in asked.items():
         kw = {20: 4, 21: 4, 22: 4 / 3, 23: 4 / 3}.get(t, 4 if t < 36 else 2)
         np.testing.assert_allclose(called, kw * MICRO / 4, atol=3)
+
+
+def begins_of(tmp_path: Path, start: str, timezone: str) -> list[int]:
+    """First step of an hour's call in episodes from noon."""
+    path = tmp_path / f"{len(list(tmp_path.iterdir()))}.json"
+    row = event("SIMPLE", 3, start="17:00")
+    row["intervalPeriod"] = {"start": start, "duration": "PT1H"}
+    path.write_text(json.dumps([row]))
+    calls = core_of(2, call={"file": str(path)}, data={"timezone": timezone}).reset(0).episode.calls
+    assert calls is not None
+    found: list[int] = calls.begin[:, 0].tolist()
+    return found
+
+
+def test_events_follow_the_communitys_local_clock(tmp_path: Path) -> None:
+    """One instant in two zones is one call, at 18 h in Berlin in winter and summer; without a zone the clock is UTC."""
+    for start in ("2026-01-15T17:00:00Z", "2026-01-15T18:00:00+01:00", "2026-07-15T18:00:00+02:00"):
+        assert begins_of(tmp_path, start, "Europe/Berlin") == [24, 24]
+    for start in ("2026-01-15T17:00:00Z", "2026-01-15T18:00:00+01:00"):
+        assert begins_of(tmp_path, start, "none") == [20, 20]
 
 
 def test_a_price_event_is_the_retail_price_of_its_hours(tmp_path: Path) -> None:

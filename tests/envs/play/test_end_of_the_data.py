@@ -15,7 +15,6 @@ from gridbazaar.data.chance import SPLITS
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import look_ahead, observe
 from gridbazaar.envs.scenarios import load_scenario
-from gridbazaar.envs.views.vec_env import vec_env
 from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.experiments.evaluation.play import play
 from tests.envs.everything import EVERYTHING, OUTAGES
@@ -91,6 +90,9 @@ def test_every_sort_of_policy_reaches_the_end_of_the_data(policy: str) -> None:
 @pytest.mark.usefixtures("last_day")
 def test_learners_get_the_observation_after_the_last_step_of_the_data() -> None:
     core = ending_with_the_data("train", "street", MIDNIGHT)
+    pytest.importorskip("stable_baselines3")
+    from gridbazaar.envs.views.vec_env import vec_env
+
     venv = vec_env(core.scenario, n_envs=2)
     venv.reset()
     for _ in range(core.n_steps):

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.describe import scenario_toml
 from tests.envs.test_core import play
+from tests.experiments.cli.runner import invoke
 
 SHARES = {"prosumer_0": 0.5, "prosumer_2": 0.5}
 
@@ -79,9 +79,9 @@ def test_shares_need_a_battery() -> None:
 
 def test_a_ledger_of_a_run_with_sources_and_shares_verifies(tmp_path: Path) -> None:
     def call(*arguments: object) -> str:
-        found = CliRunner().invoke(main, [str(a) for a in arguments])
+        found = invoke(main, [str(a) for a in arguments])
         assert found.exit_code == 0, f"{found.stdout}\n{found.stderr}\n{found.exception!r}"
-        return found.stdout
+        return str(found.stdout)
 
     settings = ("hours=3", "battery.shares.prosumer_0=0.25", "battery.shares.prosumer_1=0.75", "wind.count=1",
                 "genset.count=1")  # fmt: skip

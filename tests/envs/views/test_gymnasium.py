@@ -89,7 +89,8 @@ def test_episodes_are_numbered_on() -> None:
         seen, info = env.reset()
         assert info["seed"] == number
         assert not differences(seen, twin.reset(seed=number)[0])
-    assert env.reset(options={"split": "test"})[1] == {"active": True, "seed": 10, "split": "test"}
+    info = env.reset(options={"split": "test"})[1]
+    assert (info["active"], info["seed"], env.get_wrapper_attr("split")) == (True, 10, "test")
 
 
 def test_steps_need_an_episode() -> None:
@@ -247,9 +248,10 @@ def test_rows_that_are_not_in_step_begin_anew_each_for_itself() -> None:
         seen, _, _, cut, infos = vector.step(action)
     late = np.array([False, True, True])
     assert not differences(cut, late)
-    for name in ("final_obs", "final_info", "seed", "split"):
+    for name in ("final_obs", "final_info"):
         assert not differences(infos[f"_{name}"], late)
-    assert not differences(infos["_executed"], ~late)
+    assert infos["_executed"].all()
+    assert not differences(infos["executed"].any(axis=1), ~late)
     assert infos["_active"].all()
     assert infos["active"].all()
     assert infos["final_obs"][0] is None
@@ -288,9 +290,24 @@ def test_seeds_are_one_or_one_a_row() -> None:
         vector.reset(seed=[1, 2])
 
 
-def test_next_step_is_refused() -> None:
-    with pytest.raises(ValueError, match="autoreset_mode: expected SameStep or Disabled, got NextStep"):
-        batteries(autoreset_mode=AutoresetMode.NEXT_STEP)
+def test_next_step_begins_the_next_episodes_in_the_step_after_the_last() -> None:
+    same, later = batteries(), batteries(autoreset_mode=AutoresetMode.NEXT_STEP)
+    first, second = same.reset(seed=3)[0], later.reset(seed=3)[0]
+    assert not differences(first, second)
+    for _ in range(2):
+        ends = np.zeros(3, bool)
+        while not ends.any():
+            actions = same.action_space.sample()
+            one, two = same.step(actions), later.step(actions)
+            ends = two[3]
+            assert not differences(one[1:4], two[1:4])
+        assert not differences(two[0], np.stack(list(one[4]["final_obs"])))
+        seen, rewards, ended, cut, infos = later.step(actions)
+        assert not differences(seen, one[0])
+        assert not np.any([rewards, ended, cut])
+        assert infos["seed"].tolist() == one[4]["seed"].tolist()
+    with pytest.raises(ValueError, match="reset_mask"):
+        later.reset(options={"reset_mask": np.array([True, False, False])})
 
 
 def test_a_bad_row_of_actions_is_named() -> None:

@@ -16,7 +16,6 @@ from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.views.gymnasium_env import single_agent_env
 from gridbazaar.envs.views.others import community_of
 from gridbazaar.envs.views.pettingzoo_env import MarketParallelEnv, parallel_env
-from gridbazaar.envs.views.vec_env import MarketVecEnv, vec_env
 from tests.envs.playing import SHORT, differences, drawn_actions, named
 
 sb3 = pytest.importorskip("stable_baselines3")
@@ -24,6 +23,8 @@ sb3 = pytest.importorskip("stable_baselines3")
 from stable_baselines3.common.evaluation import evaluate_policy  # noqa: E402 - needs the extra that was asked for above
 from stable_baselines3.common.monitor import Monitor  # noqa: E402
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor, VecNormalize  # noqa: E402
+
+from gridbazaar.envs.views.vec_env import MarketVecEnv, vec_env  # noqa: E402
 
 N_ENVS, N_AGENTS, N_STEPS = 2, 6, 12
 

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from typer.testing import CliRunner
 
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.data.units import MICRO
@@ -35,6 +34,7 @@ from gridbazaar.market.ledger.verify import examine
 from gridbazaar.market.ledger.writer import Ledger
 from gridbazaar.market.mechanisms import list_mechanisms
 from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
+from tests.experiments.cli.runner import invoke
 
 POLICY = "self_consumption"
 
@@ -231,16 +231,16 @@ def test_a_kill_loses_at_most_the_open_interval_and_the_run_goes_on(core: Core, 
 def test_evaluate_writes_a_ledger_that_verifies(tmp_path: Path) -> None:
     path = tmp_path / "out.db"
     options = ["evaluate", "street", "--policies", "mine=self_consumption,idle", "--seeds", "2", "--set", "hours=2.0"]
-    found = CliRunner().invoke(main, [*options, "--ledger", str(path)])
+    found = invoke(main, [*options, "--ledger", str(path)])
     assert found.exit_code == 0, found.output
     said = dict(line.split(": ", 1) for line in found.stdout.splitlines() if ": " in line)
     assert said["origin"] == "gridbazaar/street/mine/test/0"
     verify = ["ledger", "verify", str(path), "--key", said["key"], "--origin", said["origin"]]
-    checked = CliRunner().invoke(main, verify)
+    checked = invoke(main, verify)
     assert checked.exit_code == 0, checked.output
-    assert CliRunner().invoke(main, [*options, "--ledger", str(path)]).exit_code == 2
+    assert invoke(main, [*options, "--ledger", str(path)]).exit_code == 2
     before = path.read_bytes()
-    assert CliRunner().invoke(main, [*options, "--ledger", str(path), "--force"]).exit_code == 0
+    assert invoke(main, [*options, "--ledger", str(path), "--force"]).exit_code == 0
     assert len(path.read_bytes()) == len(before)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from gridbazaar.agents.policies.vpp_dispatch import Policy
 from gridbazaar.agents.policy import Community, Observation
@@ -29,6 +28,7 @@ from gridbazaar.market.ledger.log.keys import public_key_of
 from gridbazaar.market.ledger.statement import statement
 from gridbazaar.market.ledger.verify import examine
 from gridbazaar.market.settlement.settle import SYSTEM_PARTIES
+from tests.experiments.cli.runner import invoke
 
 HOURS = 10.0
 SCENARIO = load_scenario("vpp_call", hours=HOURS, call={"start_h": 18.0, "response_share": 0.5})
@@ -285,9 +285,9 @@ def test_a_stake_that_does_not_move_as_entries_say_is_found(entries: list[tuple[
 def test_evaluate_writes_a_ledger_of_calls_that_verifies(tmp_path: Path) -> None:
     path = tmp_path / "f.db"
     options = ["evaluate", "vpp_call", "--policies", "vpp_dispatch", "--seeds", "1", "--set", f"hours={HOURS}"]
-    found = CliRunner().invoke(main, [*options, "--ledger", str(path)])
+    found = invoke(main, [*options, "--ledger", str(path)])
     assert found.exit_code == 0, found.output
     said = dict(line.split(": ", 1) for line in found.stdout.splitlines() if ": " in line)
     verify = ["ledger", "verify", str(path), "--key", said["key"], "--origin", said["origin"]]
-    checked = CliRunner().invoke(main, verify)
+    checked = invoke(main, verify)
     assert checked.exit_code == 0, checked.output

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.market.ledger.log.canonical import Entry, canonical, parse
 from gridbazaar.market.ledger.log.merkle import leaf_hash
+from tests.experiments.cli.runner import invoke
 from tests.market.ledger.fakes import edit
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -33,7 +33,7 @@ class Run(NamedTuple):
 
 
 def call(*arguments: object, code: int = 0) -> Any:
-    found = CliRunner().invoke(main, [str(a) for a in arguments])
+    found = invoke(main, [str(a) for a in arguments])
     assert found.exit_code == code, f"{found.exit_code}\n{found.stdout}\n{found.stderr}\n{found.exception!r}"
     return found
 
@@ -149,7 +149,7 @@ def test_no_field_of_no_kind_makes_a_command_fall(run: Run, tmp_path: Path) -> N
             ("statement", run.path, "prosumer_0"),
             ("export", run.path, "--csv", tmp_path / "t", "--force"),
         ):
-            found = CliRunner().invoke(main, ["ledger", *map(str, command)])
+            found = invoke(main, ["ledger", *map(str, command)])
             assert found.exit_code in (0, 2), (kind, name, value, found.exception)
 
 

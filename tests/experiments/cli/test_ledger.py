@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.market.ledger import verify
 from gridbazaar.market.ledger.log.keys import Signer
 from gridbazaar.market.ledger.log.note import NoteKey, split_notes
+from tests.experiments.cli.runner import invoke
 from tests.market.ledger.fakes import OPERATOR, ORIGIN, RULES, batch, edit, open_ledger
 
 COMMANDS = ("verify", "export", "prove", "check-proof", "consistency", "checkpoints", "cosign", "statement")
@@ -42,7 +42,7 @@ def path(sound: Path, tmp_path: Path) -> Path:
 
 def call(*arguments: object, code: int = 0) -> Any:
     """Run ``gridbazaar ledger``; its exit code must be ``code`` and nothing may fall through."""
-    found = CliRunner().invoke(main, ["ledger", *map(str, arguments)])
+    found = invoke(main, ["ledger", *map(str, arguments)])
     assert found.exit_code == code, f"{found.exit_code}\n{found.stdout}\n{found.stderr}\n{found.exception!r}"
     assert found.exception is None or isinstance(found.exception, SystemExit)
     return found
@@ -65,12 +65,15 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 def test_a_sound_file_is_said_to_be_so_and_what_that_does_not_show(path: Path, tmp_path: Path) -> None:
     text = call("verify", path, *KEY).stdout
     assert text == (
-        "sound: 20 entries, 0 trusted checkpoints; no --trusted checkpoint: "
+        "sound: 20 entries, the last of interval 3, 0 trusted checkpoints; no --trusted checkpoint: "
         "whether its operator rewrote it cannot be seen\n"
     )
     kept = tmp_path / "kept.txt"
     kept.write_text(call("checkpoints", path).stdout)
-    assert call("verify", path, *KEY, "--trusted", kept).stdout == "sound: 20 entries, 4 trusted checkpoints\n"
+    assert (
+        call("verify", path, *KEY, "--trusted", kept).stdout
+        == "sound: 20 entries, the last of interval 3, 4 trusted checkpoints\n"
+    )
 
 
 def test_findings_are_lines_and_exit_code_one(path: Path) -> None:
@@ -195,7 +198,7 @@ def test_an_export_can_be_verified(path: Path, tmp_path: Path) -> None:
     assert call("export", path, "--jsonl", out).stdout == f"{out}: 20 entries, 0 bodies withheld\n"
     assert "--force" in refused("export", path, "--jsonl", out)
     call("export", path, "--jsonl", out, "--force")
-    assert call("verify", out, *KEY).stdout.startswith("sound: 20 entries, 0 trusted")
+    assert call("verify", out, *KEY).stdout.startswith("sound: 20 entries, the last of interval 3, 0 trusted")
     assert call("prove", out, "t-2-1").stdout == call("prove", path, "t-2-1").stdout
     out.write_text(out.read_text().replace('"amount":11', '"amount":12', 1))
     assert "interval 0: entries 0 to 4 do not have the signed root" in call("verify", out, *KEY, code=1).stdout

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import gridbazaar.experiments.training.train
 from gridbazaar.agents.kinds import kinds
@@ -28,6 +27,7 @@ from gridbazaar.experiments.files import to_json
 from gridbazaar.market.clear.result import Result
 from gridbazaar.market.mechanisms import list_mechanisms
 from gridbazaar.market.tariffs import list_tariffs
+from tests.experiments.cli.runner import invoke
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
@@ -46,7 +46,7 @@ SHORT = ("--set", "hours=2", "--seeds", "2")
 
 def call(*arguments: object, code: int = 0) -> Any:
     """Run a command within this process; its exit code must be ``code``."""
-    found = CliRunner().invoke(main, [str(a) for a in arguments])
+    found = invoke(main, [str(a) for a in arguments])
     assert found.exit_code == code, f"{found.exit_code}\n{found.stdout}\n{found.stderr}\n{found.exception!r}"
     return found
 
@@ -100,7 +100,8 @@ def test_the_program_ends_with_its_exit_code_and_one_line(tmp_path: Path) -> Non
     assert found.returncode == 2
     assert found.stdout == ""
     assert found.stderr.splitlines() == [
-        f"error: scenario: expected one of {', '.join(list_scenarios())} or a .toml file, got 'nowhere'"
+        f"error: scenario: expected one of {', '.join(list_scenarios())}, a path (mine.toml), or a Scenario; "
+        "got 'nowhere'"
     ]
     debug = subprocess.run(
         [*program, "--debug", "evaluate", "nowhere"], cwd=tmp_path, env=environment, capture_output=True, text=True,
@@ -349,7 +350,7 @@ def test_tariffs_are_compared_on_the_same_episodes(tmp_path: Path) -> None:
 
 def test_a_comparison_of_nothing_is_refused_before_it_begins(tmp_path: Path) -> None:
     out = tmp_path / "report"
-    assert "expected some of" in refused("compare", "street", "--tariffs", "flat,free", "--out", out)
+    assert "tariff: expected one of" in refused("compare", "street", "--tariffs", "flat,free", "--out", out)
     assert "what is compared" in refused("compare", "street", "--tariffs", "flat", "--set", "tariff=tou", "--out", out)
     assert not out.exists()
 

@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.measure.forecasts import bank_to_measure, card_row, measure_forecasts
+from tests.experiments.cli.runner import invoke
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "forecasts.md"
 
@@ -38,7 +38,7 @@ def test_the_page_has_the_figures_of_real_homes_and_they_lie_in_the_band() -> No
 
 def test_the_command_prints_and_writes_what_was_measured(tmp_path: Path) -> None:
     path = tmp_path / "forecasts.json"
-    found = CliRunner().invoke(main, ["measure", "forecasts", "--json", str(path)])
+    found = invoke(main, ["measure", "forecasts", "--json", str(path)])
     assert found.exit_code == 0, found.stderr
     assert "persistence" in found.stdout
     written = json.loads(path.read_text(encoding="utf-8"))

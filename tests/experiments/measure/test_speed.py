@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.cli.main import main
@@ -19,6 +18,7 @@ from gridbazaar.experiments.measure.speed import (
     machine,
     measure_speed,
 )
+from tests.experiments.cli.runner import invoke
 
 
 def test_fifty_agents_are_fifty() -> None:
@@ -57,11 +57,11 @@ def test_all_is_measured_by_default() -> None:
 def test_the_command_writes_speeds_versions_and_machine(tmp_path: Path) -> None:
     pytest.importorskip("stable_baselines3")
     out = tmp_path / "bench.json"
-    found = CliRunner().invoke(main, ["bench", "--quick", "--json", str(out)])
+    found = invoke(main, ["bench", "--quick", "--json", str(out)])
     assert found.exit_code == 0, found.stderr
     assert "PettingZoo view, 50 agents" in found.stdout
     written = json.loads(out.read_text())
     assert written["machine"] == machine()
     assert written["versions"]["numpy"]
     assert any(s["name"].startswith("PPO training") and s["value"] > 0 for s in written["speeds"])
-    assert CliRunner().invoke(main, ["bench", "--quick", "--json", str(out)]).exit_code == 2
+    assert invoke(main, ["bench", "--quick", "--json", str(out)]).exit_code == 2

@@ -253,7 +253,7 @@ def test_faulty_options_are_refused(options: dict[str, Any], message: str) -> No
 
 
 def test_faults_of_options_and_orders_come_together() -> None:
-    with pytest.raises(ValueError, match=r"(?s)unknown mechanism.*self_trade is.*buys\[0\]"):
+    with pytest.raises(ValueError, match=r"(?s)mechanism: expected one of.*self_trade is.*buys\[0\]"):
         clear("uniform", [(-1, 0.3)], self_trade="x")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from gridbazaar.data.feeder import Feeder
 from gridbazaar.data.feeders import load_feeder
 from gridbazaar.market.grid.balanced import Grid
 from gridbazaar.market.grid.linear import LinearGrid
@@ -114,3 +115,31 @@ def test_the_tightening_is_kept_free_at_both_ends() -> None:
     assert less[1][n:] == pytest.approx((2e-3 * feeder.v_max_pu - 1e-6) / band, rel=1e-6)
     assert less[0][:n] == pytest.approx(0.005, rel=0.05)
     assert less[1][:n] == pytest.approx(0.005, rel=0.05)
+
+
+def test_without_losses_a_hand_works_it_out() -> None:
+    """A transformer and a line at a root of 1.05 pu; 0.01 ohm are 0.01 / 160 pu of 1 kVA at 0.4 kV.
+
+    Draws of 10 + 2j and 8 + 1j: flows 18 + 3j and 8 + 1j. Voltages fall by 2 (0.0000625 x 18 + 0.000125 x 3) = 0.003
+    to 1.0995 and on by 2 (0.000625 x 8 + 0.0003125 x 1) = 0.010625 to 1.088875 (squared, pu).
+    """
+    feeder = Feeder(
+        "hand", "by hand", 0.4, ("a", "b"), np.array([-1, 0]), np.array([0.01, 0.1]), np.array([0.02, 0.05]),
+        np.array([50.0, 20.0]), np.zeros(2), np.zeros(2), 0.9, 1.1, root_voltage_pu=1.05, has_transformer=True,
+    )  # fmt: skip
+    grid = LinearGrid(feeder, losses=False, tightening_pu=0, tightening_frac=0)
+    draws, reactive = np.array([[10.0, 8.0]]), np.array([[2.0, 1.0]])
+    linear = grid.around(draws, reactive)
+    assert linear.loss_kw.tolist() == [0.0]
+    np.testing.assert_allclose(
+        linear.slope[0], np.array([[1.0, 1.0], [0.0, 1.0], [-1.0, -1.0], [-1 / 11, -1.0]]), atol=1e-12
+    )
+    # The transformer's rating is apparent power at its primary, the line's a current: 20 kVA at 1 pu.
+    transformer, line = (50**2 - 3**2) ** 0.5, (20**2 * 1.0995 - 1) ** 0.5
+    # At no real draw only what is reactive is left: 1.1025 - 0.00075, 1.1025 - 0.001375; a kW is 0.000125, 0.001375.
+    below = [(0.81 - 1.10175) / 0.000125, (0.81 - 1.101125) / 0.001375]
+    above = [866.0, (1.21 - 1.101125) / 0.001375]
+    np.testing.assert_allclose(linear.low[0], np.array([-transformer, -line, *below]), rtol=1e-9)
+    np.testing.assert_allclose(linear.high[0], np.array([transformer, line, *above]), rtol=1e-9)
+    for more, is_allowed in ((0.0, True), (31.9, True), (31.92, False)):  # 49.9099 kW through the transformer
+        assert grid.allows(draws + np.array([[more, 0.0]]), reactive).tolist() == [is_allowed]

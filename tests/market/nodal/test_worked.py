@@ -12,7 +12,7 @@ from gridbazaar.market.grid.balanced import Grid
 from gridbazaar.market.grid.linear import LinearGrid
 from gridbazaar.market.nodal.clearing import NodalClearing, clear_nodal
 from gridbazaar.market.orders import Orders, Setting, Wires
-from tests.market.nodal.villages import KWH, small_feeder
+from tests.market.nodal.villages import KWH, random_markets, small_feeder
 
 Order = tuple[float, float, int]  # kWh (> 0 buys), price per kWh, bus
 TARIFF = Setting(np.array([300_000]), np.array([80_000]))
@@ -65,6 +65,18 @@ def test_radial_capacity_curtails_pv_and_leaves_its_price_at_nothing(exact: bool
     assert cleared.prices.root_kwh == pytest.approx(1)
     assert cleared.prices.congestion_cur_per_kwh[0] == pytest.approx([0, -0.30])
     assert cleared.check.overload_frac[0] < 1e-6
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_where_nobody_orders_anything_a_bus_is_quoted_the_tariff_and_its_losses(exact: bool) -> None:
+    """Wires that count losses are cleared in every row; nothing flows but reactive power, a thousandth of the price."""
+    market = random_markets(n=2, n_homes=4)
+    nothing = replace(market.orders, energy_ukwh=0 * market.orders.energy_ukwh)
+    clearing = clear_nodal(nothing, market.setting, market.wires, exact=exact).clearing
+    assert not clearing.filled_ukwh.any()
+    for price in (clearing.low_ucur_per_kwh, clearing.high_ucur_per_kwh, clearing.price_ucur_per_kwh):
+        assert (price >= 80_000).all()
+        assert (price <= 300_300).all()
 
 
 def test_money_and_energy_of_the_radial_case_add_up() -> None:

@@ -1,13 +1,16 @@
 """Cars one after another at a charger: energy, guarantees and the week of a fleet."""
 
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
+from gridbazaar.agents.devices.cars import visits
 from gridbazaar.agents.devices.cars.charging import needed_before_kwh
 from gridbazaar.agents.kinds import ev
 from gridbazaar.agents.storage import Storage, limits_kw, move_kwh
@@ -223,3 +226,41 @@ def test_the_car_of_a_visit_keeps_its_charger_and_its_battery() -> None:
         for values in (visits.capacity_kwh, visits.charge_kw):
             others = (values != values[:, :, :1])[used]
             assert others.any() == changes
+
+
+def test_cars_come_late_and_leave_early_by_what_is_drawn() -> None:
+    """Two cars, from 18 to 20 h and from 21 to 23 h. One standard deviation later is 2 h; who leaves early, by up to 4.
+
+    A car stays for a step of half an hour at least, and comes no sooner than the one before has left.
+    """
+    numbers = {
+        "ev.late": [norm.cdf(0.5), norm.cdf(5.0), norm.cdf(-0.25), norm.cdf(-5.0)],
+        "ev.announced": [norm.cdf(1.0)] * 4, "ev.early": [0.4, 0.6, 0.4, 0.6], "ev.early_h": [0.2, 0.2, 0.9, 0.9],
+    }  # fmt: skip
+    draw: Any = SimpleNamespace(unit=lambda stream, n: np.array(numbers[stream]), step_h=0.5)
+    config = SimpleNamespace(late_sd_h=2.0, announced_sd_h=1.5, early_share=0.5, early_h=4.0)
+    come, leave = np.array([[[18.0, 21.0], [18.0, 21.0]]]), np.array([[[20.0, 23.0], [20.0, 23.0]]])
+    comes, leaves, says = visits._spread(config, draw, 2, 2, come, leave, leave)
+    np.testing.assert_allclose(comes, [[[19.0, 22.5], [17.5, 20.0]]], atol=1e-9)
+    np.testing.assert_allclose(leaves, [[[19.5, 23.0], [18.0, 23.0]]], atol=1e-9)
+    np.testing.assert_allclose(says, leave + 1.5, atol=1e-9)
+
+
+def test_what_no_car_can_leave_is_written_down_step_by_step() -> None:
+    """A car of 60 kWh comes with 24, leaves after three steps with 48, drives 20 away and is back from the fifth on.
+
+    Half an hour at 11 kW x 0.9 is 0.0825 of it; above 80 %, 0.4125 of the room left, of which exp(-0.4125) stays.
+    """
+    config = ev.Config(charge_kw=11.0, eta_ch=0.9, taper_frac=0.8, v2g_floor_frac=0.2, trip_floor_frac=0.1)
+    params = params_of(config, {"depart": 3}, {"arrive": 5, "depart": 8, "is_same_car": True, "trip_kwh": 20.0})
+    stays = visits.stays_of(params.visits, config, 10, 0.5)
+    first, away, again, gone = [1] * 3, [0] * 2, [1] * 3, [0] * 2
+    assert stays.is_plugged[0, 0].tolist() == first + away + again + gone
+    assert stays.brings_kwh[0, 0].tolist() == [24, 0, 0, -20, 0, 0, 0, 0, 0, 0]
+    assert stays.is_kept[0, 0].tolist() == [False] + [True] * 9
+    assert stays.required_kwh[0, 0].tolist() == [0, 0, 48, 0, 0, 0, 0, 48, 0, 0]
+    assert stays.floor_kwh[0, 0].tolist() == [12.0] * 3 + [6.0] * 7
+    assert stays.charge_kw[0, 0].tolist() == [11.0] * 10
+    assert stays.ceiling_kwh[0, 0].tolist() == [60.0] * 10
+    np.testing.assert_allclose(stays.unfilled[0, 0], np.exp(-0.4125), rtol=1e-12)
+    assert not stays.may_lack

@@ -1,0 +1,52 @@
+"""What ships, as the file to start from one of your own."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+
+def toml_of(what: str, name: str) -> str:
+    """Give a scenario, tariff or feeder as TOML."""
+    from gridbazaar.experiments.describe import scenario_toml, tariff_toml
+
+    if what == "scenario":
+        from gridbazaar.envs.scenarios import load_scenario
+
+        return scenario_toml(load_scenario(name))
+    if what == "tariff":
+        from gridbazaar.market.tariffs import load_tariff
+
+        return tariff_toml(load_tariff(name))
+    if what == "feeder":
+        from gridbazaar.data import feeders
+
+        folder = Path(feeders.__path__[0]) / name if name in feeders.list_feeders() else Path(name)
+        return (
+            f"# feeder.toml, in a folder of your own beside lines.csv; that of this one is {folder / 'lines.csv'}\n"
+            + (folder / "feeder.toml").read_text(encoding="utf-8")
+        )
+    raise ValueError(f"--toml: expected scenario, tariff or feeder, got {what}; --source shows code")
+
+
+def source_of(what: str, name: str) -> str:
+    """Give the file that holds a policy, mechanism or kind."""
+    found: Any
+    if what == "policy":
+        from gridbazaar.agents.policies import load_policy
+
+        found = type(load_policy(name))
+    elif what == "mechanism":
+        from gridbazaar.market.mechanisms import rule_of
+
+        found = rule_of(name).function
+    elif what == "kind":
+        from gridbazaar.agents.kinds import load_kind
+
+        found = load_kind(name).Config
+    else:
+        raise ValueError(f"--source: expected policy, mechanism or kind, got {what}; --toml shows data")
+    file = inspect.getsourcefile(found)
+    assert file is not None
+    return Path(file).read_text(encoding="utf-8")

@@ -1,0 +1,37 @@
+"""``--set-train`` reaches every field of a training, and names what is wrong before anything is made."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from gridbazaar.experiments.cli.main import main
+
+
+def train(folder: Path, *settings: str) -> tuple[int, str]:
+    options = [part for setting in settings for part in ("--set-train", setting)]
+    arguments = ["train", "street", "--set", "hours=1.0", "--out", str(folder / "run"), *options]
+    found = CliRunner().invoke(main, arguments)
+    return found.exit_code, found.output
+
+
+def test_fields_of_the_training_are_set(tmp_path: Path) -> None:
+    few = ("steps=48", "n_envs=2", "minibatches=1", "validate_seeds=0", "learning_rate=1e-3", "width=8", "seed=3")
+    code, said = train(tmp_path, *few)
+    assert code == 0, said
+    held = json.loads((tmp_path / "run" / "config.json").read_text())["train"]
+    assert (held["learning_rate"], held["width"], held["seed"], held["n_envs"]) == (1e-3, 8, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [("width=wide", "width: expected"), ("widht=8", "unknown field widht"), ("scenario=x", "unknown field scenario")],
+)
+def test_a_wrong_field_is_named(setting: str, why: str, tmp_path: Path) -> None:
+    code, said = train(tmp_path, setting)
+    assert code == 2
+    assert why in said
+    assert not (tmp_path / "run").exists()
