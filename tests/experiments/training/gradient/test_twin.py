@@ -132,9 +132,11 @@ def test_its_derivatives_are_those_of_the_core() -> None:
 
 
 @pytest.mark.slow
-def test_its_derivatives_are_those_of_the_core_in_the_village() -> None:
-    twins, cores = slopes(Core("village", 256), 100, 0.01)
-    assert np.corrcoef(twins, cores)[0, 1] > 0.98
+@pytest.mark.parametrize(("least_kw", "correlation"), [(0.0, 0.98), (1.38, 0.8)])
+def test_its_derivatives_are_those_of_the_core_in_the_village(least_kw: float, correlation: float) -> None:
+    """The least power of chargers is a hard choice, which a central difference sees as jumps."""
+    twins, cores = slopes(Core(load_scenario("village", ev={"min_kw": least_kw}), 128), 25, 0.01)
+    assert np.corrcoef(twins, cores)[0, 1] > correlation
 
 
 @pytest.mark.parametrize("part", ["local", "sold", "scarcity"])
