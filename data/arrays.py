@@ -29,6 +29,7 @@ class _NumpyNamespace:
     maximum = staticmethod(np.maximum)
     abs = staticmethod(np.abs)
     exp = staticmethod(np.exp)
+    tanh = staticmethod(np.tanh)
     sin = staticmethod(np.sin)
     cos = staticmethod(np.cos)
     log = staticmethod(np.log)
@@ -93,7 +94,7 @@ class _TorchNamespace:
     def __init__(self, torch: ModuleType) -> None:
         self._torch = torch
         self.int64, self.float64, self.float32 = torch.int64, torch.float64, torch.float32
-        for name in ("exp", "sin", "cos", "log", "sqrt", "floor", "abs", "isfinite", "zeros_like", "matmul"):
+        for name in ("exp", "tanh", "sin", "cos", "log", "sqrt", "floor", "abs", "isfinite", "zeros_like", "matmul"):
             setattr(self, name, getattr(torch, name))
         self.rint = torch.round
         self.broadcast_to = torch.broadcast_to

@@ -125,7 +125,8 @@ def draw(config: Config, draw: Draw) -> Params:
     return Params(draw_visits(config, draw), config, draw_luck(config.failure, draw, "ev", (config.count,)))
 
 
-def _storage(config: Config, capacity_kwh: Array, charge_kw: Array) -> Storage:
+def car_storage(config: Config, capacity_kwh: Array, charge_kw: Array) -> Storage:
+    """Give the kernel's parameters of cars at their chargers."""
     return Storage(
         floor_kwh=config.v2g_floor_frac * capacity_kwh,
         ceiling_kwh=capacity_kwh,
@@ -151,7 +152,7 @@ def view(device: Device, params: Params, now: Now) -> View:
     rows = now.t[:, None]
     plugged = (rows >= car.arrive) & (rows < car.depart)
     usable = plugged if device.condition is None else plugged & works(device.condition)
-    low_kw, high_kw = limits_kw(device.energy_kwh, _storage(config, car.capacity_kwh, car.charge_kw), step_h)
+    low_kw, high_kw = limits_kw(device.energy_kwh, car_storage(config, car.capacity_kwh, car.charge_kw), step_h)
     need_kwh = car.required_kwh - device.energy_kwh
     # Who stays longer than announced may leave any moment.
     later_steps = xp.maximum(car.announced - rows - 1, 0)
@@ -210,7 +211,7 @@ def move(meters: Meters, plan: Plan, view: View, device: Device, params: Params,
     firm_ukwh = to_micro(meters.fixed_kw * step_h)
     flexible_ukwh = to_micro_towards_zero(meters.device_kw * step_h)
     drawn_kwh = from_micro(firm_ukwh + flexible_ukwh)
-    battery = _storage(config, car.capacity_kwh, car.charge_kw)
+    battery = car_storage(config, car.capacity_kwh, car.charge_kw)
     after_kwh, loss_kwh = move_kwh(device.energy_kwh, drawn_kwh / step_h, battery, step_h)
     leaves = (now.t + 1)[:, None] == car.depart
     short_kwh = car.required_kwh - after_kwh
@@ -246,7 +247,7 @@ def program(params: Params, device: Device, n_steps: int, step_h: float) -> Prog
     stays = stays_of(visits, config, n_steps, step_h)
     required_kwh = np.maximum(stays.required_kwh - _METER_KWH, 0.0)  # so much may lack unnoticed
     return Program(
-        storage=_storage(config, visits.capacity_kwh[:, :, 0], visits.charge_kw[:, :, 0]),
+        storage=car_storage(config, visits.capacity_kwh[:, :, 0], visits.charge_kw[:, :, 0]),
         stays=replace(stays, required_kwh=required_kwh),
         wear_cur_per_kwh=config.wear_cur_per_kwh,
         uncovered=("ev.failure",) if config.failure.happens else (),

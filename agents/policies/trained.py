@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.agents.learned import policy as learned
 from gridbazaar.agents.network import network_of
 from gridbazaar.agents.policy import Community, Foresight, Observation
+from gridbazaar.agents.policy import Policy as AnyPolicy
 from gridbazaar.data.arrays import Array
 from gridbazaar.data.inputs import MOST_BYTES, check_input, read_arrays, read_json
 
@@ -116,7 +118,7 @@ def _differences(what: str, trained: Sequence[str], here: Sequence[str]) -> list
     return [f"{what}: {'; '.join(part for part in only if part)}"]
 
 
-def load_run(name: str, *, allow_code: bool = False) -> Policy:
+def load_run(name: str, *, allow_code: bool = False) -> AnyPolicy:
     """Read the policy of a run, see ``model_of``.
 
     Args:
@@ -132,6 +134,11 @@ def load_run(name: str, *, allow_code: bool = False) -> Policy:
     if path.suffix == ".zip" and not _is_ours(path):
         return _foreign(path, allow_code=allow_code)
     held = read_manifest(path.parent)
+    if held["train"].get("algo") == "gradient":
+        try:
+            return learned.Policy(read_weights(path), tuple(held.get("kinds", ())), held["features"])
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path}: expected a policy learned by gradient, {error}") from error
     try:
         network = network_of(read_weights(path))
     except ValueError as error:

@@ -26,6 +26,7 @@ from gridbazaar.experiments.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from gridbazaar.experiments.training.gradient.run import GradientConfig
     from gridbazaar.experiments.training.train import TrainConfig
 
 train_app = typer.Typer()
@@ -66,8 +67,9 @@ def demo(
 def train(
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     scenario: Annotated[str | None, typer.Argument(help="A name or a .toml file; not needed with --resume.")] = None,
-    algo: Annotated[str | None, typer.Option(help="ppo.")] = None,
+    algo: Annotated[str | None, typer.Option(help="ppo, or gradient: through the model.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Agent-steps; 4000000 unless given.")] = None,
+    updates: Annotated[int | None, typer.Option(min=1, help="Of gradient, in place of --steps.")] = None,
     minutes: Annotated[float | None, typer.Option(help="End earlier, after so many minutes.")] = None,
     n_envs: Annotated[int | None, typer.Option("--n-envs", min=1, help="Communities at once; 32 unless given.")] = None,
     seed: Annotated[
@@ -104,9 +106,16 @@ def train(
     }  # fmt: skip
     given |= {name: value for name, value in chosen.items() if given.get(name) is None}
     given = {name: value for name, value in given.items() if value is not None}
+    if updates is not None:
+        given["updates"] = updates
+    if resume and force:
+        raise ValueError("--resume goes on with the run, --force replaces it; give one of them")
+    if (_algo_of(out) if resume else algo) == "gradient":
+        _by_gradient(out, given, resume=resume, force=force)
+        return
+    if updates is not None:
+        raise ValueError("--updates is of --algo gradient; expected --steps or --minutes")
     if resume:
-        if force:
-            raise ValueError("--resume goes on with the run, --force replaces it; give one of them")
         config = read_config(out)
         _refuse_changes(config, {name: value for name, value in given.items() if name != "steps"})
         if steps is not None and steps != config.steps:
@@ -144,7 +153,42 @@ def _how_to_go_on(config: TrainConfig, out: Path) -> str:
     return f"the last checkpoint has {done:,} of {config.steps:,} agent-steps; go on with: {to_go_on}"
 
 
-def _refuse_changes(config: TrainConfig, given: dict[str, Any]) -> None:
+def _algo_of(out: Path) -> Any:
+    """How the run in a folder learns; none where there is no run."""
+    from gridbazaar.agents.policies.trained import CONFIG, read_manifest
+
+    return read_manifest(out)["train"].get("algo") if (out / CONFIG).is_file() else None
+
+
+def _by_gradient(out: Path, given: dict[str, Any], *, resume: bool, force: bool) -> None:
+    """Train through the model; a run ends by its updates."""
+    from gridbazaar.agents.policies.trained import BEST
+    from gridbazaar.data.tables import read_table
+    from gridbazaar.experiments.training.gradient.run import GradientConfig, read_gradient_config, train_gradient
+
+    if other := [name for name in ("steps", "max_minutes") if name in given]:
+        named = ", ".join(other).replace("max_", "")
+        raise ValueError(f"--algo gradient ends by --updates, got --{named}; leave it out")
+    if not resume and "scenario" not in given:
+        raise ValueError("expected a scenario; see gridbazaar list scenarios")
+    config = read_gradient_config(out) if resume else read_table(GradientConfig, given, "")
+    if resume:
+        _refuse_changes(config, given)
+    try:
+        with terminal.progress() as bar:
+            train_gradient(config, out, force=force, resume=resume, report=terminal.training_bar(bar))
+    except KeyboardInterrupt as error:
+        code, word = door.answer(error)
+        typer.echo(f"{word}; go on with: {terminal.to_paste('train', '--out', out, '--resume')}", err=True)
+        raise typer.Exit(code) from None
+    to_play = terminal.to_paste("evaluate", config.scenario, "--policies", out)
+    typer.echo(
+        f"{out}: {config.updates:,} updates; next: {to_play}\n"
+        f"that plays what the run ended with; {out / BEST} is what scored best on validation"
+    )
+
+
+def _refuse_changes(config: TrainConfig | GradientConfig, given: dict[str, Any]) -> None:
     """A run goes on as it began: an option that says otherwise is an error."""
     from gridbazaar.experiments.files import to_json
 

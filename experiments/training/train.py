@@ -18,6 +18,7 @@ import numpy as np
 
 from gridbazaar.agents.network import network_of
 from gridbazaar.agents.policies.trained import BEST, CHECKPOINT, CONFIG, MODEL, OLD_MODEL, file_of_run, read_manifest
+from gridbazaar.agents.policy import Policy
 from gridbazaar.data.bounds import CountFromOne, NotNegative, OneOf, Positive, PositiveShare, Share, Within
 from gridbazaar.data.tables import check_table, read_table
 from gridbazaar.envs.contract import check_own_kinds
@@ -274,6 +275,8 @@ def _callback(
 ) -> Any:
     from stable_baselines3.common.callbacks import BaseCallback
 
+    from gridbazaar.agents.policies.trained import Policy as Trained
+
     curve: list[dict[str, float]] = [] if last is None else list(last.curve)
     begun_s = start - (0.0 if last is None else last.seconds)
 
@@ -340,9 +343,9 @@ def _callback(
             if not config.validate_seeds or (curve and curve[-1]["steps"] == steps):
                 return
             if self.validation is None:
-                self.validation = _Validation(scenario, config.validate_seeds)
+                self.validation = Validation(scenario, config.validate_seeds)
             weights = checkpoints.taken(self.model)[0]
-            score = self.validation.score(weights)
+            score = self.validation.score(Trained(network_of(weights)))
             if not self.best or score > max(point["score"] for point in curve):
                 self.best, self.best_steps = weights, steps
             curve.append({"steps": steps, "seconds": time.monotonic() - begun_s, "score": score})
@@ -363,7 +366,7 @@ def _callback(
     return Watch()
 
 
-class _Validation:
+class Validation:
     """The score of a model on a few validation episodes, as ``evaluate`` counts it."""
 
     def __init__(self, scenario: Scenario, n_seeds: int) -> None:
@@ -381,9 +384,9 @@ class _Validation:
         idle = play(self.core, load_policy("idle"), self.seeds, split="validation").tally.scored_cur
         self.idle, self.ceiling = float(np.mean(idle)), float(np.mean(ceiling_cur(idle, bound)))
 
-    def score(self, weights: Mapping[str, Any]) -> float:
-        from gridbazaar.agents.policies.trained import Policy
+    def score(self, policy: Policy) -> float:
+        """Give the share of the way from idle to the bound, percent."""
         from gridbazaar.experiments.evaluation.play import play
 
-        played = play(self.core, Policy(network_of(weights)), self.seeds, split="validation")
+        played = play(self.core, policy, self.seeds, split="validation")
         return 100 * (self.idle - float(np.mean(played.tally.scored_cur))) / max(self.idle - self.ceiling, 1e-9)

@@ -1,0 +1,119 @@
+"""Learned: a policy that was learned by gradient through the model, acting in NumPy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbazaar.agents.learned.ahead import N_ERRORS, Known, condense
+from gridbazaar.agents.learned.columns import PUBLIC, columns, own_names
+from gridbazaar.agents.learned.network import EAGER, RESERVED, check, respond
+from gridbazaar.agents.plan import View
+from gridbazaar.agents.policy import Community, Forecasts, Foresight, Observation
+from gridbazaar.data.arrays import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """What forecasts of the community's net were off by, [n_envs] each."""
+
+    expected_kw: NDArray[np.float64]  # of the interval to come, a day ahead; NaN before the first
+    by_weight_kw: NDArray[np.float64]  # [n_envs, N_ERRORS]
+
+
+def no_errors(n_envs: int) -> Errors:
+    """Give what is remembered as an episode begins."""
+    return Errors(np.full(n_envs, np.nan), np.zeros((n_envs, N_ERRORS)))
+
+
+def remember(errors: Errors, net_kw: Array, next_kw: Array) -> Errors:
+    """Go on by an interval.
+
+    Args:
+        errors: before it.
+        net_kw: [n_envs] expected now.
+        next_kw: [n_envs] expected of the next one.
+    """
+    off = net_kw - errors.expected_kw
+    off = np.where(np.isfinite(off), off, 0.0)
+    weights = np.array([1.0, 1 / 4, 1 / 16])
+    mean = errors.by_weight_kw + weights * (off[:, None] - errors.by_weight_kw)
+    return Errors(np.asarray(next_kw), mean)
+
+
+def flags_of(kind_slices: Mapping[str, slice], kinds: Sequence[str]) -> NDArray[np.float64]:
+    """[n_agents, n_kinds] 1 for the agent's kind."""
+    flags = np.zeros((max(s.stop for s in kind_slices.values()), len(kinds)))
+    for kind, agents in kind_slices.items():
+        flags[agents, list(kinds).index(kind)] = 1.0
+    return flags
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    community: Community
+    flags: NDArray[np.float64]
+    is_car: NDArray[np.bool_]  # [n_agents, 1]
+    errors: Errors | None = None
+
+
+class Policy:
+    """Plays a network.
+
+    Args:
+        weights: by the names of ``network.SHAPES``.
+        kinds: that it was trained with, in the order of its flags.
+        names: of the columns that it was trained on, the community's and an agent's; none: those of this version.
+
+    Raises:
+        ValueError: the weights or columns are not those of this version.
+    """
+
+    needs_forecasts = True
+    needs_foresight = False
+
+    def __init__(
+        self, weights: Mapping[str, NDArray[Any]], kinds: Sequence[str], names: Sequence[str] | None = None
+    ) -> None:
+        here = (*PUBLIC, *own_names(kinds))
+        if names is not None and tuple(names) != here:
+            differ = sorted(set(names) ^ set(here)) or ["the same in another order"]
+            raise ValueError(f"the policy was trained on other columns ({', '.join(differ)[:200]}); train it anew")
+        check(weights, len(own_names(kinds)))
+        self.weights, self.kinds = weights, tuple(kinds)
+
+    def start(self, community: Community, rng: np.random.Generator, episode: Foresight | None = None) -> Any:
+        unknown = [kind for kind in community.kind_slices if kind not in self.kinds]
+        if unknown:
+            raise ValueError(
+                f"the policy was trained with {', '.join(self.kinds)}, not with {', '.join(unknown)}; train it anew"
+            )
+        is_car = np.zeros((len(community.agents), 1), bool)
+        is_car[community.kind_slices.get("ev", slice(0, 0))] = True
+        return _Memory(community, flags_of(community.kind_slices, self.kinds), is_car)
+
+    def act(self, observation: Observation, memory: Any) -> tuple[Array, Any]:
+        ahead, view = observation.forecasts, observation.view
+        assert ahead is not None
+        errors = memory.errors or no_errors(len(view.firm_kw))
+        expected = ahead.net_kw.sum(1)
+        errors = remember(errors, expected[:, 0], expected[:, min(1, expected.shape[1] - 1)])
+        step_h = memory.community.step_h
+        public, own = columns(condense(_known(ahead, expected, view, errors)), view, memory.flags, step_h)
+        answer = respond(self.weights, public.astype(np.float32), own.astype(np.float32), memory.is_car)
+        power = np.tanh(answer[..., 0].astype(np.float64))
+        action = np.stack([power, np.where(answer[..., 1] > 0, EAGER, RESERVED)], axis=-1)
+        return action, _Memory(memory.community, memory.flags, memory.is_car, errors)
+
+
+def _known(ahead: Forecasts, net_kw: Array, view: View, errors: Errors) -> Known:
+    return Known(
+        retail=ahead.retail_cur_per_kwh, export=ahead.export_cur_per_kwh, local=ahead.local_charge_cur_per_kwh,
+        net_kw=net_kw, inside=ahead.inside, cap_kw=ahead.import_cap_kw, end_value=ahead.end_value_cur_per_kwh,
+        power_kw=(view.power_kw * view.is_stationary).sum(1), errors_kw=errors.by_weight_kw, step_h=ahead.step_h,
+        n_agents=view.firm_kw.shape[1],
+    )  # fmt: skip

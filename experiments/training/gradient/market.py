@@ -1,0 +1,139 @@
+"""The market of the twin: who is filled, and what an interval costs the community; in floats, differentiable.
+
+What the core does with integers for any book is written here for the two orders that a learned policy places: at any
+price, or at a limit inside the band which only neighbours reach. What members pay each other cancels, so the local
+price matters only for what the wires withhold.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gridbazaar.agents.learned.network import RESERVED
+
+_LEAST = 1e-9
+
+
+class Fills(NamedTuple):
+    """What became of the orders, [n_envs, n_agents] kWh, > 0 draws, unless said."""
+
+    device: Tensor  # that the device may move
+    firm: Tensor  # order of what must be served, filled as it is
+    flexible: Tensor  # order of the device, its filled part
+    local: Tensor  # of both, traded with neighbours
+    local_share: Tensor  # of what is filled, that neighbours serve
+    price: Tensor  # [n_envs] of a local kWh
+
+
+class Terms(NamedTuple):
+    """Prices and caps of an interval, [n_envs, 1] each."""
+
+    bought: Tensor  # currency per kWh of the retailer, with all charges
+    sold: Tensor
+    local: Tensor  # charges on a local kWh
+    import_cap_kwh: Tensor
+    export_cap_kwh: Tensor
+    scarcity: float
+
+
+def clear(firm: Tensor, wish: Tensor, eager: Tensor, terms: Terms) -> Fills:
+    """Clear an interval at a uniform price.
+
+    Args:
+        firm: [n_envs, n_agents] kWh served at any price.
+        wish: [n_envs, n_agents] kWh of the device.
+        eager: [n_envs, n_agents] 1 where the device is filled at any price, 0 where by neighbours alone.
+        terms: of the interval.
+    """
+    opposed = firm * wish < 0
+    netted = torch.where(opposed, torch.minimum(firm.abs(), wish.abs()), torch.zeros_like(firm)) * wish.sign()
+    firm, flexible = firm + netted, wish - netted
+    any_price, reserved = eager * flexible, (1 - eager) * flexible
+    net = (firm + any_price).sum(1, keepdim=True)
+    offered, asked = ((side * reserved).clamp(min=0).sum(1, keepdim=True) for side in (-1, 1))
+    upper = terms.bought - terms.local
+    is_open = (upper > terms.sold).to(firm.dtype)
+    # Where the band is empty a reserve reaches neighbours only before the scarcity beyond a cap.
+    sells, buys = (
+        ((most - (1 - is_open) * cap).clamp(min=0) / wanted.clamp(min=_LEAST)).clamp(max=1)
+        for most, wanted, cap in ((net, offered, terms.import_cap_kwh), (-net, asked, terms.export_cap_kwh))
+    )
+    flexible = any_price + torch.where(reserved < 0, sells, buys) * reserved
+    filled = firm + flexible
+    bought, sold = ((side * filled).clamp(min=0).sum(1, keepdim=True) for side in (1, -1))
+    of_bought, of_sold = (
+        (other / one.clamp(min=_LEAST)).clamp(max=1) * is_open for one, other in ((bought, sold), (sold, bought))
+    )
+    share = torch.where(filled > 0, of_bought, of_sold)
+    price = _price(net, offered, asked, upper, terms)
+    return Fills(flexible + netted, firm, flexible, filled * share, share, price)
+
+
+def _price(net: Tensor, offered: Tensor, asked: Tensor, upper: Tensor, terms: Terms) -> Tensor:
+    """[n_envs, 1] of the marginal order: a neighbour with a reserve, or the retailer, within its cap or beyond."""
+    width = upper - terms.sold
+    sellers, buyers = terms.sold + (0.5 - RESERVED) * width, terms.sold + (0.5 + RESERVED) * width
+    rest, surplus = net - offered, -net - asked
+    above = torch.where(rest > terms.import_cap_kwh, upper + terms.scarcity, upper)
+    below = torch.where(surplus > terms.export_cap_kwh, terms.sold - terms.scarcity, terms.sold)
+    short = torch.where(rest > 0, above, sellers)
+    return torch.where(net > 0, short, torch.where(surplus > 0, below, buyers))
+
+
+class Withheld(NamedTuple):
+    """What the wires did not let through, [n_envs, n_agents] kWh; injection > 0, draw < 0."""
+
+    sun: Tensor  # >= 0, sun that is lost
+    devices: Tensor  # that stays in or out of devices
+
+
+def cost_cur(fills: Fills, metered: Tensor, withheld: Withheld | None, is_brp: Tensor, terms: Terms) -> Tensor:
+    """Give what the interval costs all agents together, [n_envs]; standing charges and what no bill holds apart.
+
+    Args:
+        fills: of the interval.
+        metered: [n_envs, n_agents] kWh.
+        withheld: by the wires; none: nothing.
+        is_brp: [n_agents] bool, pays the tariff on its schedule; others pay it on what they metered less local trade.
+        terms: of the interval.
+    """
+    net = metered - fills.local
+    if withheld is not None:
+        net = net - withheld.sun - withheld.devices
+    outside = fills.firm + fills.flexible - fills.local
+    retail = _tariff(torch.where(is_brp, outside, net), terms.bought, terms.sold)
+    charges = terms.local * fills.local.clamp(min=0)
+    through = net.sum(1, keepdim=True)
+    over, spilt = (through - terms.import_cap_kwh).clamp(min=0), (-through - terms.export_cap_kwh).clamp(min=0)
+    cost = (retail + charges).sum(1) + terms.scarcity * (over + spilt)[:, 0]
+    if withheld is None:
+        return cost
+    rent = terms.scarcity * ((over > 0).to(net.dtype) - (spilt > 0).to(net.dtype))
+    return cost + _owed(fills, withheld, net, rent, terms).sum(1)
+
+
+def _tariff(energy: Tensor, bought: Tensor, sold: Tensor) -> Tensor:
+    return energy.clamp(min=0) * bought + energy.clamp(max=0) * sold
+
+
+def _owed(fills: Fills, withheld: Withheld, net: Tensor, rent: Tensor, terms: Terms) -> Tensor:
+    """What agents pay for what they were billed as if they had delivered; see ``market/settlement/withheld.py``."""
+    bought, sold, share = terms.bought + rent, terms.sold + rent, fills.local_share
+    is_buy = fills.firm + fills.flexible > 0
+    worth = share * (fills.price + torch.where(is_buy, terms.local, 0.0)) + (1 - share) * torch.where(
+        is_buy, bought, sold
+    )
+    of_firm = _opposed(withheld.sun, fills.firm)
+    of_flexible = _opposed(withheld.devices, fills.flexible)
+    too = _opposed(withheld.devices - of_flexible, fills.firm + of_firm)
+    rest = withheld.sun + withheld.devices - of_firm - of_flexible - too
+    undone = _tariff(net + rest, bought, sold) - _tariff(net, bought, sold)
+    return (of_firm + of_flexible + too) * worth + undone
+
+
+def _opposed(cut: Tensor, fills: Tensor) -> Tensor:
+    most, least = (-fills).clamp(min=0), (-fills).clamp(max=0)
+    return torch.where(cut > 0, torch.minimum(cut, most), torch.maximum(cut, least))

@@ -1,0 +1,222 @@
+"""Runs of the gradient: they repeat themselves, go on exactly, foresee nothing, and play without torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gridbazaar.agents.learned.columns import columns
+from gridbazaar.agents.learned.policy import Policy, flags_of
+from gridbazaar.agents.policies import load_policy
+from gridbazaar.data.inputs import read_arrays
+from gridbazaar.envs.core import Core
+from gridbazaar.envs.observe import observe
+from gridbazaar.envs.scenarios import load_scenario
+from gridbazaar.envs.views.others import community_of
+from gridbazaar.experiments.cli.main import main
+from gridbazaar.experiments.evaluation.play import play
+from gridbazaar.experiments.training.checkpoint import read_checkpoint
+from gridbazaar.experiments.training.gradient import run as runs
+from gridbazaar.experiments.training.gradient.episodes import draw
+from gridbazaar.experiments.training.gradient.run import Chooser, GradientConfig, first_weights, train_gradient
+from gridbazaar.experiments.training.gradient.twin import Twin
+from tests.experiments.cli.runner import invoke
+
+HOURLY = {"step_min": 60}
+SHORT = GradientConfig(
+    scenario="street", overrides=HOURLY, updates=4, n_envs=4, validate_seeds=2, validate_updates=2, checkpoint_updates=2
+)
+
+
+def weights_of(folder: Path) -> dict[str, np.ndarray]:
+    return read_arrays(folder / "model.npz")[1]
+
+
+def equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return all(np.array_equal(one[name], other[name]) for name in one | other)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_gradient(SHORT, tmp_path_factory.mktemp("runs") / "a")
+
+
+def test_the_same_seed_gives_the_same_weights(trained: Path, tmp_path: Path) -> None:
+    again = train_gradient(SHORT, tmp_path / "again")
+    other = train_gradient(replace(SHORT, seed=1, updates=1), tmp_path / "other")
+    assert equal(weights_of(trained), weights_of(again))
+    assert not equal(weights_of(trained), weights_of(other))
+
+
+def test_an_interrupted_run_ends_as_one_that_ran_through(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The power fails after the third update, one after the checkpoint."""
+    right, done = runs._Run._update, [0]
+
+    def fails(self: runs._Run) -> float:
+        if done[0] == 3:
+            raise KeyboardInterrupt
+        done[0] += 1
+        return right(self)
+
+    monkeypatch.setattr(runs._Run, "_update", fails)
+    with pytest.raises(KeyboardInterrupt):
+        train_gradient(SHORT, tmp_path / "cut")
+    monkeypatch.setattr(runs._Run, "_update", right)
+    held = read_checkpoint(tmp_path / "cut")
+    assert held is not None
+    assert held.steps == 2 * 4 * 24 * 6
+    load_policy(str(tmp_path / "cut"))  # what there is can be played
+    resumed = train_gradient(SHORT, tmp_path / "cut", resume=True)
+    assert equal(weights_of(trained), weights_of(resumed))
+    curves = [read_checkpoint(folder) for folder in (trained, resumed)]
+    assert [[p["score"] for p in c.curve] for c in curves if c] == [[p["score"] for p in curves[0].curve]] * 2  # type: ignore[union-attr]
+
+
+def test_it_learns(tmp_path: Path) -> None:
+    """A few updates lower the core's cost on fresh episodes."""
+    config = replace(SHORT, updates=25, n_envs=8, validate_seeds=0, learning_rate=1e-2, warm_up=3)
+    folder = train_gradient(config, tmp_path / "run")
+    core = Core(load_scenario("street", **HOURLY), 16)
+    kinds = tuple(core.scenario.agents)
+    fresh = {n: x.numpy() for n, x in first_weights(weights_of(folder)["weights/own"].shape[0], 0).items()}
+    before, after = (
+        play(core, policy, np.arange(16), split="validation").tally.scored_cur
+        for policy in (Policy(fresh, kinds), load_policy(str(folder)))
+    )
+    assert (before - after).mean() > 1.0
+
+
+def test_it_plays_in_numpy_what_it_is_in_torch(trained: Path) -> None:
+    """Over a whole episode: what the net sees and answers while training is what it sees and answers while playing."""
+    core = Core(load_scenario("street", **HOURLY), 3)
+    policy = load_policy(str(trained))
+    assert isinstance(policy, Policy)
+    chooser = Chooser(core, {n: torch.from_numpy(x) for n, x in policy.weights.items()})
+    seen = []
+
+    def choose(i, ahead, view):  # type: ignore[no-untyped-def]
+        power, eager = chooser(i, ahead, view)
+        seen.append((power.numpy(), eager.numpy()))
+        return power, eager
+
+    with torch.no_grad():
+        cost = Twin(core).play(draw(core, np.arange(3), "validation"), choose).numpy()
+    played = play(core, policy, np.arange(3), split="validation", keep=True)
+    actions = np.stack([t.plan.executed for t in played.transitions])
+    np.testing.assert_allclose(actions[..., 0], np.stack([p for p, _ in seen]), atol=1e-5)
+    np.testing.assert_array_equal(actions[..., 1] > 0, np.stack([e for _, e in seen]) > 0.5)
+    np.testing.assert_allclose(played.tally.scored_cur, cost, atol=2e-3)
+
+
+def test_what_it_knows_beforehand_is_what_forecasts_say() -> None:
+    """Condensed for a whole episode at once, and from the observation of each interval."""
+    from gridbazaar.agents.learned import policy as learned
+    from gridbazaar.agents.learned.ahead import COLUMNS, condense
+
+    core = Core(load_scenario("village", **HOURLY), 3)
+    episodes, state = draw(core, np.arange(3), "validation"), core.reset(0, split="validation")
+    errors = learned.no_errors(3)
+    for t in range(core.n_steps):
+        seen = observe(core, state, forecasts=True)
+        assert seen.forecasts is not None
+        net_kw = seen.forecasts.net_kw.sum(1)
+        errors = learned.remember(errors, net_kw[:, 0], net_kw[:, 1])
+        known = condense(learned._known(seen.forecasts, net_kw, seen.view, errors))
+        assert known.public.shape == (3, len(COLUMNS))
+        for name in known.__slots__:
+            np.testing.assert_allclose(getattr(episodes.ahead[t], name).numpy(), getattr(known, name), atol=1e-9)
+        state, _ = core.step(state, np.zeros((3, core.n_agents, 2)))
+    assert np.abs(errors.by_weight_kw).min() > 0
+
+
+def test_nothing_that_the_net_sees_changes_with_the_future() -> None:
+    """Episodes that differ from an interval on look the same until then: other loads, other sun, other cars to come."""
+    core = Core(load_scenario("village", **HOURLY), 2)
+    state, begun = core.reset(0), 9
+    flags = flags_of(core.scenario.kind_slices, tuple(core.scenario.kind_slices))
+    other = core.reset(0)
+    params = list(other.episode.params)
+    visits = params[2].visits
+    late = visits.arrive > begun
+    assert late.any()
+    params[2] = replace(params[2], visits=replace(visits, required_kwh=visits.required_kwh * np.where(late, 0.8, 1.0)))
+    other = replace(other, episode=replace(other.episode, params=tuple(params)))
+    found = []
+    from gridbazaar.agents.learned import policy as learned
+    from gridbazaar.agents.learned.ahead import condense
+
+    for at in (state, other):
+        errors, rows = learned.no_errors(2), []
+        for _ in range(begun):
+            seen = observe(core, at, forecasts=True)
+            assert seen.forecasts is not None
+            net_kw = seen.forecasts.net_kw.sum(1)
+            errors = learned.remember(errors, net_kw[:, 0], net_kw[:, 1])
+            ahead = condense(learned._known(seen.forecasts, net_kw, seen.view, errors))
+            rows.append(np.concatenate([x.ravel() for x in columns(ahead, seen.view, flags, 1.0)]))
+            at, _ = core.step(at, np.full((2, core.n_agents, 2), 0.3))
+        found.append(np.stack(rows))
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+def test_it_is_played_without_torch(trained: Path) -> None:
+    program = (
+        "import sys\n"
+        "from gridbazaar import evaluate\n"
+        f"print(evaluate('street', ['learned={trained}'], seeds=1, step_min=60).result('learned').scored_cur[0])\n"
+        "assert not {'torch', 'stable_baselines3'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    core = Core(load_scenario("street", **HOURLY), 1)
+    expected = play(core, load_policy(str(trained)), [0]).tally.scored_cur[0]
+    assert float(done.stdout) == pytest.approx(expected, abs=1e-9)
+
+
+def test_weights_and_columns_of_others_are_refused(trained: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("config.json", "model.npz"):
+        (folder / name).write_bytes((trained / name).read_bytes())
+    held = json.loads((folder / "config.json").read_text())
+    held["features"][0] = "something_else"
+    (folder / "config.json").write_text(json.dumps(held))
+    with pytest.raises(ValueError, match=r"trained on other columns \(price_0h, something_else\)"):
+        load_policy(str(folder))
+    policy = load_policy(str(trained))
+    assert isinstance(policy, Policy)
+    with pytest.raises(ValueError, match="deep: expected finite numbers of shape"):
+        Policy({**policy.weights, "deep": np.zeros((2, 2))}, policy.kinds)
+    with pytest.raises(ValueError, match="not with wind; train it anew"):
+        policy.start(
+            replace(community_of(Core(load_scenario("street", **HOURLY), 1)), kind_slices={"wind": slice(0, 6)}),
+            np.random.default_rng(0),
+        )
+
+
+def test_the_command_trains_and_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    args = ["train", "street", "--algo", "gradient", "--updates", "2", "--n-envs", "2", "--set", "step_min=60"]
+    done = invoke(main, [*args, "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "2 updates" in done.output
+    assert {p.name for p in out.iterdir()} == {"config.json", "model.npz", "best.npz", "checkpoint.npz"}
+    again = invoke(main, ["train", "--out", str(out), "--resume"])
+    assert again.exit_code == 0, again.output
+    for more, text in (
+        (["train", "street", "--algo", "gradient", "--steps", "9"], "ends by --updates"),
+        (["train", "street", "--updates", "9"], "--updates is of --algo gradient"),
+        (["train", "winter", "--algo", "gradient", "--updates", "1"], "does not cover"),
+    ):
+        refused = invoke(main, [*more, "--out", str(tmp_path / "no")])
+        assert refused.exit_code != 0
+        assert text in str(refused.exception) + refused.output
