@@ -49,6 +49,7 @@ def run(core: Core, power: list[float]) -> tuple[list[Any], list[Any]]:
     return states, happened
 
 
+@pytest.mark.slow
 @given(
     st.fixed_dictionaries(ENGINES), st.sampled_from([5, 15, 30, 60]), st.sampled_from(["none", "curtail"]),
     st.integers(0, 1000),
@@ -209,6 +210,7 @@ def test_the_merit_rule_beats_rest_where_the_connection_is_short_and_nobody_beat
     assert found.result("merit").figures["upkeep_cur"].min() >= 0
 
 
+@pytest.mark.slow
 def test_the_merit_rule_lets_an_engine_rest_that_is_dearer_than_any_price() -> None:
     scenario = load_scenario("village", genset={"count": 1, "fuel_cur_per_l": 30.0})
     found = evaluate(scenario, ["merit", "opportunity_cost"], seeds=2)

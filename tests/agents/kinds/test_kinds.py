@@ -16,6 +16,7 @@ from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.evaluate import evaluate
 from tests.envs.everything import EVERYTHING
+from tests.quick import only
 
 STEPS_MIN = (5, 15, 30, 60)
 _HOMES = {"prosumer.count": 2, "battery.count": 0, "ev.count": 0, "vpp.count": 0}
@@ -41,7 +42,7 @@ _RULES = ("idle", "random", "opportunity_cost", "charge_cheapest", "self_consump
 _ROUNDING_CUR = 1e-3  # of the bills of an episode, to whole micro-units
 
 pytestmark = pytest.mark.parametrize("kind", list(kinds()))
-worlds = pytest.mark.parametrize("world", list(_WORLDS))
+worlds = pytest.mark.parametrize("world", only(("plain",), _WORLDS))
 few = settings(max_examples=4, deadline=None)
 draws = given(st.sampled_from(STEPS_MIN), st.integers(0, 2**20))
 

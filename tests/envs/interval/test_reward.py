@@ -110,13 +110,15 @@ def deciders(played: Played, first: int) -> list[int]:
 
 
 QUICK = ("street", "winter")
-OTHERS = ("village", "workplace", "ageing", "blackout", "vpp_call")
+OTHERS = ("winter", "village", "blackout")
 """Scenarios of which one policy is tried each time."""
 
 
 def is_quick(case: tuple[str, str]) -> bool:
     scenario, policy = case
-    return policy == "random" if scenario in OTHERS else scenario in QUICK and policy in ("random", "opportunity_cost")
+    return (
+        policy == "random" if scenario in OTHERS else scenario == "street" and policy in ("random", "opportunity_cost")
+    )
 
 
 @pytest.mark.parametrize(("scenario", "policy"), only(is_quick, product(SMALL, POLICIES)))
@@ -141,7 +143,7 @@ NODAL = {"constraint": "nodal", "mechanism": "nodal"}
 
 
 @pytest.mark.parametrize(
-    "options", [EVERYTHING, pytest.param(OUTAGES, marks=pytest.mark.slow), {"mechanism": "vcg"}, NODAL]
+    "options", only(lambda options: options is EVERYTHING, [EVERYTHING, OUTAGES, {"mechanism": "vcg"}, NODAL])
 )
 def test_the_same_with_everything_on(options: dict[str, Any]) -> None:
     played = play(core_of("village", **NO_SHAPING, **options), "opportunity_cost")
