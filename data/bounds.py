@@ -61,7 +61,12 @@ class OneOf:
 
 Range = tuple[float, float]
 
-Named = Annotated[Any, "a name, a path or an object"]
+
+class Own:
+    """Marks a field that takes names, paths and objects."""
+
+
+Named = Annotated[Any, Own]
 """A listed name, a path, or an object in Python: what ``data/registry.py`` finds."""
 
 Number = Annotated[float, Within()]
@@ -129,7 +134,7 @@ class Form:
 
 
 _WORDS = {
-    int: "a whole number", float: "a number", str: "text", bool: "true or false", Any: "a name, a path or an object",
+    int: "a whole number", float: "a number", str: "text", bool: "true or false", Own: "a name, a path or an object",
 }  # fmt: skip
 _TYPES = {int: Integral, float: Real, str: str, bool: bool}
 
@@ -137,6 +142,8 @@ _TYPES = {int: Integral, float: Real, str: str, bool: bool}
 def form_of(hint: Any) -> Form:
     """Read a type hint, with its bounds wherever in it they stand."""
     if get_origin(hint) is Annotated:
+        if Own in hint.__metadata__:
+            return Form(Own)
         found = next((m for m in hint.__metadata__ if isinstance(m, Within | OneOf)), None)
         form = form_of(hint.__origin__)
         return form if found is None else replace(form, bounds=found)
@@ -148,7 +155,14 @@ def form_of(hint: Any) -> Form:
 
 def _is(value: Any, kind: Any) -> bool:
     """Whether a value is of a plain type; true and false are no numbers, and other types take what comes."""
+    if kind is Own:
+        return is_named(value)
     return kind not in _TYPES or (isinstance(value, _TYPES[kind]) and (kind is bool or not isinstance(value, bool)))
+
+
+def is_named(value: Any) -> bool:
+    """Whether something may be a name, a path or an object, perhaps written whole as a table; no number or list is."""
+    return not isinstance(value, Integral | Real | list | tuple | set)
 
 
 def _allows(bounds: Within | OneOf | None, value: Any) -> bool:

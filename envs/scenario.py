@@ -74,7 +74,10 @@ class DataConfig:
     def __post_init__(self) -> None:
         check_table(self, "data")
         check_source(self.sessions)
-        read_options(self.timezone, self.repair, self.stamps, self.columns)
+        try:
+            read_options(self.timezone, self.repair, self.stamps, self.columns)
+        except ValueError as error:
+            raise ValueError(f"data.{error}") from error
         if self.further and self.path is None:
             raise ValueError(f"data.further: expected data.path beside it, got none with {', '.join(self.further)}")
         if self.timezone is not None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from gridbazaar.agents.kind import Column
 from gridbazaar.agents.kinds import kinds
-from gridbazaar.data.bounds import Form
+from gridbazaar.data.bounds import Form, Own
 from gridbazaar.data.tables import forms
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import list_scenarios, load_scenario
@@ -180,7 +180,7 @@ def is_table(hint: Any) -> bool:
 
 
 def _type(form: Form) -> str:
-    plain = {int: "whole number", float: "number", str: "text", bool: "true or false", Any: "name or path"}
+    plain = {int: "whole number", float: "number", str: "text", bool: "true or false", Own: "name or path"}
     words = plain.get(form.type, "table")
     words = "list of tables" if form.is_list else words
     return f"{'range' if form.is_pair else words}{' or none' if form.may_be_none else ''}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gridbazaar.agents.kinds import list_kinds, load_kind
+from gridbazaar.data.bounds import is_named
 from gridbazaar.data.inputs import check_input, read_toml
 from gridbazaar.data.own import pinned, reference_of
 from gridbazaar.data.registry import Sort, find, installed, name_of
@@ -116,10 +117,15 @@ def _place(table: dict[str, Any], folder: Path, stranger: str | None) -> None:
         stranger: who names them, where that is a file that may not name code; none: the user did.
     """
     if isinstance(table.get("kinds"), list | tuple):
-        table["kinds"] = {name_of(k): k for k in table["kinds"]}
+        table["kinds"] = {name_of(k) if is_named(k) else str(k): k for k in table["kinds"]}
+    own = table.get("kinds") or {}
+    if not isinstance(own, dict):
+        raise ValueError(f"kinds: expected a table of paths by name, or a list of paths, got {own!r}")
+    if wrong := [value for value in own.values() if not is_named(value)]:
+        raise ValueError(f"kinds: expected paths (mine.py) or kinds, got {wrong[0]!r}")
     named = [(table, key, key) for key in ("mechanism", "tariff", "feeder")]
     named += [(table["reward"], "function", "reward.function")] if isinstance(table.get("reward"), dict) else []
-    named += [(table["kinds"], key, f"kinds.{key}") for key in table.get("kinds") or {}]
+    named += [(own, key, f"kinds.{key}") for key in own]
     for inner, key, where in named:
         value = inner.get(key)
         reference = reference_of(value)

@@ -145,6 +145,8 @@ def bad_values(hint: Any) -> list[Any]:
         pairs += [(inner[1], inner[0])] if bounds.is_ordered else []
         pairs += [(-1.0, inner[0])] if bounds.low > -1 else []
         return [*pairs, "text", True, [inner[0]], [*inner, inner[1]], [], *((x, x) for x in beyond(bounds))]
+    if held.type is Any:
+        return [3, nan, True, ["text"]]
     if held.type is str:
         words: list[Any] = ["no such word", ""] if isinstance(bounds, OneOf) else []
         return [*words, 3, nan, True, ["text"]]
@@ -157,7 +159,9 @@ def bad_values(hint: Any) -> list[Any]:
     assert origin is Mapping, hint
     if get_args(held.type)[1] is Any:
         return [3, nan, "text", [], {"no_such_option": 1}]
-    return [3, nan, "text", [], *({"prosumer_0": bad} for bad in bad_values(get_args(held.type)[1]))]
+    held_type = get_args(held.type)[1]
+    empty: list[Any] = [] if taken_apart(held_type).type is Any else [[]]  # a list of one's own kinds has none
+    return [3, nan, "text", *empty, *({"prosumer_0": bad} for bad in bad_values(held_type))]
 
 
 def beyond(bounds: Within) -> list[float]:

@@ -48,10 +48,11 @@ def test_the_list_is_the_folder() -> None:
 
 def test_an_unknown_name_is_refused_with_the_nearest_and_the_known_ones() -> None:
     with pytest.raises(
-        ValueError, match=r"unknown tender 'dutch_auction'; did you mean dutch_curtailment\?.*flexibility_tender"
+        ValueError,
+        match=r"tender: expected one of .*flexibility_tender; got 'dutch_auction'; did you mean dutch_curtailment\?",
     ):
         load_tender("dutch_auction")
-    with pytest.raises(ValueError, match=r"unknown tender 'x'\. Expected one of: dutch_curtailment"):
+    with pytest.raises(ValueError, match=r"tender: expected one of dutch_curtailment.*; got 'x'"):
         load_tender("x")
 
 
