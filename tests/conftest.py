@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
+
+# How long a case takes depends on what else the machine does.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 Lend = Callable[[NDArray[Any]], NDArray[Any]]
 
