@@ -66,4 +66,4 @@ def _layer(weights: Weights, name: str) -> tuple[Floats, Floats]:
         raise ValueError(f"{name}: expected 32-bit weights [n_out, n_in] and biases [n_out], got {weight.shape}")
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
         raise ValueError(f"{name}: expected finite weights")
-    return np.ascontiguousarray(weight.T), np.asarray(bias)
+    return np.ascontiguousarray(weight.T, np.float32), np.asarray(bias, np.float32)

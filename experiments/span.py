@@ -65,6 +65,7 @@ def read_span(source: str | Path) -> Span | None:
     held = read_json(path).get("span")
     if held is None:
         return None
+    span: Span | None = None
     try:
         span = Span(**held | {"periods": tuple((begin, end) for begin, end in held["periods"])})
         np.array(span.periods, "datetime64[s]")

@@ -125,7 +125,7 @@ def condense(known: Known) -> Ahead:
     )  # fmt: skip
 
 
-def _from_none(running: Floats, first: Floats) -> Floats:
+def _from_none(running: NDArray[np.generic], first: Floats) -> Floats:
     return np.concatenate([first, running], axis=1)
 
 

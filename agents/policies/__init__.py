@@ -66,8 +66,9 @@ def load_policy(name: Any, *, allow_code: bool = False, **options: Any) -> Polic
     elif options:
         raise ValueError(f"policy: expected no options with an object, got {', '.join(options)}")
     check_contract(found, name)
-    policy: Policy = found
-    return policy
+    policy: Any = found
+    given: Policy = policy
+    return given
 
 
 def is_own(name: Any) -> bool:

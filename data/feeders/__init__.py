@@ -42,7 +42,8 @@ def load_feeder(name_or_path: Any) -> Feeder:
         return given
     if isinstance(given, Mapping):  # one that ``dataclasses.asdict`` took apart
         fields: dict[str, Any] = {k: np.array(v) if isinstance(v, list) else v for k, v in given.items()}
-        return Feeder(**fields | {"buses": tuple(given["buses"])})
+        fields["buses"] = tuple(given["buses"])
+        return Feeder(**fields)
     text = str(given)
     if text in _shipped():
         return read_feeder(_FOLDER / text)

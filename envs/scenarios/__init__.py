@@ -46,8 +46,9 @@ def load_scenario(name: str | Scenario | Path, *, allow_code: Any = False, **ove
     if str(name) not in _shipped():
         path = check_input(Path(name).expanduser()) if str(name).endswith(".toml") else path
         if str(name) in installed(SORT.group):
-            brought = find(SORT, str(name), (), str)
-            return load_scenario(brought() if callable(brought) else brought, allow_code=True, **overrides)
+            brought: Any = find(SORT, str(name), (), str)
+            made: Any = brought() if callable(brought) else brought
+            return load_scenario(made, allow_code=True, **overrides)
         if path.parent == _FOLDER or not path.is_file():
             raise SORT.unknown(str(name), _shipped(), "no such file" if str(name).endswith(".toml") else "")
     table = read_toml(path)

@@ -40,11 +40,13 @@ class DiscreteParallelEnv(BaseParallelWrapper):  # type: ignore[misc]
     def __init__(self, env: MarketParallelEnv, n_powers: int = 5, n_eagerness: int = 3) -> None:
         super().__init__(env)
         self.choices = choices(n_powers, n_eagerness)
-        self.action_spaces = {agent: Discrete(len(self.choices)) for agent in env.possible_agents}
-        self._widths = {agent: env.action_spaces[agent].shape[0] for agent in env.possible_agents}
+        self.action_spaces: dict[str, Any] = {agent: Discrete(len(self.choices)) for agent in env.possible_agents}
+        spaces: Any = env.action_spaces
+        self._widths = {agent: spaces[agent].shape[0] for agent in env.possible_agents}
 
     def action_space(self, agent: str) -> Discrete:
-        return self.action_spaces[agent]
+        space: Discrete = self.action_spaces[agent]
+        return space
 
     def step(self, actions: dict[str, int]) -> Any:
         """Play one interval with the number of a choice for each agent."""

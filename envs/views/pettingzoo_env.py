@@ -230,7 +230,8 @@ class MarketParallelEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[misc]
         faults, columns = [], self._batch.core.action_columns
         for agent, action in actions.items():
             try:
-                width = self.action_spaces[agent].shape[0]
+                space: Any = self.action_spaces[agent]
+                width = space.shape[0]
                 check_action(action, columns[self._batch.core.scenario.agent_kind(agent)], width)
             except (TypeError, ValueError) as fault:
                 faults.append(f"{agent}: {fault}")

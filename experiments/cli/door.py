@@ -188,6 +188,7 @@ def _streams() -> Iterator[None]:
             with suppress(OSError):
                 os.open(os.devnull, os.O_RDWR)
     before = {name: getattr(sys, name) for name in ("stdout", "stderr")}
+    stream: Any
     for name, stream in before.items():
         if stream is None:  # it came closed
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as we run

@@ -116,11 +116,12 @@ def _rule(given: Any) -> Rule:
         function, name = found, name_of(found)
         module = inspect.getmodule(function)
         says = (vars(module) if module is not None else {}) | (vars(function) if hasattr(function, "__dict__") else {})
-    _check_signature(name, function)
+    rule: Any = function
+    _check_signature(name, rule)
     promises = says.get("PROMISES", frozenset())
     return Rule(
         name=name,
-        function=function,
+        function=rule,
         stage=says.get("STAGE", "it has none"),
         promises=frozenset(promises if isinstance(promises, set | frozenset | tuple | list) else {promises}),
         draws=bool(says.get("DRAWS", False)),
