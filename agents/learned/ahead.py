@@ -98,7 +98,7 @@ def condense(known: Known) -> Ahead:
     within = np.where(inside, retail, np.inf)
     lowest = _from_none(np.minimum.accumulate(within, axis=1), retail[:, :1])
     highest = _from_none(np.maximum.accumulate(np.where(inside, retail, -np.inf), axis=1), retail[:, :1])
-    cheaper = _from_none(np.cumsum(within < retail[:, :1], axis=1), 0.0 * retail[:, :1])
+    cheaper = _from_none(np.cumsum(within < retail[:, :1], axis=1, dtype=np.float64), 0.0 * retail[:, :1])
     scale_kw, scale_kwh = 1.0 * n_agents, 2.0 * n_agents
     price_now, end = upper[:, :1], known.end_value[:, None]
     prices = _blocks(np.where(inside, upper, end), step_h)
@@ -125,7 +125,7 @@ def condense(known: Known) -> Ahead:
     )  # fmt: skip
 
 
-def _from_none(running: NDArray[np.generic], first: Floats) -> Floats:
+def _from_none(running: Floats, first: Floats) -> Floats:
     return np.concatenate([first, running], axis=1)
 
 

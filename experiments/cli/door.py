@@ -187,11 +187,11 @@ def _streams() -> Iterator[None]:
         except OSError:
             with suppress(OSError):
                 os.open(os.devnull, os.O_RDWR)
-    before = {name: getattr(sys, name) for name in ("stdout", "stderr")}
-    stream: Any
+    before: dict[str, Any] = {name: getattr(sys, name) for name in ("stdout", "stderr")}
     for name, stream in before.items():
         if stream is None:  # it came closed
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as we run
+            continue
         buffer = stream.buffer if isinstance(stream, io.TextIOWrapper) else None
         raw: Any = buffer.raw if isinstance(buffer, io.BufferedWriter) else buffer  # a file itself: -u of Python
         if isinstance(raw, io.FileIO):
