@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -42,12 +41,6 @@ def as_setting(*rows: Outside | None) -> Setting:
     ]
     arrays: list[Any] = [np.array(column, dtype=np.int64) for column in columns]
     return Setting(*arrays)
-
-
-def arrays_of(value: Clearing | Orders | Setting) -> dict[str, Any]:
-    """The fields that hold an array, by name."""
-    named = {field.name: getattr(value, field.name) for field in fields(value)}
-    return {name: array for name, array in named.items() if hasattr(array, "dtype")}
 
 
 def clear_one(book: Book, outside: Outside | None = None, **options: Any) -> Clearing:

@@ -17,13 +17,13 @@ from gridbazaar.market.mechanisms import (
     load_mechanism,
     mechanism_promises,
     mechanism_stage,
+    rule_of,
 )
 from gridbazaar.market.orders import PROMISE, Clearing, Orders, Setting, Status
-from tests.market.books import arrays_of
+from gridbazaar.market.rule import PER_ORDER, arrays_of, books_for, random_books, rows_of
 from tests.reference import Book, lp_welfare
 
 KWH = 1_000_000
-PER_ORDER = ("traded_ukwh", "outside_ukwh", "pay_ucur", "price_ucur_per_kwh")
 
 every_mechanism = pytest.mark.parametrize("name", list_mechanisms())
 every_ex_ante = pytest.mark.parametrize("name", [n for n in list_mechanisms() if mechanism_stage(n) == "ex_ante"])
@@ -34,32 +34,9 @@ def every_that(promise: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("name", [n for n in list_mechanisms() if promise in mechanism_promises(n)])
 
 
-def random_market(n_envs: int = 40, n_orders: int = 14, seed: int = 0) -> tuple[Orders, Setting]:
-    """Books with ties, empty rows and one-sided rows, in a band with caps."""
-    rng = np.random.default_rng(seed)
-    energy = rng.integers(-3, 4, (n_envs, n_orders)) * rng.integers(1, KWH, (n_envs, 1))
-    energy[0], energy[1], energy[2] = 0, abs(energy[1]), -abs(energy[2])
-    orders = Orders(
-        energy_ukwh=energy,
-        limit_ucur_per_kwh=rng.integers(5, 36, (n_envs, n_orders)) * 10_000,
-        agent=rng.permutation(n_orders),
-        bus=np.zeros(n_orders, dtype=np.int64),
-        lottery=rng.random((n_envs, n_orders)),
-    )
-    columns: list[Any] = [np.full(n_envs, x) for x in (300_000, 80_000, 5 * KWH, 5 * KWH, 400_000, 60_000)]
-    return orders, Setting(*columns)
-
-
 def markets(name: str) -> list[tuple[Orders, Setting]]:
     """Random markets with a retailer, and without one where the mechanism can do without."""
-    orders, setting = random_market()
-    return [(orders, setting)] if mechanism_stage(name) == "ex_post" else [(orders, setting), (orders, Setting())]
-
-
-def rows_of(value: Any, rows: Any) -> Any:
-    """Some rows of a batch of orders or settings."""
-    shared = ("agent", "bus")
-    return type(value)(**{name: x if name in shared else x[rows] for name, x in arrays_of(value).items()})
+    return books_for(rule_of(name))
 
 
 def gain_cur(orders: Orders, worth: Any, clearing: Clearing, setting: Setting) -> Any:
@@ -171,7 +148,7 @@ def test_nobody_pays_beyond_the_limit(name: str) -> None:
 @every_that("no_deficit")
 def test_buyers_pay_at_least_what_sellers_get(name: str) -> None:
     for seed in range(5):
-        orders, setting = random_market(seed=seed)
+        orders, setting = random_books(seed=seed)
         surplus = load_mechanism(name)(orders, setting).surplus_ucur
         assert (surplus >= 0).all()
         if "balanced" in mechanism_promises(name):
@@ -180,7 +157,7 @@ def test_buyers_pay_at_least_what_sellers_get(name: str) -> None:
 
 @every_that("efficient")
 def test_no_other_allocation_is_worth_more(name: str) -> None:
-    orders, _ = random_market()
+    orders, _ = random_books()
     clearing = load_mechanism(name)(orders, Setting())
     for env in range(orders.energy_ukwh.shape[0]):
         book = Book(orders.energy_ukwh[env].tolist(), orders.limit_ucur_per_kwh[env].tolist(), orders.agent.tolist())
@@ -270,7 +247,7 @@ def test_a_row_of_the_batch_equals_the_row_alone(name: str) -> None:
 
 @every_mechanism
 def test_the_same_book_clears_the_same_twice_and_is_left_alone(name: str) -> None:
-    orders, setting = random_market()
+    orders, setting = random_books()
     energy, limit = orders.energy_ukwh.copy(), orders.limit_ucur_per_kwh.copy()
     one, two = load_mechanism(name)(orders, setting), load_mechanism(name)(orders, setting)
     assert all((array == getattr(two, field)).all() for field, array in arrays_of(one).items())

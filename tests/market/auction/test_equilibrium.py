@@ -12,16 +12,8 @@ from hypothesis import strategies as st
 
 from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
 from gridbazaar.market.orders import Clearing, Orders, Setting, Status
-from tests.market.books import (
-    arrays_of,
-    as_orders,
-    as_setting,
-    books,
-    books_with_retailers,
-    clear_one,
-    retailers,
-    unit_book,
-)
+from gridbazaar.market.rule import arrays_of
+from tests.market.books import as_orders, as_setting, books, books_with_retailers, clear_one, retailers, unit_book
 from tests.reference import Book, Outside, clear_by_hand, competitive_interval, lp_welfare
 
 KWH = 1_000_000

@@ -20,9 +20,9 @@ from gridbazaar.market.nodal.clearing import NodalClearing, clear_nodal
 from gridbazaar.market.nodal.problem import NodalProblem, NodalSolution
 from gridbazaar.market.nodal.simplex import solve_by_simplex
 from gridbazaar.market.orders import Clearing, NodalPrices, Setting
+from gridbazaar.market.rule import arrays_of
 from gridbazaar.market.settlement.nodal import deviation_ucur, rebate_per_connection
 from gridbazaar.market.settlement.position import Position, Use
-from tests.market.books import arrays_of
 from tests.market.grid.test_grid import STIFF_VILLAGE
 from tests.market.nodal.villages import KWH, Market, clear, random_markets
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ import pytest
 import gridbazaar.market.flexibility.tenders as flexibility
 from gridbazaar.market.flexibility.offers import Award, Call, Offers
 from gridbazaar.market.flexibility.tenders import list_tenders, load_tender
+from gridbazaar.market.rule import arrays_of, rows_of
 from tests.market.calls import KWH, random_call
 
 PER_OFFER = (
@@ -25,14 +25,6 @@ PER_OFFER = (
 PER_CONSTRAINT = ("relief_ukwh", "short_ukwh")
 
 every_tender = pytest.mark.parametrize("name", list_tenders())
-
-
-def arrays_of(value: Any) -> dict[str, Any]:
-    return {field.name: getattr(value, field.name) for field in fields(value)}
-
-
-def rows_of(value: Any, rows: slice) -> Any:
-    return type(value)(**{name: x if name == "agent" else x[rows] for name, x in arrays_of(value).items()})
 
 
 def assert_same(one: Award, two: Award) -> None:
