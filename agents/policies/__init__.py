@@ -54,7 +54,7 @@ def load_policy(name: Any, *, allow_code: bool = False, **options: Any) -> Polic
 
         if model_of(str(name)) is not None:
             return load_run(str(name), allow_code=allow_code, **options)
-    found = find(SORT, name, known, lambda listed: import_module(f"{__name__}.{listed}").Policy)
+    found: Any = find(SORT, name, known, lambda listed: import_module(f"{__name__}.{listed}").Policy)
     if isinstance(found, ModuleType):
         found = _class_of(found)
     if inspect.isclass(found):
@@ -66,9 +66,8 @@ def load_policy(name: Any, *, allow_code: bool = False, **options: Any) -> Polic
     elif options:
         raise ValueError(f"policy: expected no options with an object, got {', '.join(options)}")
     check_contract(found, name)
-    policy: Any = found
-    given: Policy = policy
-    return given
+    policy: Policy = found
+    return policy
 
 
 def is_own(name: Any) -> bool:

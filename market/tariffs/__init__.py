@@ -5,13 +5,13 @@ One of your own is such a file by its path, or a ``Tariff``; packages bring some
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from gridbazaar.data.inputs import read_toml
 from gridbazaar.data.own import pinned, reference_of
 from gridbazaar.data.registry import Sort, find, installed
 from gridbazaar.data.tables import read_table
@@ -40,18 +40,17 @@ def load_tariff(name: Any, **overrides: Any) -> Tariff:
     reference = reference_of(name)
     if reference is not None and not reference.is_code:
         try:
-            values = tomllib.loads(reference_of(pinned(name)).read().decode())  # type: ignore[union-attr]  # it is one
-        except tomllib.TOMLDecodeError as error:
-            raise ValueError(f"{reference.path}: expected TOML, {error}") from error
+            pinned(name)  # it is there, and as it was when it was pinned
         except ValueError as error:
             raise SORT.unknown(str(name), _shipped(), str(error)) from error
+        values = read_toml(reference.path)
         try:
             return read_table(Tariff, values | overrides | {"name": reference.stem}, f"tariff {reference.stem}")
         except ValueError as error:
             raise ValueError(f"{reference.path}: {error}") from error
     found = find(SORT, name, _shipped(), lambda listed: _FOLDER / f"{listed}.toml")
     if isinstance(found, Path) and found.parent == _FOLDER:
-        values = tomllib.loads(found.read_text(encoding="utf-8")) | overrides
+        values = read_toml(found) | overrides
         return read_table(Tariff, values | {"name": found.stem}, f"tariff {found.stem}")
     if not isinstance(found, Tariff | Mapping | Path | str) or found == name:
         raise SORT.unknown(name, _shipped())
