@@ -15,7 +15,8 @@ from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.evaluate import Evaluation, evaluate
 from gridbazaar.experiments.evaluation.play import Played, play
 from gridbazaar.experiments.files import new_folder, write_json, write_text
-from gridbazaar.experiments.training.train import TrainConfig, read_curve, train
+from gridbazaar.experiments.training.folder import read_curve
+from gridbazaar.experiments.training.train import TrainConfig, train
 
 TRAINED = "trained"
 """Name of the trained policy in results and pictures."""

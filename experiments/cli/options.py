@@ -89,21 +89,3 @@ def of_files(
 
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def read_train_settings(settings: list[str] | None) -> dict[str, Any]:
-    """Give what ``--set-train`` says of the training, by field of its configuration.
-
-    Raises:
-        ValueError: there is no such field, or it is one that a run sets itself.
-    """
-    from dataclasses import fields
-
-    from gridbazaar.envs.scenarios import parse_setting
-    from gridbazaar.experiments.training.train import TrainConfig
-
-    given = dict(parse_setting(text) for text in settings or [])
-    allowed = [f.name for f in fields(TrainConfig) if f.name not in ("scenario", "overrides", "schedule_from")]
-    if unknown := [name for name in given if name not in allowed]:
-        raise ValueError(f"--set-train: unknown field {', '.join(unknown)}; expected some of {', '.join(allowed)}")
-    return given

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +24,6 @@ from gridbazaar.experiments.cli.options import (
     Timezone,
     of_files,
     read_overrides,
-    read_train_settings,
 )
 
 if TYPE_CHECKING:
@@ -95,39 +96,29 @@ def train(
     """Train one policy for all agents. A run that was interrupted and resumed ends as one that ran through."""
     from gridbazaar.agents.policies.trained import BEST
     from gridbazaar.data.tables import read_table
-    from gridbazaar.experiments.training.train import TrainConfig, checkpoint_steps, extend, read_config
-    from gridbazaar.experiments.training.train import train as run
+    from gridbazaar.envs.scenarios import parse_setting
+    from gridbazaar.experiments.training.folder import algo_of, checkpoint_steps, read_as
 
     files = of_files(timezone, repair, stamps, columns, drop_bad)
-    chosen = read_train_settings(train_settings)
-    given: dict[str, Any] = chosen | {
-        "scenario": scenario, "algo": algo, "steps": steps, "max_minutes": minutes, "n_envs": n_envs, "seed": seed,
-        "overrides": read_overrides(settings, data, None, files) or None,
+    options: dict[str, Any] = {
+        "scenario": scenario, "algo": algo, "steps": steps, "updates": updates, "max_minutes": minutes,
+        "n_envs": n_envs, "seed": seed, "overrides": read_overrides(settings, data, None, files) or None,
     }  # fmt: skip
-    given |= {name: value for name, value in chosen.items() if given.get(name) is None}
-    given = {name: value for name, value in given.items() if value is not None}
-    if updates is not None:
-        given["updates"] = updates
+    given = dict(map(parse_setting, train_settings or []))
+    given |= {name: value for name, value in options.items() if value is not None}
     if resume and force:
         raise ValueError("--resume goes on with the run, --force replaces it; give one of them")
-    if (_algo_of(out) if resume else algo) == "gradient":
-        _by_gradient(out, given, resume=resume, force=force)
-        return
-    if updates is not None:
-        raise ValueError("--updates is of --algo gradient; expected --steps or --minutes")
+    table, run = _learner(str((algo_of(out) if resume else given.get("algo")) or "ppo"))
+    _refuse_unknown(table, given, [name for name, value in options.items() if value is not None])
     if resume:
-        config = read_config(out)
-        _refuse_changes(config, {name: value for name, value in given.items() if name != "steps"})
-        if steps is not None and steps != config.steps:
-            config = extend(out, steps)
-            typer.echo(
-                f"{out}: extended from {config.schedule_from:,} to {steps:,} agent-steps; the learning rate begins its "
-                f"fall anew, so this is not the run that {steps:,} planned at once would have been"
-            )
+        config = read_as(out, table)
+        if "steps" in given:
+            config = _extended(config, out, given.pop("steps"))
+        _refuse_changes(config, given)
     elif scenario is None:
         raise ValueError("expected a scenario; see gridbazaar list scenarios")
     else:
-        config = read_table(TrainConfig, given, "")
+        config = read_table(table, given, "")
     try:
         with terminal.progress() as bar:
             run(config, out, force=force, resume=resume, allow_code=allow_code, report=terminal.training_bar(bar))
@@ -142,50 +133,60 @@ def train(
     )
 
 
-def _how_to_go_on(config: TrainConfig, out: Path) -> str:
+def _learner(algo: str) -> tuple[Any, Callable[..., Path]]:
+    """The configuration of a way to learn, and what runs it."""
+    if algo == "gradient":
+        from gridbazaar.experiments.training.gradient.run import GradientConfig, train_gradient
+
+        return GradientConfig, train_gradient
+    if algo == "ppo":
+        from gridbazaar.experiments.training import train as ppo
+
+        return ppo.TrainConfig, ppo.train
+    raise ValueError(f"--algo: expected one of ppo, gradient; got {algo!r}")
+
+
+_ENDS = {"ppo": "--steps or --minutes", "gradient": "--updates"}
+_OPTIONS = {"max_minutes": "--minutes", "n_envs": "--n-envs"}
+_SET_BY_A_RUN = ("overrides", "schedule_from")
+
+
+def _refuse_unknown(table: Any, given: Mapping[str, Any], options: Sequence[str]) -> None:
+    """Refuse what this way to learn has no field for, or sets itself."""
+    algo, names = table().algo, [f.name for f in fields(table)]
+    for name in (name for name in options if name not in names):
+        said = _OPTIONS.get(name, f"--{name}")
+        raise ValueError(f"{said}: --algo {algo} ends by {_ENDS[algo]}; leave {said} out, or choose another --algo")
+    allowed = [name for name in names if name not in (*_SET_BY_A_RUN, "scenario")]
+    unknown = [name for name in given if name not in (*allowed, *options)]
+    if unknown:
+        raise ValueError(f"--set-train: unknown field {', '.join(unknown)}; --algo {algo} has {', '.join(allowed)}")
+
+
+def _extended(config: TrainConfig, out: Path, steps: int) -> TrainConfig:
+    """Let a finished run of PPO go on to more steps."""
+    from gridbazaar.experiments.training.train import extend
+
+    if steps == config.steps:
+        return config
+    longer = extend(out, steps)
+    typer.echo(
+        f"{out}: extended from {longer.schedule_from:,} to {steps:,} agent-steps; the learning rate begins its "
+        f"fall anew, so this is not the run that {steps:,} planned at once would have been"
+    )
+    return longer
+
+
+def _how_to_go_on(config: TrainConfig | GradientConfig, out: Path) -> str:
     from gridbazaar.agents.policies.trained import CONFIG
-    from gridbazaar.experiments.training.train import checkpoint_steps
+    from gridbazaar.experiments.training.folder import checkpoint_steps
+    from gridbazaar.experiments.training.train import TrainConfig
 
     if not (out / CONFIG).is_file():
         return f"nothing was written to {out} yet; start again"
-    done = checkpoint_steps(out) or 0
-    to_go_on = terminal.to_paste("train", "--out", out, "--resume")
-    return f"the last checkpoint has {done:,} of {config.steps:,} agent-steps; go on with: {to_go_on}"
-
-
-def _algo_of(out: Path) -> Any:
-    """How the run in a folder learns; none where there is no run."""
-    from gridbazaar.agents.policies.trained import CONFIG, read_manifest
-
-    return read_manifest(out)["train"].get("algo") if (out / CONFIG).is_file() else None
-
-
-def _by_gradient(out: Path, given: dict[str, Any], *, resume: bool, force: bool) -> None:
-    """Train through the model; a run ends by its updates."""
-    from gridbazaar.agents.policies.trained import BEST
-    from gridbazaar.data.tables import read_table
-    from gridbazaar.experiments.training.gradient.run import GradientConfig, read_gradient_config, train_gradient
-
-    if other := [name for name in ("steps", "max_minutes") if name in given]:
-        named = ", ".join(other).replace("max_", "")
-        raise ValueError(f"--algo gradient ends by --updates, got --{named}; leave it out")
-    if not resume and "scenario" not in given:
-        raise ValueError("expected a scenario; see gridbazaar list scenarios")
-    config = read_gradient_config(out) if resume else read_table(GradientConfig, given, "")
-    if resume:
-        _refuse_changes(config, given)
-    try:
-        with terminal.progress() as bar:
-            train_gradient(config, out, force=force, resume=resume, report=terminal.training_bar(bar))
-    except KeyboardInterrupt as error:
-        code, word = door.answer(error)
-        typer.echo(f"{word}; go on with: {terminal.to_paste('train', '--out', out, '--resume')}", err=True)
-        raise typer.Exit(code) from None
-    to_play = terminal.to_paste("evaluate", config.scenario, "--policies", out)
-    typer.echo(
-        f"{out}: {config.updates:,} updates; next: {to_play}\n"
-        f"that plays what the run ended with; {out / BEST} is what scored best on validation"
-    )
+    done, to_go_on = checkpoint_steps(out) or 0, terminal.to_paste("train", "--out", out, "--resume")
+    of = f" of {config.steps:,}" if isinstance(config, TrainConfig) else ""
+    return f"the last checkpoint has {done:,}{of} agent-steps; go on with: {to_go_on}"
 
 
 def _refuse_changes(config: TrainConfig | GradientConfig, given: dict[str, Any]) -> None:

@@ -35,7 +35,7 @@ from gridbazaar.experiments.files import replacing
 Arrays = dict[str, NDArray[Any]]
 Points = list[dict[str, float]]
 
-_BEST, _MOMENTS, _DRAWN = "best/", "moments/", "generators/"
+_BEST, _LEARNING, _MOMENTS, _DRAWN = "best/", "learning/", "moments/", "generators/"
 _OLD_CURVE = "curve.json"
 
 
@@ -51,6 +51,7 @@ class Checkpoint:
     moments: Arrays  # of the optimiser, ``number/name``
     rate: float  # that it learned with last
     best: Arrays = field(default_factory=dict)  # the weights that scored best on validation
+    learning: Arrays = field(default_factory=dict)  # that the optimiser steps, where ``weights`` are their average
     drawn: Arrays = field(default_factory=dict)  # where the global generators are; empty in a run of version 0.1
     drawn_more: Mapping[str, Any] = field(default_factory=dict)
 
@@ -63,7 +64,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     }  # fmt: skip
     named = (
         (WEIGHTS, checkpoint.weights), (_BEST, checkpoint.best), (_MOMENTS, checkpoint.moments),
-        (_DRAWN, checkpoint.drawn),
+        (_LEARNING, checkpoint.learning), (_DRAWN, checkpoint.drawn),
     )  # fmt: skip
     _write(file_of_run(folder, CHECKPOINT), meta, {start + n: x for start, arrays in named for n, x in arrays.items()})
 
@@ -94,7 +95,7 @@ def read_checkpoint(folder: str | Path) -> Checkpoint | None:
     meta, arrays = read_arrays(path)
     return _checked(
         path, meta, weights=_those(arrays, WEIGHTS), moments=_those(arrays, _MOMENTS), best=_those(arrays, _BEST),
-        drawn=_those(arrays, _DRAWN),
+        learning=_those(arrays, _LEARNING), drawn=_those(arrays, _DRAWN),
     )  # fmt: skip
 
 
@@ -153,17 +154,43 @@ def about(path: Path) -> str:
         return "the best on validation"
     if path.name not in (CHECKPOINT, OLD_CHECKPOINT):
         return "a model that others made"
-    found, of = read_checkpoint(path.parent), read_manifest(path.parent)["train"].get("steps")
-    steps = 0 if found is None else found.steps
-    return f"the last checkpoint: the run was interrupted, or still runs, at {steps:,} of {of} agent-steps"
+    found, planned = read_checkpoint(path.parent), read_manifest(path.parent)["train"].get("steps")
+    steps = f"{0 if found is None else found.steps:,}" + (f" of {planned}" if planned is not None else "")
+    return f"the last checkpoint: the run was interrupted, or still runs, at {steps} agent-steps"
 
 
 def taken(model: Any) -> tuple[Arrays, Arrays, float]:
     """Take weights, moments and the last rate out of a model of stable-baselines3."""
     weights = {name: x.numpy().copy() for name, x in model.policy.state_dict().items()}
-    optimiser = model.policy.optimizer.state_dict()
-    moments = {f"{i}/{n}": x.numpy().copy() for i, some in optimiser["state"].items() for n, x in some.items()}
-    return weights, moments, float(optimiser["param_groups"][0]["lr"])
+    return weights, *moments_of(model.policy.optimizer)
+
+
+def moments_of(optimiser: Any) -> tuple[Arrays, float]:
+    """Take the moments and the last rate out of an optimiser of torch."""
+    held = optimiser.state_dict()
+    moments = {f"{i}/{n}": x.numpy().copy() for i, some in held["state"].items() for n, x in some.items()}
+    return moments, float(held["param_groups"][0]["lr"])
+
+
+def put_moments(optimiser: Any, moments: Arrays, rate: float) -> None:
+    """Put moments and rate into an optimiser of torch.
+
+    Raises:
+        ValueError: they are of other parameters.
+    """
+    import torch
+
+    held, parameters = optimiser.state_dict(), optimiser.param_groups[0]["params"]
+    state: dict[int, dict[str, Any]] = {}
+    for name, x in moments.items():
+        number, _, of = name.partition("/")
+        if x.shape not in ((), tuple(parameters[int(number)].shape)):
+            raise ValueError(f"moments of parameter {number} have the shape {x.shape}")
+        state.setdefault(int(number), {})[of] = torch.as_tensor(x)
+    held["state"] = state
+    for group in held["param_groups"]:
+        group["lr"] = rate
+    optimiser.load_state_dict(held)
 
 
 def generators() -> tuple[Arrays, dict[str, Any]]:
@@ -186,19 +213,7 @@ def put_back(model: Any, checkpoint: Checkpoint, where: Path) -> None:
 
     try:
         model.policy.load_state_dict({name: torch.as_tensor(x) for name, x in checkpoint.weights.items()})
-        optimiser = model.policy.optimizer
-        state = optimiser.state_dict()
-        parameters = optimiser.param_groups[0]["params"]
-        moments: dict[int, dict[str, Any]] = {}
-        for name, x in checkpoint.moments.items():
-            number, _, of = name.partition("/")
-            if x.shape not in ((), tuple(parameters[int(number)].shape)):
-                raise ValueError(f"moments of parameter {number} have the shape {x.shape}")
-            moments.setdefault(int(number), {})[of] = torch.as_tensor(x)
-        state["state"] = moments
-        for group in state["param_groups"]:
-            group["lr"] = checkpoint.rate
-        optimiser.load_state_dict(state)
+        put_moments(model.policy.optimizer, checkpoint.moments, checkpoint.rate)
         model.num_timesteps = checkpoint.steps
         if checkpoint.drawn:
             more, drawn = checkpoint.drawn_more, checkpoint.drawn

@@ -9,28 +9,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
-
 from gridbazaar.agents.network import network_of
 from gridbazaar.agents.policies.trained import BEST, CHECKPOINT, CONFIG, MODEL, OLD_MODEL, file_of_run, read_manifest
-from gridbazaar.agents.policy import Policy
 from gridbazaar.data.bounds import CountFromOne, NotNegative, OneOf, Positive, PositiveShare, Share, Within
-from gridbazaar.data.tables import check_table, read_table
+from gridbazaar.data.tables import check_table
 from gridbazaar.envs.contract import check_own_kinds
 from gridbazaar.envs.episode.world import bank_of
-from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.scenario import Scenario
-from gridbazaar.envs.scenarios import load_scenario, scenario_of
-from gridbazaar.experiments.files import PARTIAL, check_folder, new_folder, versions, write_json
-from gridbazaar.experiments.span import span_of
+from gridbazaar.envs.scenarios import load_scenario
+from gridbazaar.experiments.files import PARTIAL, check_folder, write_json
 from gridbazaar.experiments.training import checkpoint as checkpoints
 from gridbazaar.experiments.training.checkpoint import Checkpoint, read_checkpoint
-from gridbazaar.experiments.training.own_files import keep_files, with_kept_files
+from gridbazaar.experiments.training.folder import begin, checkpoint_steps, read_as, read_scenario
+from gridbazaar.experiments.training.validation import Validation
 
 _Steps = Annotated[int, Within(1, 10**12)]
 _Few = Annotated[int, Within(1, 100_000)]
@@ -110,9 +106,7 @@ def train(
     torch.set_num_threads(config.threads)
     bank_of(scenario.data, scenario.seed, scenario.step_min)  # a mistake leaves an earlier run alone
     if not resume:
-        new_folder(folder, force=force)
-        write_json(folder / CONFIG, _manifest(config, scenario))
-        keep_files(scenario, folder)
+        begin(folder, config, scenario, force=force)
     for left_over in folder.glob(f".*{PARTIAL}"):  # of a run that was killed while it wrote
         left_over.unlink()
     start = time.monotonic()
@@ -146,56 +140,9 @@ def _log_of(folder: Path) -> Path:
     return log
 
 
-def _manifest(run: TrainConfig, scenario: Scenario) -> dict[str, Any]:
-    return {
-        "schema": 1,
-        "train": asdict(run),
-        "scenario": asdict(scenario),
-        "span": asdict(span_of(scenario)),
-        "features": [c.name for c in feature_columns(scenario)],
-        "actions": {name: [c.name for c in kind.actions(config)] for name, kind, config in scenario.named_kinds},
-        "versions": versions(),
-    }
-
-
 def read_config(folder: str | Path) -> TrainConfig:
-    """Read how a run was started.
-
-    Raises:
-        ValueError: there is no run, or this version knows no such one.
-    """
-    folder = Path(folder)
-    if not (folder / CONFIG).is_file():
-        raise ValueError(f"resume: expected a run in {folder}, found no {CONFIG}; start one without --resume")
-    values = read_manifest(folder)["train"]
-    if unknown := sorted(set(values) - {f.name for f in fields(TrainConfig)}):
-        named = ", ".join(unknown)
-        raise ValueError(f"{folder / CONFIG}: unknown field {named}; another version made this run, train it anew")
-    try:
-        return read_table(TrainConfig, values, "train")
-    except ValueError as why:
-        raise ValueError(f"{folder / CONFIG}: {why}; train it anew") from why
-
-
-def read_scenario(folder: str | Path, *, allow_code: bool = False) -> Scenario:
-    """Read the scenario of a run as it was when the run began, whatever its name means today.
-
-    Args:
-        folder: of the run; the copies that it keeps of files of a user's own are what is read.
-        allow_code: also load the Python files among them.
-
-    Raises:
-        ValueError: this version knows no such scenario.
-    """
-    values = read_manifest(Path(folder))
-    try:
-        return scenario_of(with_kept_files(values["scenario"], Path(folder)), allow_code=allow_code)
-    except ValueError as why:
-        made = values["versions"].get("gridbazaar", "of gridbazaar")
-        raise ValueError(
-            f"{Path(folder) / CONFIG}: this version cannot play the scenario that the run was trained in ({why}); "
-            f"go on with version {made} that made it, or train anew"
-        ) from why
+    """Read how a run was started; errors as of ``read_as``."""
+    return read_as(folder, TrainConfig)
 
 
 def extend(folder: str | Path, steps: int) -> TrainConfig:
@@ -220,18 +167,6 @@ def extend(folder: str | Path, steps: int) -> TrainConfig:
         model.unlink(missing_ok=True)
     write_json(file_of_run(folder, CONFIG), values | {"train": asdict(extended)})
     return extended
-
-
-def read_curve(folder: str | Path) -> list[dict[str, float]]:
-    """Read the learning curve of a run: steps, seconds and validation score of each point."""
-    held = read_checkpoint(folder)
-    return [] if held is None else held.curve
-
-
-def checkpoint_steps(folder: str | Path) -> int | None:
-    """Give the agent-steps of a run's last checkpoint; None if there is none to resume from."""
-    held = read_checkpoint(folder)
-    return None if held is None else held.steps
 
 
 def _model(config: TrainConfig, scenario: Scenario, last: Checkpoint | None) -> Any:
@@ -364,29 +299,3 @@ def _callback(
             checkpoints.write_weights(folder, MODEL, checkpoints.taken(model)[0], model.num_timesteps)
 
     return Watch()
-
-
-class Validation:
-    """The score of a model on a few validation episodes, as ``evaluate`` counts it."""
-
-    def __init__(self, scenario: Scenario, n_seeds: int) -> None:
-        from gridbazaar.agents.policies import load_policy
-        from gridbazaar.agents.policy import NoBoundError
-        from gridbazaar.envs.core import Core
-        from gridbazaar.experiments.evaluation.evaluate import ceiling_cur, optimum_cost_cur
-        from gridbazaar.experiments.evaluation.play import play
-
-        self.core, self.seeds = Core(scenario, n_seeds), np.arange(n_seeds)
-        try:
-            bound = optimum_cost_cur(self.core, self.seeds, "validation")
-        except NoBoundError:
-            bound = np.full(n_seeds, np.nan)
-        idle = play(self.core, load_policy("idle"), self.seeds, split="validation").tally.scored_cur
-        self.idle, self.ceiling = float(np.mean(idle)), float(np.mean(ceiling_cur(idle, bound)))
-
-    def score(self, policy: Policy) -> float:
-        """Give the share of the way from idle to the bound, percent."""
-        from gridbazaar.experiments.evaluation.play import play
-
-        played = play(self.core, policy, self.seeds, split="validation")
-        return 100 * (self.idle - float(np.mean(played.tally.scored_cur))) / max(self.idle - self.ceiling, 1e-9)

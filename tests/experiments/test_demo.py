@@ -9,7 +9,8 @@ import pytest
 
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.demo import BASELINES, TRAINED, Demo, play_day, run_demo
-from gridbazaar.experiments.training.train import TrainConfig, read_config, read_curve
+from gridbazaar.experiments.training.folder import read_curve
+from gridbazaar.experiments.training.train import TrainConfig, read_config
 from tests.experiments.cli.runner import invoke
 
 pytest.importorskip("stable_baselines3")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,25 +24,24 @@ from gridbazaar.agents.learned.columns import PUBLIC, columns, own_names
 from gridbazaar.agents.learned.network import SHAPES, respond
 from gridbazaar.agents.learned.policy import Policy, flags_of
 from gridbazaar.agents.plan import View
-from gridbazaar.agents.policies.trained import BEST, CONFIG, MODEL, read_manifest
+from gridbazaar.agents.policies.trained import BEST, CHECKPOINT, MODEL
 from gridbazaar.data.bounds import CountFromOne, NotNegative, OneOf, Positive, Share, Within
-from gridbazaar.data.tables import check_table, read_table
+from gridbazaar.data.tables import check_table
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
-from gridbazaar.experiments.files import check_folder, new_folder, versions, write_json
-from gridbazaar.experiments.span import span_of
-from gridbazaar.experiments.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint, write_weights
+from gridbazaar.experiments.files import check_folder
+from gridbazaar.experiments.training import checkpoint as checkpoints
+from gridbazaar.experiments.training.checkpoint import Checkpoint, read_checkpoint
+from gridbazaar.experiments.training.folder import begin, read_as, read_scenario
 from gridbazaar.experiments.training.gradient.episodes import draw
 from gridbazaar.experiments.training.gradient.twin import Twin, refuse_uncovered
-from gridbazaar.experiments.training.train import Validation, read_scenario
+from gridbazaar.experiments.training.validation import Validation
 
 Weights = dict[str, Tensor]
 Arrays = dict[str, NDArray[Any]]
 Report = Callable[[int, int, dict[str, float]], None]
 
-_RAW, _FIRST, _SECOND = "raw", "first", "second"
-"""In a checkpoint beside the averaged weights: the weights that learn, and Adam's moments of them."""
 _EPISODES_A_SEED = 1_000_003
 
 
@@ -73,7 +72,13 @@ class GradientConfig:
 
 
 def train_gradient(
-    config: GradientConfig, out: str | Path, *, force: bool = False, resume: bool = False, report: Report | None = None
+    config: GradientConfig,
+    out: str | Path,
+    *,
+    force: bool = False,
+    resume: bool = False,
+    allow_code: bool = False,
+    report: Report | None = None,
 ) -> Path:
     """Train a policy and write the run into a folder.
 
@@ -82,6 +87,7 @@ def train_gradient(
         out: folder of the run; it must not exist, or ``force`` or ``resume`` must be given.
         force: replace an existing folder.
         resume: go on from the last checkpoint in the folder, in the scenario that stands there.
+        allow_code: also load Python files that a scenario's TOML file, or the run, names.
         report: called after every update with (agent-steps done, agent-steps in all, the latest figures).
 
     Returns:
@@ -92,43 +98,17 @@ def train_gradient(
     """
     folder = Path(out)
     if resume:
-        config, scenario = read_gradient_config(folder), read_scenario(folder)
+        config, scenario = read_as(folder, GradientConfig), read_scenario(folder, allow_code=allow_code)
     else:
         check_folder(folder, force=force)
-        scenario = load_scenario(config.scenario, **config.overrides)
+        scenario = load_scenario(config.scenario, allow_code=allow_code, **config.overrides)
     refuse_uncovered(scenario)
     torch.set_num_threads(config.threads)
     if not resume:
-        new_folder(folder, force=force)
-        write_json(folder / CONFIG, _manifest(config, scenario))
+        own = [*PUBLIC, *own_names(tuple(scenario.agents))]
+        begin(folder, config, scenario, force=force, features=own, kinds=list(scenario.agents))
     _Run(config, scenario, folder, read_checkpoint(folder) if resume else None, report).go()
     return folder
-
-
-def read_gradient_config(folder: str | Path) -> GradientConfig:
-    """Read how a run was started.
-
-    Raises:
-        ValueError: it is no run of this kind, or of another version.
-    """
-    path = Path(folder) / CONFIG
-    values = read_manifest(Path(folder))["train"]
-    if unknown := sorted(set(values) - {f.name for f in fields(GradientConfig)}):
-        raise ValueError(f"{path}: unknown field {', '.join(unknown)}; expected a run of --algo gradient")
-    return read_table(GradientConfig, values, "train")
-
-
-def _manifest(config: GradientConfig, scenario: Scenario) -> dict[str, Any]:
-    return {
-        "schema": 1,
-        "train": asdict(config),
-        "scenario": asdict(scenario),
-        "span": asdict(span_of(scenario)),
-        "features": [*PUBLIC, *own_names(tuple(scenario.agents))],
-        "kinds": list(scenario.agents),
-        "actions": {name: [c.name for c in kind.actions(of)] for name, kind, of in scenario.named_kinds},
-        "versions": versions(),
-    }
 
 
 def first_weights(n_own: int, seed: int) -> Weights:
@@ -150,7 +130,6 @@ class Chooser:
     Args:
         core: of the scenario.
         weights: of the net.
-        config: for the scale of the noise.
         noise: [2, n_steps, n_envs, n_agents] normal and logistic, times what is left of both; none: none.
     """
 
@@ -187,10 +166,15 @@ class _Run:
         self.validation: Validation | None = None
         fresh = first_weights(len(own_names(self.kinds)), config.seed)
         self.mean = {n: x.clone() for n, x in fresh.items()} if last is None else _tensors(last.weights)
-        of = {name: fresh if name == _RAW else {n: torch.zeros_like(x) for n, x in fresh.items()} for name in _PARTS}
+        held = fresh if last is None else _tensors(last.learning)
+        if held.keys() != fresh.keys():
+            raise ValueError(f"{folder / CHECKPOINT}: expected the weights of a run by gradient; start the run anew")
+        self.weights = {name: held[name] for name in fresh}  # the optimiser counts them
+        for x in self.weights.values():
+            x.requires_grad_(True)
+        self.adam = torch.optim.Adam(list(self.weights.values()), lr=config.learning_rate, eps=1e-5, foreach=False)
         if last is not None:
-            of = {part: _tensors({n: last.moments[f"{part}/{n}"] for n in SHAPES}) for part in _PARTS}
-        self.weights, self.first, self.second = (of[part] for part in _PARTS)
+            checkpoints.put_moments(self.adam, last.moments, last.rate)
         self.done = 0 if last is None else last.steps // self.per_update
         self.curve: list[dict[str, float]] = [] if last is None else list(last.curve)
         self.best: Arrays = {} if last is None else last.best
@@ -211,38 +195,27 @@ class _Run:
                 figures = latest | {"cost": cost, "progress": progress}
                 self.report(self.done * self.per_update, config.updates * self.per_update, figures)
         if self.best:
-            write_weights(self.folder, BEST, self.best, self._best_steps())
-        write_weights(self.folder, MODEL, _arrays(self.mean), self.done * self.per_update)
+            checkpoints.write_weights(self.folder, BEST, self.best, self._best_steps())
+        checkpoints.write_weights(self.folder, MODEL, _arrays(self.mean), self.done * self.per_update)
 
     def _update(self) -> float:
         """Play, differentiate, step."""
         config, n = self.config, self.done
         begin = config.seed * _EPISODES_A_SEED + n * config.n_envs
         episodes = draw(self.core, begin + np.arange(config.n_envs), "train")
-        for x in self.weights.values():
-            x.requires_grad_(True)
         mean_cur = self.twin.play(episodes, Chooser(self.core, self.weights, self._noise())).mean()
-        names = list(self.weights)
-        gradients = torch.autograd.grad(mean_cur, [self.weights[name] for name in names])
-        norm = torch.sqrt(sum((g.double() ** 2).sum() for g in gradients))  # type: ignore[arg-type]
-        scale = float(torch.clamp(config.most_norm / (norm + 1e-9), max=1.0))
-        with torch.no_grad():
-            self._step({name: g * scale for name, g in zip(names, gradients, strict=True)})
-        return float(mean_cur.detach())
-
-    def _step(self, gradients: Weights) -> None:
-        """Step by Adam (Kingma & Ba 2015), and let the averaged weights follow."""
-        config, n = self.config, self.done + 1
-        fall = 0.5 * (1 + math.cos(math.pi * self.done / config.updates))
+        self.adam.zero_grad()
+        mean_cur.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.weights.values(), config.most_norm)
+        fall = 0.5 * (1 + math.cos(math.pi * n / config.updates))
         rate = config.learning_rate * (config.last_rate + (1 - config.last_rate) * fall)
-        rate *= min(1.0, n / config.warm_up)
-        kept = min(config.average, n / (n + 10))  # so that the first weights are soon forgotten
-        for name, gradient in gradients.items():
-            self.first[name] = 0.9 * self.first[name] + 0.1 * gradient
-            self.second[name] = 0.999 * self.second[name] + 0.001 * gradient**2
-            first, second = self.first[name] / (1 - 0.9**n), self.second[name] / (1 - 0.999**n)
-            self.weights[name] = self.weights[name].detach() - rate * first / (second.sqrt() + 1e-5)
-            self.mean[name] = kept * self.mean[name] + (1 - kept) * self.weights[name]
+        for group in self.adam.param_groups:
+            group["lr"] = rate * min(1.0, (n + 1) / config.warm_up)
+        self.adam.step()
+        kept = min(config.average, (n + 1) / (n + 11))  # so that the first weights are soon forgotten
+        for name, x in self.weights.items():
+            self.mean[name] = kept * self.mean[name] + (1 - kept) * x.detach()
+        return float(mean_cur.detach())
 
     def _noise(self) -> Tensor:
         """Drawn by seed and update alone."""
@@ -271,21 +244,17 @@ class _Run:
         return int(max(self.curve, key=lambda point: point["score"])["steps"])
 
     def _save(self) -> None:
-        of = dict(zip(_PARTS, (self.weights, self.first, self.second), strict=True))
-        write_checkpoint(
+        moments, rate = checkpoints.moments_of(self.adam)
+        checkpoints.write_checkpoint(
             self.folder,
             Checkpoint(
                 steps=self.done * self.per_update, episodes=self.done * self.config.n_envs,
                 seconds=time.monotonic() - self.begun_s, curve=self.curve, weights=_arrays(self.mean),
-                moments={f"{part}/{n}": x for part, weights in of.items() for n, x in _arrays(weights).items()},
-                rate=self.config.learning_rate, best=self.best,
+                learning=_arrays(self.weights), moments=moments, rate=rate, best=self.best,
             ),
         )  # fmt: skip
         if self.best:
-            write_weights(self.folder, BEST, self.best, self._best_steps())
-
-
-_PARTS = (_RAW, _FIRST, _SECOND)
+            checkpoints.write_weights(self.folder, BEST, self.best, self._best_steps())
 
 
 def _arrays(weights: Mapping[str, Tensor]) -> Arrays:

@@ -14,7 +14,8 @@ from gridbazaar.agents.policies.trained import CHECKPOINT, model_of, read_weight
 from gridbazaar.experiments import files
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.training.checkpoint import about, read_checkpoint
-from gridbazaar.experiments.training.train import TrainConfig, read_curve, train
+from gridbazaar.experiments.training.folder import read_curve
+from gridbazaar.experiments.training.train import TrainConfig, train
 from tests.experiments.cli.runner import invoke
 
 pytest.importorskip("stable_baselines3")

@@ -23,7 +23,8 @@ from gridbazaar.envs.observe import observe
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.views.others import community_of
-from gridbazaar.experiments.training.train import checkpoint_steps, read_config, train
+from gridbazaar.experiments.training.folder import checkpoint_steps
+from gridbazaar.experiments.training.train import read_config, train
 
 pytest.importorskip("stable_baselines3")
 

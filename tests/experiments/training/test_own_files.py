@@ -11,8 +11,8 @@ import pytest
 from gridbazaar.agents.policies.trained import CONFIG
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.files import write_json
+from gridbazaar.experiments.training.folder import read_scenario
 from gridbazaar.experiments.training.own_files import keep_files
-from gridbazaar.experiments.training.train import read_scenario
 from gridbazaar.market.mechanisms import rule_of
 from tests.envs.test_own import RULE, write
 

@@ -19,15 +19,8 @@ from gridbazaar.envs.scenarios import list_scenarios, load_scenario, scenario_of
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.files import to_json
 from gridbazaar.experiments.training.checkpoint import read_checkpoint
-from gridbazaar.experiments.training.train import (
-    TrainConfig,
-    checkpoint_steps,
-    extend,
-    read_config,
-    read_curve,
-    read_scenario,
-    train,
-)
+from gridbazaar.experiments.training.folder import checkpoint_steps, read_curve, read_scenario
+from gridbazaar.experiments.training.train import TrainConfig, extend, read_config, train
 from tests.envs.everything import EVERYTHING
 
 torch = pytest.importorskip("torch")

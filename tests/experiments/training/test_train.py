@@ -18,7 +18,8 @@ from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.experiments.span import read_span, span_of
-from gridbazaar.experiments.training.train import TrainConfig, checkpoint_steps, read_config, read_curve, train
+from gridbazaar.experiments.training.folder import checkpoint_steps, read_curve
+from gridbazaar.experiments.training.train import TrainConfig, read_config, train
 
 pytest.importorskip("stable_baselines3")
 

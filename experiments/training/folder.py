@@ -1,0 +1,105 @@
+"""The folder of a training run, however it learned: what is written as it begins, and how it is read again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gridbazaar.agents.policies.trained import CONFIG, read_manifest
+from gridbazaar.data.tables import read_table
+from gridbazaar.envs.observe import feature_columns
+from gridbazaar.envs.scenario import Scenario
+from gridbazaar.envs.scenarios import scenario_of
+from gridbazaar.experiments.files import new_folder, versions, write_json
+from gridbazaar.experiments.span import span_of
+from gridbazaar.experiments.training.checkpoint import read_checkpoint
+from gridbazaar.experiments.training.own_files import keep_files, with_kept_files
+
+_Config = TypeVar("_Config")
+
+
+def begin(folder: Path, config: Any, scenario: Scenario, *, force: bool, **more: Any) -> None:
+    """Make the folder of a run, with its configuration and copies of the files of a user's own that it needs.
+
+    Args:
+        folder: of the run.
+        config: how it learns, a dataclass.
+        scenario: in which.
+        force: replace an existing folder.
+        more: what else its policy needs; in place of the scenario's own ``features`` perhaps.
+    """
+    new_folder(folder, force=force)
+    manifest = {
+        "schema": 1,
+        "train": asdict(config),
+        "scenario": asdict(scenario),
+        "span": asdict(span_of(scenario)),
+        "features": [c.name for c in feature_columns(scenario)],
+        "actions": {name: [c.name for c in kind.actions(table)] for name, kind, table in scenario.named_kinds},
+        "versions": versions(),
+    }
+    write_json(folder / CONFIG, manifest | more)
+    keep_files(scenario, folder)
+
+
+def algo_of(folder: str | Path) -> str | None:
+    """Say how the run in a folder learns; none where there is no run."""
+    folder = Path(folder)
+    return read_manifest(folder)["train"].get("algo") if (folder / CONFIG).is_file() else None
+
+
+def read_as(folder: str | Path, table: type[_Config]) -> _Config:
+    """Read how a run was started.
+
+    Args:
+        folder: of the run.
+        table: of the way it learns.
+
+    Raises:
+        ValueError: there is no run, it learns in another way, or this version knows no such one.
+    """
+    folder = Path(folder)
+    if not (folder / CONFIG).is_file():
+        raise ValueError(f"resume: expected a run in {folder}, found no {CONFIG}; start one without --resume")
+    values = read_manifest(folder)["train"]
+    if unknown := sorted(set(values) - {f.name for f in fields(table)}):  # type: ignore[arg-type]  # a dataclass
+        named = ", ".join(unknown)
+        raise ValueError(f"{folder / CONFIG}: unknown field {named}; another version made this run, train it anew")
+    try:
+        return read_table(table, values, "train")
+    except ValueError as why:
+        raise ValueError(f"{folder / CONFIG}: {why}; train it anew") from why
+
+
+def read_scenario(folder: str | Path, *, allow_code: bool = False) -> Scenario:
+    """Read the scenario of a run as it was when the run began, whatever its name means today.
+
+    Args:
+        folder: of the run; the copies that it keeps of files of a user's own are what is read.
+        allow_code: also load the Python files among them.
+
+    Raises:
+        ValueError: this version knows no such scenario.
+    """
+    values = read_manifest(Path(folder))
+    try:
+        return scenario_of(with_kept_files(values["scenario"], Path(folder)), allow_code=allow_code)
+    except ValueError as why:
+        made = values["versions"].get("gridbazaar", "of gridbazaar")
+        raise ValueError(
+            f"{Path(folder) / CONFIG}: this version cannot play the scenario that the run was trained in ({why}); "
+            f"go on with version {made} that made it, or train anew"
+        ) from why
+
+
+def read_curve(folder: str | Path) -> list[dict[str, float]]:
+    """Read the learning curve of a run: steps, seconds and validation score of each point."""
+    held = read_checkpoint(folder)
+    return [] if held is None else held.curve
+
+
+def checkpoint_steps(folder: str | Path) -> int | None:
+    """Give the agent-steps of a run's last checkpoint; None if there is none to resume from."""
+    held = read_checkpoint(folder)
+    return None if held is None else held.steps
