@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -104,12 +104,12 @@ def train(
         "scenario": scenario, "algo": algo, "steps": steps, "updates": updates, "max_minutes": minutes,
         "n_envs": n_envs, "seed": seed, "overrides": read_overrides(settings, data, None, files) or None,
     }  # fmt: skip
-    given = dict(map(parse_setting, train_settings or []))
-    given |= {name: value for name, value in options.items() if value is not None}
+    fields_set = dict(map(parse_setting, train_settings or []))
+    given = fields_set | {name: value for name, value in options.items() if value is not None}
     if resume and force:
         raise ValueError("--resume goes on with the run, --force replaces it; give one of them")
     table, run = _learner(str((algo_of(out) if resume else given.get("algo")) or "ppo"))
-    _refuse_unknown(table, given, [name for name, value in options.items() if value is not None])
+    _refuse_unknown(table, fields_set, [name for name, value in options.items() if value is not None])
     if resume:
         config = read_as(out, table)
         if "steps" in given:
@@ -128,7 +128,7 @@ def train(
         raise typer.Exit(code) from None
     to_play = terminal.to_paste("evaluate", config.scenario, "--policies", out)
     typer.echo(
-        f"{out}: {checkpoint_steps(out):,} agent-steps; next: {to_play}\n"
+        f"{out}: {checkpoint_steps(out):,} agent-steps{_updates(config)}; next: {to_play}\n"
         f"that plays what the run ended with; {out / BEST} is what scored best on validation"
     )
 
@@ -151,15 +151,15 @@ _OPTIONS = {"max_minutes": "--minutes", "n_envs": "--n-envs"}
 _SET_BY_A_RUN = ("overrides", "schedule_from")
 
 
-def _refuse_unknown(table: Any, given: Mapping[str, Any], options: Sequence[str]) -> None:
+def _refuse_unknown(table: Any, fields_set: Iterable[str], options: Iterable[str]) -> None:
     """Refuse what this way to learn has no field for, or sets itself."""
     algo, names = table().algo, [f.name for f in fields(table)]
     for name in (name for name in options if name not in names):
         said = _OPTIONS.get(name, f"--{name}")
-        raise ValueError(f"{said}: --algo {algo} ends by {_ENDS[algo]}; leave {said} out, or choose another --algo")
+        other = "gradient" if algo == "ppo" else "ppo"
+        raise ValueError(f"{said} is of --algo {other}; --algo {algo} ends by {_ENDS[algo]}")
     allowed = [name for name in names if name not in (*_SET_BY_A_RUN, "scenario")]
-    unknown = [name for name in given if name not in (*allowed, *options)]
-    if unknown:
+    if unknown := [name for name in fields_set if name not in allowed]:
         raise ValueError(f"--set-train: unknown field {', '.join(unknown)}; --algo {algo} has {', '.join(allowed)}")
 
 
@@ -175,6 +175,12 @@ def _extended(config: TrainConfig, out: Path, steps: int) -> TrainConfig:
         f"fall anew, so this is not the run that {steps:,} planned at once would have been"
     )
     return longer
+
+
+def _updates(config: TrainConfig | GradientConfig) -> str:
+    from gridbazaar.experiments.training.train import TrainConfig
+
+    return "" if isinstance(config, TrainConfig) else f" in {config.updates:,} updates"
 
 
 def _how_to_go_on(config: TrainConfig | GradientConfig, out: Path) -> str:
