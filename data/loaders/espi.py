@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from gridbazaar.data.loaders.readings import Column, Readings
-from gridbazaar.data.text import read_text
+from gridbazaar.data.text import read_any_text
 
 _WATT_HOURS, _DRAWN = 72, 1
 _LATEST = 4_102_444_800  # of seconds since 1970: the year 2100
@@ -36,7 +36,7 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path) -> tuple[Readings, ...]:
     """Read the meters of a file, each usage point a home."""
-    text, _ = read_text(path)
+    text, _ = read_any_text(path)
     root = _parsed(path, text)
     types, blocks = _types(path, root), _blocks(root)
     meters: dict[str, list[tuple[int, int, float]]] = {}
