@@ -76,6 +76,7 @@ def test_upkeep_beats_the_same_rule_without_it_and_idle(rule: str) -> None:
         assert (saved > 0).sum() >= 7
 
 
+@pytest.mark.slow
 def test_an_evaluation_scores_upkeep_between_idle_and_the_optimum() -> None:
     evaluation = evaluate("ageing", ["opportunity_cost", "maintain"], seeds=2, split="validation")
     score = {r.policy: r.score.mean for r in evaluation.results}

@@ -335,6 +335,7 @@ def test_ppo_learns_alike_with_the_same_seed() -> None:
     assert not differences(weights[0], weights[1])
 
 
+@pytest.mark.slow
 def test_sac_learns_one_kind() -> None:
     venv = street(kind="battery", others="self_consumption")
     model = sb3.SAC("MlpPolicy", venv, learning_starts=10, batch_size=16, buffer_size=500, seed=0, device="cpu")
