@@ -299,7 +299,7 @@ def test_a_row_of_a_batch_equals_a_single_run(name: str, constraint: Any) -> Non
     np.testing.assert_allclose(exact.voltage_pu[149:], alone.voltage_pu, rtol=1e-12)
 
 
-@every_feeder
+@some_feeders
 @pytest.mark.parametrize("constraint", ["none", "curtail"])
 def test_torch_gives_what_numpy_gives(name: str, constraint: Any) -> None:
     torch = pytest.importorskip("torch", reason="torch is the second array library")
