@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.agents.dispatch.schedule import Schedule, solve_optimum
-from gridbazaar.agents.policies import SORT, is_own, load_policy, optimum
+from gridbazaar.agents.policies import LEARNED, SORT, is_own, learned, load_policy, optimum
 from gridbazaar.agents.policy import Foresight, NoBoundError
 from gridbazaar.data.registry import name_of, stated
 from gridbazaar.data.units import MICRO
@@ -29,7 +29,7 @@ from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
-from gridbazaar.envs.state import State
+from gridbazaar.envs.state import State, Transition
 from gridbazaar.experiments.evaluation.metrics import COMMUNITY_FIGURES, OPERATOR, Tally
 from gridbazaar.experiments.evaluation.play import play
 from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval, share_interval
@@ -221,6 +221,7 @@ def evaluate(
     replays: bool = True,
     allow_code: bool = False,
     tick: Callable[[str, int, int], None] | None = None,
+    record: Callable[[str, Core, Transition], None] | None = None,
     **overrides: Any,
 ) -> Evaluation:
     """Play policies on the same episodes.
@@ -236,6 +237,7 @@ def evaluate(
         allow_code: also load Python files that a scenario's TOML file names, and play models that others made with
             stable-baselines3, which may run code of theirs.
         tick: called with (policy, intervals done, intervals in all), for progress; first the ``bound`` is computed.
+        record: called with (policy, core, what happened) after every interval of every policy, replays aside.
     """
     chosen = load_scenario(scenario, allow_code=allow_code, **overrides)
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(s) for s in seeds)
@@ -271,7 +273,8 @@ def evaluate(
         count(BOUND)
         for name, source in sources.items():
             policy = optimum.Policy(bounds[-1].schedule) if source == "optimum" and ahead else loaded[name]
-            played = play(core, policy, batch, split=split, ahead=ahead, tick=partial(count, name))
+            seen = None if record is None else partial(record, name, core)
+            played = play(core, policy, batch, split=split, ahead=ahead, record=seen, tick=partial(count, name))
             tallies[name].append(played.tally)
         if replays and no_bound is None:
             for name, tally in _replayed(core, batch, split, bounds[-1], tallies, sources, count).items():
@@ -352,7 +355,7 @@ def _evaluation(
 def _refuse_trained_on(sources: Iterable[Any], scenario: Scenario, split: str, seeds: tuple[int, ...]) -> None:
     """Refuse episodes of which a run among the policies may have seen a part in training."""
     for source in (s for s in sources if isinstance(s, str | Path) and not is_own(s)):
-        span = read_span(source)
+        span = read_span(learned.folder_of(scenario.name) if source == LEARNED else source)
         if span is not None:
             refuse_shared(str(source), span, scenario, split, seeds)
 

@@ -45,9 +45,11 @@ def test_a_habit_is_the_shortest_stretch_that_holds_half(days: dict[str, Played]
     assert day.step_h == 0.25
     price = np.where(day.hour < 20, 0.1, 0.3)
     found = habit(day, one(day, {13.0: 1.0, 18.0: 2.0, 18.5: 1.0, 22.0: 2.0}), price)
-    assert found == Habit(6.0, 18.0, 18.75, pytest.approx((4 * 0.1 + 2 * 0.3) / 6))
+    assert found is not None
+    assert (found.kwh, found.begin_h, found.end_h) == (6.0, 18.0, 18.75)
+    assert found.cur_per_kwh == pytest.approx((4 * 0.1 + 2 * 0.3) / 6)
     last = habit(day, one(day, {float(day.hour[-1]): 1.0}), price)
-    assert last == Habit(1.0, day.edges[-2], day.edges[-1], pytest.approx(0.3))
+    assert last == Habit(1.0, float(day.edges[-2]), float(day.edges[-1]), 0.3)
     assert habit(day, 0.0 * price, price) is None
 
 
