@@ -28,6 +28,7 @@ class Community:
     configs: Mapping[str, Any] = field(default_factory=dict)  # the kinds' tables of the scenario
     kinds: Mapping[str, Any] = field(default_factory=dict)  # the ``Kind`` of each name
     keys: NDArray[np.uint64] | None = None  # [n_envs] of the episodes that begin; none: of no episode in particular
+    scenario: str = ""  # its name
 
     def chance(self, stream: str) -> NDArray[np.float64]:
         """Draw what a policy needs of chance in the episodes that begin, [n_envs, n_agents, n_steps] in [0, 1).

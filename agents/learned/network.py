@@ -34,9 +34,10 @@ def respond(weights: Mapping[str, Array], public: Array, own: Array, is_car: Arr
         is_car: [n_agents, 1] bool.
     """
     xp, w = namespace(public), weights
-    wide = xp.tanh(public @ w["public_1"] + w["public_1_bias"])
+    each = public[:, None, :]  # a product an environment, so that an episode is the same whatever is played beside it
+    wide = xp.tanh(each @ w["public_1"] + w["public_1_bias"])
     community = wide @ w["public_2"] + w["public_2_bias"]
-    hidden = xp.tanh(community[:, None, :] + own @ w["own"])
+    hidden = xp.tanh(community + own @ w["own"])
     hidden = hidden + xp.tanh(hidden @ w["deep"] + w["deep_bias"])
     rest, cars = (hidden @ w[name] + w[f"{name}_bias"] for name in ("rest", "cars"))
     return xp.where(is_car, cars, rest)

@@ -22,6 +22,8 @@ SORT = Sort(
     "policy", "gridbazaar.policies", "mine.py, mine.py:Class, the folder of a training run",
     "an object with start and act",
 )  # fmt: skip
+LEARNED = "learned"
+"""Name of what came with the package, trained."""
 _CONTRACT = {
     "start": "start(community, rng, episode=None) -> memory",
     "act": "act(observation, memory) -> (action, memory)",
@@ -77,6 +79,11 @@ def is_own(name: Any) -> bool:
     from gridbazaar.agents.policies.trained import model_of
 
     return str(name) not in _shipped() and model_of(str(name)) is None
+
+
+def is_learned(name: str) -> bool:
+    """Say whether a policy was learned: a training run, or what came with the package; all others are rules by name."""
+    return name in ("trained", LEARNED) or name not in list_policies()
 
 
 def check_contract(found: Any, given: Any) -> None:

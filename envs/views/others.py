@@ -44,6 +44,7 @@ def community_of(core: Core, state: State | None = None) -> Community:
         configs=scenario.agents,
         kinds=dict(zip(scenario.agents, map(scenario.kind, scenario.agents), strict=True)),
         keys=keys,
+        scenario=scenario.name,
     )
 
 

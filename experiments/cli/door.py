@@ -19,8 +19,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-DONE, CHECK_FAILED, USAGE, BROKEN, SYSTEM, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 5, 130, 143
-"""Done; a check failed; what was asked cannot be done; an error of ours; the system failed; ctrl-C; told to end."""
+DONE, CHECK_FAILED, USAGE, BROKEN, CHANGED, SYSTEM, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 5, 130, 143
+"""Done; a check failed; what was asked cannot be done; an error of ours; integers are other ones though figures agree;
+the system failed; ctrl-C; told to end."""
 
 _BAD_INPUT = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 _EXTRAS = {

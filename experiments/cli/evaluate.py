@@ -10,6 +10,7 @@ import typer
 
 from gridbazaar.experiments.cli import door, terminal
 from gridbazaar.experiments.cli.options import (
+    MOST_SEED,
     AllowCode,
     Columns,
     Data,
@@ -28,22 +29,36 @@ from gridbazaar.experiments.cli.options import (
     of_files,
     read_overrides,
 )
+from gridbazaar.experiments.cli.suite import play_suite
 
 if TYPE_CHECKING:
+    from gridbazaar.envs.scenario import Scenario
     from gridbazaar.experiments.audit.audit import Audited
     from gridbazaar.experiments.evaluation.evaluate import Evaluation
 
 evaluate_app = typer.Typer()
-_BASELINES = "idle,self_consumption,time_of_use,price_threshold,opportunity_cost,optimum"
+_RULES = ("idle", "self_consumption", "time_of_use", "price_threshold", "opportunity_cost")
+_OF_SUITE = ("suite", "json", "junit", "golden", "update_golden", "force")
 
 
 @evaluate_app.command(
     epilog=terminal.epilog("evaluate village --policies self_consumption,runs/a --seeds 20 --json out.json")
 )
 def evaluate(
-    scenario: ScenarioName,
-    policies: Policies = _BASELINES,
+    context: typer.Context,
+    scenario: Annotated[
+        str | None, typer.Argument(help="A name from 'gridbazaar list scenarios', or a .toml file; none with --suite.")
+    ] = None,
+    policies: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Names, run folders, files mine.py[:Class], LABEL=any of them; and idle. None: rules, the optimum, "
+            "and what came with the package trained for the scenario.",
+        ),
+    ] = None,
     seeds: Seeds = 20,
+    first: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Number of the first episode.")] = 0,
     split: Split = "test",
     dates: Dates = None,
     data: Data = None,
@@ -54,6 +69,15 @@ def evaluate(
     drop_bad: DropBad = None,
     settings: Settings = None,
     seed: MasterSeed = None,
+    suite: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Play a suite and hold it to its record: ci, or a .toml file."),
+    ] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Of a suite: write JUnit XML.")] = None,
+    golden: Annotated[Path | None, typer.Option("--golden", help="Of a suite: its record; none: beside it.")] = None,
+    update_golden: Annotated[
+        bool, typer.Option("--update-golden", help="Of a suite: write its record instead of comparing with it.")
+    ] = False,
     json: Annotated[Path | None, typer.Option("--json", help="Write all figures as JSON.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write one row a policy and episode.")] = None,
     check: Annotated[Path | None, typer.Option("--check", help="Compare with a record; code 1 if it differs.")] = None,
@@ -67,7 +91,8 @@ def evaluate(
         ),
     ] = None,
     ledger: Annotated[
-        Path | None, typer.Option("--ledger", help="Play episode 0 of the first policy named once more, into a ledger.")
+        Path | None,
+        typer.Option("--ledger", help="Play the first episode of the first policy named again, into a ledger."),
     ] = None,
     allow_code: AllowCode = False,
     force: Force = False,
@@ -78,7 +103,15 @@ def evaluate(
     from gridbazaar.experiments.evaluation.golden import TOLERANCE, golden_of, read_golden, refuse_other_settings
     from gridbazaar.experiments.files import check_outputs, write_json, write_text
 
-    named = terminal.names(policies)
+    if suite is not None:
+        _refuse_beside_suite(context)
+        raise typer.Exit(
+            play_suite(suite, json=json, junit=junit, golden=golden, update_golden=update_golden, force=force)
+        )
+    if scenario is None:
+        raise ValueError("expected a scenario, or --suite; see gridbazaar list scenarios")
+    if junit is not None or golden is not None or update_golden:
+        raise ValueError("--junit, --golden and --update-golden are of --suite; give --suite ci, or leave them out")
     if tolerance is not None and not (math.isfinite(tolerance) and (check or record)):
         raise ValueError(f"--tolerance: expected a number, with --check or --record, got {tolerance}")
     outputs = {"--json": json, "--csv": csv, "--record": record, "--ledger": ledger}
@@ -86,12 +119,13 @@ def evaluate(
     check_outputs(outputs, inputs, force=force)
     files = of_files(timezone, repair, stamps, columns, drop_bad)
     chosen = load_scenario(scenario, allow_code=allow_code, **read_overrides(settings, data, seed, files, dates))
-    recorded = None if check is None else read_golden(check)
+    named = usual(chosen) if policies is None else terminal.names(policies)
+    recorded, numbers = None if check is None else read_golden(check), range(first, first + seeds)
     if recorded is not None and check is not None:
-        refuse_other_settings(recorded, check, chosen, split, range(seeds))
+        refuse_other_settings(recorded, check, chosen, split, numbers)
     with terminal.progress() as bar:
         found = play(
-            chosen, named, seeds=seeds, split=split, tick=terminal.evaluation_bar(bar), allow_code=allow_code
+            chosen, named, seeds=numbers, split=split, tick=terminal.evaluation_bar(bar), allow_code=allow_code
         )  # fmt: skip
     if json is not None:
         write_json(json, found.to_json())
@@ -155,6 +189,21 @@ def compare(
     write_text(out / "accounts.csv", found.accounts().to_csv(index=False))
     terminal.console().print(comparison_table(found))
     typer.echo(f"written: {', '.join(str(out / name) for name in ('compare.json', 'compare.csv', 'accounts.csv'))}")
+
+
+def usual(scenario: Scenario) -> list[str]:
+    """Name what is played where nobody says it: rules, what ships trained for just this scenario, the optimum."""
+    from gridbazaar.agents.policies import LEARNED
+    from gridbazaar.experiments.training.release import ships_for
+
+    return [*_RULES, *[LEARNED] * ships_for(scenario), "optimum"]
+
+
+def _refuse_beside_suite(context: typer.Context) -> None:
+    """Refuse options that a suite has in its file."""
+    given = [n for n in context.params if context.get_parameter_source(n).name == "COMMANDLINE"]  # type: ignore[union-attr]
+    if other := [name for name in given if name not in _OF_SUITE]:
+        raise ValueError(f"--suite: {', '.join(other)}: a suite says in its file what is played; leave that out")
 
 
 def _say_what_played(policies: list[str]) -> None:

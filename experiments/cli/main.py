@@ -15,6 +15,7 @@ from gridbazaar.experiments.cli.evaluate import evaluate_app
 from gridbazaar.experiments.cli.ledger import ledger_app
 from gridbazaar.experiments.cli.look import look_app
 from gridbazaar.experiments.cli.market import market_app
+from gridbazaar.experiments.cli.release import release_app
 from gridbazaar.experiments.cli.train import train_app
 
 _DEBUG = "--debug"
@@ -54,6 +55,7 @@ main.add_typer(look_app)
 main.add_typer(data_app, name="data")
 main.add_typer(market_app)
 main.add_typer(ledger_app, name="ledger")
+main.add_typer(release_app, name="release")
 
 
 def _say_version(wanted: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -43,8 +43,11 @@ def demo(
     columns: Columns = None,
     drop_bad: DropBad = None,
     settings: Settings = None,
-    minutes: Annotated[float, typer.Option(help="Training ends after so many minutes.")] = 5.0,
-    steps: Annotated[int | None, typer.Option(min=1, help="Training ends after so many agent-steps.")] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="Worth of training, turned into updates before it begins; three minutes unless given."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Of training, in agent-steps.")] = None,
     seeds: Seeds = 20,
     seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the training.")] = 0,
     force: Force = False,
@@ -98,6 +101,7 @@ def train(
     from gridbazaar.data.tables import read_table
     from gridbazaar.envs.scenarios import parse_setting
     from gridbazaar.experiments.training.folder import algo_of, checkpoint_steps, read_as
+    from gridbazaar.experiments.training.learners import learner
 
     files = of_files(timezone, repair, stamps, columns, drop_bad)
     options: dict[str, Any] = {
@@ -108,7 +112,7 @@ def train(
     given = fields_set | {name: value for name, value in options.items() if value is not None}
     if resume and force:
         raise ValueError("--resume goes on with the run, --force replaces it; give one of them")
-    table, run = _learner(str((algo_of(out) if resume else given.get("algo")) or "ppo"))
+    table, run = learner(str((algo_of(out) if resume else given.get("algo")) or "ppo"))
     _refuse_unknown(table, fields_set, [name for name, value in options.items() if value is not None])
     if resume:
         config = read_as(out, table)
@@ -131,19 +135,6 @@ def train(
         f"{out}: {checkpoint_steps(out):,} agent-steps{_updates(config)}; next: {to_play}\n"
         f"that plays what the run ended with; {out / BEST} is what scored best on validation"
     )
-
-
-def _learner(algo: str) -> tuple[Any, Callable[..., Path]]:
-    """The configuration of a way to learn, and what runs it."""
-    if algo == "gradient":
-        from gridbazaar.experiments.training.gradient.run import GradientConfig, train_gradient
-
-        return GradientConfig, train_gradient
-    if algo == "ppo":
-        from gridbazaar.experiments.training import train as ppo
-
-        return ppo.TrainConfig, ppo.train
-    raise ValueError(f"--algo: expected one of ppo, gradient; got {algo!r}")
 
 
 _ENDS = {"ppo": "--steps or --minutes", "gradient": "--updates"}

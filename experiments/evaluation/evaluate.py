@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.agents.policies import SORT, is_own, load_policy, optimum
+from gridbazaar.agents.policies import LEARNED, SORT, is_own, learned, load_policy, optimum
 from gridbazaar.agents.policy import NoBoundError
 from gridbazaar.data.registry import name_of, stated
 from gridbazaar.envs.contract import check_own_kinds, check_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
-from gridbazaar.envs.state import State
+from gridbazaar.envs.state import State, Transition
 from gridbazaar.experiments.evaluation.accounts import Accounts
 from gridbazaar.experiments.evaluation.bound import Bound, bound_of
 from gridbazaar.experiments.evaluation.metrics import COMMUNITY_FIGURES, OPERATOR, Tally
@@ -172,6 +172,7 @@ def evaluate(
     accounts: bool = False,
     allow_code: bool = False,
     tick: Callable[[str, int, int], None] | None = None,
+    record: Callable[[str, Core, Transition], None] | None = None,
     **overrides: Any,
 ) -> Evaluation:
     """Play policies on the same episodes.
@@ -189,6 +190,7 @@ def evaluate(
         allow_code: also load Python files that a scenario's TOML file names, and play models that others made with
             stable-baselines3, which may run code of theirs.
         tick: called with (policy, intervals done, intervals in all), for progress; first the ``bound`` is computed.
+        record: called with (policy, core, what happened) after every interval of every policy, replays aside.
     """
     chosen = load_scenario(scenario, allow_code=allow_code, **overrides)
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(s) for s in seeds)
@@ -229,10 +231,10 @@ def evaluate(
             policy = optimum.Policy(bounds[-1].schedule) if source == "optimum" and ahead else loaded[name]
             state = core.reset(np.asarray(batch, np.int64), split=split)
             book = Accounts(core, state, np.asarray(batch, np.int64)) if accounts else None
+            seen = _all_of(book.add if book else None, partial(record, name, core) if record else None)
             played = play(
-                core, policy, batch, split=split, state=state, ahead=ahead, record=book.add if book else None,
-                tick=partial(count, name),
-            )  # fmt: skip
+                core, policy, batch, split=split, state=state, ahead=ahead, record=seen, tick=partial(count, name)
+            )
             tallies[name].append(played.tally)
             kept[name] += [book] if book else []
         if replays and no_bound is None:
@@ -241,6 +243,17 @@ def evaluate(
     found = _evaluation(chosen, split, numbers, tallies, bounds, no_bound)
     found = replace(found, results=tuple(replace(r, accounts=tuple(kept[r.policy])) for r in found.results))
     return replace(found, code={label: stated(source, SORT) for label, source in sources.items() if is_own(source)})
+
+
+def _all_of(*told: Callable[[Transition], None] | None) -> Callable[[Transition], None]:
+    """Tell all of those who want to know of an interval."""
+    listening = [tell for tell in told if tell]
+
+    def tell_all(happened: Transition) -> None:
+        for tell in listening:
+            tell(happened)
+
+    return tell_all
 
 
 def _replayed(
@@ -315,7 +328,7 @@ def _evaluation(
 def _refuse_trained_on(sources: Iterable[Any], scenario: Scenario, split: str, seeds: tuple[int, ...]) -> None:
     """Refuse episodes of which a run among the policies may have seen a part in training."""
     for source in (s for s in sources if isinstance(s, str | Path) and not is_own(s)):
-        span = read_span(source)
+        span = read_span(learned.folder_of(scenario.name) if source == LEARNED else source)
         if span is not None:
             refuse_shared(str(source), span, scenario, split, seeds)
 

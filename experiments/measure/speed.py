@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from gridbazaar.envs.observe import feature_columns, observe
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.files import versions
+from gridbazaar.experiments.fingerprint import processor
 from gridbazaar.market.grid.balanced import Grid
 from gridbazaar.market.grid.three_phase import ThreePhaseGrid
 from gridbazaar.market.mechanisms.uniform_price import uniform_price
@@ -118,11 +118,8 @@ def to_json(found: list[Speed], seed: int) -> dict[str, Any]:
 
 def machine() -> dict[str, Any]:
     """Give the processor, its cores, and the threads that numerical libraries may use."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     threads = {name: os.environ.get(name, "not set") for name in _THREADS}
-    return {"processor": model or platform.processor() or platform.machine(), "cores": os.cpu_count()} | threads
+    return {"processor": processor(), "cores": os.cpu_count()} | threads
 
 
 def _speed(name: str, unit: str, values: list[float]) -> Speed:

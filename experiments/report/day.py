@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gridbazaar.data.feeder import Feeder
 from gridbazaar.data.units import MICRO
 from gridbazaar.experiments.evaluation.play import Played
-from gridbazaar.market.orders import mean_price_ucur_per_kwh
+from gridbazaar.market.orders import Clearing, mean_price_ucur_per_kwh
 
 Floats = NDArray[np.float64]
 
@@ -32,6 +32,9 @@ class Day:
     feed_in_cur_per_kwh: Floats  # [n_steps] its lower edge
     local_cur_per_kwh: Floats  # [n_steps] the local price; a quote where nothing traded
     traded_kwh: Floats  # [n_steps] between neighbours
+    moved_kwh: Floats  # [n_steps, n_agents] what flexible devices drew (> 0) or released, all that cars drew
+    sold_kwh: Floats  # [n_steps] that flexible devices sold to neighbours
+    sold_cur: Floats  # [n_steps] what they got for it
     root_kw: Floats  # [n_steps] at the head of the feeder, losses included
     import_cap_kw: float
     export_cap_kw: float
@@ -68,7 +71,8 @@ def day_of(played: Played, env: int = 0) -> Day:
         raise ValueError("day_of: expected an episode with its transitions; play it with keep=True")
     core, first = played.tally.core, played.states[0].episode
     happened, bank = played.transitions, core.world.bank
-    start, step_h = int(first.start[env]), core.scenario.step_h
+    start, step_h, n = int(first.start[env]), core.scenario.step_h, core.n_agents
+    by_choice = np.asarray(core.world.firm_is_chosen)
 
     def over(pick: Callable[[Any], Any]) -> Any:
         return np.stack([np.asarray(pick(tr))[env] for tr in happened])
@@ -88,6 +92,9 @@ def day_of(played: Played, env: int = 0) -> Day:
         feed_in_cur_per_kwh=rate(lambda tr: tr.market.setting.export_ucur_per_kwh),
         local_cur_per_kwh=rate(lambda tr: mean_price_ucur_per_kwh(tr.market.clearing)),
         traded_kwh=rate(lambda tr: np.maximum(tr.market.clearing.traded_ukwh, 0).sum(1)),
+        moved_kwh=rate(lambda tr: tr.devices.flexible_ukwh + np.where(by_choice, tr.devices.firm_ukwh, 0)),
+        sold_kwh=rate(lambda tr: np.maximum(-tr.market.clearing.traded_ukwh[:, n:], 0).sum(1)),
+        sold_cur=rate(lambda tr: _received(tr.market.clearing, n)),
         root_kw=over(lambda tr: tr.wires.root_kw),
         import_cap_kw=float(first.import_cap_kw[env]),
         export_cap_kw=float(first.export_cap_kw[env]),
@@ -100,3 +107,9 @@ def day_of(played: Played, env: int = 0) -> Day:
         voltage_pu=over(lambda tr: tr.wires.voltage_pu),
         branch_loading=over(lambda tr: tr.wires.branch_loading),
     )
+
+
+def _received(clearing: Clearing, n_agents: int) -> Any:
+    """[n_envs] what flexible orders got for local sales, in micro-currency."""
+    traded, pay = clearing.traded_ukwh[:, n_agents:], clearing.pay_ucur[:, n_agents:]
+    return np.where(traded < 0, -pay, 0).sum(1)

@@ -52,9 +52,9 @@ _STYLE = {
 
 def policy_colour(name: str) -> str:
     """Give a policy's colour: its own, that of rules, or that of all trained policies."""
-    from gridbazaar.agents.policies import list_policies
+    from gridbazaar.agents.policies import is_learned
 
-    return POLICY_COLOURS.get(name, RULE if name in list_policies() and name != "trained" else LEARNED)
+    return POLICY_COLOURS.get(name, LEARNED if is_learned(name) else RULE)
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from html import escape
 
+from gridbazaar.agents.policies import is_learned
 from gridbazaar.experiments.evaluation.statistics import Interval
 from gridbazaar.experiments.report.page import count_text, listed, plural, split_words
 from gridbazaar.experiments.report.subject import FEW_SEEDS, Subject, verdict
 from gridbazaar.experiments.report.table import html_number as num
 from gridbazaar.experiments.report.table import html_span as ends
-from gridbazaar.experiments.report.table import html_table, is_learned, number
+from gridbazaar.experiments.report.table import html_table, number
 
 
 def headline(about: Subject, machine: str) -> str:

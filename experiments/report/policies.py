@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from gridbazaar.agents.policies import is_learned
 from gridbazaar.experiments.evaluation.statistics import Interval
 from gridbazaar.experiments.report import result_plots
 from gridbazaar.experiments.report.page import count_text, listed, picture, section
 from gridbazaar.experiments.report.subject import Subject
-from gridbazaar.experiments.report.table import best_first, ceilings, columns, html_cell, html_table, is_learned, number
+from gridbazaar.experiments.report.table import best_first, ceilings, columns, html_cell, html_table, number
 from gridbazaar.experiments.report.table import html_number as num
 
 _SHOWN_BELOW = 20.0  # points below idle, and below the learning curve, down to which others are drawn beside it

@@ -17,6 +17,7 @@ from gridbazaar.experiments.report import drawing
 from gridbazaar.experiments.report.balances import balances_section
 from gridbazaar.experiments.report.day_section import one_day
 from gridbazaar.experiments.report.headline import headline
+from gridbazaar.experiments.report.lesson import lesson
 from gridbazaar.experiments.report.limits import not_modelled
 from gridbazaar.experiments.report.page import PAGE, section, seeds_text
 from gridbazaar.experiments.report.policies import all_policies, learning
@@ -75,6 +76,7 @@ def render(
         all_policies(about),
         learning(about),
         one_day(about) if about.days else "",
+        lesson(about),
         who_saved(about),
         balances_section(about, days) if about.days else "",
         _again(evaluation, command, machine),

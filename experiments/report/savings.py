@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from html import escape
 
+from gridbazaar.agents.policies import is_learned
 from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval
 from gridbazaar.experiments.report import result_plots
 from gridbazaar.experiments.report.page import listed, picture, section
 from gridbazaar.experiments.report.subject import Subject, verdict
-from gridbazaar.experiments.report.table import best_first, html_cell, html_table, is_learned, number, part_words
+from gridbazaar.experiments.report.table import best_first, html_cell, html_table, number, part_words
 from gridbazaar.experiments.report.table import html_number as num
 from gridbazaar.experiments.report.table import html_span as ends
 

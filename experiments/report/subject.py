@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gridbazaar.agents.policies import is_learned
 from gridbazaar.experiments.evaluation.evaluate import Evaluation
 from gridbazaar.experiments.evaluation.play import Played
 from gridbazaar.experiments.evaluation.statistics import Interval
 from gridbazaar.experiments.report.day import Day, day_of
-from gridbazaar.experiments.report.table import best_first, is_learned, policy_names
+from gridbazaar.experiments.report.table import best_first, policy_names
 
 FEW_SEEDS = 5  # below so many episodes nothing is said to be clear of zero
 

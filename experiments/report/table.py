@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gridbazaar.agents.policies import list_policies
+from gridbazaar.agents.policies import is_learned
 from gridbazaar.experiments.evaluation.evaluate import Evaluation
 from gridbazaar.experiments.evaluation.statistics import Interval
 
@@ -93,11 +93,6 @@ def span(found: Interval, digits: int) -> str:
     if not (math.isfinite(found.low) and math.isfinite(found.high)):
         return ""
     return f"[{number(found.low, digits)}, {number(found.high, digits)}]"
-
-
-def is_learned(policy: str) -> bool:
-    """Whether a policy is a training run rather than one of ours by name."""
-    return policy not in list_policies() or policy == "trained"
 
 
 def policy_names(policies: Sequence[str]) -> dict[str, str]:

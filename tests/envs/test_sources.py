@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbazaar.agents.kinds import kinds
-from gridbazaar.agents.policies import list_policies, load_policy
+from gridbazaar.agents.policies import is_learned, list_policies, load_policy
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import feature_columns, observe
@@ -149,7 +149,7 @@ def test_every_mechanism_settles_them(mechanism: str) -> None:
         assert (happened.money.bill.ucur.sum(axis=2) == 0).all()
 
 
-@pytest.mark.parametrize("name", [n for n in list_policies() if n not in ("trained", "optimum")])
+@pytest.mark.parametrize("name", [n for n in list_policies() if not is_learned(n) and n != "optimum"])
 def test_every_rule_acts_for_them(name: str) -> None:
     played = play(Core(street(), 1), load_policy(name), [0])
     assert np.isfinite(played.tally.cost_cur).all()

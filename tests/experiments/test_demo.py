@@ -8,21 +8,24 @@ from pathlib import Path
 import pytest
 
 from gridbazaar.experiments.cli.main import main
-from gridbazaar.experiments.demo import BASELINES, TRAINED, Demo, play_day, run_demo
-from gridbazaar.experiments.training.folder import read_curve
+from gridbazaar.experiments.demo import BASELINES, TRAINED, UPDATES, Demo, learning, play_day, run_demo
+from gridbazaar.experiments.training.folder import read_as, read_curve
+from gridbazaar.experiments.training.gradient import run as gradient
+from gridbazaar.experiments.training.gradient.run import GradientConfig
 from gridbazaar.experiments.training.train import TrainConfig, read_config
 from tests.experiments.cli.runner import invoke
 
 pytest.importorskip("stable_baselines3")
 
-TINY = {"n_envs": 2, "epochs": 1, "width": 8, "validate_seeds": 1}
+TINY = {"n_envs": 2, "validate_seeds": 1}
+TINY_PPO = TINY | {"epochs": 1, "width": 8}
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     out = tmp_path_factory.mktemp("runs") / "demo"
     return run_demo(
-        out, scenario="street", settings={"hours": 6.0}, steps=600, seeds=2, seed=3, training=TINY, command="a command"
+        out, scenario="street", settings={"hours": 3.0}, steps=300, seeds=2, seed=3, training=TINY, command="a command"
     )
 
 
@@ -40,10 +43,23 @@ def test_a_demo_leaves_run_results_and_report(done: Demo) -> None:
 
 
 def test_a_demo_trains_as_it_was_told(done: Demo) -> None:
+    config = read_as(done.folder / "run", GradientConfig)
+    assert (config.seed, config.updates, config.overrides) == (3, 2, {"hours": 3.0})
+    assert done.steps == read_curve(done.folder / "run")[-1]["steps"] == 2 * 2 * 6 * 12
+
+
+def test_minutes_are_turned_into_updates_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gradient, "seconds_of_update", lambda config: 0.5)
+    more = {"scenario": "street", "overrides": {}, "seed": 0}
+    assert [learning(more, minutes, None)[0].updates for minutes in (None, 2.0, 0.001)] == [UPDATES, 240, 1]
+
+
+def test_what_the_model_does_not_cover_learns_by_ppo(tmp_path: Path) -> None:
+    settings = {"hours": 2.0, "connection.firm": True}
+    done = run_demo(tmp_path / "demo", scenario="street", settings=settings, steps=100, seeds=1, training=TINY_PPO)
     config = read_config(done.folder / "run")
     assert isinstance(config, TrainConfig)
-    assert (config.seed, config.steps, config.overrides) == (3, 600, {"hours": 6.0})
-    assert done.steps == read_curve(done.folder / "run")[-1]["steps"] >= 600
+    assert (config.steps, config.max_minutes, config.overrides) == (100, 5.0, settings)
 
 
 def test_the_day_that_is_drawn_is_one_that_was_evaluated(done: Demo) -> None:

@@ -111,6 +111,21 @@ def train_gradient(
     return folder
 
 
+def agent_steps_of(config: GradientConfig) -> int:
+    """Give the agent-steps of an update."""
+    scenario = load_scenario(config.scenario, **config.overrides)
+    return config.n_envs * len(scenario.agent_names) * scenario.n_steps
+
+
+def seconds_of_update(config: GradientConfig) -> float:
+    """Measure how long an update of a run takes here; nothing is written."""
+    run = _Run(config, load_scenario(config.scenario, **config.overrides), Path(), None, None)
+    run._update()  # the first one sets up
+    begun_s = time.perf_counter()
+    run._update()
+    return time.perf_counter() - begun_s
+
+
 def first_weights(n_own: int, seed: int) -> Weights:
     """Draw the weights that a run begins with; those of the heads are a tenth, biases 0."""
     generator = torch.Generator().manual_seed(seed)

@@ -1,0 +1,26 @@
+"""Learners: the ways to learn by name; each is imported when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+LEARNERS = ("ppo", "gradient")
+
+
+def learner(algo: str) -> tuple[Any, Callable[..., Path]]:
+    """Give the configuration of a way to learn, and what runs it.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    if algo == "gradient":
+        from gridbazaar.experiments.training.gradient.run import GradientConfig, train_gradient
+
+        return GradientConfig, train_gradient
+    if algo == "ppo":
+        from gridbazaar.experiments.training.train import TrainConfig, train
+
+        return TrainConfig, train
+    raise ValueError(f"--algo: expected one of {', '.join(LEARNERS)}; got {algo!r}")

@@ -1,0 +1,77 @@
+"""What came with the package trained: it plays by name, in NumPy as in torch, and only where it belongs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gridbazaar.agents.learned.columns import PUBLIC, own_names
+from gridbazaar.agents.learned.network import respond
+from gridbazaar.agents.learned.policy import Policy
+from gridbazaar.agents.policies import is_learned, learned, load_policy
+from gridbazaar.agents.policies.trained import load_run
+from gridbazaar.envs.core import Core
+from gridbazaar.envs.observe import observe
+from gridbazaar.envs.scenarios import list_scenarios, load_scenario
+from gridbazaar.envs.views.others import community_of
+from gridbazaar.experiments.cli.evaluate import usual
+from gridbazaar.experiments.evaluation.evaluate import evaluate
+
+
+@pytest.mark.parametrize("name", learned.list_learned())
+def test_it_answers_in_numpy_as_in_torch(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    policy = load_run(str(learned.folder_of(name)))
+    assert isinstance(policy, Policy)
+    rng = np.random.default_rng(0)
+    public = rng.uniform(-5, 5, (64, len(PUBLIC))).astype(np.float32)
+    own = rng.uniform(-5, 5, (64, 7, len(own_names(policy.kinds)))).astype(np.float32)
+    is_car = np.arange(7)[:, None] < 2
+    tensors = {n: torch.from_numpy(x) for n, x in policy.weights.items()}
+    there = respond(tensors, torch.from_numpy(public), torch.from_numpy(own), torch.from_numpy(is_car)).numpy()
+    here = respond(policy.weights, public, own, is_car)
+    assert here.shape == (64, 7, 2)
+    np.testing.assert_allclose(np.tanh(here[..., 0]), np.tanh(there[..., 0]), atol=1e-5)
+    np.testing.assert_allclose(here[..., 1], there[..., 1], atol=1e-5 * np.abs(there).max())
+    assert np.std(here) > 0.1
+
+
+def test_it_plays_what_was_trained_for_the_scenario_of_the_community() -> None:
+    core = Core(load_scenario("street", hours=2.0), 2)
+    state, actions = core.reset(3), []
+    for policy in (
+        load_policy("learned"), load_run(str(learned.folder_of("street"))), load_policy("learned", scenario="village")
+    ):  # fmt: skip
+        memory = policy.start(community_of(core, state), np.random.default_rng(0))
+        actions.append(policy.act(observe(core, state, forecasts=True), memory)[0])
+    np.testing.assert_array_equal(actions[0], actions[1])
+    assert not np.array_equal(actions[0], actions[2])
+
+
+def test_a_scenario_for_which_nothing_ships_is_refused_before_anything_is_played() -> None:
+    def tick(policy: str, done: int, total: int) -> None:
+        raise AssertionError(f"{policy} was played")
+
+    with pytest.raises(ValueError, match=r"learned: expected a scenario of .*village.*got 'winter': train one"):
+        evaluate("winter", ["learned"], seeds=1, tick=tick)
+
+
+def test_it_counts_as_learned() -> None:
+    assert [name for name in ("learned", "trained", "runs/a", "opportunity_cost", "mpc") if is_learned(name)] == [
+        "learned", "trained", "runs/a"
+    ]  # fmt: skip
+
+
+def test_an_evaluation_shows_it_at_once_where_there_is_one() -> None:
+    """Of the command without ``--policies``; settings of one's own are none that it was trained in."""
+    for name in list_scenarios():
+        assert ("learned" in usual(load_scenario(name))) == (name in learned.list_learned())
+    assert "learned" not in usual(load_scenario("street", hours=2.0))
+    assert usual(load_scenario("street"))[-1] == "optimum"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["street", "village"])
+def test_it_costs_less_than_the_engineered_rule(name: str) -> None:
+    found = evaluate(name, ["opportunity_cost", "learned"], seeds=range(20, 84), replays=False)
+    assert found.paired("learned", "opportunity_cost").low > 0
