@@ -121,7 +121,7 @@ class Design:
     name: str
     title: str
     region: str  # such as US-CA
-    year: Annotated[int, Within(1900, 2100)]  # of its prices
+    year: Annotated[int, Within(1900, 2100)] | None  # of its prices
     currency: str
     tz: str  # whose clock its hours are of
     source: str  # where its numbers come from

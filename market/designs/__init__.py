@@ -18,6 +18,7 @@ from gridbazaar.data.registry import Sort, find, installed
 from gridbazaar.data.tables import read_table
 from gridbazaar.market.design import Design
 from gridbazaar.market.price_table import read_price_table
+from gridbazaar.market.urdb import read_urdb
 
 _FOLDER = Path(__file__).parent
 SORT = Sort("design", "gridbazaar.designs", "mine.toml", "a Design")
@@ -32,13 +33,17 @@ def load_design(name: Any, **overrides: Any) -> Design:
     """Read a design, with fields overridden; an unknown name or field is an error that says where.
 
     Args:
-        name: a listed name, the path of a TOML file, a ``Design``, or its fields by name.
+        name: a listed name, the path of a TOML file, or of a tariff of OpenEI (JSON), a ``Design``, or its fields.
         overrides: fields of it.
     """
     if isinstance(name, Design):
         return replace(name, **overrides) if overrides else name
     if isinstance(name, Mapping):
         return read_table(Design, {"name": "design", **name, **overrides}, "design")
+    if str(name).endswith(".json"):
+        if not Path(name).is_file():
+            raise SORT.unknown(str(name), _shipped(), "no such file")
+        return replace(read_urdb(Path(name)), **overrides)
     reference = reference_of(name)
     if reference is not None and not reference.is_code:
         if not Path(reference.path).is_file():

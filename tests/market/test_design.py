@@ -61,9 +61,9 @@ def test_a_design_is_read_with_its_fields(tmp_path: Path) -> None:
         (
             "year = 2025",
             'year = "2025"',
-            "line 3: design mine.year: expected a whole number in [1900, 2100], got '2025'",
+            "line 3: design mine.year: expected a whole number in [1900, 2100], or none, got '2025'",
         ),
-        ("year = 2025", "", "design mine.year: expected a whole number in [1900, 2100], got nothing"),
+        ("year = 2025", "", "design mine.year: expected a whole number in [1900, 2100], or none, got nothing"),
         ('"EUR"', '"euro"', "line 4: design mine.currency: expected three letters such as EUR"),
         ('"Europe/Vienna"', '"Vienna"', "timezone: expected a name such as 'Europe/Berlin'"),
         ("0.21", "inf", "line 8: design mine.charges[0].cur_per_kwh: expected a number in [-10000, 10000], got inf"),
