@@ -141,6 +141,7 @@ class Design:
     def __post_init__(self) -> None:
         where = f"design {self.name}"
         check_table(self, where)
+        object.__setattr__(self, "tables", {name: tuple(prices) for name, prices in self.tables.items()})
         zone_of(self.tz)
         if not self.charges:
             raise ValueError(f"{where}.charges: expected at least one charge")

@@ -122,7 +122,7 @@ def postings(design: Design, data: Metered, *, carry: Carry | None = None, is_pa
     return _telescoped(np.concatenate(parts, axis=1))
 
 
-def cents(cur: Floats) -> Ints:
+def cents(cur: Floats | float) -> Ints:
     """Round money to cents, half a cent away from zero; what is closer than a micro-unit to half a cent is half."""
     ucur = np.rint(np.asarray(cur) * 1e6).astype(np.int64)
     found: Ints = np.sign(ucur) * ((np.abs(ucur) + _CENT_UCUR // 2) // _CENT_UCUR)

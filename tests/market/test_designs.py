@@ -61,8 +61,14 @@ def test_a_design_bills_a_year_and_posts_it(name: str) -> None:
     assert np.isfinite(billed.cur).all()
     assert (billed.total_cur > 20).any()
     assert billed.total_cur[1] < billed.total_cur[0], "the home with sun pays less"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list_designs())
+def test_a_year_is_posted_row_by_row(name: str) -> None:
+    under = loaded(name)
     posted = postings(under, two_homes())
-    assert (posted.sum(axis=1) == billed.ucur.sum(axis=1)).all()
+    assert (posted.sum(axis=1) == bill(under, two_homes()).ucur.sum(axis=1)).all()
 
 
 def test_vienna_bills_its_worked_case() -> None:

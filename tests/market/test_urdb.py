@@ -117,7 +117,8 @@ def test_charges_on_power(tmp_path: Path) -> None:
     found = read(
         tmp_path, demandratestructure=[[{"rate": 2.0}], [{"rate": 8.0, "max": 5}, {"rate": 9.0, "adj": 1.0}]],
         demandweekdayschedule=on_peak, demandweekendschedule=FLAT,
-        flatdemandstructure=[[{"rate": 3.0}], [{"rate": 4.0}]], flatdemandmonths=[0] * 5 + [1] * 4 + [0] * 3, lookbackpercent=0.8, lookbackrange=11, demandwindow=30,
+        flatdemandstructure=[[{"rate": 3.0}], [{"rate": 4.0}]], flatdemandmonths=[0] * 5 + [1] * 4 + [0] * 3,
+        lookbackpercent=0.8, lookbackrange=11, demandwindow=30,
     )  # fmt: skip
     off, on, winter, summer = found.charges[1:5]
     assert off.cur_per_kw_month == 2.0
