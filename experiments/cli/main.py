@@ -10,6 +10,7 @@ import typer.core
 
 from gridbazaar.experiments.cli import door
 from gridbazaar.experiments.cli.bench import bench_app
+from gridbazaar.experiments.cli.bill import bill_app
 from gridbazaar.experiments.cli.data import data_app
 from gridbazaar.experiments.cli.evaluate import evaluate_app
 from gridbazaar.experiments.cli.ledger import ledger_app
@@ -54,6 +55,7 @@ main.add_typer(bench_app)
 main.add_typer(look_app)
 main.add_typer(data_app, name="data")
 main.add_typer(market_app)
+main.add_typer(bill_app)
 main.add_typer(ledger_app, name="ledger")
 main.add_typer(release_app, name="release")
 
