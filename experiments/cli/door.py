@@ -24,7 +24,8 @@ DONE, CHECK_FAILED, USAGE, BROKEN, SYSTEM, INTERRUPTED, TERMINATED = 0, 1, 2, 3,
 
 _BAD_INPUT = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 _EXTRAS = {
-    "torch": "train", "stable_baselines3": "train", "tensorboard": "train", "pandapower": "real", "pyarrow": None,
+    "torch": "train", "stable_baselines3": "train", "tensorboard": "train", "pandapower": "real",
+    "pyarrow": "parquet", "minari": "minari", "h5py": "minari",
 }  # fmt: skip
 _OURS = Path(__file__).resolve().parents[2]
 
