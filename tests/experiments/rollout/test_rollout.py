@@ -14,6 +14,7 @@ from gridbazaar.envs.scenarios import load_scenario, scenario_of
 from gridbazaar.envs.views.pettingzoo_env import parallel_env
 from gridbazaar.experiments.rollout.rollout import Plan, Rollout, plan_rollout, played, rollout
 from gridbazaar.experiments.rollout.write import FORMATS, read_rollout, write_npz, write_rollout
+from tests.stacks import needs
 
 SHORT: dict[str, Any] = {
     "hours": 1.5,
@@ -22,6 +23,7 @@ SHORT: dict[str, Any] = {
     "prosumer.load_scale": (15.0, 15.0),
 }
 EPISODES = (4, 2)
+FORMS = [pytest.param(form, marks=needs("none" if form == "npz" else form)) for form in FORMATS]
 
 
 class Wild:
@@ -108,10 +110,8 @@ def test_the_size_is_known_before(plan: Plan, kept: Rollout) -> None:
     assert plan.n_bytes == pytest.approx(sum(x.nbytes for x in kept.arrays().values()), rel=0.05)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", FORMS)
 def test_reading_gives_the_same_arrays(form: str, plan: Plan, kept: Rollout, tmp_path: Path) -> None:
-    for module in {"npz": (), "parquet": ("pyarrow",), "minari": ("minari", "h5py")}[form]:
-        pytest.importorskip(module)
     path = write_rollout(replace(plan, n_at_once=1), tmp_path / f"deep/kept.{form}", form)
     assert_same(gb.read_rollout(path), kept)
     assert [p.name for p in path.parent.iterdir()] == [path.name]
@@ -128,8 +128,10 @@ def test_the_origin_makes_the_scenario_again(kept: Rollout) -> None:
     assert "#sha256=" in kept.origin.code
 
 
+@needs("parquet")
 def test_rows_of_parquet_may_stand_in_any_order_but_not_be_missing(plan: Plan, kept: Rollout, tmp_path: Path) -> None:
-    pq: Any = pytest.importorskip("pyarrow.parquet")
+    import pyarrow.parquet as pq
+
     table = pq.read_table(write_rollout(plan, tmp_path / "a.parquet"))
     order = np.random.default_rng(0).permutation(len(table))
     order = np.concatenate([order[order < len(table) // 2], order[order >= len(table) // 2]])  # episodes as they came
@@ -160,10 +162,8 @@ def test_a_file_that_is_no_rollout_is_refused(kept: Rollout, tmp_path: Path) -> 
         read_rollout(tmp_path / "late.npz")
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", FORMS)
 def test_an_error_leaves_nothing_behind(form: str, tmp_path: Path) -> None:
-    for module in {"npz": (), "parquet": ("pyarrow",), "minari": ("minari", "h5py")}[form]:
-        pytest.importorskip(module)
 
     class Stops(Wild):
         def act(self, observation: Any, memory: int) -> Any:
