@@ -35,6 +35,8 @@ _PUBLIC = {
     "load_bank": "gridbazaar.data.loaders.load",
     "evaluate": "gridbazaar.experiments.evaluation.evaluate",
     "compare": "gridbazaar.experiments.evaluation.compare",
+    "rollout": "gridbazaar.experiments.rollout.rollout",
+    "read_rollout": "gridbazaar.experiments.rollout.write",
     "check_policy": "gridbazaar.envs.contract",
     "check_kind": "gridbazaar.envs.contract",
     "check_mechanism": "gridbazaar.market.mechanisms",
@@ -64,6 +66,8 @@ if TYPE_CHECKING:
     from gridbazaar.envs.views.vec_env import vec_env as vec_env
     from gridbazaar.experiments.evaluation.compare import compare as compare
     from gridbazaar.experiments.evaluation.evaluate import evaluate as evaluate
+    from gridbazaar.experiments.rollout.rollout import rollout as rollout
+    from gridbazaar.experiments.rollout.write import read_rollout as read_rollout
     from gridbazaar.market.billing.bill import bill as bill
     from gridbazaar.market.billing.bill import postings as postings
     from gridbazaar.market.billing.metered import metered as metered

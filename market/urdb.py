@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from gridbazaar.data.inputs import check_input
 from gridbazaar.data.tables import read_table
-from gridbazaar.data.text import parse_json, read_text, said
+from gridbazaar.data.text import parse_json, read_any_text, said
 from gridbazaar.market.design import Design
 
 _REFUSED = {
@@ -71,7 +71,7 @@ def read_urdb(path: Path) -> Design:
     Raises:
         ValueError: the file is none of URDB's, holds several tariffs, or one that a design cannot say.
     """
-    text, _ = read_text(check_input(path))
+    text, _ = read_any_text(check_input(path))
     found = parse_json(text, str(path))
     items = found.get("items") if isinstance(found, Mapping) and "items" in found else found
     rates = items if isinstance(items, list) else [items]
