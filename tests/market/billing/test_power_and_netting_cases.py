@@ -260,6 +260,14 @@ def test_case_42_saldering(drawn: float, fed_in: float, fee: float, expected: st
     assert due(found, year) == expected
 
 
+@pytest.mark.parametrize(("drawn", "fed_in", "expected"), [(3500.0, 3000.0, "377.60"), (3000.0, 3500.0, "137.20")])
+def test_a_share_of_what_is_fed_in_is_netted(drawn: float, fed_in: float, expected: str) -> None:
+    """64 %: (3500 - 1920) x .28 - (3000 - 1920) x .06; (3000 - 2240) x .28 - (3500 - 2240) x .06."""
+    charges = (RETAIL | {"cur_per_kwh": 0.28}, SOLD | {"cur_per_kwh": 0.06})
+    year = rows("2025-01-01", "2025-12-31", {"2025-12-10T12:00": drawn}, {"2025-06-10T12:00": fed_in})
+    assert due(design(*charges, netting={"period": "year", "share": 0.64}), year) == expected
+
+
 def test_case_44_after_saldering() -> None:
     """840 - 192.50."""
     found = design(RETAIL | {"cur_per_kwh": 0.28}, SOLD | {"cur_per_kwh": 0.055})
