@@ -517,6 +517,17 @@ def test_case_73_module_2_has_a_meter_of_its_own() -> None:
     assert money(billed.line_cur("network")[0, 0]) == "327.60"
 
 
+@pytest.mark.parametrize(
+    ("drawn", "fed_in", "price", "expected"), [(0.0, 2000.0, -0.05, "100.00"), (1000.0, 0.0, 0.20, "200.00")]
+)
+def test_case_76_one_price_for_both_directions(drawn: float, fed_in: float, price: float, expected: str) -> None:
+    """2 MWh too many at -50 a MWh are paid for, as 1 MWh too few at 200 is."""
+    found = design(RETAIL | {"spot_factor": 1.0}, SOLD | {"spot_factor": 1.0})
+    noon = "2025-01-10T12:00"
+    data = rows("2025-01-10", "2025-01-10", {noon: drawn}, {noon: fed_in}, spot_cur_per_kwh={noon: price})
+    assert due(found, data) == expected
+
+
 def test_case_83_a_battery_gains_under_net_billing_and_loses_under_net_metering() -> None:
     """5 kWh of noon for 4.5 in the evening: 5 x .30 - 4.5 x .30; 5 x .05 - 4.5 x .30."""
     noon, evening = "2025-01-10T12:00", "2025-01-10T19:00"
