@@ -32,7 +32,7 @@ from tests.experiments.cli.runner import invoke
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
-    "demo", "train", "evaluate", "compare", "rollout", "clear", "bench", "list", "show", "data list", "data check",
+    "demo", "train", "evaluate", "compare", "rollout", "replay", "clear", "bench", "list", "show", "data list", "data check",
     "bill",
 )  # fmt: skip
 NAMES = {
