@@ -158,11 +158,13 @@ class Charge:
 
     def has(self, name: str) -> bool:
         """Whether a field is given."""
-        return bool(getattr(self, name))
+        value = getattr(self, name)
+        return value is not None if name in _AMOUNTS else bool(value)
 
 
 _PER_KW = ("cur_per_kw_month", "cur_per_kw_year", "cur_per_kw_day", "tiers_kw", "steps_kw")
 _PER_TIME = ("cur_per_day", "cur_per_month", "cur_per_year")
+_AMOUNTS = (*_PER_KW[:3], *_PER_TIME)  # may be 0
 _SORTS = {"power": (*_PER_KW, "peak"), "levy": ("frac", "of_lines"), "time": (*_PER_TIME, "by_label")}
 _FIELDS = {
     "energy": (
