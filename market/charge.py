@@ -128,7 +128,7 @@ class Charge:
     cur_per_kw_day: _Cost | None = None
     tiers_kw: tuple[NotNegative, ...] = ()  # cumulative limits; the last tier is open
     tier_cur_per_kw_month: tuple[_Cost, ...] = ()
-    steps_kw: tuple[NotNegative, ...] = ()  # lower <= x < upper; the last step is open
+    steps_kw: tuple[NotNegative, ...] = ()  # limits: lower <= x < upper; a leading 0 may stand, the last step is open
     step_cur_per_month: tuple[_Cost, ...] = ()
     peak: Peak | None = None
     # time
@@ -141,6 +141,7 @@ class Charge:
     of_lines: tuple[Annotated[str, OneOf(*LINES)], ...] = ()
     # all
     vat: bool = True
+    vat_rate: Share | None = None  # in place of the design's
     source: str = ""
     year: Annotated[int, Within(1900, 2100)] | None = None
     check: bool = False  # a number was not read again at its source
@@ -187,7 +188,7 @@ def check_charge(charge: Charge, where: str) -> None:
         raise ValueError(f"{where}: {wrong[0]} does not go with a charge on {_SAID[sort]}; write two charges")
     _check_steps(charge.tiers_kwh, _tier_prices(charge), f"{where}.tiers_kwh")
     _check_steps(charge.tiers_kw, (charge.tier_cur_per_kw_month,), f"{where}.tiers_kw")
-    _check_steps(charge.steps_kw, (charge.step_cur_per_month,), f"{where}.steps_kw")
+    _check_steps(step_limits(charge), (charge.step_cur_per_month,), f"{where}.steps_kw")
     _check_labels(charge, where)
     if sort == "power" and sum(charge.has(n) for n in _PER_KW) != 1:
         raise ValueError(f"{where}: expected one of {', '.join(_PER_KW)}")
@@ -228,6 +229,11 @@ def _check_energy(charge: Charge, where: str) -> None:
     unknown = [key for key in charge.local if key not in DISTANCES]
     if unknown:
         raise ValueError(f"{where}.local: expected some of {', '.join(DISTANCES)}, got {', '.join(unknown)}")
+
+
+def step_limits(charge: Charge) -> tuple[float, ...]:
+    """The limits between steps, without a leading 0."""
+    return charge.steps_kw[1:] if charge.steps_kw[:1] == (0.0,) else charge.steps_kw
 
 
 def _check_hours(from_h: float, to_h: float, months: Sequence[int], where: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.market.billing.clock import LocalRows, is_in
-from gridbazaar.market.charge import Charge, Peak
+from gridbazaar.market.charge import Charge, Peak, step_limits
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -134,7 +134,7 @@ def _cost(charge: Charge, kw: Floats, rows: LocalRows, m: int) -> Floats:
     if charge.cur_per_kw_year is not None:
         return kw * charge.cur_per_kw_year * days / rows.days_in_year(m)
     if charge.steps_kw:
-        step = np.searchsorted(np.array(charge.steps_kw), kw, "right")
+        step = np.searchsorted(np.array(step_limits(charge)), kw, "right")
         prices: Floats = np.array(charge.step_cur_per_month)[step]
         return prices
     return tiered(kw, charge.tiers_kw, charge.tier_cur_per_kw_month)

@@ -241,7 +241,7 @@ def test_keys_of_a_community_are_shares(keys: Any) -> None:
         share(Sharing(key="static"), np.ones((3, 2)), np.ones(2), keys)
 
 
-@pytest.mark.parametrize("key", ["static", "static_repeated", "dynamic"])
+@pytest.mark.parametrize("key", ["static", "static_repeated", "hybrid", "dynamic"])
 def test_shared_energy_is_neither_made_nor_lost(key: str) -> None:
     rng = np.random.default_rng(3)
     drawn, given = rng.gamma(1.0, 1.0, (5, 50)), rng.gamma(1.0, 1.0, (5, 50))
@@ -251,7 +251,7 @@ def test_shared_energy_is_neither_made_nor_lost(key: str) -> None:
     assert np.allclose(found.used_kwh.sum(axis=0), found.given_kwh.sum(axis=0))
     assert np.allclose(found.used_kwh.sum(axis=0) + found.fed_in_kwh, given.sum(axis=0))
     if key != "static":
-        wanted = drawn if key == "dynamic" else drawn * (keys > 0)[:, None]
+        wanted = drawn if key in ("dynamic", "hybrid") else drawn * (keys > 0)[:, None]
         assert np.allclose(found.used_kwh.sum(axis=0), np.minimum(wanted.sum(axis=0), given.sum(axis=0)))
 
 

@@ -179,6 +179,15 @@ def test_case_18_no_second_fee_on_stored_energy(relief: bool, expected: str) -> 
     assert due(found, rows("2025-01-01", "2025-01-01", {"2025-01-01T02:00": 10.0}, back, reexport_kwh=back)) == expected
 
 
+def test_more_that_goes_back_than_was_drawn_relieves_no_more_than_that() -> None:
+    fees = NETWORK | {"cur_per_kwh": 0.10, "relief_reexport": True}
+    back = {"2025-01-01T18:00": 8.0}
+    assert (
+        due(design(fees), rows("2025-01-01", "2025-01-01", {"2025-01-01T02:00": 5.0}, back, reexport_kwh=back))
+        == "0.00"
+    )
+
+
 @pytest.mark.parametrize(("relief", "expected"), [(True, "0.20"), (False, "0.40")])
 def test_case_19_stored_energy_of_two_origins(relief: bool, expected: str) -> None:
     """5 kWh back, 4 of 10 stored from the grid: 2 are relieved of 4."""

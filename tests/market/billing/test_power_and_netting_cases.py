@@ -74,6 +74,17 @@ def test_cases_23_and_25_the_mean_of_the_highest_days(peak: dict[str, Any], expe
     assert due(found, rows(*JANUARY, DAYS)) == expected
 
 
+def test_a_leading_zero_of_steps_may_stand() -> None:
+    with_zero = NORWAY | {"steps_kw": [0.0, *NORWAY["steps_kw"]], "peak": {"n": 3, "interval_min": 60}}
+    assert due(design(with_zero), rows(*JANUARY, DAYS)) == "240.00"
+
+
+def test_charges_may_have_rates_of_their_own() -> None:
+    """100 x .10 x 1.2 + 100 x .05 x 1.1."""
+    found = design(RETAIL | {"cur_per_kwh": 0.10}, NETWORK | {"cur_per_kwh": 0.05, "vat_rate": 0.1}, vat={"rate": 0.2})
+    assert due(found, rows(*JANUARY, {"2025-01-10T12:00": 100.0})) == "17.50"
+
+
 def test_a_step_begins_at_its_limit() -> None:
     """(6.0 + 5.0 + 4.0) / 3 = 5 kW is of the step from 5 to 10."""
     days = {"2025-01-06T08:00": 6.0, "2025-01-07T08:00": 5.0, "2025-01-08T08:00": 4.0}
@@ -176,6 +187,15 @@ def test_case_33_a_bank_of_kwh() -> None:
     )
     assert months(billed) == ["90.00", "60.00", "15.00", *["0.00"] * 8, "-15.00"]
     assert money(billed.total_cur[0]) == "150.00"
+
+
+@pytest.mark.parametrize(("month", "expected"), [(9, "333.60"), (3, "165.00")])
+def test_a_bank_is_empty_after_its_true_up(month: int, expected: str) -> None:
+    """In September 1180 x .03 are paid and October to December cost 680 x .30; in March there was nothing to pay."""
+    net = [300.0, 200, 50, -100, -250, -300, -280, -200, -50, 120, 250, 310]
+    bank = {"period": "month", "rollover": "kwh", "true_up_month": month, "true_up_cur_per_kwh": 0.03}
+    year = rows("2025-01-01", "2025-12-31", *two_sided(net))
+    assert due(design(RETAIL | {"cur_per_kwh": 0.30}, netting=bank), year) == expected
 
 
 TOU = RETAIL | {"cur_per_kwh": 0.20, "windows": [{"from_h": 16.0, "to_h": 21.0, "cur_per_kwh": 0.50}]}
@@ -408,9 +428,9 @@ def test_case_63_an_austrian_energy_community(seller: str, shared: float, expect
     ("key", "bills", "fed_in"),
     [
         ("static", ["0.25", "0.50", "1.55"], 1.0), ("dynamic", ["0.28", "0.55", "1.38"], 0.0),
-        ("static_repeated", ["0.25", "0.50", "1.45"], 0.0),
+        ("static_repeated", ["0.25", "0.50", "1.45"], 0.0), ("hybrid", ["0.25", "0.50", "1.45"], 0.0),
     ],
-    ids=["65 static", "65 dynamic", "66"],
+    ids=["65 static", "65 dynamic", "66", "the rest by what is drawn"],
 )  # fmt: skip
 def test_cases_65_and_66_keys_of_a_building(key: str, bills: list[str], fed_in: float) -> None:
     """6 kWh for loads of 1, 2, 5: 1 + 2 + 2; .75 + 1.5 + 3.75; 1 + 2 + 3. Local .25, else .35."""
