@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 
 HISTORY = 36
 """Months of peaks that are remembered."""
+_KW_DIGITS = 9  # sums of thirds of kWh are held against steps
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +57,9 @@ def running_peak_kw(net_kwh: Floats, peak: Peak, rows: LocalRows, counts: Bools,
     """
     span = slice(rows.edges[m], rows.edges[m + 1])
     kw = _interval_kw(np.maximum(net_kwh[:, span], 0.0) * counts[span], peak, rows, span)
+    if peak.n == 1:
+        rising: Floats = np.round(np.maximum.accumulate(kw, axis=1), _KW_DIGITS)
+        return rising
     day = rows.day[span]
     unit = day if peak.per == "day" else np.floor((day * 24.0 + rows.hour[span]) * 60 / peak.interval_min + 1e-9)
     first = np.concatenate([[0], np.flatnonzero(np.diff(unit)) + 1, [len(unit)]])
@@ -66,7 +70,7 @@ def running_peak_kw(net_kwh: Floats, peak: Peak, rows: LocalRows, counts: Bools,
         found[:, low:high] = highest.sum(axis=1)[:, None] + np.maximum(so_far - highest[:, :1], 0.0)
         highest[:, 0] = np.maximum(highest[:, 0], so_far[:, -1])
         highest.sort(axis=1)
-    return np.round(found / peak.n, 9)  # sums of halves and thirds of kWh, held against steps
+    return np.round(found / peak.n, _KW_DIGITS)
 
 
 def _interval_kw(kwh: Floats, peak: Peak, rows: LocalRows, span: slice) -> Floats:
