@@ -58,8 +58,8 @@ def running_peak_kw(net_kwh: Floats, peak: Peak, rows: LocalRows, counts: Bools,
     span = slice(rows.edges[m], rows.edges[m + 1])
     kw = _interval_kw(np.maximum(net_kwh[:, span], 0.0) * counts[span], peak, rows, span)
     if peak.n == 1:
-        rising: Floats = np.round(np.maximum.accumulate(kw, axis=1), _KW_DIGITS)
-        return rising
+        highest_so_far: Floats = np.maximum.accumulate(kw, axis=1)
+        return np.round(highest_so_far, _KW_DIGITS)
     day = rows.day[span]
     unit = day if peak.per == "day" else np.floor((day * 24.0 + rows.hour[span]) * 60 / peak.interval_min + 1e-9)
     first = np.concatenate([[0], np.flatnonzero(np.diff(unit)) + 1, [len(unit)]])

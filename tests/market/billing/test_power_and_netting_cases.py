@@ -314,6 +314,12 @@ def test_case_46_a_minimum_bill() -> None:
     assert due(design(*charges, minimum={"cur_per_month": 10.0}), data) == "10.00"
 
 
+def test_a_minimum_of_the_year_goes_by_the_days_that_are_billed() -> None:
+    """July to December are 184 of 365 days of 365."""
+    half = rows("2025-07-01", "2025-12-31", {"2025-08-10T12:00": 10.0})
+    assert due(design(RETAIL | {"cur_per_kwh": 0.30}, minimum={"cur_per_year": 365.0}), half) == "184.00"
+
+
 def test_case_48_a_price_of_two_ways() -> None:
     """60 x .0123 - 20 x .0385."""
     two_way = SOLD | {
