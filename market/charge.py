@@ -131,6 +131,7 @@ class Charge:
     steps_kw: tuple[NotNegative, ...] = ()  # limits: lower <= x < upper; a leading 0 may stand, the last step is open
     step_cur_per_month: tuple[_Cost, ...] = ()
     peak: Peak | None = None
+    shared_by: Annotated[str, OneOf("none", "equal", "kwh")] = "none"  # the peak of a building, parted
     # time
     cur_per_day: Price | None = None
     cur_per_month: Price | None = None
@@ -192,6 +193,8 @@ def check_charge(charge: Charge, where: str) -> None:
     _check_labels(charge, where)
     if sort == "power" and sum(charge.has(n) for n in _PER_KW) != 1:
         raise ValueError(f"{where}: expected one of {', '.join(_PER_KW)}")
+    if charge.shared_by != "none" and sort != "power":
+        raise ValueError(f"{where}.shared_by: a building shares a charge on power, not on {_SAID[sort]}")
     if charge.peak is not None and charge.peak.average_months > 1 and (charge.steps_kw or charge.tiers_kw):
         raise ValueError(f"{where}.peak.average_months: a mean over months goes with cur_per_kw_*, not steps or tiers")
     if sort == "time" and sum(getattr(charge, n) is not None for n in _PER_TIME) != 1:

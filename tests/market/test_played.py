@@ -92,6 +92,16 @@ def test_what_cannot_be_played_is_refused_with_the_reason(name: str) -> None:
     assert REFUSED[name] in str(caught.value)
 
 
+def test_what_a_local_kwh_bears_is_on_its_lines() -> None:
+    """Half of .09 for the network; of Austria's .079 and .0072 all, with 20 % tax of both on the line tax."""
+    calendar = make_calendar(EASTER, 1, 60, None)
+    walenstadt, austria = (
+        play(load_design(n), np.zeros(24), calendar).prices for n in ("ch_quartierstrom", "at_dynamic")
+    )
+    assert (walenstadt.local_network[0], walenstadt.local_tax[0]) == (45_000, 0)
+    assert (austria.local_network[0], austria.local_tax[0]) == (79_000, 7_200 + 17_240)
+
+
 def test_time_is_that_of_the_bank() -> None:
     """A design of California is played on the clock of the homes."""
     calendar = make_calendar(np.datetime64("2025-07-07", "D"), 1, 60, "Europe/Vienna")

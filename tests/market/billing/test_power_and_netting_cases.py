@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -172,6 +173,17 @@ def test_case_32_netting_within_the_hour(period: str, expected: str) -> None:
     found = design(RETAIL | {"cur_per_kwh": 0.30}, SOLD | {"cur_per_kwh": 0.08}, netting={"period": period})
     data = rows(*JANUARY, quarters(0.5, 0, 0, 0.2), quarters(0, 0.3, 0.4, 0), step_min=15)
     assert due(found, data) == expected
+
+
+def test_an_hour_that_the_clock_shows_twice_is_two() -> None:
+    """1 kWh drawn at 2 h of summer time, 1 fed in at 2 h of winter time: .30 - .08."""
+    data = rows("2025-10-26", "2025-10-26", {}, step_min=15)
+    drawn, fed_in = np.zeros((2, 1, data.n_rows))
+    drawn[0, 8], fed_in[0, 12] = 1.0, 1.0
+    hourly = design(RETAIL | {"cur_per_kwh": 0.30}, SOLD | {"cur_per_kwh": 0.08}, netting={"period": "hour"})
+    assert due(hourly, replace(data, import_kwh=drawn, export_kwh=fed_in)) == "0.22"
+    fed_in[0] = np.roll(fed_in[0], -1)
+    assert due(hourly, replace(data, import_kwh=drawn, export_kwh=fed_in)) == "0.00"
 
 
 def two_sided(net: list[float], year: int = 2025) -> tuple[dict[str, float], dict[str, float]]:
