@@ -6,7 +6,8 @@ midnight in Santiago, on Thursdays and Fridays in Cairo, by half an hour on Lord
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -136,3 +137,18 @@ def _repeats(values: Times) -> NDArray[np.bool_]:
     again = np.ones(len(values), np.bool_)
     again[first] = False
     return again
+
+
+def days_of(dates: Sequence[str]) -> tuple[np.datetime64, int]:
+    """Give the first of the days between two dates, and how many there are, the last one too.
+
+    Raises:
+        ValueError: they are no two dates, or out of order.
+    """
+    try:
+        first, last = (date.fromisoformat(text) for text in dates)
+    except (TypeError, ValueError):
+        raise ValueError(f"dates: expected first and last day, such as 2024-01-01, 2024-01-31; got {dates}") from None
+    if last < first:
+        raise ValueError(f"dates: expected the first day not to be after the last, got {first} and {last}")
+    return np.datetime64(first, "D"), (last - first).days + 1

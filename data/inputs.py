@@ -10,12 +10,13 @@ import stat
 import tomllib
 import zipfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gridbazaar.data.text import parse_json
 
 MOST_BYTES = 1 << 30
 """Of a file that is read at once, and of what a packed one holds."""
@@ -46,7 +47,7 @@ def check_input(path: str | Path) -> Path:
 
 
 def read_text(path: str | Path, encoding: str = "utf-8-sig") -> str:
-    """Read a text file.
+    """Read a text file that is UTF-8; ``data/text.py`` reads those of other encodings.
 
     Raises:
         ValueError: it is no such text, too large, or no file.
@@ -65,8 +66,8 @@ def read_text(path: str | Path, encoding: str = "utf-8-sig") -> str:
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
-    """Read a file that holds one JSON object."""
-    found = _parsed(path, "JSON", json.loads)
+    """Read a file that holds one JSON object; NaN and Infinity are none of its numbers."""
+    found = parse_json(read_text(path), str(path))
     if not isinstance(found, dict):
         raise ValueError(f"{path}: expected a JSON object, got {_word(found)}")
     return found
@@ -74,18 +75,13 @@ def read_json(path: str | Path) -> dict[str, Any]:
 
 def read_toml(path: str | Path) -> dict[str, Any]:
     """Read a TOML file."""
-    found: dict[str, Any] = _parsed(path, "TOML", tomllib.loads)
-    return found
-
-
-def _parsed(path: str | Path, what: str, parse: Callable[[str], Any]) -> Any:
     text = read_text(path)
     try:
-        return parse(text)
+        return tomllib.loads(text)
     except RecursionError:
-        raise ValueError(f"{path}: expected {what}, it is nested too deeply") from None
+        raise ValueError(f"{path}: expected TOML, it is nested too deeply") from None
     except ValueError as error:
-        raise ValueError(f"{path}: expected {what}, {error}") from None
+        raise ValueError(f"{path}: expected TOML, {error}") from None
 
 
 def _word(value: Any) -> str:

@@ -54,7 +54,7 @@ def check_value(value: Any, form: Form, where: str) -> None:
     if is_dataclass(kind):
         _expect(isinstance(value, kind), "a table", value, where)  # type: ignore[arg-type]  # it is a class
         check_table(value, where)
-        if isinstance(value, HasRules):
+        if isinstance(value, HasRules) and callable(value.check):  # a field may have this name
             value.check(where)
     elif get_origin(kind) is Mapping:
         _expect(isinstance(value, Mapping), "a table", value, where)

@@ -26,7 +26,7 @@ _LONGEST = 60
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 
-def read_text(path: Path) -> tuple[str, str]:
+def read_any_text(path: Path) -> tuple[str, str]:
     """Read a text file, packed by gzip or not, and name its encoding: UTF-8, UTF-16, UTF-32, else Windows-1252.
 
     Raises:

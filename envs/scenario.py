@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+import numpy as np
+
 from gridbazaar.agents.kind import AnyKind
 from gridbazaar.agents.kinds import list_kinds, load_kind
 from gridbazaar.data.bounds import (
@@ -28,7 +30,8 @@ from gridbazaar.data.bounds import (
     Shares,
     Within,
 )
-from gridbazaar.data.clock import zone_of
+from gridbazaar.data.calendar import make_calendar
+from gridbazaar.data.clock import days_of, zone_of
 from gridbazaar.data.forecast.forecast import WAYS as FORECASTS
 from gridbazaar.data.loaders.readings import REPAIRS, STAMPS, read_options
 from gridbazaar.data.sessions import check_source
@@ -234,6 +237,7 @@ class Scenario:
         24.0  # length of an episode, up to a week
     )
     start_h: Annotated[float, Within(0.0, 24.0, is_open_above=True)] = 12.0  # local hour at which an episode begins
+    dates: tuple[str, ...] = ()  # first and last local day of one long episode; hours and start_h follow from them
     mechanism: Named = "uniform_price"
     tariff: Named = "spot"
     feeder: Named = "village"
@@ -254,9 +258,13 @@ class Scenario:
     agents: Mapping[str, Any] = field(default_factory=dict)  # kind -> its Config
 
     def __post_init__(self) -> None:
+        if self.dates:
+            object.__setattr__(self, "hours", 24.0)  # for the check of the table; made below
         check_table(self, "")
+        if self.dates:
+            self._take_dates()
         in_steps = f"in whole steps of {self.step_min} min"
-        longest = WEEK_H if self.data.timezone is None else LONGEST_WEEK_H
+        longest = np.inf if self.dates else WEEK_H if self.data.timezone is None else LONGEST_WEEK_H
         if self.hours > longest or abs(self.hours * 60 / self.step_min - self.n_steps) > 1e-6:
             raise ValueError(f"hours: expected up to {longest:g} {in_steps}, got {self.hours}")
         if abs(self.start_h * 60 / self.step_min % 1) > 1e-6:
@@ -279,6 +287,20 @@ class Scenario:
         if not any(config.count for config in self.agents.values()):
             known = ", ".join([*list_kinds(), *self.kinds])
             raise ValueError(f"scenario {self.name!r} has no agents; expected a table of {known}")
+
+    def _take_dates(self) -> None:
+        """Let the episode begin at the first midnight and end at the last; refuse what happens once an episode."""
+        first, n_days = days_of(self.dates)
+        if self.outage.happens or self.call.file or self.call.limits:
+            raise ValueError(
+                "dates: expected no outages and no calls or limits of a file, of which an episode has one; "
+                "leave outage, call.file and call.limits out, or dates"
+            )
+        if self.data.months is not None:
+            raise ValueError(f"dates: they say when the episode is; leave data.months out, got {self.data.months}")
+        n_steps = make_calendar(first, n_days, self.step_min, self.data.timezone).n_steps
+        object.__setattr__(self, "start_h", 0.0)
+        object.__setattr__(self, "hours", n_steps * self.step_min / 60)
 
     def kind(self, name: str) -> AnyKind:
         """Give the kind of a table."""

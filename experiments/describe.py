@@ -15,6 +15,7 @@ from gridbazaar.data.bounds import Form, Own
 from gridbazaar.data.tables import forms
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import list_scenarios, load_scenario
+from gridbazaar.market.design import Design
 from gridbazaar.market.tariff import Tariff
 
 _UNITS = (
@@ -151,6 +152,28 @@ def tariff_toml(tariff: Tariff) -> str:
     """Write a tariff with all its fields; read back, it is the same tariff but for the name, which is the file's."""
     lines = [f"{f.name} = {toml_value(getattr(tariff, f.name))}" for f in fields(tariff) if f.name != "name"]
     return "\n".join(lines) + "\n"
+
+
+def design_toml(design: Design) -> str:
+    """Write a tariff design without what is left at its default, a line a charge; read back, it is the same design."""
+    given = {f.name: getattr(design, f.name) for f in fields(design) if getattr(design, f.name) != _default(f)}
+    charges, tables = given.pop("charges"), given.pop("tables", {})
+    del given["name"]
+    lines = [f"{name} = {_brief_toml(value)}" for name, value in given.items()]
+    lines += ["charges = [", *(f"    {_brief_toml(charge)}," for charge in charges), "]"]
+    if tables:
+        lines += ["", "[tables]", *(f"{toml_value(name)} = {toml_value(prices)}" for name, prices in tables.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _brief_toml(value: Any) -> str:
+    """Write a value, of tables only what is not at its default."""
+    if is_dataclass(value):
+        found = {f.name: getattr(value, f.name) for f in fields(value) if getattr(value, f.name) != _default(f)}
+        return f"{{ {', '.join(f'{name} = {_brief_toml(each)}' for name, each in found.items())} }}"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_brief_toml, value))}]"
+    return toml_value(value)
 
 
 def _table_toml(name: str, table: Any) -> list[str]:

@@ -27,7 +27,7 @@ PARTIAL = ".partial"
 """End of the name of a file that is being written; one that is left was killed and may be removed."""
 
 # What a folder of ours holds from its beginning; --force replaces no other.
-_MARKS = ("config.json", "run/config.json", "results.json", "compare.json", "report.html")
+_MARKS = ("config.json", "run/config.json", "results.json", "compare.json", "report.html", "data/metadata.json")
 
 
 class CannotWriteError(OSError):
@@ -122,6 +122,33 @@ def replacing(path: Path) -> Iterator[Path]:
             for end in ("", "-wal", "-shm", "-journal"):  # a database has these beside it
                 with suppress(OSError):
                     partial.with_name(partial.name + end).unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(folder: Path, *, force: bool = False) -> Iterator[Path]:
+    """Give a new folder to fill, which takes the name of ``folder`` at the end; after an error nothing of it is left.
+
+    Raises:
+        FileExistsError: something stands there, and ``force`` is not given or it is more than results.
+        CannotWriteError: the system does not let it be written.
+    """
+    check_folder(folder, force=force)
+    target = Path(os.path.realpath(folder))
+    partial = target.with_name(_partial_name(target))
+    with _said_of(folder):
+        partial.mkdir(parents=True)
+        try:
+            yield partial
+            if target.is_dir():
+                old = target.with_name(_partial_name(target))
+                target.rename(old)
+                partial.rename(target)
+                shutil.rmtree(old)
+            else:
+                partial.rename(target)
+            _kept(target.parent)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_bytes(path: Path, held: bytes) -> None:

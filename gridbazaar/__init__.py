@@ -35,10 +35,17 @@ _PUBLIC = {
     "load_bank": "gridbazaar.data.loaders.load",
     "evaluate": "gridbazaar.experiments.evaluation.evaluate",
     "compare": "gridbazaar.experiments.evaluation.compare",
+    "rollout": "gridbazaar.experiments.rollout.rollout",
+    "read_rollout": "gridbazaar.experiments.rollout.write",
     "check_policy": "gridbazaar.envs.contract",
     "check_kind": "gridbazaar.envs.contract",
     "check_mechanism": "gridbazaar.market.mechanisms",
     "Tariff": "gridbazaar.market.tariff",
+    "Design": "gridbazaar.market.design",
+    "load_design": "gridbazaar.market.designs",
+    "bill": "gridbazaar.market.billing.bill",
+    "postings": "gridbazaar.market.billing.bill",
+    "metered": "gridbazaar.market.billing.metered",
 }
 
 __all__ = [*_PUBLIC, "__version__"]
@@ -59,8 +66,15 @@ if TYPE_CHECKING:
     from gridbazaar.envs.views.vec_env import vec_env as vec_env
     from gridbazaar.experiments.evaluation.compare import compare as compare
     from gridbazaar.experiments.evaluation.evaluate import evaluate as evaluate
+    from gridbazaar.experiments.rollout.rollout import rollout as rollout
+    from gridbazaar.experiments.rollout.write import read_rollout as read_rollout
+    from gridbazaar.market.billing.bill import bill as bill
+    from gridbazaar.market.billing.bill import postings as postings
+    from gridbazaar.market.billing.metered import metered as metered
     from gridbazaar.market.clear.blocks import Block as Block
     from gridbazaar.market.clear.clear import clear as clear
+    from gridbazaar.market.design import Design as Design
+    from gridbazaar.market.designs import load_design as load_design
     from gridbazaar.market.grid.balanced import Grid as Grid
     from gridbazaar.market.grid.inverter import InverterGrid as InverterGrid
     from gridbazaar.market.grid.inverter import Inverters as Inverters

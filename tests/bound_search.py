@@ -20,7 +20,7 @@ from gridbazaar.agents.policy import NoBoundError, Observation
 from gridbazaar.data.trees import mapped
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import list_scenarios, load_scenario
-from gridbazaar.experiments.evaluation.evaluate import bound_of
+from gridbazaar.experiments.evaluation.bound import bound_of
 from gridbazaar.experiments.evaluation.play import play
 from gridbazaar.market.mechanisms import list_mechanisms
 

@@ -33,8 +33,8 @@ ALLOWED = {
 """The views subclass what these libraries define."""
 
 LISTED = (
-    "agents/kinds", "agents/policies", "data/feeders", "envs/scenarios", "market/flexibility/tenders",
-    "market/mechanisms", "market/tariffs",
+    "agents/kinds", "agents/policies", "data/feeders", "envs/scenarios", "market/designs",
+    "market/flexibility/tenders",    "market/mechanisms", "market/tariffs",
 )  # fmt: skip
 """Folders that list and load themselves in their ``__init__.py``; no other one holds code."""
 

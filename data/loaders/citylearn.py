@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from gridbazaar.data.loaders.assemble import Home, Measured
 from gridbazaar.data.loaders.tables import Table, name_lines, read_table
-from gridbazaar.data.text import parse_json, read_text
+from gridbazaar.data.text import parse_json, read_any_text
 
 Floats = NDArray[np.float64]
 
@@ -109,7 +109,7 @@ def read_citylearn(folder: Path) -> Measured:
 
 
 def _schema(path: Path) -> Mapping[str, Any]:
-    text, _ = read_text(path)
+    text, _ = read_any_text(path)
     content = parse_json(text, str(path))
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a table 'buildings', got {type(content).__name__}")

@@ -46,13 +46,24 @@ _UNITS = {
     "wind_m_per_s": ("wind", 1.0, False),
     "outdoor_c": ("outdoor", 1.0, False),
 }
+_OF_METERS = {
+    "import_kwh": ("load", 1.0, True),
+    "import_wh": ("load", 1e-3, True),
+    "import_kw": ("load", 1.0, False),
+    "export_kwh": ("fed_in", 1.0, True),
+    "export_wh": ("fed_in", 1e-3, True),
+    "export_kw": ("fed_in", 1.0, False),
+}
+"""Of bills: what a meter counted in each direction; with the name of a home and ``_`` before it, or of one alone."""
+METER = "meter"
+"""What the home is called that has no name."""
 
 
 def read(rows: Rows, options: Options) -> tuple[Readings, ...]:
     """Read a table of series."""
     table = rows.from_header(0)
     renamed = _renamed(table, options)
-    known = _known(table, renamed)
+    known = _known(table, renamed, options.fed_in)
     time = next(name for name, new in renamed.items() if new == "time")
     times, is_utc = local_or_utc(table.path, read_stamps(table.columns[time]), table.line, time, SHAPE)
     columns = []
@@ -86,7 +97,7 @@ def _renamed(table: Table, options: Options) -> dict[str, str]:
     return renamed
 
 
-def _known(table: Table, renamed: dict[str, str]) -> dict[str, tuple[str, str, float, bool]]:
+def _known(table: Table, renamed: dict[str, str], of_meters: bool) -> dict[str, tuple[str, str, float, bool]]:
     """Tell what each column is: name in the file -> kind, home, factor, whether it is energy of a step."""
     known: dict[str, tuple[str, str, float, bool]] = {}
     unknown = []
@@ -95,6 +106,11 @@ def _known(table: Table, renamed: dict[str, str]) -> dict[str, tuple[str, str, f
             continue
         ending = next((end for end in _UNITS if (new.endswith(end) if end[0] == "_" else new == end)), None)
         home = new.removesuffix(ending) if ending is not None and ending[0] == "_" else ""
+        metered = next((end for end in _OF_METERS if of_meters and (new == end or new.endswith(f"_{end}"))), None)
+        if metered is not None:
+            kind, factor, is_energy = _OF_METERS[metered]
+            known[name] = (kind, new.removesuffix(metered).removesuffix("_") or METER, factor, is_energy)
+            continue
         if ending is None or (ending[0] == "_" and not home):
             unknown.append(short(name) or "(without a name)")
             continue
@@ -102,6 +118,8 @@ def _known(table: Table, renamed: dict[str, str]) -> dict[str, tuple[str, str, f
         known[name] = (kind, home, factor, is_energy)
     read_as = f" (read as {table.encoding}, cells parted by {table.separator!r})"
     forms = ", ".join(f"<home>{end}" if end[0] == "_" else end for end in _UNITS)
+    if of_meters:
+        forms = "import_kwh, export_kwh, <home>_import_kwh, <home>_export_kwh, " + forms
     how = 'rename them, or give the columns names: columns="NAME IN THE FILE=name_with_unit"'
     if "time" not in renamed.values():
         came = ", ".join(map(short, list(renamed)[:10]))

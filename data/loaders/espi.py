@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from gridbazaar.data.loaders.readings import Column, Readings
-from gridbazaar.data.text import read_text
+from gridbazaar.data.text import read_any_text
 
-_WATT_HOURS, _DRAWN = 72, 1
+_WATT_HOURS, _DRAWN, _FED_IN = 72, 1, 19
 _LATEST = 4_102_444_800  # of seconds since 1970: the year 2100
 
 
@@ -34,12 +34,13 @@ def recognises(path: Path) -> bool:
     return path.suffix.lower() == ".xml"
 
 
-def read(path: Path) -> tuple[Readings, ...]:
-    """Read the meters of a file, each usage point a home."""
-    text, _ = read_text(path)
+def read(path: Path, fed_in: bool = False) -> tuple[Readings, ...]:
+    """Read the meters of a file, each usage point a home; ``fed_in``: what it fed in too."""
+    text, _ = read_any_text(path)
     root = _parsed(path, text)
     types, blocks = _types(path, root), _blocks(root)
-    meters: dict[str, list[tuple[int, int, float]]] = {}
+    meters: dict[tuple[str, int], list[tuple[int, int, float]]] = {}
+    flows = (_DRAWN, _FED_IN) if fed_in else (_DRAWN,)
     unused: dict[str, int] = {}
     for point, reading_type, block in blocks:
         kind = types.get(reading_type) or (next(iter(types.values())) if len(types) == 1 else None)
@@ -47,11 +48,11 @@ def read(path: Path) -> tuple[Readings, ...]:
             raise ValueError(
                 f"{path}: an IntervalBlock of {point or 'a meter'} has no ReadingType; expected a link to one"
             )
-        if kind.uom != _WATT_HOURS or kind.flow != _DRAWN:
+        if kind.uom != _WATT_HOURS or kind.flow not in flows:
             what = f"uom {kind.uom}" if kind.uom != _WATT_HOURS else f"flowDirection {kind.flow}"
             unused[what] = unused.get(what, 0) + 1
             continue
-        meters.setdefault(point, []).extend(_rows(path, block, kind))
+        meters.setdefault((point, kind.flow), []).extend(_rows(path, block, kind))
     if not any(meters.values()):
         what = ", ".join(f"{n} blocks of {kind}" for kind, n in unused.items()) or "no IntervalReading"
         raise ValueError(f"{path}: expected readings of energy drawn (uom 72, flowDirection 1), found {what}")
@@ -59,9 +60,11 @@ def read(path: Path) -> tuple[Readings, ...]:
     if root.find(".//{*}cost") is not None:
         notes.append("cost is not used")
     stem = path.name.split(".")[0]
+    points = list(dict.fromkeys(point for point, _ in meters))
+    names = {point: stem if len(points) == 1 else f"{stem}_{i + 1}" for i, point in enumerate(points)}
     return tuple(
-        _readings(path, stem if len(meters) == 1 else f"{stem}_{i + 1}", point, rows, tuple(notes), _hint(root))
-        for i, (point, rows) in enumerate(meters.items())
+        _readings(path, names[point], point, rows, tuple(notes), _hint(root), "load" if flow == _DRAWN else "fed_in")
+        for (point, flow), rows in meters.items()
     )
 
 
@@ -149,7 +152,13 @@ def _rows(path: Path, block: ET.Element, kind: _Type) -> Iterator[tuple[int, int
 
 
 def _readings(
-    path: Path, home: str, point: str, rows: list[tuple[int, int, float]], notes: tuple[str, ...], hint: tuple[str, ...]
+    path: Path,
+    home: str,
+    point: str,
+    rows: list[tuple[int, int, float]],
+    notes: tuple[str, ...],
+    hint: tuple[str, ...],
+    kind: str,
 ) -> Readings:
     table = np.array(rows, np.float64).reshape(-1, 3)
     lasts = table[:, 1].astype(np.int64)
@@ -158,7 +167,7 @@ def _readings(
         table, notes = table[lasts == shortest], (*notes, f"readings that last longer than {shortest} s are not used")
     return Readings(
         paths=(path,), times=table[:, 0].astype(np.int64).astype("datetime64[s]"), is_utc=True,
-        columns=(Column("value", "load", home, table[:, 2], True),), line=np.arange(1, len(table) + 1),
+        columns=(Column("value", kind, home, table[:, 2], True),), line=np.arange(1, len(table) + 1),
         file=np.zeros(len(table), np.int64), identity=point, says_begin=True, notes=notes, hints=hint, row="reading",
     )  # fmt: skip
 

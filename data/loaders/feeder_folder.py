@@ -12,7 +12,7 @@ from typing import Any
 
 from gridbazaar.data.bounds import MOST
 from gridbazaar.data.feeder import PHASES, Feeder, Line, Transformer, build
-from gridbazaar.data.text import read_text, said
+from gridbazaar.data.text import read_any_text, said
 
 _NUMBER_COLUMNS = ("length_m", "r_ohm_per_km", "x_ohm_per_km", "rating_a")
 _LOAD_COLUMNS = ("p_kw", "q_kvar")
@@ -43,7 +43,7 @@ def read_feeder(folder: Path) -> Feeder:
 
 def _read_settings(path: Path, faults: list[str]) -> dict[str, Any]:
     """Read feeder.toml; what is faulty is reported and replaced by a value that lets the other checks run."""
-    text, _ = read_text(path)
+    text, _ = read_any_text(path)
     try:
         given = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # the syntax, or a number of thousands of digits
@@ -133,7 +133,7 @@ def _finite(given: Mapping[str, Any], key: str, where: str, faults: list[str]) -
 
 def _read_lines(path: Path, settings: Mapping[str, Any], faults: list[str]) -> list[Line]:
     """Read lines.csv; rows are counted as an editor counts them, the header is row 1."""
-    text, _ = read_text(path)
+    text, _ = read_any_text(path)
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         columns = list(reader.fieldnames or [])

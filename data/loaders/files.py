@@ -43,15 +43,9 @@ _ENDINGS = (".csv", ".csv.gz", ".tsv", ".txt", ".xml")
 
 def read_files(places: Sequence[Path], options: Options) -> Measured:
     """Read files and folders of files into series of whole days that all have."""
-    paths = [path for place in places for path in _paths(place)]
-    if len(set(paths)) < len(paths):
-        doubled = sorted({str(path) for path in paths if paths.count(path) > 1})
-        raise ValueError(f"{', '.join(doubled)}: given twice; give each file once")
-    readings = _joined([one for path in paths for one in _read(path, options)])
-    _check_columns(readings, options)
+    readings = read_all(places, options)
     timezone, notes = _zone(readings, options)
-    gridded = [put_on_grid(one, options, timezone) for one in readings]
-    gridded, cut = _common_days(gridded, timezone)
+    gridded, cut = _common_days([put_on_grid(one, options, timezone) for one in readings], timezone)
     series = _gather(gridded)
     shared = {kind: found for (kind, home), found in series.items() if not home}
     return Measured(
@@ -70,6 +64,17 @@ def read_files(places: Sequence[Path], options: Options) -> Measured:
     )
 
 
+def read_all(places: Sequence[Path], options: Options) -> list[Readings]:
+    """Read files and folders of files row by row; those of one meter or market are one."""
+    paths = [path for place in places for path in _paths(place)]
+    if len(set(paths)) < len(paths):
+        doubled = sorted({str(path) for path in paths if paths.count(path) > 1})
+        raise ValueError(f"{', '.join(doubled)}: given twice; give each file once")
+    readings = _joined([one for path in paths for one in _read(path, options)])
+    _check_columns(readings, options)
+    return readings
+
+
 def _paths(place: Path) -> list[Path]:
     if not place.exists():
         raise ValueError(f"{place}: expected a CityLearn folder, a file or a folder of files; nothing is there")
@@ -83,7 +88,7 @@ def _paths(place: Path) -> list[Path]:
 
 def _read(path: Path, options: Options) -> tuple[Readings, ...]:
     if espi.recognises(path):
-        return espi.read(path)
+        return espi.read(path, options.fed_in)
     rows = read_rows(path)
     layout: Layout = next(one for one in LAYOUTS if one.recognises(rows))
     return layout.read(rows, options)

@@ -49,14 +49,16 @@ def read(rows: Rows, options: Options) -> tuple[Readings, ...]:
     if not is_electric.all():
         notes.append(f"{int((~is_electric).sum())} rows that are no electric usage are not used")
     times = _times(table, names)
-    kwh = _usage(table, names, notes)
+    kwh, fed_in = _usage(table, names, notes, options.fed_in)
     notes += [f"{name} is not used" for name in ("COST", "NOTES") if any(table.columns.get(names.get(name, ""), ()))]
     identity = "|".join(",".join(row) for row in rows.cells[:at])
     home = rows.path.name.split(".")[0]
+    columns = [Column("USAGE", "load", home, kwh[is_electric], True)]
+    if fed_in is not None:
+        columns.append(Column("EXPORT", "fed_in", home, fed_in[is_electric], True))
     found = Readings(
         paths=(rows.path,), times=times[is_electric], is_utc=False, line=table.line[is_electric],
-        columns=(Column("USAGE", "load", home, kwh[is_electric], True),),
-        file=np.zeros(int(is_electric.sum()), np.int64),
+        columns=tuple(columns), file=np.zeros(int(is_electric.sum()), np.int64),
         identity=identity, says_begin=True, notes=tuple(notes),
     )  # fmt: skip
     return (found,)
@@ -88,8 +90,10 @@ def _parts(date: str, clock: str) -> tuple[int, ...]:
     return (y or us_y, m or us_m, d or us_d, hour, int(time[2]), int(time[3] or 0))
 
 
-def _usage(table: Table, names: dict[str, str], notes: list[str]) -> NDArray[np.float64]:
-    """[n_rows] kWh drawn."""
+def _usage(
+    table: Table, names: dict[str, str], notes: list[str], with_fed_in: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """[n_rows] kWh drawn, and where that is wanted fed in: of its own column, or what usage has below zero."""
     found = {match[1].upper(): (name, match[2]) for name in table.columns if (match := _USAGE(name))}
     drawn = found.get("IMPORT") or found.get("USAGE")
     if drawn is None:
@@ -100,12 +104,17 @@ def _usage(table: Table, names: dict[str, str], notes: list[str]) -> NDArray[np.
     factors = {_KWH.get(str(each).upper()) for each in units}
     if len(factors) != 1 or None in factors:
         raise ValueError(f"{table.path}: expected one unit of {', '.join(_KWH)} for {name}, got {units or 'none'}")
-    values = to_numbers(table.columns[name], table.separator) * float(factors.pop() or 1)
+    factor = float(factors.pop() or 1)
+    values = to_numbers(table.columns[name], table.separator) * factor
     wrong = table.line[~np.isfinite(values) & ~is_missing(table.columns[name])]
     if len(wrong):
         raise ValueError(f"{table.path}: {name}: expected numbers, got other text in {name_lines(wrong)}")
+    if with_fed_in and "EXPORT" in found:
+        return values, table.numbers(found["EXPORT"][0]) * factor
+    if with_fed_in and (values < 0).any():
+        return np.maximum(values, 0.0), np.maximum(-values, 0.0)
     if "EXPORT" in found:
         out = to_numbers(table.columns[found["EXPORT"][0]], table.separator)
         fed_in = float(np.nansum(out))
         notes.append(f"EXPORT ({fed_in:.4g} in all) is not used: a meter does not say what the sun behind it gave")
-    return values
+    return values, None

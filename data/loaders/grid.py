@@ -33,7 +33,7 @@ Times = NDArray[np.datetime64]
 _LONGEST_GAP_H = 3.0
 _MOST_SPIKES = 1e-3  # of all steps; the share of a larger one is no spike
 _MOST_HOLES = 20.0  # missing rows over rows; above it a stamp is wrong
-_NOT_NEGATIVE = ("load", "pv", "wind")
+_NOT_NEGATIVE = ("load", "fed_in", "pv", "wind")
 _LIMITS = {"spot": MOST_PRICE, "retail": MOST_PRICE, "carbon": 10.0, "wind": 100.0, "outdoor": 80.0}
 _HINTS = {
     "spot": "a price per MWh? name it spot_cur_per_mwh",
@@ -394,7 +394,7 @@ def _filled(work: _Work, grid: Times, is_missing: Bools, columns: Sequence[Colum
             work.notes.append(f"{column.name}: interpolated {int(empty.sum())} steps")
         known = np.flatnonzero(~empty)
         values = np.interp(np.arange(len(grid)), known, column.values[known]) if len(known) else column.values
-        if column.kind in ("load", "pv"):
+        if column.kind in ("load", "fed_in", "pv"):
             values = np.maximum(values, 0.0)
         found.append(replace(column, values=values))
     return found

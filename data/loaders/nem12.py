@@ -47,10 +47,12 @@ def read(rows: Rows, options: Options) -> tuple[Readings, ...]:
         raise ValueError(
             f"{rows.path}: line 1: expected NEM12 (intervals), got {rows.cells[0][1]}; ask for interval data"
         )
-    registers, unused, estimated = _registers(rows)
+    registers, unused, estimated = _registers(rows, ("E", "B") if options.fed_in else ("E",))
     drawn: dict[str, list[_Register]] = {}
+    fed_in: dict[str, list[_Register]] = {}
     for register in registers:
-        drawn.setdefault(register.nmi, []).append(register)
+        side = drawn if register.suffix.startswith("E") else fed_in
+        side.setdefault(register.nmi, []).append(register)
     if not drawn:
         raise ValueError(
             f"{rows.path}: expected a register E*, drawn by the customer, in kWh; found {unused or 'none'}"
@@ -58,14 +60,17 @@ def read(rows: Rows, options: Options) -> tuple[Readings, ...]:
     notes = [f"registers {', '.join(unused)} are not used; E* are drawn by the customer"] if unused else []
     notes += [f"{estimated} days are estimated or substituted by the meter's operator"] if estimated else []
     notes.append(f"its times are eastern standard time all the year ({ZONE})")
-    return tuple(_readings(rows, nmi, found, notes) for nmi, found in drawn.items())
+    return (
+        *(_readings(rows, nmi, found, notes, "load") for nmi, found in drawn.items()),
+        *(_readings(rows, nmi, found, notes, "fed_in") for nmi, found in fed_in.items()),
+    )
 
 
 def _fail(rows: Rows, i: int, expected: str, came: object) -> ValueError:
     return ValueError(f"{rows.path}: line {rows.line[i]}: expected {expected}, got {str(came)[:60]!r}")
 
 
-def _registers(rows: Rows) -> tuple[list[_Register], list[str], int]:
+def _registers(rows: Rows, sides: tuple[str, ...]) -> tuple[list[_Register], list[str], int]:
     found: dict[tuple[str, str], _Register] = {}
     unused: list[str] = []
     at: _Register | None = None
@@ -75,7 +80,7 @@ def _registers(rows: Rows) -> tuple[list[_Register], list[str], int]:
         if has_end:
             raise _fail(rows, i, "nothing after record 900", row[0])
         if row[0] == _REGISTER:
-            at, is_read = _register(rows, i, found, unused), True
+            at, is_read = _register(rows, i, found, unused, sides), True
         elif row[0] == _DAY:
             if not is_read:
                 raise _fail(rows, i, "a record 200 before the first 300", row[0])
@@ -94,14 +99,16 @@ def _registers(rows: Rows) -> tuple[list[_Register], list[str], int]:
     return [register for register in found.values() if register.days], unused, estimated
 
 
-def _register(rows: Rows, i: int, found: dict[tuple[str, str], _Register], unused: list[str]) -> _Register | None:
+def _register(
+    rows: Rows, i: int, found: dict[tuple[str, str], _Register], unused: list[str], sides: tuple[str, ...]
+) -> _Register | None:
     row = rows.cells[i]
     if len(row) < 9 or not row[1]:
         raise _fail(rows, i, "a record 200 of nine cells (NMI, ..., suffix, ..., unit, minutes)", ",".join(row))
     nmi, suffix, unit, minutes = row[1], row[4].upper() or row[3].upper(), row[7].upper(), row[8]
     if not minutes.isdecimal() or int(minutes) not in (1, 5, 15, 30, 60):
         raise _fail(rows, i, "an interval of 1, 5, 15, 30 or 60 minutes", minutes)
-    if not suffix.startswith("E") or unit not in _KWH:
+    if not suffix.startswith(sides) or unit not in _KWH:
         unused.append(f"{suffix} ({row[7]})")
         return None
     register = found.setdefault((nmi, suffix), _Register(nmi, suffix, _KWH[unit], int(minutes)))
@@ -145,7 +152,7 @@ def _part(rows: Rows, i: int, register: _Register, date: int) -> bool:
     return False
 
 
-def _readings(rows: Rows, nmi: str, registers: list[_Register], notes: list[str]) -> Readings:
+def _readings(rows: Rows, nmi: str, registers: list[_Register], notes: list[str], kind: str) -> Readings:
     """Sum the registers of a meter; a day that one of them lacks has no reading."""
     minutes = {register.minutes for register in registers}
     if len(minutes) > 1:
@@ -159,7 +166,7 @@ def _readings(rows: Rows, nmi: str, registers: list[_Register], notes: list[str]
     within = (np.arange(n) * step * 60).astype("timedelta64[s]")
     return Readings(
         paths=(rows.path,), times=(first[:, None] + within).ravel(), is_utc=False, zone=ZONE,
-        columns=(Column("+".join(r.suffix for r in registers), "load", nmi, kwh, True),),
+        columns=(Column("+".join(r.suffix for r in registers), kind, nmi, kwh, True),),
         line=np.repeat(np.array(line, np.int64), n), file=np.zeros(len(kwh), np.int64), identity=f"nmi {nmi}",
         says_begin=True, notes=tuple(notes),
     )  # fmt: skip

@@ -28,6 +28,7 @@ class Options:
     repair: frozenset[str] = frozenset()  # of ``REPAIRS``
     stamps: str = "begin"  # what the times of plain CSV mark of their steps: begin or end
     columns: tuple[tuple[str, str], ...] = ()  # name in the file, name with a unit that is read in its place
+    fed_in: bool = False  # energy fed in is read too, for bills; a bank has no use for it
 
 
 def read_options(
@@ -53,7 +54,7 @@ class Column:
     """One series of a file, in the units of a bank but for energies of a step."""
 
     name: str  # in the file, to name it by
-    kind: str  # load, pv, spot, retail, carbon, wind, outdoor
+    kind: str  # load, fed_in, pv, spot, retail, carbon, wind, outdoor
     home: str  # empty for what all homes share
     values: Floats  # [n_rows] NaN where there is none
     is_energy: bool = False  # kWh of a step, in place of a mean power

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.data.text import read_text, said, short
+from gridbazaar.data.text import read_any_text, said, short
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -106,7 +106,7 @@ def read_rows(path: Path, separator: str | None = None) -> Rows:
     Raises:
         ValueError: it is no text, has no row, or a quote is never closed.
     """
-    text, encoding = read_text(path)
+    text, encoding = read_any_text(path)
     mark = separator or _separator(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True, skipinitialspace=True)
     cells, line = [], []

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.data.protocols.iso8601 import parse_time
-from gridbazaar.data.text import parse_json, read_text, said, short
+from gridbazaar.data.text import parse_json, read_any_text, said, short
 
 PURPOSES = (
     "ChargingStationExternalConstraints", "ChargingStationMaxProfile", "TxDefaultProfile", "TxProfile",
@@ -54,7 +54,7 @@ class Profile:
 
 def read_profiles(path: str | Path) -> tuple[Profile, ...]:
     """Read a file of profiles; see ``parse_profiles``."""
-    return parse_profiles(read_text(Path(path))[0], str(path))
+    return parse_profiles(read_any_text(Path(path))[0], str(path))
 
 
 def parse_profiles(text: str, where: str = "profiles") -> tuple[Profile, ...]:

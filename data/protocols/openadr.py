@@ -16,7 +16,7 @@ from typing import Any
 
 from gridbazaar.data.bounds import MOST_PRICE
 from gridbazaar.data.protocols.iso8601 import parse_duration, parse_time
-from gridbazaar.data.text import parse_json, read_text, said, short
+from gridbazaar.data.text import parse_json, read_any_text, said, short
 
 PAYLOADS = ("SIMPLE", "PRICE", "LOAD_DISPATCH")
 SIMPLE_LEVELS = 3
@@ -49,7 +49,7 @@ class Event:
 
 def read_events(path: str | Path, *, now: datetime | None = None) -> tuple[Event, ...]:
     """Read a file of events; see ``parse_events``."""
-    return parse_events(read_text(Path(path))[0], str(path), now=now)
+    return parse_events(read_any_text(Path(path))[0], str(path), now=now)
 
 
 def parse_events(text: str, where: str = "events", *, now: datetime | None = None) -> tuple[Event, ...]:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from gridbazaar.agents.kind import Draw
 from gridbazaar.data.arrays import Array, host
-from gridbazaar.data.bank import Bank
+from gridbazaar.data.bank import HISTORY_DAYS, Bank
 from gridbazaar.data.chance import between, episode_keys, uniform
+from gridbazaar.data.clock import days_of
 from gridbazaar.data.trees import mapped
 from gridbazaar.envs.episode.baselines import baselines_ukwh
 from gridbazaar.envs.episode.calls import draw_calls
@@ -79,10 +80,31 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
 
 
 def first_days(scenario: Scenario, bank: Bank, split: str, seeds: NDArray[np.int64]) -> NDArray[np.int64]:
-    """[n_envs] day of the bank on which the episode of each seed begins."""
+    """[n_envs] day of the bank on which the episode of each seed begins.
+
+    Raises:
+        ValueError: the bank has no such days.
+    """
+    if scenario.dates:
+        return np.full(len(seeds), _day_of(scenario, bank), np.int64)
     days = bank.start_days(split, start_h=scenario.start_h, n_steps=scenario.n_steps, months=scenario.data.months)
     keys = episode_keys(scenario.seed, split, seeds)
     return draw_days(days, bank.calendar.weekday_of(days), uniform(keys, "day", 1)[:, 0])
+
+
+def _day_of(scenario: Scenario, bank: Bank) -> int:
+    """Day of the bank on which the episode of a scenario with dates begins."""
+    first, n_days = days_of(scenario.dates)
+    day = int((first - bank.first_day.astype("datetime64[D]")).astype(np.int64))
+    if day < HISTORY_DAYS or day + n_days > bank.n_days:
+        known = bank.first_day.astype("datetime64[D]") + np.array([HISTORY_DAYS, bank.n_days - 1])
+        is_longer = day + n_days > bank.n_days and not scenario.data.path
+        advice = f"; data.n_days={day + n_days} makes the series long enough" if is_longer else ""
+        raise ValueError(
+            f"dates: expected days from {known[0]} to {known[1]}, which data {bank.name!r} have after "
+            f"{HISTORY_DAYS} days of history; got {scenario.dates[0]} to {scenario.dates[1]}{advice}"
+        )
+    return day
 
 
 def draw_days(days: NDArray[np.int64], weekday: NDArray[np.int64], unit: NDArray[np.float64]) -> NDArray[np.int64]:

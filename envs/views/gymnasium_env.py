@@ -16,7 +16,7 @@ from gridbazaar.agents.kind import Column
 from gridbazaar.data.arrays import Array
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.interval.reward import PARTS
-from gridbazaar.envs.safety import safety_costs
+from gridbazaar.envs.safety import COSTS, safety_costs
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.views.batch import (
     Batch,
@@ -126,6 +126,7 @@ class MarketVectorEnv(VectorEnv[Vector, Vector, Array]):
             ``final_obs`` and ``final_info``; ``NEXT_STEP``: the step after the last one
             begins the next episodes, whatever its actions; ``DISABLED``: the caller resets, with
             ``options={"reset_mask": [n_envs] bool}`` only some.
+        costs: also give safety costs in infos, [n_envs] by name in ``costs``, and their sum ``cost``.
     """
 
     def __init__(
@@ -139,9 +140,10 @@ class MarketVectorEnv(VectorEnv[Vector, Vector, Array]):
         seed: int = 0,
         max_cycles: int | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        costs: bool = False,
         **overrides: Any,
     ) -> None:
-        mode = AutoresetMode(autoreset_mode)
+        mode, self._costs = AutoresetMode(autoreset_mode), costs
         core = make_core(scenario, n_envs, max_cycles, overrides)
         self._batch = Batch(core, split=split, seed=seed, steered=_steered(core, agent), others=others)
         self._mode = mode
@@ -193,6 +195,9 @@ class MarketVectorEnv(VectorEnv[Vector, Vector, Array]):
         happened = batch.step(given)
         found = {k: v[:, 0] for k, v in results(happened, batch.seen, given, batch.columns).items()}
         found["reward_parts"] = dict(zip(PARTS, found["reward_parts"].T, strict=True))
+        if self._costs:
+            broken = safety_costs(batch.core, happened)[:, batch.columns[0]]
+            found |= {"costs": dict(zip(COSTS, broken.T, strict=True)), "cost": broken.sum(axis=1)}
         found["seed"] = batch.numbers.copy()
         rewards = happened.reward[:, batch.columns[0]].astype(np.float64)
         ends = happened.truncated.copy()
@@ -227,11 +232,13 @@ class MarketVectorEnv(VectorEnv[Vector, Vector, Array]):
     def _nothing_yet(self) -> Info:
         """Infos of rows that have begun, [n_envs, ...] each: the keys of a step, with nothing that has happened."""
         batch, n = self._batch, self.num_envs
-        one = nothing_yet(True, batch.core.n_actions)
-        parts = {name: np.zeros(n) for name in one.pop("reward_parts")}
+        one = nothing_yet(True, batch.core.n_actions, costs=self._costs)
+        named = {
+            key: {name: np.zeros(n) for name in one.pop(key)} for key in ("reward_parts", "costs") if key in one
+        }  # fmt: skip
         plain = {name: np.zeros((n, *np.shape(value)), np.asarray(value).dtype) for name, value in one.items()}
         now = {"active": batch.seen.mask[:, batch.columns[0]], "seed": batch.numbers.copy()}
-        return plain | {"reward_parts": parts} | now
+        return plain | named | now
 
     def _check_mask(self, mask: Any) -> NDArray[np.bool_]:
         if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (self.num_envs,):
@@ -270,12 +277,13 @@ def vector_env(
     seed: int = 0,
     max_cycles: int | None = None,
     autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+    costs: bool = False,
     **overrides: Any,
 ) -> MarketVectorEnv:
     """Make a Gymnasium vector environment for one agent; arguments as of ``MarketVectorEnv``."""
     return MarketVectorEnv(
         scenario, n_envs, agent=agent, others=others, split=split, seed=seed, max_cycles=max_cycles,
-        autoreset_mode=autoreset_mode, **overrides,
+        autoreset_mode=autoreset_mode, costs=costs, **overrides,
     )  # fmt: skip
 
 

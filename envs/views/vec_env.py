@@ -16,8 +16,9 @@ from gridbazaar.agents.policy import Policy
 from gridbazaar.data.arrays import Array
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.interval.reward import PARTS
+from gridbazaar.envs.safety import COSTS, safety_costs
 from gridbazaar.envs.scenario import Scenario
-from gridbazaar.envs.views.batch import Batch, check_actions, check_split, feature_bounds, make_core
+from gridbazaar.envs.views.batch import Batch, add_costs, check_actions, check_split, feature_bounds, make_core
 from gridbazaar.envs.views.others import Policies
 
 Indices = int | Iterable[int] | None
@@ -35,12 +36,14 @@ class MarketVecEnv(VecEnv):
         seed: environment *e* plays the episodes ``seed + e``, ``seed + e + n_envs``, and so on.
         max_cycles: intervals of an episode, up to a day; none: as the scenario says.
         allow_test: play test episodes, for evaluation.
+        costs: infos of every step also hold ``costs``, the safety costs by name (``safety.COSTS``), and their sum
+            ``cost``; ``last_costs`` has them as an array. Of the last step ``episode_costs`` are those of the episode.
         overrides: fields of the scenario, see ``load_scenario``.
 
     All rows end together by truncation and begin the next episodes within the same step. ``infos`` are then a dict a
     row with ``terminal_observation``, ``TimeLimit.truncated``, ``episode`` (return, length, seconds), ``agent``,
-    ``kind`` and ``reward_parts`` (by name, of the whole episode); otherwise the same list of empty dicts. Actions
-    outside [-1, 1] are clipped.
+    ``kind`` and ``reward_parts`` (by name, of the whole episode); otherwise, without ``costs``, the same list of empty
+    dicts. Actions outside [-1, 1] are clipped.
     """
 
     def __init__(
@@ -54,9 +57,10 @@ class MarketVecEnv(VecEnv):
         seed: int = 0,
         max_cycles: int | None = None,
         allow_test: bool = False,
+        costs: bool = False,
         **overrides: Any,
     ) -> None:
-        self._allow_test = allow_test
+        self._allow_test, self._costs = allow_test, costs
         self._check_split(split)
         core = make_core(scenario, n_envs, max_cycles, overrides)
         steered = _steered(core, kind, others)
@@ -73,6 +77,8 @@ class MarketVecEnv(VecEnv):
         self._first: int | None = None
         self._actions: Array = None
         self._returns, self._parts = np.zeros(n_rows), np.zeros((n_rows, len(PARTS)))
+        self.last_costs: NDArray[np.float64] = np.zeros((n_rows, len(COSTS)))  # of the last interval, if asked for
+        self._cost_sums = np.zeros_like(self.last_costs)
         self._started_s = time.perf_counter()
 
     def reset(self) -> NDArray[np.float32]:
@@ -97,10 +103,16 @@ class MarketVecEnv(VecEnv):
         self._parts += happened.reward_parts[:, self._batch.columns].reshape(self._parts.shape)
         dones = np.repeat(happened.truncated, self.n_rows_per_env)
         infos = self._no_infos
+        if self._costs:
+            self.last_costs = safety_costs(self.core, happened)[:, self._batch.columns].reshape(self.last_costs.shape)
+            self._cost_sums = self._cost_sums + self.last_costs
+            infos = [{} for _ in infos]
         if dones.any():  # then all, for episodes are of equal length
             infos = self._last_infos()
             self._batch.reset()
             self._begin()
+        if self._costs:
+            add_costs(infos, self.last_costs)
         return self._observations(), rewards.astype(np.float32), dones, infos
 
     def active_rows(self) -> NDArray[np.bool_]:
@@ -145,6 +157,7 @@ class MarketVecEnv(VecEnv):
         return self._batch.features().reshape(self.num_envs, -1)
 
     def _begin(self) -> None:
+        self._cost_sums = np.zeros_like(self._cost_sums)
         self._returns, self._parts = np.zeros(self.num_envs), np.zeros((self.num_envs, len(PARTS)))
         self._started_s = time.perf_counter()
         numbers = np.repeat(self._batch.numbers, self.n_rows_per_env).tolist()
@@ -156,7 +169,7 @@ class MarketVecEnv(VecEnv):
         took_s, n_steps = round(time.perf_counter() - self._started_s, 6), self.core.n_steps
         rows = zip(self._observations(), self._returns.tolist(), self.row_agents, self._parts.tolist(), strict=True)
         kind_of = self.core.scenario.agent_kind
-        return [
+        infos: list[dict[str, Any]] = [
             {
                 "terminal_observation": seen,
                 "TimeLimit.truncated": True,
@@ -167,6 +180,10 @@ class MarketVecEnv(VecEnv):
             }
             for seen, total, agent, parts in rows
         ]
+        if self._costs:
+            for info, sums in zip(infos, self._cost_sums.tolist(), strict=True):
+                info["episode_costs"] = dict(zip(COSTS, sums, strict=True))
+        return infos
 
     def _reset_split(self) -> str:
         splits = {options.get("split", self._batch.split) for options in self._options}
@@ -190,12 +207,13 @@ def vec_env(
     seed: int = 0,
     max_cycles: int | None = None,
     allow_test: bool = False,
+    costs: bool = False,
     **overrides: Any,
 ) -> MarketVecEnv:
     """Make a VecEnv with a row an agent; arguments as of ``MarketVecEnv``."""
     return MarketVecEnv(
         scenario, n_envs, kind=kind, others=others, split=split, seed=seed, max_cycles=max_cycles,
-        allow_test=allow_test, **overrides,
+        allow_test=allow_test, costs=costs, **overrides,
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ def bench(
     force: Force = False,
 ) -> None:
     """Measure the speed of steps, resets, views and training on this machine."""
-    from gridbazaar.experiments.cli.show import table
+    from gridbazaar.experiments.cli.tabled import table
     from gridbazaar.experiments.files import check_outputs, write_json
     from gridbazaar.experiments.measure.speed import QUICK, machine, measure_speed, to_json
 

@@ -25,7 +25,8 @@ the system failed; ctrl-C; told to end."""
 
 _BAD_INPUT = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 _EXTRAS = {
-    "torch": "train", "stable_baselines3": "train", "tensorboard": "train", "pandapower": "real", "pyarrow": None,
+    "torch": "train", "stable_baselines3": "train", "tensorboard": "train", "pandapower": "real",
+    "pyarrow": "parquet", "minari": "minari", "h5py": "minari", "holidays": "bills",
 }  # fmt: skip
 _OURS = Path(__file__).resolve().parents[2]
 

@@ -14,6 +14,7 @@ from gridbazaar.experiments.cli.options import (
     AllowCode,
     Columns,
     Data,
+    Dates,
     DropBad,
     Force,
     MasterSeed,
@@ -59,6 +60,7 @@ def evaluate(
     seeds: Seeds = 20,
     first: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Number of the first episode.")] = 0,
     split: Split = "test",
+    dates: Dates = None,
     data: Data = None,
     timezone: Timezone = None,
     repair: Repair = None,
@@ -116,7 +118,7 @@ def evaluate(
     inputs = {f"--data {path}": path for path in data or []} | {"--check": check, "the scenario": scenario}
     check_outputs(outputs, inputs, force=force)
     files = of_files(timezone, repair, stamps, columns, drop_bad)
-    chosen = load_scenario(scenario, allow_code=allow_code, **read_overrides(settings, data, seed, files))
+    chosen = load_scenario(scenario, allow_code=allow_code, **read_overrides(settings, data, seed, files, dates))
     named = usual(chosen) if policies is None else terminal.names(policies)
     recorded, numbers = None if check is None else read_golden(check), range(first, first + seeds)
     if recorded is not None and check is not None:
@@ -152,10 +154,11 @@ def compare(
     tariffs: Annotated[
         str, typer.Option(metavar="A,B,...", help="Tariffs or TOML files; differences are from the first.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder for compare.json and compare.csv.")],
+    out: Annotated[Path, typer.Option(help="Folder for compare.json, compare.csv and accounts.csv.")],
     policies: Policies = "idle,self_consumption",
     seeds: Seeds = 20,
     split: Split = "test",
+    dates: Dates = None,
     data: Data = None,
     timezone: Timezone = None,
     repair: Repair = None,
@@ -172,7 +175,7 @@ def compare(
     from gridbazaar.experiments.evaluation.compare import compare as play
     from gridbazaar.experiments.files import check_folder, new_folder, write_json, write_text
 
-    overrides = read_overrides(settings, data, seed, of_files(timezone, repair, stamps, columns, drop_bad))
+    overrides = read_overrides(settings, data, seed, of_files(timezone, repair, stamps, columns, drop_bad), dates)
     chosen, named = terminal.names(tariffs), terminal.names(policies)
     check_folder(out, force=force)
     with terminal.progress() as bar:
@@ -183,8 +186,9 @@ def compare(
     new_folder(out, force=force)
     write_json(out / "compare.json", found.to_json())
     write_text(out / "compare.csv", found.to_frame().to_csv(index=False))
+    write_text(out / "accounts.csv", found.accounts().to_csv(index=False))
     terminal.console().print(comparison_table(found))
-    typer.echo(f"written: {out / 'compare.json'}, {out / 'compare.csv'}")
+    typer.echo(f"written: {', '.join(str(out / name) for name in ('compare.json', 'compare.csv', 'accounts.csv'))}")
 
 
 def usual(scenario: Scenario) -> list[str]:

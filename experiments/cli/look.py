@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gridbazaar.experiments.cli import terminal
+from gridbazaar.experiments.cli.options import Force
 
 look_app = typer.Typer()
 
@@ -19,6 +21,7 @@ class Listed(StrEnum):
     mechanisms = "mechanisms"
     tenders = "tenders"
     tariffs = "tariffs"
+    designs = "designs"
     policies = "policies"
     kinds = "kinds"
     feeders = "feeders"
@@ -46,13 +49,19 @@ def list_(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None
 @look_app.command(epilog=terminal.epilog("show tariff tou --toml > mine.toml"))
 def show(
     what: Annotated[Shown, typer.Argument(help="What to show.")],
-    name: Annotated[str, typer.Argument(help="Its name, or a file of your own.")],
+    name: Annotated[
+        str, typer.Argument(help="Its name, or a file of your own; tariff: a design, or OpenEI's JSON too.")
+    ],
     toml: Annotated[
         bool, typer.Option("--toml", help="A scenario, tariff or feeder as the file to start from one of your own.")
     ] = False,
     source: Annotated[
         bool, typer.Option("--source", help="The code of a policy, mechanism or kind, to start from one of your own.")
     ] = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw a week of a tariff design: png, svg or pdf.")
+    ] = None,
+    force: Force = False,
 ) -> None:
     """Show one thing in full."""
     from gridbazaar.experiments.cli.show import show_thing
@@ -63,4 +72,22 @@ def show(
             raise ValueError("--toml shows data, --source shows code; give one of them")
         typer.echo((toml_of if toml else source_of)(what.value, name), nl=False)
         return
+    if plot is not None:
+        _plot(what, name, plot, force=force)
+        return
     show_thing(what.value, name, terminal.console())
+
+
+def _plot(what: Shown, name: str, path: Path, *, force: bool) -> None:
+    """Draw a tariff design."""
+    from gridbazaar.experiments.cli.sheet import plot_design
+    from gridbazaar.experiments.files import check_outputs
+    from gridbazaar.market.designs import load_design
+
+    if what is not Shown.tariff:
+        raise ValueError(f"--plot draws the week of a tariff design, not a {what.value}; omit it")
+    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise ValueError(f"--plot: expected a name ending in .png, .svg or .pdf, got {path.name!r}")
+    check_outputs({"--plot": path}, force=force)
+    plot_design(load_design(name), path)
+    typer.echo(f"written: {path}")

@@ -10,12 +10,14 @@ import typer.core
 
 from gridbazaar.experiments.cli import door
 from gridbazaar.experiments.cli.bench import bench_app
+from gridbazaar.experiments.cli.bill import bill_app
 from gridbazaar.experiments.cli.data import data_app
 from gridbazaar.experiments.cli.evaluate import evaluate_app
 from gridbazaar.experiments.cli.ledger import ledger_app
 from gridbazaar.experiments.cli.look import look_app
 from gridbazaar.experiments.cli.market import market_app
 from gridbazaar.experiments.cli.release import release_app
+from gridbazaar.experiments.cli.rollout import rollout_app
 from gridbazaar.experiments.cli.train import train_app
 
 _DEBUG = "--debug"
@@ -50,10 +52,12 @@ main = typer.Typer(
 )  # fmt: skip
 main.add_typer(train_app)
 main.add_typer(evaluate_app)
+main.add_typer(rollout_app)
 main.add_typer(bench_app)
 main.add_typer(look_app)
 main.add_typer(data_app, name="data")
 main.add_typer(market_app)
+main.add_typer(bill_app)
 main.add_typer(ledger_app, name="ledger")
 main.add_typer(release_app, name="release")
 

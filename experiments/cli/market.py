@@ -157,7 +157,7 @@ def _measure_rewards(names: list[str] | None, json: Path | None, *, force: bool)
 
 
 def _measure_wires(json: Path | None, write: Path | None, *, force: bool) -> None:
-    from gridbazaar.experiments.cli.show import table
+    from gridbazaar.experiments.cli.tabled import table
     from gridbazaar.experiments.docs.wires import write_wires
     from gridbazaar.experiments.files import check_outputs, write_json
     from gridbazaar.experiments.measure.wires import HEAD, MEASURED, measure_wires, wire_row

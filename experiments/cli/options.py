@@ -35,6 +35,12 @@ DropBad = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace results that exist.")]
 Seeds = Annotated[int, typer.Option("--seeds", min=1, max=100_000, help="How many episodes: 0, 1, ...")]
+Dates = Annotated[
+    str | None,
+    typer.Option(
+        "--dates", metavar="FIRST,LAST", help="One long episode over these local days: 2024-02-01,2024-02-29."
+    ),
+]
 Split = Annotated[str, typer.Option("--split", help="Episodes: test, validation or train.")]
 MasterSeed = Annotated[
     int | None,
@@ -59,9 +65,10 @@ Policies = Annotated[
 
 
 def read_overrides(
-    settings: list[str] | None, data: list[str] | None, seed: int | None, files: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    """Give what ``--set``, ``--data`` with its options (see ``of_files``) and ``--seed`` change, by field."""
+    settings: list[str] | None, data: list[str] | None, seed: int | None, files: dict[str, Any] | None = None,
+    dates: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Give what ``--set``, ``--data`` and its options (``of_files``), ``--seed`` and ``--dates`` change, by field."""
     from gridbazaar.data.inputs import check_input
     from gridbazaar.envs.scenarios import parse_setting
 
@@ -70,7 +77,8 @@ def read_overrides(
     given = dict(parse_setting(text) for text in settings or [])
     if data:
         given |= {"data.path": data[0]} | ({"data.further": tuple(data[1:])} if data[1:] else {})
-    return given | (files or {}) | ({} if seed is None else {"seed": seed})
+    given |= (files or {}) | ({} if seed is None else {"seed": seed})
+    return given if dates is None else given | {"dates": tuple(_words(dates))}
 
 
 def of_files(

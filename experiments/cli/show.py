@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from gridbazaar.data.registry import installed, name_of
+from gridbazaar.experiments.cli.tabled import table
 from gridbazaar.experiments.describe import about_kind, entries, scenario_toml, shipped_columns, toml_value, unit_of
 from gridbazaar.market.clear.result import Result, as_text
 
@@ -26,22 +27,8 @@ _MANY_BRANCHES = 60
 _RUN = "FOLDER of a run"
 
 
-def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
-    """Make a plain table; a column whose name begins with ``>`` is set to the right."""
-    columns = tuple(columns)
-    made = Table(
-        title=title or None, title_justify="left", title_style="bold", show_header=any(columns), box=None,
-        pad_edge=False, padding=(0, 2, 0, 0),
-    )  # fmt: skip
-    for name in columns:
-        made.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left", overflow="fold")
-    for row in rows:
-        made.add_row(*(str(cell) for cell in row))
-    return made
-
-
 def list_things(what: str) -> Table:
-    """List all scenarios, mechanisms, tenders, tariffs, policies, kinds or feeders with a line about each."""
+    """List all scenarios, mechanisms, tenders, tariffs, designs, policies, kinds or feeders with a line about each."""
     names, about = _found(what)
     brought = installed(f"gridbazaar.{what}")  # named, not imported
     rows = ((n, f"brought by a package, {brought[n].value}" if n in brought else about(n)) for n in names)
@@ -77,6 +64,10 @@ def _found(what: str) -> tuple[list[str], Callable[[str], str]]:
         from gridbazaar.market.tariffs import list_tariffs, load_tariff
 
         return list_tariffs(), lambda name: load_tariff(name).title
+    if what == "designs":
+        from gridbazaar.market.designs import list_designs, load_design
+
+        return list_designs(), lambda name: load_design(name).title
     if what == "policies":
         from gridbazaar.agents.policies import list_policies
 
@@ -108,9 +99,14 @@ def _show_scenario(name: str, console: Console) -> None:
 
 
 def _show_tariff(name: str, console: Console) -> None:
-    from gridbazaar.market.tariffs import load_tariff
+    from gridbazaar.experiments.cli.sheet import show_design
+    from gridbazaar.market.design import Design
+    from gridbazaar.market.found import find_tariff
 
-    tariff = load_tariff(name)
+    tariff = find_tariff(name)
+    if isinstance(tariff, Design):
+        show_design(tariff, console)
+        return
     shown = [e for e in entries(type(tariff)) if e.name not in ("name", "title", "windows")]
     rows = [(e.name, f"{getattr(tariff, e.name):g}", unit_of(e.name), e.note) for e in shown]
     console.print(table(f"{name}: {tariff.title}", ("field", ">value", "unit", "meaning"), rows))

@@ -9,16 +9,18 @@ from typing import Any
 
 def toml_of(what: str, name: str) -> str:
     """Give a scenario, tariff or feeder as TOML."""
-    from gridbazaar.experiments.describe import scenario_toml, tariff_toml
+    from gridbazaar.experiments.describe import design_toml, scenario_toml, tariff_toml
 
     if what == "scenario":
         from gridbazaar.envs.scenarios import load_scenario
 
         return scenario_toml(load_scenario(name))
     if what == "tariff":
-        from gridbazaar.market.tariffs import load_tariff
+        from gridbazaar.market.design import Design
+        from gridbazaar.market.found import find_tariff
 
-        return tariff_toml(load_tariff(name))
+        tariff = find_tariff(name)
+        return design_toml(tariff) if isinstance(tariff, Design) else tariff_toml(tariff)
     if what == "feeder":
         from gridbazaar.data import feeders
 

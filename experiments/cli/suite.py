@@ -65,7 +65,7 @@ def exit_code(ran: Ran) -> int:
 
 def _say(ran: Ran) -> int:
     """Show a line a run; on the error stream what is not sound."""
-    from gridbazaar.experiments.cli.show import table
+    from gridbazaar.experiments.cli.tabled import table
     from gridbazaar.experiments.evaluation.suite import BROKEN, CHANGED, MOVED, SKIPPED, SOUND
 
     for outcome in (o for verdict in (BROKEN, MOVED, CHANGED) for o in ran.verdicts(verdict)):

@@ -99,6 +99,19 @@ class Comparison:
             records.append(record)
         return pd.DataFrame(records)
 
+    def accounts(self) -> pd.DataFrame:
+        """One row a tariff, policy, calendar month, episode and party: what its meter showed and what it was billed."""
+        import pandas as pd
+
+        frames = [
+            book.to_frame().assign(tariff=tariff, policy=result.policy)
+            for tariff, evaluation in self.evaluations.items()
+            for result in evaluation.results
+            for book in result.accounts
+        ]
+        found = pd.concat(frames, ignore_index=True)
+        return found[["tariff", "policy", *found.columns[:-2]]]
+
 
 def compare(
     scenario: str,
@@ -139,7 +152,16 @@ def compare(
 
     return Comparison(
         {
-            t: evaluate(world, policies, seeds=seeds, split=split, replays=False, allow_code=allow_code, tick=told(t))
+            t: evaluate(
+                world,
+                policies,
+                seeds=seeds,
+                split=split,
+                bound=False,
+                accounts=True,
+                allow_code=allow_code,
+                tick=told(t),
+            )
             for t, world in worlds.items()
         }
     )

@@ -19,17 +19,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.agents.dispatch.schedule import Schedule, solve_optimum
 from gridbazaar.agents.policies import LEARNED, SORT, is_own, learned, load_policy, optimum
-from gridbazaar.agents.policy import Foresight, NoBoundError
+from gridbazaar.agents.policy import NoBoundError
 from gridbazaar.data.registry import name_of, stated
-from gridbazaar.data.units import MICRO
 from gridbazaar.envs.contract import check_own_kinds, check_policy
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import State, Transition
+from gridbazaar.experiments.evaluation.accounts import Accounts
+from gridbazaar.experiments.evaluation.bound import Bound, bound_of
 from gridbazaar.experiments.evaluation.metrics import COMMUNITY_FIGURES, OPERATOR, Tally
 from gridbazaar.experiments.evaluation.play import play
 from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval, share_interval
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
 SCHEMA = 2
 BOUND, REPLAY, PERFECT = "bound", "replay", "replay, no errors"
 """What is computed beside the policies, as ``tick`` calls it."""
+NOT_ASKED_FOR = "it was not asked for"
 _BATCH = 32
 _TRIED = 3  # intervals that a policy of one's own plays before anything else does
 
@@ -61,6 +61,7 @@ class Result:
     score: Interval  # share of the way from idle to the bound, percent
     of_replay: Interval  # share of the way from idle to the replay; NaN where there is none
     of_perfect: Interval  # to the replay without errors of forecasts
+    accounts: tuple[Accounts, ...] = ()  # of each batch of episodes, where they were asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,58 +156,6 @@ def _plain(replays: Replays) -> dict[str, Any]:
     return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in asdict(replays).items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """The least that the episodes of a core can cost."""
-
-    cost_cur: NDArray[np.float64]  # [n_envs], on the scale of ``Tally.scored_cur``
-    rounding_cur: NDArray[np.float64]  # [n_envs] >= 0, by which rounding may let a cost fall below it
-    ahead: Foresight
-    schedule: Schedule
-
-
-def bound_of(core: Core, state: State) -> Bound:
-    """Solve for the bound of the episodes that begin with ``state``.
-
-    Raises:
-        NoBoundError: the scenario has what the program does not cover.
-    """
-    ahead = foresight(core, state)
-    schedule = solve_optimum(ahead, core.scenario.step_h)
-    fixed_ucur, start = core.world.fixed_ucur, state.episode.start
-    standing_cur = (fixed_ucur[start + core.n_steps] - fixed_ucur[start]) * core.world.connections.sum() / MICRO
-    cost_cur = schedule.cost_cur + core.stored_value_cur(state).sum(1) + standing_cur
-    return Bound(cost_cur, rounding_cur(core, ahead, cost_cur), ahead, schedule)
-
-
-def rounding_cur(core: Core, ahead: Foresight, cost_cur: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give by how much rounding may let a cost fall below the bound, [n_envs].
-
-    In each interval an agent has up to 11 amounts of less than a micro-unit each cut off (energy, network and tax of
-    what it trades, of what the retailer fills and of its residual; rent; what the wires withheld), and the operator of
-    the market 3 for its stock. The energy of an agent's firm and of its flexible order is rounded to a micro-kWh each,
-    at the dearest price of the episode. The solver is true to 1e-7 of its sums.
-    """
-    dearest = np.maximum(np.abs(ahead.upper_cur_per_kwh), np.abs(ahead.export_cur_per_kwh)) + (
-        ahead.local_charge_cur_per_kwh + ahead.scarcity_cur_per_kwh
-    )
-    amounts = (_AMOUNTS_OF_AGENT * core.n_agents + _AMOUNTS_OF_OPERATOR) * core.n_steps
-    energy_cur = 2 * core.n_agents * core.n_steps * dearest.max(axis=1)
-    return np.asarray((amounts + energy_cur) / MICRO + _SOLVER * np.maximum(np.abs(cost_cur), 1.0))
-
-
-_AMOUNTS_OF_AGENT, _AMOUNTS_OF_OPERATOR, _SOLVER = 11, 3, 1e-6
-
-
-def optimum_cost_cur(core: Core, seeds: Sequence[int] | NDArray[np.int64], split: str) -> NDArray[np.float64]:
-    """Give the bound of each episode on the scale of ``Tally.scored_cur``, [n_seeds].
-
-    Raises:
-        NoBoundError: the scenario has what the program does not cover.
-    """
-    return bound_of(core, core.reset(np.asarray(seeds, np.int64), split=split)).cost_cur
-
-
 def ceiling_cur(idle: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give the cost that scores 100: the bound, or where there is none, nothing of what idle costs."""
     return np.where(np.isfinite(bound), bound, idle - np.abs(idle))
@@ -219,6 +168,8 @@ def evaluate(
     seeds: int | Sequence[int] = 20,
     split: str = "test",
     replays: bool = True,
+    bound: bool = True,
+    accounts: bool = False,
     allow_code: bool = False,
     tick: Callable[[str, int, int], None] | None = None,
     record: Callable[[str, Core, Transition], None] | None = None,
@@ -234,6 +185,8 @@ def evaluate(
         seeds: how many episodes (0, 1, ...), or their numbers.
         split: test (held out from training), validation or train.
         replays: also play the optimum's schedule, with the scenario's forecasts and with perfect ones.
+        bound: solve for the bound; without it there are no replays, and a score is the share of idle's cost saved.
+        accounts: also keep what every agent was billed and metered in each calendar month.
         allow_code: also load Python files that a scenario's TOML file names, and play models that others made with
             stable-baselines3, which may run code of theirs.
         tick: called with (policy, intervals done, intervals in all), for progress; first the ``bound`` is computed.
@@ -250,12 +203,14 @@ def evaluate(
         check_policy(source, chosen, steps=_TRIED)
     if split != "train":  # the episodes of training are asked for by name
         _refuse_trained_on(sources.values(), chosen, split, numbers)
+    replays = replays and bound
     names = [*sources, *[REPLAY, PERFECT] * replays]
     batches = [numbers[i : i + _BATCH] for i in range(0, len(numbers), _BATCH)]
     tallies: dict[str, list[Tally]] = {name: [] for name in names}
     bounds: list[Bound] = []
-    no_bound = None
-    done = dict.fromkeys([BOUND, *names], 0)
+    kept: dict[str, list[Accounts]] = {name: [] for name in sources}
+    no_bound = None if bound else NOT_ASKED_FOR
+    done = dict.fromkeys([*[BOUND] * bound, *names], 0)
 
     def count(name: str) -> None:
         done[name] += 1
@@ -265,22 +220,40 @@ def evaluate(
     for batch in batches:
         core = Core(chosen, len(batch))
         ahead = None
-        try:
-            bounds.append(bound_of(core, core.reset(np.asarray(batch, np.int64), split=split)))
-            ahead = bounds[-1].ahead
-        except NoBoundError as error:
-            no_bound = str(error)
-        count(BOUND)
+        if bound:
+            try:
+                bounds.append(bound_of(core, core.reset(np.asarray(batch, np.int64), split=split)))
+                ahead = bounds[-1].ahead
+            except NoBoundError as error:
+                no_bound = str(error)
+            count(BOUND)
         for name, source in sources.items():
             policy = optimum.Policy(bounds[-1].schedule) if source == "optimum" and ahead else loaded[name]
-            seen = None if record is None else partial(record, name, core)
-            played = play(core, policy, batch, split=split, ahead=ahead, record=seen, tick=partial(count, name))
+            state = core.reset(np.asarray(batch, np.int64), split=split)
+            book = Accounts(core, state, np.asarray(batch, np.int64)) if accounts else None
+            seen = _all_of(book.add if book else None, partial(record, name, core) if record else None)
+            played = play(
+                core, policy, batch, split=split, state=state, ahead=ahead, record=seen, tick=partial(count, name)
+            )
             tallies[name].append(played.tally)
+            kept[name] += [book] if book else []
         if replays and no_bound is None:
             for name, tally in _replayed(core, batch, split, bounds[-1], tallies, sources, count).items():
                 tallies[name].append(tally)
     found = _evaluation(chosen, split, numbers, tallies, bounds, no_bound)
+    found = replace(found, results=tuple(replace(r, accounts=tuple(kept[r.policy])) for r in found.results))
     return replace(found, code={label: stated(source, SORT) for label, source in sources.items() if is_own(source)})
+
+
+def _all_of(*told: Callable[[Transition], None] | None) -> Callable[[Transition], None]:
+    """Tell all of those who want to know of an interval."""
+    listening = [tell for tell in told if tell]
+
+    def tell_all(happened: Transition) -> None:
+        for tell in listening:
+            tell(happened)
+
+    return tell_all
 
 
 def _replayed(

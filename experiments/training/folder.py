@@ -28,7 +28,12 @@ def begin(folder: Path, config: Any, scenario: Scenario, *, force: bool, **more:
         scenario: in which.
         force: replace an existing folder.
         more: what else its policy needs; in place of the scenario's own ``features`` perhaps.
+
+    Raises:
+        ValueError: the scenario plays given dates, so validation and test would see what was trained on.
     """
+    if scenario.dates:
+        raise ValueError(f"dates: training draws its days from the weeks of its split; leave {scenario.dates} out")
     new_folder(folder, force=force)
     manifest = {
         "schema": 1,

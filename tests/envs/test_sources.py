@@ -109,6 +109,7 @@ def test_the_order_of_the_kinds_changes_nobodys_energy() -> None:
             assert np.abs(metered[0][name] - metered[1][name]).max() <= 20, name
 
 
+@pytest.mark.slow
 def test_torch_plays_the_same_episode() -> None:
     torch = pytest.importorskip("torch")
     ours, theirs = Core(street(), 2), Core(street(), 2, backend="torch")

@@ -46,7 +46,9 @@ def test_there_are_policies_that_draw() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in list_policies() if name != "trained"])
-@pytest.mark.parametrize("beside", [[3, 4], [4, 3], [9, 3, 9]])
+@pytest.mark.parametrize(
+    "beside", [pytest.param([3, 4], marks=pytest.mark.slow), pytest.param([4, 3], marks=pytest.mark.slow), [9, 3, 9]]
+)
 def test_an_episode_costs_the_same_whatever_is_played_beside_it(name: str, beside: list[int]) -> None:
     alone = cost_cur(load_policy(name), [3])[0]
     np.testing.assert_array_equal(cost_cur(load_policy(name), beside)[beside.index(3)], alone)

@@ -13,6 +13,7 @@ from gridbazaar.envs.observe import observe
 from gridbazaar.envs.views.others import community_of
 from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.experiments.evaluation.play import play
+from tests.quick import only
 
 CONFIG = Failure(mtbf_h=400.0, mttr_h=12.0, beta=4.0, maintain_h=1.0, maintain_cur=1.0, repair_cur=5.0)
 
@@ -62,7 +63,7 @@ def test_only_worn_devices_that_work_are_maintained() -> None:
     assert asked > 20
 
 
-@pytest.mark.parametrize("rule", ["opportunity_cost", "price_threshold"])
+@pytest.mark.parametrize("rule", only(["opportunity_cost"], ["opportunity_cost", "price_threshold"]))
 def test_upkeep_beats_the_same_rule_without_it_and_idle(rule: str) -> None:
     """Evaluated cost of eight validation episodes; every one of them, and by ten a day in the mean."""
     core, seeds = Core("ageing", 8), list(range(100, 108))
@@ -76,6 +77,7 @@ def test_upkeep_beats_the_same_rule_without_it_and_idle(rule: str) -> None:
         assert (saved > 0).sum() >= 7
 
 
+@pytest.mark.slow
 def test_an_evaluation_scores_upkeep_between_idle_and_the_optimum() -> None:
     evaluation = evaluate("ageing", ["opportunity_cost", "maintain"], seeds=2, split="validation")
     score = {r.policy: r.score.mean for r in evaluation.results}

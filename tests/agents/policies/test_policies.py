@@ -15,7 +15,7 @@ from gridbazaar.envs.episode import world
 from gridbazaar.envs.observe import observe
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.views.others import community_of
-from gridbazaar.experiments.evaluation.evaluate import optimum_cost_cur
+from gridbazaar.experiments.evaluation.bound import optimum_cost_cur
 from gridbazaar.experiments.evaluation.play import play
 from tests.conftest import Lend
 

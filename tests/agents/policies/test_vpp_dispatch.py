@@ -11,7 +11,7 @@ from gridbazaar.agents.policy import NoBoundError
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import Transition
-from gridbazaar.experiments.evaluation.evaluate import optimum_cost_cur
+from gridbazaar.experiments.evaluation.bound import optimum_cost_cur
 from gridbazaar.experiments.evaluation.metrics import Tally
 from gridbazaar.experiments.evaluation.play import play
 

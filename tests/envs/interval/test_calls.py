@@ -261,6 +261,7 @@ def test_a_row_of_a_batch_is_the_same_episode_alone(split: str) -> None:
     assert differences(together.view.stored_kwh[2].tolist(), alone.view.stored_kwh[0].tolist()) == []
 
 
+@pytest.mark.slow
 def test_torch_plays_the_same_calls() -> None:
     torch = pytest.importorskip("torch")
     scenario = load_scenario("vpp_call", hours=10.0, call={"least_kw": 0.0})

@@ -200,6 +200,7 @@ def test_a_row_in_a_blackout_is_the_episode_alone(mechanism: str) -> None:
         assert (happened.delivery.metered_ukwh[1] == single.delivery.metered_ukwh[0]).all()
 
 
+@pytest.mark.slow
 def test_torch_plays_the_same_blackout() -> None:
     torch = pytest.importorskip("torch")
     scenario = load_scenario("blackout", hours=6.0)

@@ -160,7 +160,7 @@ def test_the_same_with_everything_on(options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("whose", ["community", "mix"])
-@pytest.mark.parametrize("scenario", only(QUICK, SMALL))
+@pytest.mark.parametrize("scenario", only(("street",), SMALL))
 def test_everybody_gets_an_equal_part_of_what_the_community_costs(scenario: str, whose: str) -> None:
     """Of the community's own number in ``community``; of its share in ``mix``, the rest being the agent's own."""
     core = core_of(scenario, **{"reward.whose": whose, "reward.mix": 0.25})

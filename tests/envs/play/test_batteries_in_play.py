@@ -87,6 +87,7 @@ def test_a_row_is_the_episode_that_it_is_alone() -> None:
         np.testing.assert_array_equal(many.energy_kwh, single_device.energy_kwh)
 
 
+@pytest.mark.slow
 def test_torch_plays_the_same_episode() -> None:
     torch = pytest.importorskip("torch")
     scenario = street(hours=6.0, outage={"chance": 1.0})

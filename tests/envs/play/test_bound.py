@@ -13,7 +13,8 @@ from gridbazaar.agents.policy import NoBoundError, Observation
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.scenarios import list_scenarios, load_scenario
-from gridbazaar.experiments.evaluation.evaluate import bound_of, evaluate
+from gridbazaar.experiments.evaluation.bound import bound_of
+from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.experiments.evaluation.play import Played, play
 from gridbazaar.market.mechanisms import list_mechanisms
 from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES

@@ -26,6 +26,7 @@ from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import NOT_ASKED, State, Transition
 from gridbazaar.envs.views.others import community_of
 from tests.biller import Row, bill_cur, cents
+from tests.quick import only
 
 
 class Week(NamedTuple):
@@ -112,7 +113,7 @@ def played(core: Core, policy: Any) -> list[tuple[State, Transition, Any]]:
     return found
 
 
-@pytest.mark.parametrize("start_h", [0.0, 12.0])
+@pytest.mark.parametrize("start_h", only([12.0], [0.0, 12.0]))
 @pytest.mark.parametrize("week", WEEKS, ids=str)
 def test_a_week_is_billed_by_the_local_clock(week: Week, start_h: float, tmp_path: Path) -> None:
     """Seven standing charges and each kWh at the price of the hour that the clock shows, to the cent."""
@@ -151,7 +152,7 @@ autumn it shows that hour twice, 0.44 more; either week has seven days and pays 
 """
 
 
-@pytest.mark.parametrize("start_h", [0.0, 12.0])
+@pytest.mark.parametrize("start_h", only([0.0], [0.0, 12.0]))
 @pytest.mark.parametrize("week", WEEKS, ids=str)
 def test_hand_market_and_biller_agree_on_a_week(week: Week, start_h: float, tmp_path: Path) -> None:
     path, shown = written(week, tmp_path, load_kw=lambda hour: {2: 2.0, 19: 1.5}.get(hour, 0.5))

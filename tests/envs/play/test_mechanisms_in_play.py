@@ -57,7 +57,7 @@ def test_the_lottery_is_drawn_at_the_reset_and_each_row_is_the_episode_alone(nam
     assert len(np.unique(lotteries[:, 0])) == len(lotteries)
 
 
-_QUICK = ("uniform_price", "mcafee", "bill_sharing")  # one for each stage of clearing, and one that costs the operator
+_QUICK = ("mcafee",)  # one that costs the operator; the search for the bound tries more
 
 
 @pytest.mark.parametrize("name", only(_QUICK, list_mechanisms()))

@@ -94,7 +94,8 @@ def test_episodes_begin_at_the_hour_that_the_scenario_says() -> None:
         load_scenario("workplace", start_h=4.1)
 
 
-def test_both_array_libraries_charge_alike() -> None:
+@pytest.mark.slow
+def test_torch_charges_as_numpy_does() -> None:
     torch = pytest.importorskip("torch")
     ours, other = Core("workplace", 2), Core("workplace", 2, backend="torch")
     a, b, rng = ours.reset(7), other.reset(7), np.random.default_rng(1)

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers.vector import ClipReward, NormalizeObservation, NormalizeReward, RecordEpisodeStatistics
 from numpy.typing import NDArray
 
 from gridbazaar.agents.policies import load_policy
+from gridbazaar.envs.safety import COSTS
 from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 from gridbazaar.envs.views.batch import ResetNeededError
 from gridbazaar.envs.views.gymnasium_env import MarketAgentEnv, MarketVectorEnv, single_agent_env, vector_env
@@ -25,6 +27,7 @@ from tests.envs.playing import SHORT, differences, drawn_actions, named
 pytestmark = pytest.mark.filterwarnings("error")
 
 N_ENVS, N_STEPS = 3, 12
+TIGHT: dict[str, Any] = {"constraint": "none", "prosumer.load_scale": (15.0, 15.0)}  # wires break their limits
 KINDS = ("prosumer", "battery", "ev", "vpp")
 
 
@@ -146,7 +149,7 @@ class Stride(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Plays every n-th episode, as a row of a batch does."""
 
     def __init__(self, first: int, stride: int, others: Any) -> None:
-        super().__init__(single_agent_env("street", "battery_0", others, **SHORT))
+        super().__init__(single_agent_env("street", "battery_0", others, costs=True, **TIGHT, **SHORT))
         self.number, self.stride = first, stride
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -161,7 +164,7 @@ def test_the_vector_gives_what_single_environments_give(others: Any) -> None:
         [lambda e=e: Stride(2 + e, N_ENVS, others) for e in range(N_ENVS)],  # type: ignore[misc]
         autoreset_mode=AutoresetMode.SAME_STEP,
     )
-    vector = batteries(others=others, seed=2)
+    vector = batteries(others=others, seed=2, costs=True, **TIGHT)
     assert vector.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
     assert vector.single_observation_space == singles.single_observation_space
     assert vector.observation_space == singles.observation_space
@@ -169,14 +172,19 @@ def test_the_vector_gives_what_single_environments_give(others: Any) -> None:
     (seen, infos), (expected, expected_infos) = vector.reset(), singles.reset()
     assert not differences(seen, expected)
     assert not differences(sort(infos), sort(expected_infos))
-    n_ends = 0
+    n_ends, broken = 0, 0.0
     for action in drawn_actions(2 * N_STEPS + 3, N_ENVS):
         *ours, infos = vector.step(action)
         *theirs, expected_infos = singles.step(action)
         assert not differences(ours, theirs)
+        broken += infos["cost"].sum()
+        for name in COSTS:  # of voltages, which are the same but for rounding
+            assert infos["costs"].pop(name) == pytest.approx(expected_infos["costs"].pop(name), rel=1e-9)
+        assert infos.pop("cost") == pytest.approx(expected_infos.pop("cost"), rel=1e-9)
         assert not differences(sort(infos), sort(expected_infos))
         n_ends += int(ours[3].sum())
     assert n_ends == 2 * N_ENVS
+    assert broken > 0
 
 
 def sort(infos: dict[str, Any]) -> dict[str, Any]:
@@ -308,6 +316,33 @@ def test_next_step_begins_the_next_episodes_in_the_step_after_the_last() -> None
         assert infos["seed"].tolist() == one[4]["seed"].tolist()
     with pytest.raises(ValueError, match="reset_mask"):
         later.reset(options={"reset_mask": np.array([True, False, False])})
+
+
+@pytest.mark.parametrize("mode", list(AutoresetMode))
+def test_vector_wrappers_of_gymnasium_work_in_every_mode(mode: AutoresetMode) -> None:
+    plain, wrapped = batteries(autoreset_mode=mode), batteries(autoreset_mode=mode)
+    statistics = RecordEpisodeStatistics(wrapped)
+    inner = NormalizeObservation(statistics) if mode is AutoresetMode.NEXT_STEP else statistics  # it takes no other
+    vector = NormalizeReward(ClipReward(inner, -1.0, 1.0))
+    plain.reset(seed=4)
+    seen, _ = vector.reset(seed=4)
+    totals, n_ends = np.zeros(N_ENVS), 0
+    for action in drawn_actions(2 * N_STEPS + 2, N_ENVS):
+        _, rewards, _, ends, _ = plain.step(action)
+        seen, _, _, cut, infos = vector.step(action)
+        assert not differences(cut, ends)
+        assert np.isfinite(seen).all()
+        totals += rewards
+        if ends.any():
+            n_ends += 1
+            assert np.allclose(infos["episode"]["r"], totals)
+            assert (infos["episode"]["l"] == N_STEPS).all()
+            totals[:] = 0.0
+            if mode is AutoresetMode.DISABLED:
+                plain.reset(options={"reset_mask": ends.copy()})
+                vector.reset(options={"reset_mask": ends.copy()})
+    assert n_ends == 2
+    assert statistics.episode_count == 2 * N_ENVS
 
 
 def test_a_bad_row_of_actions_is_named() -> None:

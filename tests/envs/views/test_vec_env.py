@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import observe
+from gridbazaar.envs.safety import COSTS, safety_costs
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.views.gymnasium_env import single_agent_env
 from gridbazaar.envs.views.others import community_of
@@ -241,6 +242,28 @@ def test_the_end_of_an_episode_is_told_once_a_row() -> None:
     assert venv.step(actions[0])[3] == [{}] * venv.num_envs
 
 
+def test_costs_are_those_of_the_core_in_every_step_and_summed_at_the_end() -> None:
+    tight: dict[str, Any] = {"constraint": "none", "prosumer.load_scale": (15.0, 15.0)}
+    venv, plain = street(costs=True, **tight), street(**tight)
+    core = Core(venv.core.scenario, N_ENVS)
+    state, total = core.reset(0), np.zeros((venv.num_envs, len(COSTS)))
+    venv.reset(), plain.reset()
+    for action in drawn_actions(N_STEPS, venv.num_envs):
+        *given, infos = venv.step(action)
+        assert not differences(tuple(given), plain.step(action)[:3])
+        state, happened = core.step(state, action.reshape(N_ENVS, core.n_agents, -1))
+        expected = safety_costs(core, happened).reshape(total.shape)
+        assert not differences(venv.last_costs, expected)
+        assert [i["costs"] for i in infos] == [dict(zip(COSTS, row, strict=True)) for row in expected.tolist()]
+        assert [i["cost"] for i in infos] == pytest.approx(expected.sum(axis=1))
+        total += expected
+    assert total.any()
+    assert np.allclose([list(i["episode_costs"].values()) for i in infos], total)
+    assert set(infos[0]) >= {"agent", "kind", "reward_parts", "terminal_observation"}
+    infos = venv.step(action)[3]
+    assert set(infos[0]) == {"cost", "costs"}
+
+
 def test_what_was_given_stays_as_it_was() -> None:
     venv = street()
     kept = [venv.reset()]
@@ -335,6 +358,7 @@ def test_ppo_learns_alike_with_the_same_seed() -> None:
     assert not differences(weights[0], weights[1])
 
 
+@pytest.mark.slow
 def test_sac_learns_one_kind() -> None:
     venv = street(kind="battery", others="self_consumption")
     model = sb3.SAC("MlpPolicy", venv, learning_starts=10, batch_size=16, buffer_size=500, seed=0, device="cpu")

@@ -25,19 +25,21 @@ from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.experiments.files import to_json
 from gridbazaar.market.clear.result import Result
+from gridbazaar.market.designs import list_designs
 from gridbazaar.market.mechanisms import list_mechanisms
 from gridbazaar.market.tariffs import list_tariffs
 from tests.experiments.cli.runner import invoke
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
-    "demo", "train", "evaluate", "compare", "clear", "bench", "list", "show", "data list", "data check",
-    "release policies",
+    "demo", "train", "evaluate", "compare", "rollout", "clear", "bench", "list", "show", "data list", "data check",
+    "bill", "release policies",
 )  # fmt: skip
 NAMES = {
     "scenarios": list_scenarios(),
     "mechanisms": list_mechanisms(),
     "tariffs": list_tariffs(),
+    "designs": list_designs(),
     "policies": [name for name in list_policies() if name != "trained"],
     "kinds": list(kinds()),
     "feeders": list_feeders(),

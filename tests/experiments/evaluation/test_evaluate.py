@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import gridbazaar.experiments.evaluation.evaluate as evaluation_module
+import gridbazaar.experiments.evaluation.bound as bound_module
 from gridbazaar.agents.dispatch.schedule import Schedule, solve_optimum
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policy import NoBoundError
@@ -68,7 +68,7 @@ def test_without_a_bound_the_share_saved_stands_for_the_score(monkeypatch: pytes
     def refuse(*_: Any) -> None:
         raise NoBoundError("heat pumps are not in the program")
 
-    monkeypatch.setattr(evaluation_module, "foresight", refuse)
+    monkeypatch.setattr(bound_module, "foresight", refuse)
     found = evaluate("street", ["self_consumption"], seeds=2, hours=8.0)
     idle, policy = found.results
     saved = 100 * (idle.scored_cur - policy.scored_cur).mean() / np.abs(idle.scored_cur).mean()
@@ -101,7 +101,7 @@ def test_a_policy_that_beats_the_bound_is_an_error(monkeypatch: pytest.MonkeyPat
         schedule = solve_optimum(*args)
         return replace(schedule, cost_cur=schedule.cost_cur + 100.0)
 
-    monkeypatch.setattr(evaluation_module, "solve_optimum", too_dear)
+    monkeypatch.setattr(bound_module, "solve_optimum", too_dear)
     with pytest.raises(AssertionError, match=r"idle costs less than the optimum's lower bound \(seed 0: .* seed 1: "):
         evaluate("street", ["idle"], seeds=2, hours=2.0)
 

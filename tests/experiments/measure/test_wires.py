@@ -42,6 +42,7 @@ def on_page(name: str, cards: list[WireCard]) -> bool:
     return all(f"| {' | '.join(wire_row(card))} |" in table for card in cards)
 
 
+@pytest.mark.slow
 def test_the_page_has_the_measured_figures_of_the_rules(village: Cards, weak: Cards) -> None:
     for name, cards in (("village", village), ("weak_feeder", weak)):
         assert on_page(name, list(cards.values())), "run gridbazaar measure wires --write docs"

@@ -18,12 +18,14 @@ from gridbazaar.data.feeders import list_feeders, load_feeder
 from gridbazaar.market.grid.balanced import Flow, Grid
 from gridbazaar.market.grid.distflow import FLOOR_PU
 from tests.market.second_solver import balanced
+from tests.quick import only
 
 Floats = NDArray[np.float64]
 GOLDEN = Path(__file__).parents[2] / "golden" / "feeders"
 STIFF_VILLAGE = Path(__file__).parent / "stiff_village"
 """A feeder whose branches are full before its voltages leave the band."""
 every_feeder = pytest.mark.parametrize("name", list_feeders())
+some_feeders = pytest.mark.parametrize("name", only(("village", "cigre_lv", "ieee33"), list_feeders()))
 
 
 def golden(name: str) -> dict[str, Any]:
@@ -146,7 +148,7 @@ def test_reconfigured_feeders_have_the_published_losses(case: dict[str, Any], tm
     assert own.buses[int(flow.voltage_pu[0].argmin())] == case["lowest_bus"]
 
 
-@every_feeder
+@some_feeders
 def test_a_thousand_loadings_agree_with_newton_raphson(name: str) -> None:
     """As shipped: within 1e-6 pu and 0.1 % of the losses, and no row that has a solution is given up."""
     feeder = load_feeder(name)
@@ -297,7 +299,7 @@ def test_a_row_of_a_batch_equals_a_single_run(name: str, constraint: Any) -> Non
     np.testing.assert_allclose(exact.voltage_pu[149:], alone.voltage_pu, rtol=1e-12)
 
 
-@every_feeder
+@some_feeders
 @pytest.mark.parametrize("constraint", ["none", "curtail"])
 def test_torch_gives_what_numpy_gives(name: str, constraint: Any) -> None:
     torch = pytest.importorskip("torch", reason="torch is the second array library")
@@ -353,7 +355,7 @@ def test_the_order_of_buses_does_not_matter(name: str) -> None:
 # Curtailment
 
 
-@every_feeder
+@some_feeders
 def test_what_can_be_curtailed_leaves_no_limit_violated(name: str) -> None:
     feeder, feeds = load_feeder(name), behind(load_feeder(name))
     grid, wishes = Grid(feeder), random_wishes(feeder, 2000, seed=10)

@@ -1,0 +1,67 @@
+"""The bound of an evaluation: the least that episodes can cost under any policy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbazaar.agents.dispatch.schedule import Schedule, solve_optimum
+from gridbazaar.agents.policy import Foresight
+from gridbazaar.data.units import MICRO
+from gridbazaar.envs.core import Core
+from gridbazaar.envs.foresight import foresight
+from gridbazaar.envs.state import State
+
+_AMOUNTS_OF_AGENT, _AMOUNTS_OF_OPERATOR, _SOLVER = 11, 3, 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The least that the episodes of a core can cost."""
+
+    cost_cur: NDArray[np.float64]  # [n_envs], on the scale of ``Tally.scored_cur``
+    rounding_cur: NDArray[np.float64]  # [n_envs] >= 0, by which rounding may let a cost fall below it
+    ahead: Foresight
+    schedule: Schedule
+
+
+def bound_of(core: Core, state: State) -> Bound:
+    """Solve for the bound of the episodes that begin with ``state``.
+
+    Raises:
+        NoBoundError: the scenario has what the program does not cover.
+    """
+    ahead = foresight(core, state)
+    schedule = solve_optimum(ahead, core.scenario.step_h)
+    fixed_ucur, start = core.world.fixed_ucur, state.episode.start
+    standing_cur = (fixed_ucur[start + core.n_steps] - fixed_ucur[start]) * core.world.connections.sum() / MICRO
+    cost_cur = schedule.cost_cur + core.stored_value_cur(state).sum(1) + standing_cur
+    return Bound(cost_cur, rounding_cur(core, ahead, cost_cur), ahead, schedule)
+
+
+def rounding_cur(core: Core, ahead: Foresight, cost_cur: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give by how much rounding may let a cost fall below the bound, [n_envs].
+
+    In each interval an agent has up to 11 amounts of less than a micro-unit each cut off (energy, network and tax of
+    what it trades, of what the retailer fills and of its residual; rent; what the wires withheld), and the operator of
+    the market 3 for its stock. The energy of an agent's firm and of its flexible order is rounded to a micro-kWh each,
+    at the dearest price of the episode. The solver is true to 1e-7 of its sums.
+    """
+    dearest = np.maximum(np.abs(ahead.upper_cur_per_kwh), np.abs(ahead.export_cur_per_kwh)) + (
+        ahead.local_charge_cur_per_kwh + ahead.scarcity_cur_per_kwh
+    )
+    amounts = (_AMOUNTS_OF_AGENT * core.n_agents + _AMOUNTS_OF_OPERATOR) * core.n_steps
+    energy_cur = 2 * core.n_agents * core.n_steps * dearest.max(axis=1)
+    return np.asarray((amounts + energy_cur) / MICRO + _SOLVER * np.maximum(np.abs(cost_cur), 1.0))
+
+
+def optimum_cost_cur(core: Core, seeds: Sequence[int] | NDArray[np.int64], split: str) -> NDArray[np.float64]:
+    """Give the bound of each episode on the scale of ``Tally.scored_cur``, [n_seeds].
+
+    Raises:
+        NoBoundError: the scenario has what the program does not cover.
+    """
+    return bound_of(core, core.reset(np.asarray(seeds, np.int64), split=split)).cost_cur

@@ -1,0 +1,34 @@
+"""Libraries that are not installed everywhere: what needs one is skipped with a reason, but not where it is asked for.
+
+``make examples`` installs one stack after the other, each in an environment of its own, and names it in
+``GRIDBAZAAR_STACK``; there its tests run, or fail.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+
+import pytest
+
+STACKS = {
+    "none": (),
+    "train": ("torch", "stable_baselines3"),
+    "contrib": ("sb3_contrib",),
+    "rllib": ("ray",),
+    "marl": ("torchrl", "benchmarl"),
+    "parquet": ("pyarrow",),
+    "minari": ("minari", "h5py"),
+    "onnx": ("onnx", "onnxruntime"),
+}
+"""Extra, and the modules that it brings."""
+
+
+def needs(stack: str) -> pytest.MarkDecorator:
+    """Skip a test where an extra is not installed, unless it is the one that should be; then all others are skipped."""
+    asked_for = os.environ.get("GRIDBAZAAR_STACK")
+    missing = [module for module in STACKS[stack] if find_spec(module) is None]
+    if asked_for is not None:
+        return pytest.mark.skipif(asked_for != stack, reason=f"{asked_for} is asked for, this is of {stack}")
+    reason = f"needs the extra {stack}; {', '.join(missing)} is not installed, make examples has it"
+    return pytest.mark.skipif(bool(missing), reason=reason)
