@@ -37,11 +37,13 @@ from gridbazaar.data.loaders.readings import REPAIRS, STAMPS, read_options
 from gridbazaar.data.sessions import check_source
 from gridbazaar.data.tables import check_table
 from gridbazaar.envs.own_reward import load_reward
+from gridbazaar.market.design import Design
 from gridbazaar.market.flexibility.activation import CallTerms, Penalty
+from gridbazaar.market.found import find_tariff
 from gridbazaar.market.grid.curtailment import RULES as SHARING
 from gridbazaar.market.grid.inverter import RESPONSES
 from gridbazaar.market.mechanisms import load_mechanism, mechanism_stage
-from gridbazaar.market.tariffs import load_tariff
+from gridbazaar.market.played import check_playable
 
 WEEK_H = 168.0  # longest episode: whole weeks belong to one split
 LONGEST_WEEK_H = WEEK_H + 1  # in which the clock is set back
@@ -280,7 +282,9 @@ class Scenario:
                 f"{' with outages' if self.outage.happens else ''}; what is delivered is measured from a schedule"
             )
         load_mechanism(self.mechanism, **self.mechanism_options)
-        load_tariff(self.tariff, **self.tariff_options)
+        tariff = find_tariff(self.tariff, **self.tariff_options)
+        if isinstance(tariff, Design):
+            check_playable(tariff)
         if self.reward.function is not None:
             load_reward(self.reward.function)
         self._check_members()

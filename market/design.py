@@ -26,9 +26,9 @@ class Netting:
     """How export is set against import before it is priced.
 
     Within a row import and export are netted always, but for ``none`` (two registers). ``hour`` nets rows within the
-    hour, ``month`` and ``year`` within these; ``share`` of what meets is netted. ``rollover`` keeps what is left over:
-    ``kwh`` in a bank by hours of one price; ``money`` as a credit of the lines that ``credit_pays`` names, where under
-    ``month`` and ``year`` export earns the import price of its own hour.
+    hour, ``month`` and ``year`` within these: ``share`` of what is fed in, up to what is drawn. ``rollover`` keeps
+    what is left over: ``kwh`` in a bank by hours of one price; ``money`` as a credit of the lines that ``credit_pays``
+    names, where under ``month`` and ``year`` export earns the import price of its own hour.
     """
 
     period: Annotated[str, OneOf("interval", "hour", "month", "year", "none")] = "interval"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.data.inputs import check_input
-from gridbazaar.data.loaders import aemo, csv, entsoe, espi, green_button, nem12, smard
+from gridbazaar.data.loaders import aemo, awattar, csv, entsoe, espi, green_button, nem12, smard
 from gridbazaar.data.loaders.assemble import Home, Measured
 from gridbazaar.data.loaders.grid import Gridded, put_on_grid
 from gridbazaar.data.loaders.readings import Options, Readings, join
@@ -37,7 +37,7 @@ class Layout(Protocol):
 
 
 LAYOUTS: tuple[Layout, ...] = (nem12, entsoe, smard, aemo, green_button, csv)
-"""Tables, in the order in which they are asked; XML is told by its name."""
+"""Tables, in the order in which they are asked; XML and JSON are told by their names."""
 _ENDINGS = (".csv", ".csv.gz", ".tsv", ".txt", ".xml")
 
 
@@ -89,6 +89,8 @@ def _paths(place: Path) -> list[Path]:
 def _read(path: Path, options: Options) -> tuple[Readings, ...]:
     if espi.recognises(path):
         return espi.read(path, options.fed_in)
+    if awattar.recognises(path):
+        return awattar.read(path)
     rows = read_rows(path)
     layout: Layout = next(one for one in LAYOUTS if one.recognises(rows))
     return layout.read(rows, options)

@@ -18,11 +18,11 @@ from gridbazaar.data.loaders.load import load_bank
 from gridbazaar.data.sessions import find_sessions
 from gridbazaar.data.units import to_micro
 from gridbazaar.envs.scenario import DataConfig, Scenario
+from gridbazaar.market.found import find_tariff
 from gridbazaar.market.grid.balanced import Grid
+from gridbazaar.market.played import Played, play
 from gridbazaar.market.settlement.settle import Rates
 from gridbazaar.market.settlement.shares import Holding, holding
-from gridbazaar.market.tariff import Prices, price
-from gridbazaar.market.tariffs import load_tariff
 
 _GOLDEN_RATIO = 0.6180339887498949
 
@@ -111,8 +111,7 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
     chosen = [(kind, config) for _, kind, config in scenario.named_kinds if config.count]
     counts = [config.count for _, config in chosen]
     meters = [kind.n_meters(config) for kind, config in chosen]
-    tariff = load_tariff(scenario.tariff, **scenario.tariff_options)
-    prices = price(tariff, bank.spot_cur_per_kwh, bank.hour(), bank.weekday(), bank.step_h)
+    played = play(find_tariff(scenario.tariff, **scenario.tariff_options), bank.spot_cur_per_kwh, bank.calendar)
     feeder = load_feeder(scenario.feeder)
     grid = Grid(feeder)
     n_buses = len(feeder.parent)
@@ -138,8 +137,8 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         scenario=scenario, bank=bank,
         kinds=tuple(k for k, _ in chosen), configs=tuple(c for _, c in chosen),
         slices=_slices(counts), meter_slices=_slices(meters), series=series,
-        rates=_rates(prices, scenario, to_array),
-        retail_cur_per_kwh=to_array(prices.retail / 1e6), carbon_kg_per_kwh=to_array(bank.carbon_kg_per_kwh),
+        rates=_rates(played, to_array),
+        retail_cur_per_kwh=to_array(played.prices.retail / 1e6), carbon_kg_per_kwh=to_array(bank.carbon_kg_per_kwh),
         hour=to_array(bank.hour()), grid=grid,
         meter_bus=to_array(places.meter_bus), meter_agent=to_array(places.meter_agent),
         bus_of_meter=to_array(bus_of_meter),
@@ -150,7 +149,7 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         agent_of_meter=to_array(1.0 * (places.meter_agent[:, None] == np.arange(sum(counts)))),
         is_only_meter=to_array(np.bincount(places.meter_agent)[places.meter_agent] == 1),
         behind=to_array(_behind(feeder.parent)), owner=to_array(places.owner),
-        fixed_ucur=to_array(to_micro(tariff.fixed_cur_per_day * bank.calendar.days_passed())),
+        fixed_ucur=to_array(to_micro(played.fixed_cur)),
         scarcity_ucur_per_kwh=round(scenario.connection.scarcity_cur_per_kwh * 1e6), held=_held(scenario, to_array),
     )  # fmt: skip
 
@@ -210,9 +209,9 @@ def _places(
     return _Places(meter_agent, meter_bus, agent_bus, owner)
 
 
-def _rates(prices: Prices, scenario: Scenario, to_array: Any) -> Rates:
-    tariff = load_tariff(scenario.tariff, **scenario.tariff_options)
-    imbalance = np.full_like(prices.energy, to_micro(np.float64(tariff.imbalance_cur_per_kwh)))
+def _rates(played: Played, to_array: Any) -> Rates:
+    prices = played.prices
+    imbalance = np.full_like(prices.energy, to_micro(np.float64(played.imbalance_cur_per_kwh)))
     names = ("energy", "network", "tax", "local_network", "local_tax", "export", "spot")
     return Rates(**{n: to_array(getattr(prices, n)) for n in names}, imbalance=to_array(imbalance))
 

@@ -319,6 +319,7 @@ def data_formats() -> Table:
         ("NEM12", "intervals of Australian meters"),
         ("ENTSO-E", "day-ahead prices of a European area, as exported"),
         ("SMARD", "wholesale prices of Germany, as exported"),
+        ("aWATTar", "day-ahead prices of Austria and Germany, JSON as its interface gives it"),
         ("AEMO", "prices of an Australian region, a file a month"),
         ("several", "a folder, or --data again: meters and prices are cut to the days that all have"),
         ("ACN-Data", "charging sessions at work, with what drivers said; data.sessions = acn:PATH"),

@@ -14,7 +14,9 @@ from gridbazaar.experiments.evaluation.evaluate import Evaluation, evaluate
 from gridbazaar.experiments.evaluation.metrics import OPERATOR
 from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval
 from gridbazaar.experiments.files import versions
-from gridbazaar.market.tariffs import list_tariffs, load_tariff
+from gridbazaar.market.design import Design
+from gridbazaar.market.found import find_tariff
+from gridbazaar.market.tariffs import list_tariffs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,15 +130,20 @@ def compare(
 
     Args:
         scenario: its name, with ``overrides``.
-        tariffs: names, paths of TOML files, or ``Tariff`` objects; differences are taken from the first.
+        tariffs: names or paths of tariffs and designs, or objects; differences are taken from the first.
         policies, seeds, split, allow_code, tick: as in ``evaluate``.
     """
-    named = [(load_tariff(tariff).name, tariff) for tariff in tariffs]
+    found = [find_tariff(tariff) for tariff in tariffs]
+    named = [(one.name, tariff) for one, tariff in zip(found, tariffs, strict=True)]
     chosen = dict(named)
     if len(chosen) < len(named):
         raise ValueError(f"tariffs: expected each once, got {', '.join(name for name, _ in named)}")
     if not chosen:
         raise ValueError(f"tariffs: expected some of {', '.join(list_tariffs())}, got none")
+    currencies = {one.currency: one.name for one in found if isinstance(one, Design)}
+    if len(currencies) > 1:
+        listed = ", ".join(f"{currency} of {name}" for currency, name in currencies.items())
+        raise ValueError(f"tariffs: expected designs of one currency, got {listed}; compare them apart")
     if "tariff" in overrides:
         raise ValueError("tariff: it is what is compared; leave it out of the settings")
     worlds = {

@@ -20,6 +20,8 @@ from gridbazaar.experiments.report.drawing import (
     LOCAL,
     MUTED,
     PAPER,
+    is_narrow,
+    legend_above,
     new_figure,
     policy_colour,
     styled,
@@ -37,7 +39,8 @@ _MOST_TICKS = 14
 
 def _clock(axes: Axes, day: Day) -> None:
     """Hours of the day below an axis, midnights marked."""
-    every_h = next(h for h in (3, 6, 12, 24) if (day.edges[-1] - day.edges[0]) / h <= _MOST_TICKS or h == 24)
+    most = _MOST_TICKS // 2 if is_narrow() else _MOST_TICKS
+    every_h = next(h for h in (3, 6, 12, 24) if (day.edges[-1] - day.edges[0]) / h <= most or h == 24)
     ticks = np.arange(np.ceil(day.edges[0] / every_h) * every_h, day.edges[-1] + 1e-9, every_h)
     axes.set_xticks(ticks, [f"{int(h) % 24:02d}:00" for h in ticks])
     axes.set_xlim(day.edges[0], day.edges[-1])
@@ -76,7 +79,7 @@ def prices(day: Day, currency: str) -> Figure:
     price.fill_between([], [], color=LOCAL, alpha=0.12, label="band of local prices")
     price.set_ylabel(f"{currency} per kWh")
     price.set_title("Price")
-    price.legend(ncols=4, loc="lower left", bbox_to_anchor=(0.1, 1.0), borderaxespad=0.2, handlelength=1.6)
+    legend_above(price, 1, 4, left=0.1)
     price.set_ylim(min(0.0, *price.get_ylim()))
     local.stairs(day.traded_kwh, edges, fill=True, color=LOCAL)
     local.set_ylabel("kWh")
@@ -85,7 +88,7 @@ def prices(day: Day, currency: str) -> Figure:
     head.stairs(np.minimum(day.root_kw, 0), edges, fill=True, color=EXPORT)
     head.axhline(0, color=MUTED, linewidth=0.8)
     head.set_ylabel("kW")
-    head.set_title("Head of the feeder: import above zero, export below")
+    head.set_title("Head of the feeder: import above zero" + ("" if is_narrow() else ", export below"))
     _caps(head, day)
     _clock(head, day)
     for axes in (price, local):
@@ -117,7 +120,7 @@ def storage(day: Day) -> Figure:
     axes[0].set_ylabel("% of usable energy")
     axes[0].set_title("Stored, by kind")
     if stationary:
-        axes[0].legend(ncols=4, loc="lower right", bbox_to_anchor=(1, 1.0), borderaxespad=0.2, handlelength=1.6)
+        legend_above(axes[0], 2, 4)
     if n_cars:
         _cars(figure, axes[1], day, cars)
     _clock(axes[-1], day)
@@ -179,7 +182,7 @@ def voltages(day: Day) -> Figure:
     pad = 0.08 * (feeder.v_max_pu - feeder.v_min_pu)
     axes.set_ylim(min(feeder.v_min_pu, volts.min()) - pad, max(feeder.v_max_pu, volts.max()) + pad)
     axes.set_ylabel("voltage, pu")
-    axes.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 1.0), borderaxespad=0.2, handlelength=1.6)
+    legend_above(axes, 2, 3)
     _clock(axes, day)
     return figure
 
@@ -271,6 +274,6 @@ def net_power(days: Mapping[str, Day]) -> Figure:
     axes.axhline(0, color=MUTED, linewidth=0.8)
     _caps(axes, first)
     _clock(axes, first)
-    axes.set_ylabel("kW at the head, import above zero")
-    axes.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2, handlelength=1.6)
+    axes.set_ylabel("kW at the head" + ("" if is_narrow() else ", import above zero"))
+    legend_above(axes, 2, 4, left=0)
     return figure

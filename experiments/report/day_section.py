@@ -23,8 +23,10 @@ def one_day(about: Subject) -> str:
         f"{clock_text(day.edges[-1])}, under {name}. Homes use {num(day.step_h * day.load_kw.sum(), 1)} kWh "
         f"and their roofs give {num(day.step_h * day.pv_kw.sum(), 1)} kWh.</p>"
     )
+    hours = day.edges[-1] - day.edges[0]
+    title = "One day" if 12 <= hours <= 25 else f"One episode of {hours:g} hours"  # 25 where the clock is set back
     return section(
-        "One day", intro, _net_power(about), _prices(about, day), _storage(about, day), _voltages(day), _feeder(day)
+        title, intro, _net_power(about), _prices(about, day), _storage(about, day), _voltages(day), _feeder(day)
     )
 
 
@@ -34,9 +36,9 @@ def _net_power(about: Subject) -> str:
     peaks = listed(f"{number(max(float(d.root_kw.max()), 0.0), 1)} kW under {n}" for n, d in days.items())
     cap = about.days[about.shown].import_cap_kw
     capped = f"; the connection carries {number(cap, 1)} kW at the tariff" if cap < 1e5 else "; no cap is set"
-    sentence = escape(f"The largest import of the day is {peaks}{capped}.")
+    sentence = escape(f"The largest import is {peaks}{capped}.")
     alt = f"Power at the head of the feeder over the day under {listed(days)}"
-    return picture("net_power", day_plots.net_power(days), alt, sentence)
+    return picture("net_power", lambda: day_plots.net_power(days), alt, sentence)
 
 
 def _prices(about: Subject, day: Day) -> str:
@@ -53,7 +55,7 @@ def _prices(about: Subject, day: Day) -> str:
     over = int((day.root_kw > day.import_cap_kw).sum() + (-day.root_kw > day.export_cap_kw).sum())
     sentence += f". The head of the feeder passes a cap in {over} {plural(over, 'interval')}."
     alt = "Retail, feed-in and local price, energy traded between neighbours, and import and export, over the day"
-    return picture("prices", day_plots.prices(day, about.currency), alt, sentence)
+    return picture("prices", lambda: day_plots.prices(day, about.currency), alt, sentence)
 
 
 def _storage(about: Subject, day: Day) -> str:
@@ -77,7 +79,7 @@ def _storage(about: Subject, day: Day) -> str:
             f"{num(lacked, 2)} kWh at departure."
         )
     alt = "Energy stored over the day by kind, and when cars are plugged in and how full they are"
-    return picture("storage", day_plots.storage(day), alt, text[:1].upper() + text[1:])
+    return picture("storage", lambda: day_plots.storage(day), alt, text[:1].upper() + text[1:])
 
 
 def _voltages(day: Day) -> str:
@@ -89,7 +91,7 @@ def _voltages(day: Day) -> str:
         f"{num(limits[1], 2)} pu."
     )
     alt = f"Voltage band of {day.feeder.n_buses} buses over the day; lowest {low:.3f}, highest {high:.3f} per unit"
-    return picture("voltages", day_plots.voltages(day), alt, sentence)
+    return picture("voltages", lambda: day_plots.voltages(day), alt, sentence)
 
 
 def _feeder(day: Day) -> str:
@@ -100,8 +102,8 @@ def _feeder(day: Day) -> str:
     sentence = (
         f"At {clock_text(day.hour[step])} a voltage comes nearest to a limit: bus {escape(feeder.buses[worst])} has "
         f"{num(float(volts[worst]), 3)} pu. The fullest branch then is the one to {escape(feeder.buses[fullest])}, at "
-        f"{num(100 * float(loading[fullest]), 0)} % of its rating; over the day the largest loading is "
+        f"{num(100 * float(loading[fullest]), 0)} % of its rating; the largest loading of all intervals is "
         f"{num(100 * float(day.branch_loading.max()), 0)} %."
     )
     alt = f"Feeder {feeder.name} as a tree of {feeder.n_buses} buses, coloured by voltage, branches by loading"
-    return picture("feeder", day_plots.feeder_tree(day), alt, sentence)
+    return picture("feeder", lambda: day_plots.feeder_tree(day), alt, sentence)

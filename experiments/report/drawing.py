@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 P = ParamSpec("P")
@@ -36,7 +39,8 @@ DARK = {
 }  # fmt: skip
 """What each colour becomes on a dark page."""
 
-_WIDTH_IN = 9.0
+_WIDE_IN, _NARROW_IN = 9.0, 4.4
+_width_in = ContextVar("width_in", default=_WIDE_IN)
 _STYLE = {
     "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
     "text.color": INK, "axes.labelcolor": INK, "xtick.color": MUTED, "ytick.color": MUTED,
@@ -70,14 +74,46 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return inside
 
 
+@contextmanager
+def narrow() -> Iterator[None]:
+    """Draw for the screen of a phone while it lasts."""
+    before = _width_in.set(_NARROW_IN)
+    try:
+        yield
+    finally:
+        _width_in.reset(before)
+
+
+def is_narrow() -> bool:
+    """Whether pictures are drawn for the screen of a phone."""
+    return _width_in.get() == _NARROW_IN
+
+
 def new_figure(height_in: float) -> Figure:
-    """Make a figure of the usual width, without pyplot and its memory."""
+    """Make a figure of the width that is drawn for, without pyplot and its memory."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(_WIDTH_IN, height_in), layout="constrained")
+    figure = Figure(figsize=(_width_in.get(), height_in), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def legend_above(axes: Axes, narrow: int, wide: int, *, left: float | None = None, **more: Any) -> None:
+    """Put the legend above the axes, in so many columns on a narrow and on a wide screen.
+
+    Args:
+        axes: whose.
+        narrow, wide: columns.
+        left: where it begins, as a share of the width; none: it ends at the right.
+        more: handles, where they are not those of the axes.
+    """
+    pad = 1.9 if is_narrow() and axes.get_title(loc="left") else 0.2  # above a title that there is no room beside
+    place = (1.0, 1.0) if left is None else (0.0 if is_narrow() else left, 1.0)
+    axes.legend(
+        ncols=narrow if is_narrow() else wide, loc="lower right" if left is None else "lower left",
+        bbox_to_anchor=place, borderaxespad=pad, handlelength=1.6, **more,
+    )  # fmt: skip
 
 
 def svg(figure: Figure, name: str = "picture") -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from itertools import pairwise
 from string import Template
@@ -22,17 +22,24 @@ def section(title: str, *parts: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{''.join(parts)}</section>"
 
 
-def picture(key: str, figure: Figure, alt: str, sentence: str) -> str:
-    """A figure with what to see in it; ``sentence`` is HTML, ``alt`` is text."""
-    text = drawing.svg(figure, key)
+def picture(key: str, draw: Callable[[], Figure], alt: str, sentence: str) -> str:
+    """A figure with what to see in it, drawn once more for narrow screens; ``sentence`` is HTML, ``alt`` is text."""
     sentence = re.sub(r"(?<=\d) (?=%|kWh?\b|pu\b)", "\N{NO-BREAK SPACE}", sentence)
-    label = escape(alt, quote=True)
+    wide = _image(draw(), key, alt)
+    with drawing.narrow():
+        small = _image(draw(), f"{key}-narrow", alt)
+    return (
+        f'<figure id="{key}"><div class="on-wide">{wide}</div><div class="on-narrow">{small}</div>'
+        f"<figcaption>{sentence}</figcaption></figure>"
+    )
+
+
+def _image(figure: Figure, key: str, alt: str) -> str:
+    text, label = drawing.svg(figure, key), escape(alt, quote=True)
     if len(text) <= _LARGEST_SVG:
-        image = text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
-    else:
-        data = base64.b64encode(drawing.png(figure)).decode("ascii")
-        image = f'<img alt="{label}" src="data:image/png;base64,{data}">'
-    return f'<figure id="{key}"><div class="wide">{image}</div><figcaption>{sentence}</figcaption></figure>'
+        return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    data = base64.b64encode(drawing.png(figure)).decode("ascii")
+    return f'<img alt="{label}" src="data:image/png;base64,{data}">'
 
 
 def count_text(x: float) -> str:
@@ -94,7 +101,8 @@ p{margin:0 0 .8rem;max-width:80ch}
 figure{margin:0 0 1.8rem}
 figcaption{margin-top:.3rem;max-width:90ch}
 .wide{overflow-x:auto}
-svg,img{display:block;width:100%;min-width:640px;height:auto}
+svg,img{display:block;width:100%;height:auto}
+.on-narrow{display:none}
 img{background:#fefefe;border-radius:6px}
 table{border-collapse:collapse;width:100%;font-size:.84rem;font-variant-numeric:tabular-nums;margin:.4rem 0 .8rem}
 .narrow{width:auto}
@@ -114,10 +122,19 @@ margin:0 0 .9rem}
 .bad{color:var(--c-c1121f)}
 ul{margin:0;padding-left:1.2rem}
 li{margin:.25rem 0;max-width:90ch}
+@media screen and (max-width:700px){main{padding:1.2rem .5rem 3rem}section{padding:1rem .9rem}
+.on-wide{display:none}.on-narrow{display:block}.wide{overflow:visible}.ci,small{white-space:normal}
+h1{font-size:1.5rem}p,li,figcaption,pre,td,th{overflow-wrap:anywhere}pre,.listing{columns:1;white-space:pre-wrap}
+table,tbody{display:block}thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+tbody tr{display:grid;grid-template-columns:1fr 1fr;gap:.1rem .8rem;padding:.5rem .3rem;
+border-bottom:1px solid var(--c-dde1e6)}
+tbody th,tbody td{display:block;border:0;padding:.15rem 0;text-align:left;white-space:normal}
+tbody th:first-child{grid-column:1/-1;font-weight:600;white-space:normal}
+tbody td:before{content:attr(data-label);display:block;color:var(--c-6b7280);font-size:.78rem}}
 @media print{body{background:none;font-size:10.5pt}main{max-width:none;padding:0}
 section{border:0;padding:0;margin:0 0 1.5rem}figure,table,.tiles{break-inside:avoid}.wide{overflow:visible}
-svg,img{min-width:0}h2,h3{break-after:avoid}
-.listing{columns:2 15rem;font-size:8pt}table{font-size:7.5pt}.tile,tr.mark>*,pre{print-color-adjust:exact}}
+h2,h3{break-after:avoid}
+.listing{columns:3 10rem;font-size:6.5pt}table{font-size:7.5pt}.tile,tr.mark>*,pre{print-color-adjust:exact}}
 </style>
 </head>
 <body>

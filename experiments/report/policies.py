@@ -47,7 +47,7 @@ def all_policies(about: Subject) -> str:
             f", {_scored(about, worst)} worst." if len(rules) > 1 else "."
         )
     finite = {name: i for name, i in scored.items() if np.isfinite(i.mean)}
-    figure = result_plots.scores(finite, "costing nothing") if evaluation.no_bound else result_plots.scores(finite)
+    ceiling = ["costing nothing"] if evaluation.no_bound else []
     alt = "Scores: " + "; ".join(f"{name} {number(i.mean, 1)}" for name, i in scored.items())
     half = len(shown) // 2
     tables = (
@@ -62,7 +62,9 @@ def all_policies(about: Subject) -> str:
         )
         for part in (shown[:half], shown[half:])
     )
-    return section("All policies", picture("scores", figure, alt, sentence), *tables)
+    return section(
+        "All policies", picture("scores", lambda: result_plots.scores(finite, *ceiling), alt, sentence), *tables
+    )
 
 
 def _means(n: int) -> str:
@@ -93,4 +95,4 @@ def learning(about: Subject) -> str:
     )
     drawn = {about.name(p): score for p, score in others.items() if score >= least}
     alt = "Learning curve: " + ", ".join(f"{number(p['score'], 0)} at {count_text(p['steps'])}" for p in about.curve)
-    return section("Learning", picture("learning", result_plots.learning(about.curve, drawn), alt, sentence))
+    return section("Learning", picture("learning", lambda: result_plots.learning(about.curve, drawn), alt, sentence))

@@ -10,7 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.experiments.evaluation.statistics import Interval
-from gridbazaar.experiments.report.drawing import INK, KIND_COLOURS, LEARNED, RULE, new_figure, policy_colour, styled
+from gridbazaar.experiments.report.drawing import (
+    INK,
+    KIND_COLOURS,
+    LEARNED,
+    RULE,
+    is_narrow,
+    legend_above,
+    new_figure,
+    policy_colour,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,12 +52,13 @@ def scores(found: Mapping[str, Interval], ceiling: str = "the bound of perfect f
     axes.set_yticks(range(len(ordered)), [name for name, _ in ordered])
     for tick, (name, _) in zip(axes.get_yticklabels(), ordered, strict=True):
         tick.set_fontweight("bold" if policy_colour(name) == LEARNED else "normal")
-    axes.set_xlim(least, 128)
-    axes.set_xticks([t for t in (-75, -50, -25, 0, 25, 50, 75, 100) if t >= least])
+    axes.set_xlim(least, 100 + (0.75 if is_narrow() else 0.15) * (100 - least) + 12)
+    axes.set_xticks([t for t in range(-75, 101, 50 if is_narrow() else 25) if t >= least])
     axes.spines["left"].set_visible(False)
     axes.grid(visible=True, axis="x")
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel(f"score: 0 is idle, 100 {ceiling}; whiskers are 95 % intervals")
+    of, whiskers = f"score: 0 is idle, 100 {ceiling}", "whiskers are 95 % intervals"
+    axes.set_xlabel(f"{of}\n{whiskers}" if is_narrow() else f"{of}; {whiskers}")
     return figure
 
 
@@ -55,8 +66,12 @@ def scores(found: Mapping[str, Interval], ceiling: str = "the bound of perfect f
 def savings_by_kind(saved: Mapping[str, Mapping[str, Interval]], currency: str) -> Figure:
     """What each kind saves against idle under each policy: a panel a kind, a row a policy."""
     kinds = list(next(iter(saved.values())))
-    figure = new_figure(1.15 + 0.3 * len(saved))
-    panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
+    rows = -(-len(kinds) // 2) if is_narrow() else 1
+    figure = new_figure(0.4 + rows * (0.75 + 0.3 * len(saved)))
+    every = list(figure.subplots(rows, -(-len(kinds) // rows), sharey=True, squeeze=False).flat)
+    panels = every[: len(kinds)]
+    for axes in every[len(kinds) :]:
+        axes.set_visible(False)
     for axes, kind in zip(panels, kinds, strict=True):
         for row, (name, by_kind) in enumerate(saved.items()):
             colour, found = policy_colour(name), by_kind[kind]
@@ -67,11 +82,12 @@ def savings_by_kind(saved: Mapping[str, Mapping[str, Interval]], currency: str) 
         axes.spines["left"].set_visible(False)
         axes.grid(visible=True, axis="x")
         axes.set_yticks(range(len(saved)), list(saved))
-        axes.locator_params(axis="x", nbins=4)
+        axes.locator_params(axis="x", nbins=3 if is_narrow() else 4)
         axes.margins(x=0.12)
     panels[0].set_ylim(len(saved) - 0.5, -0.5)
-    for tick, name in zip(panels[0].get_yticklabels(), saved, strict=True):
-        tick.set_fontweight("bold" if policy_colour(name) == LEARNED else "normal")
+    for axes in panels:
+        for tick, name in zip(axes.get_yticklabels(), saved, strict=False):  # only those at the left have labels
+            tick.set_fontweight("bold" if policy_colour(name) == LEARNED else "normal")
     figure.supxlabel(f"saved against idle, {currency} per episode; the scales differ", fontsize=9.5)
     return figure
 
@@ -91,7 +107,7 @@ def savings_by_agent(saved: Mapping[str, Interval], kind_of: Mapping[str, str], 
     axes.axhline(0, color=INK, linewidth=0.9)
     axes.set_ylabel(f"{currency} per episode")
     axes.spines["bottom"].set_visible(False)
-    if len(ordered) <= 40:
+    if len(ordered) <= (16 if is_narrow() else 40):
         axes.set_xticks(
             range(len(ordered)), [name for name, _ in ordered], rotation=60, ha="right", rotation_mode="anchor"
         )
@@ -102,7 +118,7 @@ def savings_by_agent(saved: Mapping[str, Interval], kind_of: Mapping[str, str], 
     axes.set_xlim(-0.7, len(ordered) - 0.3)
     kinds = list(dict.fromkeys(kind_of.values()))
     keys = [Line2D([], [], color=KIND_COLOURS.get(k, INK), marker="o", linewidth=2, label=k) for k in kinds]
-    axes.legend(handles=keys, ncols=4, loc="lower right", bbox_to_anchor=(1, 1.0), borderaxespad=0.2, handlelength=1.6)
+    legend_above(axes, 2, 4, handles=keys)
     return figure
 
 

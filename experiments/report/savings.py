@@ -34,7 +34,7 @@ def who_saved(about: Subject) -> str:
         alt = f"Savings by kind and policy; under {about.name(hero)}: " + listed(
             f"{k} {number(i.mean, 2)}" for k, i in mine.items()
         )
-        parts.append(picture("by_kind", result_plots.savings_by_kind(saved, about.currency), alt, sentence))
+        parts.append(picture("by_kind", lambda: result_plots.savings_by_kind(saved, about.currency), alt, sentence))
     parts += [_agents(about), _kinds(about)]
     return section("Who saved what", *parts)
 
@@ -53,7 +53,7 @@ def _agents(about: Subject) -> str:
         f"interval clear of zero) and {len(down)} pay more ({clear[1]} clear of zero)."
     )
     alt = f"Savings of each of {n} agents under {about.name(about.hero)}, from most to least, with 95 % intervals"
-    return picture("by_agent", result_plots.savings_by_agent(saved, kind_of, about.currency), alt, sentence)
+    return picture("by_agent", lambda: result_plots.savings_by_agent(saved, kind_of, about.currency), alt, sentence)
 
 
 def _kinds(about: Subject) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from html import escape, unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -232,9 +234,10 @@ def html_table(
     """A table of HTML cells with a note below; the first column names the rows."""
     marked, marking = set(bold), ' class="mark"'
     top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+    labels = [escape(unescape(re.sub(r"<[^>]+>", " ", cell)).strip(), quote=True) for cell in head]
     body = "".join(
         f"<tr{marking if i in marked else ''}><th scope='row'>{row[0]}</th>"
-        + "".join(f"<td>{cell}</td>" for cell in row[1:])
+        + "".join(f'<td data-label="{label}">{cell}</td>' for label, cell in zip(labels[1:], row[1:], strict=True))
         + "</tr>"
         for i, row in enumerate(rows)
     )

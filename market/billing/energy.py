@@ -174,7 +174,7 @@ def _netted(
 def _left_frac(charge: Charge, drawn: Floats, fed_in: Floats, share: float) -> Floats:
     """Share of import, or of export, that netting leaves."""
     own = drawn if charge.flow == "import" else fed_in
-    return np.divide(own - share * np.minimum(drawn, fed_in), own, out=np.zeros(own.shape), where=own > 0)
+    return np.divide(own - np.minimum(drawn, share * fed_in), own, out=np.zeros(own.shape), where=own > 0)
 
 
 def _has_free(charge: Charge) -> bool:

@@ -114,7 +114,7 @@ def _within_hours(charge: Charge, worth: Ints, meters: Meters, share: float) -> 
     """
     drawn, fed_in = (_since_hour(x, meters.hour) for x in (meters.net_in, meters.net_out))
     own = drawn if charge.flow == "import" else fed_in
-    left = own - share * np.minimum(drawn, fed_in)
+    left = own - np.minimum(drawn, share * fed_in)
     frac = np.divide(left, own, out=np.zeros(own.shape), where=own > 0)
     counts_now = np.rint(left).astype(np.int64)
     worth_now = np.rint(_since_hour(worth, meters.hour) * frac).astype(np.int64)

@@ -5,6 +5,7 @@ The reading of a step is a wave of its time of UTC alone, so a test knows what e
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,9 +147,24 @@ METERS: dict[str, tuple[Callable[..., Path], str, str]] = {
     "green_button.xml": (green_button_xml, "America/Los_Angeles", "Wh of an hour"),
     "nem12.csv": (nem12, "Australia/Brisbane", "kWh of half an hour"),
 }
+
+
+def awattar(path: Path, first: str = "2024-01-01", n_days: int = 366) -> Path:
+    """As its interface gives them, here of hours."""
+    utc = times("Europe/Vienna", first, n_days, 60)
+    starts = utc.as_unit("s").asi8 * 1000
+    data = [
+        {"start_timestamp": int(t), "end_timestamp": int(t) + 3_600_000, "marketprice": float(x), "unit": "Eur/MWh"}
+        for t, x in zip(starts, price_per_mwh(utc), strict=True)
+    ]
+    path.write_text(json.dumps({"object": "list", "data": data, "url": "/at/v1/marketdata"}), encoding="utf-8")
+    return path
+
+
 PRICES: dict[str, tuple[Callable[..., Path], str]] = {
     "entsoe.csv": (entsoe, "Europe/Brussels"),
     "smard.csv": (smard, "Europe/Berlin"),
     "aemo": (aemo, "Australia/Brisbane"),
+    "awattar.json": (awattar, "Europe/Vienna"),
 }
 """How each file is made, and the zone that the layout has."""

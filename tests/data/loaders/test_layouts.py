@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -221,3 +223,29 @@ def test_smard_writes_english_and_older_tables_too(tmp_path: Path) -> None:
     for data in (english, older):
         assert data.spot is not None
         np.testing.assert_allclose(1000 * data.spot[0], 1000.5 + np.arange(24))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"marketprice": "80"}, r"data\[1\].marketprice: expected a number, got '80'"),
+        ({"marketprice": True}, "marketprice: expected a number"),
+        ({"unit": "GBP/MWh"}, "unit: expected Eur/MWh, got 'GBP/MWh'"),
+        ({"start_timestamp": "2024-01-01"}, "start_timestamp: expected thousandths of whole seconds since 1970"),
+        ({"end_timestamp": 0}, "end_timestamp: expected a time after the beginning"),
+    ],
+)
+def test_what_is_wrong_in_prices_of_an_interface_is_named(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    path = exports.awattar(tmp_path / "prices.json", "2024-01-01", 2)
+    held = json.loads(path.read_text(encoding="utf-8"))
+    held["data"][1] |= change
+    path.write_text(json.dumps(held), encoding="utf-8")
+    with pytest.raises(ValueError, match=words):
+        read_files([path], read_options())
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"data": []}', '{"data": [3]}', "{", '{"data": 3}'])
+def test_other_json_is_no_price(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"x.json: (expected|data)"):
+        read_files([tmp_path / "x.json"], read_options())

@@ -145,6 +145,22 @@ def test_a_part_of_a_year_of_netting_is_billed_when_that_is_asked(folder: Path) 
     assert "nl_saldering" in found.stdout
 
 
+@pytest.mark.parametrize(("stamps", "expected"), [("end", "2.40"), ("begin", "3.68")])
+def test_case_57_labels_that_end_the_interval(tmp_path: Path, stamps: str, expected: str) -> None:
+    """5 kWh until 16 h, 1 until 17, 21, 22: 5 x .22 + .54 + .54 + .22; read as beginnings, which is wrong, 3.68."""
+    drawn = {16: 5.0, 17: 1.0, 21: 1.0, 22: 1.0}
+    first = 1 if stamps == "end" else 0
+    rows = [f"2025-01-0{1 + h // 24} {h % 24:02d}:00,{drawn.get(h, 0.0)}" for h in range(first, 24 + first)]
+    (tmp_path / "meter.csv").write_text("\n".join(["time,import_kwh", *rows]), encoding="utf-8")
+    peak = FLAT[: FLAT.index("vat")] + (
+        'charges = [{ line = "retail", to = "retailer", cur_per_kwh = 0.22, '
+        "windows = [{ from_h = 16, to_h = 21, cur_per_kwh = 0.54 }] }]\n"
+    )
+    (tmp_path / "peak.toml").write_text(peak, encoding="utf-8")
+    found = run("bill", tmp_path / "meter.csv", "--tariff", tmp_path / "peak.toml", "--stamps", stamps)
+    assert found.stdout.split()[-1] == expected
+
+
 def test_green_button_and_nem12_have_both_directions(tmp_path: Path) -> None:
     head = "TYPE,DATE,START TIME,END TIME,IMPORT (kWh),EXPORT (kWh)"
     rows = [f"Electric usage,2025-01-02,{h:02d}:00,{h:02d}:59,0.5,{0.25 * (h == 12)}" for h in range(24)]

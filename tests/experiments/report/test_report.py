@@ -24,6 +24,7 @@ from gridbazaar.experiments.report.policies import learning
 from gridbazaar.experiments.report.report import render, write_report
 from gridbazaar.experiments.report.subject import FEW_SEEDS, subject_of
 from gridbazaar.experiments.report.table import columns, kind_table, number, policy_names, terminal_table
+from tests.browser import CHROMIUM, look, to_pdf
 
 RUN = "runs/<b>&x"  # a folder whose name would be markup
 CURVE = [{"steps": 0, "seconds": 2.0, "score": 11.25}, {"steps": 400_000, "seconds": 63.0, "score": 70.5}]
@@ -339,3 +340,29 @@ def test_the_table_of_kinds_leaves_out_what_does_not_fit(width: int, evaluation:
 
 def test_numbers_are_written_plainly() -> None:
     assert [number(x, 1) for x in (-0.04, 0.0, -0.06, float("nan"))] == ["0.0", "0.0", "-0.1", "-"]
+
+
+in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+
+@in_browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_phone_and_a_desktop_show_the_whole_page(page: str, width: int, tmp_path: Path) -> None:
+    seen = look(page, tmp_path, width)
+    assert seen.width == width
+    assert seen.scrolls <= width, f"it scrolls sideways: {seen.beyond[:5]}"
+    assert not seen.beyond
+    assert not seen.scrolling
+    assert not seen.errors
+    assert not seen.addresses, "it fetched something"
+    assert len(seen.pictures) == len(PICTURES)
+    assert min(seen.pictures) > 0.75 * min(width, 1000), "pictures are as wide as the text"
+
+
+@in_browser
+def test_it_is_printed_on_few_pages(page: str, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(page, encoding="utf-8")
+    pdf = to_pdf(path, tmp_path / "report.pdf")
+    assert pdf.startswith(b"%PDF-")
+    assert 3 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 14

@@ -260,6 +260,14 @@ def test_case_42_saldering(drawn: float, fed_in: float, fee: float, expected: st
     assert due(found, year) == expected
 
 
+@pytest.mark.parametrize(("drawn", "fed_in", "expected"), [(3500.0, 3000.0, "377.60"), (3000.0, 3500.0, "137.20")])
+def test_a_share_of_what_is_fed_in_is_netted(drawn: float, fed_in: float, expected: str) -> None:
+    """64 %: (3500 - 1920) x .28 - (3000 - 1920) x .06; (3000 - 2240) x .28 - (3500 - 2240) x .06."""
+    charges = (RETAIL | {"cur_per_kwh": 0.28}, SOLD | {"cur_per_kwh": 0.06})
+    year = rows("2025-01-01", "2025-12-31", {"2025-12-10T12:00": drawn}, {"2025-06-10T12:00": fed_in})
+    assert due(design(*charges, netting={"period": "year", "share": 0.64}), year) == expected
+
+
 def test_case_44_after_saldering() -> None:
     """840 - 192.50."""
     found = design(RETAIL | {"cur_per_kwh": 0.28}, SOLD | {"cur_per_kwh": 0.055})
@@ -507,6 +515,17 @@ def test_case_73_module_2_has_a_meter_of_its_own() -> None:
     billed = bill(found, data)
     assert money(billed.line_cur("capacity")[0, 0]) == "149.76"
     assert money(billed.line_cur("network")[0, 0]) == "327.60"
+
+
+@pytest.mark.parametrize(
+    ("drawn", "fed_in", "price", "expected"), [(0.0, 2000.0, -0.05, "100.00"), (1000.0, 0.0, 0.20, "200.00")]
+)
+def test_case_76_one_price_for_both_directions(drawn: float, fed_in: float, price: float, expected: str) -> None:
+    """2 MWh too many at -50 a MWh are paid for, as 1 MWh too few at 200 is."""
+    found = design(RETAIL | {"spot_factor": 1.0}, SOLD | {"spot_factor": 1.0})
+    noon = "2025-01-10T12:00"
+    data = rows("2025-01-10", "2025-01-10", {noon: drawn}, {noon: fed_in}, spot_cur_per_kwh={noon: price})
+    assert due(found, data) == expected
 
 
 def test_case_83_a_battery_gains_under_net_billing_and_loses_under_net_metering() -> None:

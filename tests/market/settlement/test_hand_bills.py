@@ -140,6 +140,10 @@ BILLS = {
     "mid-market rate, a seller": Bill(SHARED, [Row(-8.0, -5.0, -1.00)], -1.30),
     # a battery: scheduled 4, drew 5, sold back 2 of 3: 0.30 x 7, then 1 kWh at 0.35, then 2 kWh at 0.03
     "a balance-responsible party": Bill(FLAT, [Row(5.0, scheduled_kwh=4.0), Row(1.0, scheduled_kwh=3.0)], 2.39),
+    # worked case 75: 2 kWh of neighbours at 0.20 with 0.02, and 1.1 kWh at 0.30: what was not scheduled is retail
+    "case 75, a home": Bill(FLAT, [Row(3.1, 2.0, 0.40)], 0.77),
+    # 0.5 kWh were scheduled; 0.6 kWh more are never better than the tariff: at 0.35
+    "case 75, a balance-responsible party": Bill(FLAT, [Row(3.1, 2.0, 0.40, scheduled_kwh=0.5)], 0.80),
 }
 
 

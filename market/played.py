@@ -1,0 +1,143 @@
+"""A tariff as an interval market plays it: prices of every step and a standing charge that accrues.
+
+A design can be played where a row's bill does not hang on other rows: no charge on power, no netting beyond the
+interval, no tiers, nothing that is due by the month or the year but fixed charges. What cannot is refused by name with
+the reason. Value added tax goes to the line tax, for the state receives it; a neighbour's kWh bears the charges of one
+behind the same transformer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbazaar.data.calendar import Calendar
+from gridbazaar.data.clock import midnight
+from gridbazaar.data.units import to_micro
+from gridbazaar.market.billing.clock import LocalRows, is_due, local_rows
+from gridbazaar.market.billing.prices import NANO, row_prices, vat_rate
+from gridbazaar.market.charge import Charge
+from gridbazaar.market.design import Design
+from gridbazaar.market.tariff import Prices, Tariff, price
+
+Floats = NDArray[np.float64]
+
+_DISTANCE = "transformer"
+_IMBALANCE_CUR_PER_KWH = 0.05  # of who is balance-responsible; designs are of households and name none
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Played:
+    """What a tariff asks over the steps of a bank."""
+
+    prices: Prices
+    fixed_cur: Floats  # [n_steps + 1] standing charge of a connection up to the beginning of each step
+    imbalance_cur_per_kwh: float
+
+
+def play(tariff: Tariff | Design, spot_cur_per_kwh: Floats, calendar: Calendar) -> Played:
+    """Price every step of a bank.
+
+    Args:
+        tariff: of either sort.
+        spot_cur_per_kwh: [n_steps] wholesale price.
+        calendar: of the bank.
+
+    Raises:
+        ValueError: a design cannot be played in intervals; says why.
+    """
+    if isinstance(tariff, Tariff):
+        weekday = calendar.weekday_of(calendar.day)
+        prices = price(tariff, spot_cur_per_kwh, calendar.hour, weekday, calendar.step_min / 60)
+        return Played(prices, tariff.fixed_cur_per_day * calendar.days_passed(), tariff.imbalance_cur_per_kwh)
+    check_playable(tariff)
+    zone = calendar.timezone or "Etc/UTC"
+    begin = midnight(calendar.first_day, zone)
+    starts = begin + (np.arange(calendar.n_steps) * calendar.step_min * 60).astype("timedelta64[s]")
+    rows = local_rows(tariff, starts, calendar.step_min, zone)
+    return Played(_prices(tariff, rows, spot_cur_per_kwh), _fixed(tariff, rows), _IMBALANCE_CUR_PER_KWH)
+
+
+def check_playable(design: Design) -> None:
+    """Refuse a design whose bill of an interval hangs on others; says which rule and why."""
+    reasons = list(dict.fromkeys(_reasons(design)))
+    if reasons:
+        raise ValueError(
+            f"tariff {design.name}: cannot be played interval by interval: {'; '.join(reasons)}. "
+            f"'gridbazaar bill' bills it on metered series"
+        )
+
+
+def _reasons(design: Design) -> Iterator[str]:
+    net = design.netting
+    if net.period in ("hour", "month", "year") or net.rollover != "none" or net.cap != "none":
+        what = {"hour": "an hour", "year": "a year"}.get(net.period, "a month")
+        yield f"netting over {what} on less than a billing period"
+    for name in ("minimum", "maximum", "premium"):
+        if getattr(design, name) is not None:
+            yield f"a {name} of the whole bill or community"
+    if design.vat.local_seller == "registered":
+        yield "value added tax on what neighbours sell"
+    for charge in design.charges:
+        yield from _reasons_of(charge)
+
+
+def _reasons_of(charge: Charge) -> Iterator[str]:
+    if charge.sort == "power":
+        yield "capacity charge on less than a billing period"
+    if charge.sort == "levy":
+        yield "a levy on other lines of the bill"
+    if charge.tiers_kwh or charge.lump_kwh or charge.lump_cur_per_year:
+        yield "tiers or lump sums on less than a billing period"
+    if any(window.free_kwh_per_month for window in charge.windows) or charge.spot_average != "interval":
+        yield "free kWh or mean prices of a month on less than a billing period"
+    if charge.sort == "energy" and charge.flow not in ("import", "export"):
+        yield "gross meters of load and sun"
+    if charge.meter == "controllable":
+        yield "a meter of its own for controllable devices"
+    if charge.relief_reexport:
+        yield "relief of stored energy that goes back"
+    if charge.sort == "energy" and charge.flow == "import" and charge.line not in ("retail", "network", "tax"):
+        yield f"energy on the line {charge.line}"
+
+
+def _prices(design: Design, rows: LocalRows, spot: Floats) -> Prices:
+    """Sum charges by line; tax holds the value added tax of all of them."""
+    zero = np.zeros(len(rows.month))
+    lines = {name: zero for name in ("retail", "network", "tax", "local_network", "local_tax", "export")}
+    for charge in design.charges:
+        if charge.sort != "energy":
+            continue
+        due = row_prices(charge, design, rows, spot)[0] / NANO * is_due(rows, charge.from_day, charge.to_day)
+        vat = vat_rate(charge, design) * due
+        if charge.flow == "export":
+            lines["export"] = lines["export"] + due + vat
+            continue
+        kept = charge.local.get(_DISTANCE, 0.0 if charge.line == "retail" else 1.0)
+        lines[charge.line] = lines[charge.line] + due
+        lines["tax"] = lines["tax"] + vat
+        local = "local_network" if charge.line == "network" else "local_tax"
+        lines[local] = lines[local] + kept * due
+        lines["local_tax"] = lines["local_tax"] + kept * vat
+    energy, network, tax, local_network, local_tax, export = (to_micro(x) for x in lines.values())
+    upper = energy + network + tax - local_network - local_tax
+    return Prices(energy, network, tax, local_network, local_tax, export, upper, to_micro(spot))
+
+
+def _fixed(design: Design, rows: LocalRows) -> Floats:
+    """[n_steps + 1] charges on time with tax, as they accrue."""
+    found = np.zeros(len(rows.month))
+    months = np.repeat(np.arange(len(rows.months)), np.diff(rows.edges))
+    days_in = np.array([rows.days_in(m) for m in range(len(rows.months))])[months]
+    days_in_year = np.array([rows.days_in_year(m) for m in range(len(rows.months))])[months]
+    for charge in design.charges:
+        if charge.sort != "time":
+            continue
+        amounts = ((charge.cur_per_day, 1.0), (charge.cur_per_month, days_in), (charge.cur_per_year, days_in_year))
+        amount, days = next((amount, days) for amount, days in amounts if amount is not None)
+        share = rows.day_share * is_due(rows, charge.from_day, charge.to_day)
+        found = found + amount * (1 + vat_rate(charge, design)) * share / days
+    return np.concatenate([[0.0], np.cumsum(found)])

@@ -1,0 +1,115 @@
+"""Designs in markets of intervals: what can be played sums to the bill, what cannot is refused with the reason."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gridbazaar.data.calendar import make_calendar
+from gridbazaar.data.clock import midnight
+from gridbazaar.data.units import energy_cost_ucur, to_micro
+from gridbazaar.market.billing.bill import bill
+from gridbazaar.market.billing.metered import metered
+from gridbazaar.market.design import Design
+from gridbazaar.market.designs import list_designs, load_design
+from gridbazaar.market.found import find_tariff
+from gridbazaar.market.played import check_playable, play
+from gridbazaar.market.tariff import Tariff
+from gridbazaar.market.tariffs import list_tariffs
+
+HAS_HOLIDAYS = importlib.util.find_spec("holidays") is not None
+REFUSED = {
+    "au_two_way": "capacity charge on less than a billing period",
+    "at_rec_vienna": "relief of stored energy that goes back",
+    "be_flanders": "capacity charge on less than a billing period",
+    "de_14a_module_1_3": "tiers or lump sums on less than a billing period",
+    "de_14a_module_2": "a meter of its own for controllable devices",
+    "es_self_consumption": "netting over an hour on less than a billing period; a levy on other lines of the bill",
+    "it_cer": "a premium of the whole bill or community",
+    "nl_saldering": "netting over a year on less than a billing period",
+    "no_bkk": "capacity charge on less than a billing period",
+    "us_ca_ev2a": "netting over a month on less than a billing period",
+    "us_ca_nbt": "netting over a month on less than a billing period",
+    "us_ca_nem2": "netting over a year on less than a billing period",
+}
+PLAYED = sorted(set(list_designs()) - set(REFUSED))
+EASTER = np.datetime64("2025-03-28", "D")
+
+
+def loaded(name: str) -> Design:
+    found = load_design(name)
+    return found if HAS_HOLIDAYS else replace(found, holidays="")
+
+
+@pytest.mark.parametrize("name", PLAYED)
+@pytest.mark.parametrize("step_min", [15, 60])
+def test_what_intervals_pay_is_the_bill(name: str, step_min: int) -> None:
+    """Nine days over a change of the clock and of the month, one home with sun, some of its energy from neighbours."""
+    design = loaded(name)
+    calendar = make_calendar(EASTER, 9, step_min, "Europe/Vienna")
+    rng = np.random.default_rng(6)
+    n = calendar.n_steps
+    net = np.round(rng.normal(0.2, 0.5, n), 6)
+    drawn, fed_in = np.maximum(net, 0.0), np.maximum(-net, 0.0)
+    bought, sold = np.round(0.4 * drawn, 6), np.round(0.3 * fed_in, 6)
+    spot = np.round(rng.normal(0.08, 0.1, n), 5)
+    prices = play(design, spot, calendar).prices
+    retail = to_micro(np.maximum(drawn - bought, 0.0))
+    paid = sum(energy_cost_ucur(retail, price) for price in (prices.energy, prices.network, prices.tax))
+    paid = paid + energy_cost_ucur(to_micro(bought), prices.local_network + prices.local_tax)
+    paid = paid - energy_cost_ucur(to_micro(fed_in - sold), prices.export)
+    fixed = play(design, spot, calendar).fixed_cur
+    data = metered(
+        midnight(EASTER, "Europe/Vienna"), step_min, drawn, fed_in, spot_cur_per_kwh=spot, timezone="Europe/Vienna",
+        local_kwh={"transformer": bought}, local_sold_kwh=sold,
+    )  # fmt: skip
+    assert paid.sum() / 1e6 + fixed[-1] == pytest.approx(bill(design, data).total_cur[0], abs=2e-6 * n)
+    assert (np.diff(fixed) >= 0).all()
+    assert (prices.upper == prices.retail - prices.local_network - prices.local_tax).all()
+
+
+@pytest.mark.parametrize("name", PLAYED)
+def test_value_added_tax_is_on_the_line_of_the_state(name: str) -> None:
+    design = loaded(name)
+    calendar = make_calendar(EASTER, 2, 60, None)
+    prices = play(design, np.full(48, 0.1), calendar).prices
+    without = play(replace(design, vat=replace(design.vat, rate=0.0)), np.full(48, 0.1), calendar).prices
+    if name != "gb_agile":  # its cap is on the price with tax
+        assert (prices.energy == without.energy).all()
+    assert (prices.network == without.network).all()
+    assert ((prices.tax > without.tax) == (design.vat.rate > 0)).all()
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_played_is_refused_with_the_reason(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be played interval by interval") as caught:
+        check_playable(load_design(name))
+    assert REFUSED[name] in str(caught.value)
+
+
+def test_time_is_that_of_the_bank() -> None:
+    """A design of California is played on the clock of the homes."""
+    calendar = make_calendar(np.datetime64("2025-07-07", "D"), 1, 60, "Europe/Vienna")
+    prices = play(loaded("us_ca_sce_tou"), np.zeros(24), calendar).prices
+    assert (prices.retail / 1e4).round().tolist() == [22.0] * 16 + [54.0] * 5 + [22.0] * 3
+
+
+@pytest.mark.parametrize("name", [*list_tariffs(), *list_designs()])
+def test_both_sorts_are_found_by_name(name: str) -> None:
+    found = find_tariff(name)
+    assert isinstance(found, Tariff if name in list_tariffs() else Design)
+    assert found.name == name
+    assert find_tariff(found) == found
+
+
+def test_fields_of_either_sort_are_read() -> None:
+    assert isinstance(find_tariff({"title": "x", "energy_cur_per_kwh": 0.2}), Tariff)
+    charge: dict[str, Any] = {"line": "retail", "to": "retailer", "cur_per_kwh": 0.2}
+    head = {"title": "x", "region": "", "year": 2025, "currency": "EUR", "tz": "Europe/Vienna", "source": ""}
+    assert isinstance(find_tariff(head | {"charges": [charge]}), Design)
+    with pytest.raises(ValueError, match=r"expected one of flat, spot, tou, at_dynamic, .* got 'nowhere'"):
+        find_tariff("nowhere")
