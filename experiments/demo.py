@@ -15,7 +15,7 @@ from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.evaluate import Evaluation, evaluate
 from gridbazaar.experiments.evaluation.play import Played, play
 from gridbazaar.experiments.files import new_folder, write_json, write_text
-from gridbazaar.experiments.training.folder import read_curve
+from gridbazaar.experiments.training.folder import algo_of, read_curve
 from gridbazaar.experiments.training.learners import learner
 
 TRAINED = "trained"
@@ -120,7 +120,8 @@ def _report(folder: Path, evaluation: Evaluation, run: Path, command: str) -> Pa
     from gridbazaar.experiments.measure.speed import machine
     from gridbazaar.experiments.report.report import render
 
-    here, title = machine(), f"A policy learns to trade in the {evaluation.scenario.name}"
+    here, how = machine(), " by gradient through the model" if algo_of(run) == "gradient" else ""
+    title = f"A policy learns{how} to trade in the {evaluation.scenario.name}"
     days = play_day(evaluation, {name: str(run) if name == TRAINED else name for name in _DRAWN})
     where = f"{here['processor']}, {here['cores']} cores"
     path = folder / "report.html"

@@ -6,7 +6,8 @@ import hashlib
 import json
 import platform
 import sys
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,23 @@ from gridbazaar.experiments.files import to_json, versions
 
 
 def settings_sha256(scenario: Scenario) -> str:
-    """Give the hash of all settings of a scenario, as this version resolves them."""
-    canonical = json.dumps(json.loads(to_json(asdict(scenario))), sort_keys=True, separators=(",", ":"))
+    """Give the hash of all settings of a scenario that are not as usual, so that a field that is new changes none."""
+    canonical = json.dumps(json.loads(to_json(_unusual(scenario))), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _unusual(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _unusual(held) for key, held in value.items()}
+    if not is_dataclass(value):
+        return value
+    found = {}
+    for f in fields(value):
+        held = getattr(value, f.name)
+        usual = f.default_factory() if f.default_factory is not MISSING else f.default
+        if usual is MISSING or held != usual:
+            found[f.name] = _unusual(held)
+    return found
 
 
 def fingerprint() -> dict[str, str]:

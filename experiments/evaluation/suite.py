@@ -115,7 +115,7 @@ class Ran:
         return {
             "schema": SCHEMA,
             "command": command,
-            "versions": versions(),
+            "versions": {name: of for name, of in versions().items() if name not in ("platform", "machine")},
             "fingerprint": fingerprint(),
             "runs": {
                 name: _identity(found.scenario, found.seeds)

@@ -24,6 +24,8 @@ Floats = NDArray[np.float64]
 _BESIDE = ("opportunity_cost", "mpc", "optimum")
 _LEAST_KWH = 0.05
 """Of a day; what is less is called nothing."""
+_LEAST_CUR = 0.005
+"""An episode; who gains or loses less does neither."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +116,19 @@ def _cell(about: Subject, found: Habit | None) -> str:
 
 
 def _when(about: Subject, found: dict[str, Habits]) -> str:
-    mine, code = found[about.hero], escape(about.currency)
+    mine, code, who = found[about.hero], escape(about.currency), escape(about.name(about.hero))
     parts = []
     if mine.charges is not None:
         parts.append(
-            f"{escape(about.name(about.hero))} puts {num(mine.charges.kwh, 1)} kWh into storage, half of it between "
+            f"{who} puts {num(mine.charges.kwh, 1)} kWh into storage, half of it between "
             f"{clock_text(mine.charges.begin_h)} and {clock_text(mine.charges.end_h)}, when a kWh costs "
             f"{num(mine.charges.cur_per_kwh, 3)} {code} on average{_beside(about, found, 'charges')}."
         )
     if mine.releases is not None:
         parts.append(
-            f"It takes {num(mine.releases.kwh, 1)} kWh out again, half between {clock_text(mine.releases.begin_h)} and "
-            f"{clock_text(mine.releases.end_h)}, at {num(mine.releases.cur_per_kwh, 3)}"
-            f"{_beside(about, found, 'releases')}."
+            f"{who if mine.charges is None else 'It'} takes {num(mine.releases.kwh, 1)} kWh out of storage, half "
+            f"between {clock_text(mine.releases.begin_h)} and {clock_text(mine.releases.end_h)}, at "
+            f"{num(mine.releases.cur_per_kwh, 3)}{_beside(about, found, 'releases')}."
         )
     if mine.cars is not None:
         parts.append(
@@ -138,7 +140,7 @@ def _when(about: Subject, found: dict[str, Habits]) -> str:
             f"Its storage sells {num(mine.sells.kwh, 1)} kWh to neighbours at {num(mine.sells.cur_per_kwh, 3)} "
             f"{code} on average{_beside(about, found, 'sells')}."
         )
-    return " ".join(parts) or f"{escape(about.name(about.hero))} moves nothing on that day."
+    return " ".join(parts) or f"{who} moves nothing on that day."
 
 
 def _beside(about: Subject, found: dict[str, Habits], what: str) -> str:
@@ -159,8 +161,8 @@ def _who(about: Subject) -> str:
     evaluation = about.evaluation
     rows = {row["policy"]: row["kinds"] for row in evaluation.rows()}
     mine = {part: Interval(**of["savings_cur"]) for part, of in rows[about.hero].items()}
-    gain = [p for p, i in sorted(mine.items(), key=lambda item: -item[1].mean) if i.mean > 0]
-    lose = [p for p, i in sorted(mine.items(), key=lambda item: item[1].mean) if i.mean <= 0]
+    gain = [p for p, i in sorted(mine.items(), key=lambda item: -item[1].mean) if i.mean >= _LEAST_CUR]
+    lose = [p for p, i in sorted(mine.items(), key=lambda item: item[1].mean) if i.mean <= -_LEAST_CUR]
     n, code = len(evaluation.seeds), escape(about.currency)
 
     def told(parts: list[str], sign: int) -> str:

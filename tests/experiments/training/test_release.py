@@ -28,7 +28,7 @@ TINY = {"overrides": {"step_min": 60, "hours": 6.0}, "n_envs": 2, "validate_seed
 
 
 def test_something_ships_for_what_has_a_recipe() -> None:
-    assert {"street", "village"} <= set(learned.list_learned())
+    assert {"street", "village", "district"} <= set(learned.list_learned())
     assert set(learned.list_learned()) == set(read_recipes())
 
 
