@@ -333,7 +333,7 @@ def _bills(folder: Path, rng: np.random.Generator) -> Iterator[Case]:
     tariff.write_text(f"{head}charges = [{{ {charge}, cur_per_kwh = 0.3 }}]\n", encoding="utf-8")
     for end in (".csv", ".xml", ".json"):
         for name, path in _files(folder, rng, end):
-            says = ("nnn",) if name == "long" else (path.name, f"empty{end}")
+            says: tuple[str, ...] = ("nnn",) if name == "long" else (path.name, f"empty{end}")
             yield Case(("bill", str(path), "--tariff", str(tariff)), (2, 5), says)
     for end in (".toml", ".json"):
         for name, path in _files(folder, rng, end):
