@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gridbazaar.data.loaders.readings import Column, Readings
-from gridbazaar.data.text import parse_json, read_text, said
+from gridbazaar.data.text import parse_json, read_any_text, said
 
 _PER_KWH = {"eur/mwh": 1e-3, "eur/kwh": 1.0, "ct/kwh": 1e-2, "cent/kwh": 1e-2}
 _LATEST_MS = 4_102_444_800_000  # the year 2100
@@ -27,7 +27,7 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path) -> tuple[Readings, ...]:
     """Read the prices of a file."""
-    text, _ = read_text(path)
+    text, _ = read_any_text(path)
     found = parse_json(text, str(path))
     intervals = found.get("data") if isinstance(found, Mapping) else None
     if not isinstance(intervals, list) or not intervals:
