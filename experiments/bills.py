@@ -66,10 +66,13 @@ def bill_files(
     """
     if doubled := {design.name for design in designs if [other.name for other in designs].count(design.name) > 1}:
         raise ValueError(f"tariff: {', '.join(sorted(doubled))} is named twice; give each design a name of its own")
-    meters = read_meters(places, options, options.timezone or _zone(designs), spot, keep_bad)
+    meters = read_meters(
+        places, options, _zone(designs) if options.timezone is None else options.timezone, spot, keep_bad
+    )
     data = Metered(
-        meters.starts, meters.import_kwh, meters.export_kwh, meters.step_min, meters.spot_cur_per_kwh,
-        tuple(tuple(labels) for _ in meters.homes), meters.timezone,
+        meters.starts, meters.import_kwh, meters.export_kwh, step_min=meters.step_min,
+        spot_cur_per_kwh=meters.spot_cur_per_kwh, labels=tuple(tuple(labels) for _ in meters.homes),
+        timezone=meters.timezone,
     )  # fmt: skip
     return Bills(meters, tuple(bill(design, data, is_part=is_part) for design in designs))
 

@@ -27,7 +27,15 @@ PARTIAL = ".partial"
 """End of the name of a file that is being written; one that is left was killed and may be removed."""
 
 # What a folder of ours holds from its beginning; --force replaces no other.
-_MARKS = ("config.json", "run/config.json", "results.json", "compare.json", "report.html", "data/metadata.json")
+_MARKS = (
+    "config.json",
+    "run/config.json",
+    "results.json",
+    "compare.json",
+    "report.html",
+    "data/metadata.json",
+    "runs.json",
+)
 
 
 class CannotWriteError(OSError):

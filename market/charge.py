@@ -128,9 +128,10 @@ class Charge:
     cur_per_kw_day: _Cost | None = None
     tiers_kw: tuple[NotNegative, ...] = ()  # cumulative limits; the last tier is open
     tier_cur_per_kw_month: tuple[_Cost, ...] = ()
-    steps_kw: tuple[NotNegative, ...] = ()  # lower <= x < upper; the last step is open
+    steps_kw: tuple[NotNegative, ...] = ()  # limits: lower <= x < upper; a leading 0 may stand, the last step is open
     step_cur_per_month: tuple[_Cost, ...] = ()
     peak: Peak | None = None
+    shared_by: Annotated[str, OneOf("none", "equal", "kwh")] = "none"  # the peak of a building, parted
     # time
     cur_per_day: Price | None = None
     cur_per_month: Price | None = None
@@ -141,6 +142,7 @@ class Charge:
     of_lines: tuple[Annotated[str, OneOf(*LINES)], ...] = ()
     # all
     vat: bool = True
+    vat_rate: Share | None = None  # in place of the design's
     source: str = ""
     year: Annotated[int, Within(1900, 2100)] | None = None
     check: bool = False  # a number was not read again at its source
@@ -158,11 +160,13 @@ class Charge:
 
     def has(self, name: str) -> bool:
         """Whether a field is given."""
-        return bool(getattr(self, name))
+        value = getattr(self, name)
+        return value is not None if name in _AMOUNTS else bool(value)
 
 
 _PER_KW = ("cur_per_kw_month", "cur_per_kw_year", "cur_per_kw_day", "tiers_kw", "steps_kw")
 _PER_TIME = ("cur_per_day", "cur_per_month", "cur_per_year")
+_AMOUNTS = (*_PER_KW[:3], *_PER_TIME)  # may be 0
 _SORTS = {"power": (*_PER_KW, "peak"), "levy": ("frac", "of_lines"), "time": (*_PER_TIME, "by_label")}
 _FIELDS = {
     "energy": (
@@ -185,10 +189,12 @@ def check_charge(charge: Charge, where: str) -> None:
         raise ValueError(f"{where}: {wrong[0]} does not go with a charge on {_SAID[sort]}; write two charges")
     _check_steps(charge.tiers_kwh, _tier_prices(charge), f"{where}.tiers_kwh")
     _check_steps(charge.tiers_kw, (charge.tier_cur_per_kw_month,), f"{where}.tiers_kw")
-    _check_steps(charge.steps_kw, (charge.step_cur_per_month,), f"{where}.steps_kw")
+    _check_steps(step_limits(charge), (charge.step_cur_per_month,), f"{where}.steps_kw")
     _check_labels(charge, where)
     if sort == "power" and sum(charge.has(n) for n in _PER_KW) != 1:
         raise ValueError(f"{where}: expected one of {', '.join(_PER_KW)}")
+    if charge.shared_by != "none" and sort != "power":
+        raise ValueError(f"{where}.shared_by: a building shares a charge on power, not on {_SAID[sort]}")
     if charge.peak is not None and charge.peak.average_months > 1 and (charge.steps_kw or charge.tiers_kw):
         raise ValueError(f"{where}.peak.average_months: a mean over months goes with cur_per_kw_*, not steps or tiers")
     if sort == "time" and sum(getattr(charge, n) is not None for n in _PER_TIME) != 1:
@@ -226,6 +232,11 @@ def _check_energy(charge: Charge, where: str) -> None:
     unknown = [key for key in charge.local if key not in DISTANCES]
     if unknown:
         raise ValueError(f"{where}.local: expected some of {', '.join(DISTANCES)}, got {', '.join(unknown)}")
+
+
+def step_limits(charge: Charge) -> tuple[float, ...]:
+    """The limits between steps, without a leading 0."""
+    return charge.steps_kw[1:] if charge.steps_kw[:1] == (0.0,) else charge.steps_kw
 
 
 def _check_hours(from_h: float, to_h: float, months: Sequence[int], where: str) -> None:

@@ -69,7 +69,7 @@ class Vat:
 class Sharing:
     """How a community parts its generation among members, before any price."""
 
-    key: Annotated[str, OneOf("static", "static_repeated", "dynamic", "market")] = "dynamic"
+    key: Annotated[str, OneOf("static", "static_repeated", "hybrid", "dynamic", "market")] = "dynamic"
     unit_min: Annotated[int, OneOf(5, 15, 30, 60)] = 15  # the key is applied to
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gridbazaar.data.inputs import read_toml
 from gridbazaar.data.own import reference_of
 from gridbazaar.market.design import Design
 from gridbazaar.market.designs import is_design, list_designs, load_design
@@ -29,17 +29,20 @@ def find_tariff(given: Any, **overrides: Any) -> Tariff | Design:
     name = str(given)
     if name in list_designs() or name.endswith(".json") or _holds_design(name):
         return load_design(name, **overrides)
-    if reference_of(name) is None and name not in list_tariffs():
+    reference = reference_of(name)
+    if reference is None and name not in list_tariffs():
         raise SORT.unknown(name, [*list_tariffs(), *list_designs()])
+    if reference is not None and not reference.is_code and not Path(reference.path).is_file():
+        raise SORT.unknown(name, [*list_tariffs(), *list_designs()], f"{reference.path}: no such file")
     return load_tariff(given, **overrides)
 
 
 def _holds_design(name: str) -> bool:
-    """Whether a name is that of a file with charges; what is wrong in a file is said by who reads it."""
+    """Whether a name is that of a file with charges, or of one that cannot be read: who reads designs says why."""
     reference = reference_of(name)
     if reference is None or reference.is_code or not Path(reference.path).is_file():
         return False
     try:
-        return is_design(tomllib.loads(reference.read().decode()))
+        return is_design(read_toml(reference.path))
     except ValueError:
-        return False
+        return True

@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from html import escape, unescape
 from pathlib import Path
+from typing import Any
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 _QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage")
@@ -48,9 +49,23 @@ class Looked:
 
 def look(page: str, folder: Path, width: int) -> Looked:
     """Open a page in a frame of a width and let it measure itself; ``folder`` takes a copy of it."""
+    return Looked(**_held(page, folder, width, _MEASURE))
+
+
+def answers(page: str, folder: Path, script: str, width: int = 1280) -> Any:
+    """Run the body of a function on a page once it has loaded, and give what it returns."""
+    told = f'addEventListener("load", () => {{ const found = (() => {{ {script} }})(); {_TELL} }});'
+    return _held(page, folder, width, f"<script>{told}</script>")
+
+
+_TELL = 'parent.document.body.setAttribute("data-held", JSON.stringify(found));'
+
+
+def _held(page: str, folder: Path, width: int, script: str) -> Any:
+    """Open a page with a script in a frame, for no window is as narrow as a phone; give what it left."""
     assert CHROMIUM is not None
     path = folder / f"page_{width}.html"
-    inside = escape(page.replace("</head>", f"{_MEASURE}</head>", 1), quote=True)
+    inside = escape(page.replace("</head>", f"{script}</head>", 1), quote=True)
     frame = f'<iframe style="border:0;width:{width}px;height:2000px" srcdoc="{inside}"></iframe>'
     path.write_text(f'<!doctype html><meta charset="utf-8"><body style="margin:0">{frame}</body>', encoding="utf-8")
     found = subprocess.run(
@@ -59,7 +74,7 @@ def look(page: str, folder: Path, width: int) -> Looked:
     )  # fmt: skip
     held = re.search(r'data-held="([^"]*)"', found.stdout)
     assert held, f"the page did not load: {found.stderr[-2000:]}"
-    return Looked(**json.loads(unescape(held[1])))
+    return json.loads(unescape(held[1]))
 
 
 def to_pdf(path: Path, out: Path) -> bytes:

@@ -1,1 +1,1 @@
-"""Policies learned by gradient through the model: what they see, their network, how they act; trains nothing."""
+"""Learned policies: those of the gradient and their network, and models of other libraries; trains nothing."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.agents.learned import foreign
 from gridbazaar.agents.learned import policy as learned
 from gridbazaar.agents.network import network_of
 from gridbazaar.agents.policy import Community, Foresight, Observation
@@ -37,14 +38,14 @@ def model_of(name: str) -> Path | None:
 
     Args:
         name: the folder of a run, which plays what it ended with, or where it was interrupted its last checkpoint; or
-            one of its files, such as ``runs/a/best.npz``; or a zip of stable-baselines3.
+            one of its files, such as ``runs/a/best.npz``; or a model of another library, see ``learned.foreign``.
     """
     if "\0" in name:
         return None
     path = Path(name)
-    if path.suffix in (".npz", ".zip"):
+    if path.suffix in (".npz", *foreign.SUFFIXES):
         return path if path.is_file() else None
-    files = (MODEL, OLD_MODEL, CHECKPOINT, OLD_CHECKPOINT)
+    files = (MODEL, OLD_MODEL, CHECKPOINT, OLD_CHECKPOINT, *foreign.NAMES)
     return next((path / f for f in files if (path / f).is_file()), None)
 
 
@@ -131,8 +132,8 @@ def load_run(name: str, *, allow_code: bool = False) -> AnyPolicy:
     path = model_of(name)
     if path is None:
         raise ValueError(f"policy: expected a run, found neither {MODEL} nor {CHECKPOINT} in {name}")
-    if path.suffix == ".zip" and not _is_ours(path):
-        return _foreign(path, allow_code=allow_code)
+    if path.suffix in foreign.SUFFIXES and not _is_ours(path):
+        return foreign.load_foreign(path, allow_code=allow_code)
     held = read_manifest(path.parent)
     if held["train"].get("algo") == "gradient":
         try:
@@ -179,31 +180,6 @@ def read_tensors(path: Path, member: str) -> dict[str, Any]:
 def _is_ours(path: Path) -> bool:
     """Whether a zip lies in the folder of a run of version 0.1, under one of its names."""
     return path.name in (OLD_MODEL, OLD_CHECKPOINT, OLD_BEST) and (path.parent / CONFIG).is_file()
-
-
-def _foreign(path: Path, *, allow_code: bool) -> Policy:
-    if not allow_code:
-        raise ValueError(
-            f"{path} was saved with stable-baselines3 by somebody else: to read it is to unpickle it, which runs "
-            "whatever code is in it; give --allow-code (allow_code=True) if you trust where it comes from"
-        )
-    from stable_baselines3 import PPO
-
-    try:
-        network: Any = PPO.load(check_input(path), device="cpu").policy
-    except Exception as error:  # whatever the code in it raises
-        raise ValueError(f"{path}: expected a PPO of stable-baselines3, {type(error).__name__}: {error}") from error
-    return Policy(_mean_of(network), Trained(None, None, network.action_space.shape[0]))
-
-
-def _mean_of(network: Any) -> Callable[[NDArray[Any]], Any]:
-    def mean(rows: NDArray[Any]) -> Any:
-        import torch
-
-        with torch.no_grad():
-            return network.get_distribution(torch.as_tensor(rows)).distribution.mean.numpy()
-
-    return mean
 
 
 class Policy:

@@ -21,7 +21,9 @@ def bill(
     tariff: Annotated[
         list[str],
         typer.Option(
-            "--tariff", metavar="NAME|FILE", help="A name from 'gridbazaar list designs', or a file; repeatable."
+            "--tariff",
+            metavar="NAME|FILE",
+            help="A name from 'list designs' or 'list tariffs', or a file; repeatable.",
         ),
     ],
     spot: Annotated[Path | None, typer.Option("--spot", help="Wholesale prices, for tariffs that follow them.")] = None,
@@ -42,11 +44,14 @@ def bill(
     from gridbazaar.experiments.bills import bill_files, write_bills
     from gridbazaar.experiments.cli.bills_shown import bill_tables, period, total_table
     from gridbazaar.experiments.files import check_outputs
-    from gridbazaar.market.designs import load_design
+    from gridbazaar.market.as_design import as_design
+    from gridbazaar.market.found import find_tariff
+    from gridbazaar.market.tariff import Tariff
 
     inputs = {f"meter {i + 1}": path for i, path in enumerate(meters)}
     check_outputs({"--out": out}, {**inputs, "--spot": spot}, force=force)
-    designs = [load_design(name) for name in tariff]
+    found_tariffs = [find_tariff(name) for name in tariff]
+    designs = [as_design(one) if isinstance(one, Tariff) else one for one in found_tariffs]
     words = tuple(word for text in repair or [] for word in terminal.names(text))
     options = read_options(timezone, words, stamps or "begin", columns or ())
     found = bill_files(

@@ -26,7 +26,8 @@ the system failed; ctrl-C; told to end."""
 _BAD_INPUT = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 _EXTRAS = {
     "torch": "train", "stable_baselines3": "train", "tensorboard": "train", "pandapower": "real",
-    "pyarrow": "parquet", "minari": "minari", "h5py": "minari", "holidays": "bills",
+    "pyarrow": "parquet", "minari": "minari", "h5py": "minari", "sb3_contrib": "contrib", "onnxruntime": "onnx",
+    "holidays": "bills",
 }  # fmt: skip
 _OURS = Path(__file__).resolve().parents[2]
 

@@ -102,6 +102,7 @@ def evaluate(
     from gridbazaar.experiments.evaluation.evaluate import evaluate as play
     from gridbazaar.experiments.evaluation.golden import TOLERANCE, golden_of, read_golden, refuse_other_settings
     from gridbazaar.experiments.files import check_outputs, write_json, write_text
+    from gridbazaar.experiments.report.table import runs_table
 
     if suite is not None:
         _refuse_beside_suite(context)
@@ -137,6 +138,8 @@ def evaluate(
     audited = None if ledger is None else _audited(found, named[0], ledger, allow_code=allow_code)
     agrees = recorded is None or check is None or _agrees(found, recorded, check, tolerance)
     terminal.print_tables(found)
+    if found.runs:
+        terminal.console().print(runs_table(found, named[0].partition("=")[0]))
     _say_what_played(named)
     if audited is not None:
         _say_ledger(audited)
@@ -211,9 +214,10 @@ def _say_what_played(policies: list[str]) -> None:
     from gridbazaar.agents.policies import list_policies
     from gridbazaar.agents.policies.trained import model_of
     from gridbazaar.experiments.evaluation.evaluate import labelled
+    from gridbazaar.experiments.evaluation.runs import with_runs
     from gridbazaar.experiments.training.checkpoint import about
 
-    for label, source in labelled(policies).items():
+    for label, source in with_runs(labelled(policies))[0].items():
         path = None if source in list_policies() else model_of(str(source))
         if path is not None:
             typer.echo(f"{label} played {path}, {about(path)}")

@@ -17,6 +17,7 @@ from gridbazaar.experiments.cli.ledger import ledger_app
 from gridbazaar.experiments.cli.look import look_app
 from gridbazaar.experiments.cli.market import market_app
 from gridbazaar.experiments.cli.release import release_app
+from gridbazaar.experiments.cli.replay import replay_app
 from gridbazaar.experiments.cli.rollout import rollout_app
 from gridbazaar.experiments.cli.train import train_app
 
@@ -53,6 +54,7 @@ main = typer.Typer(
 main.add_typer(train_app)
 main.add_typer(evaluate_app)
 main.add_typer(rollout_app)
+main.add_typer(replay_app)
 main.add_typer(bench_app)
 main.add_typer(look_app)
 main.add_typer(data_app, name="data")

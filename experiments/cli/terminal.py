@@ -118,15 +118,15 @@ class _Lines:
         typer.echo(f"{minutes:.0f} min: {described}{share}", err=True)
 
 
-def training_bar(bar: Bar) -> Callable[[int, int, dict[str, float]], None]:
+def training_bar(bar: Bar, title: str = "training") -> Callable[[int, int, dict[str, float]], None]:
     """Show a training run; give its ``report``."""
     tasks: list[Any] = []
 
     def report(steps: int, of: int, latest: dict[str, float]) -> None:
         if not tasks:
-            tasks.append(bar.add_task("training", total=1.0))
+            tasks.append(bar.add_task(title, total=1.0))
         score = f", validation score {latest['score']:.1f}" if "score" in latest else ""
-        bar.update(tasks[0], completed=latest["progress"], description=f"training: {steps:,} steps{score}")
+        bar.update(tasks[0], completed=latest["progress"], description=f"{title}: {steps:,} steps{score}")
 
     return report
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -79,6 +79,10 @@ def train(
     seed: Annotated[
         int | None, typer.Option(min=0, max=MOST_SEED, help="Seed of the training; 0 unless given.")
     ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, max=1000, help="Train so many runs, of seeds that follow each other, into one folder."),
+    ] = None,
     settings: Settings = None,
     train_settings: Annotated[
         list[str] | None,
@@ -100,6 +104,7 @@ def train(
     from gridbazaar.agents.policies.trained import BEST
     from gridbazaar.data.tables import read_table
     from gridbazaar.envs.scenarios import parse_setting
+    from gridbazaar.experiments.runs import read_runs
     from gridbazaar.experiments.training.folder import algo_of, checkpoint_steps, read_as
     from gridbazaar.experiments.training.learners import learner
 
@@ -112,8 +117,16 @@ def train(
     given = fields_set | {name: value for name, value in options.items() if value is not None}
     if resume and force:
         raise ValueError("--resume goes on with the run, --force replaces it; give one of them")
-    table, run = learner(str((algo_of(out) if resume else given.get("algo")) or "ppo"))
+    has_runs = read_runs(out) if resume else None
+    held_algo = has_runs["train"].get("algo") if has_runs else algo_of(out)
+    table, run = learner(str((held_algo if resume else given.get("algo")) or "ppo"))
     _refuse_unknown(table, fields_set, [name for name, value in options.items() if value is not None])
+    if has_runs or (seeds is not None and not resume):
+        config = _config_of_runs(out, table, given, has_runs, seeds, force=force)
+        _train_runs(run, config, out, allow_code=allow_code)
+        return
+    if seeds is not None:
+        raise ValueError(f"--seeds: {out} is the folder of one run, not of several; leave it out")
     if resume:
         config = read_as(out, table)
         if "steps" in given:
@@ -135,6 +148,46 @@ def train(
         f"{out}: {checkpoint_steps(out):,} agent-steps{_updates(config)}; next: {to_play}\n"
         f"that plays what the run ended with; {out / BEST} is what scored best on validation"
     )
+
+
+def _config_of_runs(
+    out: Path, table: Any, given: dict[str, Any], held: dict[str, Any] | None, seeds: int | None, *, force: bool
+) -> Any:
+    """What the runs of a folder have in common; the folder is made, or told that it has more of them."""
+    from gridbazaar.data.tables import read_table
+    from gridbazaar.experiments.training.seeds import begin_runs, more_runs
+
+    if held is None:
+        if "scenario" not in given:
+            raise ValueError("expected a scenario; see gridbazaar list scenarios")
+        config = read_table(table, given, "")
+        begin_runs(out, config, seeds or 1, force=force)
+        return config
+    config = read_table(table, held["train"], "train")
+    _refuse_changes(config, given)
+    if seeds is not None:
+        more_runs(out, config, seeds)
+    return config
+
+
+def _train_runs(run: Callable[..., Path], config: Any, out: Path, *, allow_code: bool) -> None:
+    """Train the runs of a folder one after the other, each with a bar of its own."""
+    from gridbazaar.experiments.training.folder import checkpoint_steps
+    from gridbazaar.experiments.training.seeds import train_runs
+
+    try:
+        with terminal.progress() as bar:
+            folders = train_runs(
+                run, config, out, allow_code=allow_code, report=lambda seed: terminal.training_bar(bar, f"seed {seed}")
+            )
+    except KeyboardInterrupt as error:
+        code, word = door.answer(error)
+        to_go_on = terminal.to_paste("train", "--out", out, "--resume")
+        typer.echo(f"{word}; runs that are complete stay; go on with: {to_go_on}", err=True)
+        raise typer.Exit(code) from None
+    done = sum(checkpoint_steps(folder) or 0 for folder in folders)
+    to_play = terminal.to_paste("evaluate", config.scenario, "--policies", out)
+    typer.echo(f"{out}: {len(folders)} runs, {done:,} agent-steps in all; next: {to_play}")
 
 
 _ENDS = {"ppo": "--steps or --minutes", "gradient": "--updates"}

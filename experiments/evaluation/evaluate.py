@@ -31,6 +31,7 @@ from gridbazaar.experiments.evaluation.accounts import Accounts
 from gridbazaar.experiments.evaluation.bound import Bound, bound_of
 from gridbazaar.experiments.evaluation.metrics import COMMUNITY_FIGURES, OPERATOR, Tally
 from gridbazaar.experiments.evaluation.play import play
+from gridbazaar.experiments.evaluation.runs import Pooled, pooled, with_runs
 from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval, share_interval
 from gridbazaar.experiments.files import versions
 from gridbazaar.experiments.span import read_span, refuse_shared
@@ -86,10 +87,16 @@ class Evaluation:
     replays: Replays | None = None  # none where there is no bound, or they were not asked for
     no_bound: str | None = None  # why there is no bound
     code: Mapping[str, str] = field(default_factory=dict)  # policies of one's own: name and hash of the file
+    runs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # policies that are runs of one folder of runs
 
     def result(self, policy: str) -> Result:
         """Give the result of a policy by name."""
         return next(r for r in self.results if r.policy == policy)
+
+    def over_runs(self, first: str | None = None) -> tuple[Pooled, ...]:
+        """Put the runs of each folder of runs together, see ``runs.pooled``; differences are from ``first``."""
+        ceiling = ceiling_cur(self.result("idle").scored_cur, self.bound_cur)
+        return pooled({r.policy: r.scored_cur for r in self.results}, ceiling, self.runs, first)
 
     def paired(self, better: str, worse: str) -> Interval:
         """Give by how much ``better`` costs less than ``worse`` per episode, with the interval of the paired mean."""
@@ -136,6 +143,7 @@ class Evaluation:
             "replays": None if self.replays is None else _plain(self.replays),
             "policies": self.rows(),
             "code": dict(self.code),
+            "over_runs": [asdict(each) for each in self.over_runs()] if self.runs else None,
             "per_seed": {r.policy: {name: values.tolist() for name, values in r.figures.items()} for r in self.results},
         }
 
@@ -180,8 +188,9 @@ def evaluate(
     Args:
         scenario: a scenario or its name, with ``overrides``.
         policies: a list of names, folders of training runs, paths (``mine.py:Class``) and objects, see
-            ``load_policy``; ``label=folder`` or ``label=mine.py`` shows one under a name of its own. Or a table of them
-            by the names under which they are shown. Idle is always played, it is the floor.
+            ``load_policy``; a folder of runs (``train --seeds``) stands for all of them; ``label=folder`` or
+            ``label=mine.py`` shows one under a name of its own. Or a table of them by the names under which they are
+            shown. Idle is always played, it is the floor.
         seeds: how many episodes (0, 1, ...), or their numbers.
         split: test (held out from training), validation or train.
         replays: also play the optimum's schedule, with the scenario's forecasts and with perfect ones.
@@ -197,7 +206,7 @@ def evaluate(
     if not numbers:
         raise ValueError("seeds: expected at least one")
     check_own_kinds(chosen)
-    sources = {"idle": "idle"} | labelled(policies)
+    sources, runs = with_runs({"idle": "idle"} | labelled(policies))
     loaded = {name: load_policy(source, allow_code=allow_code) for name, source in sources.items()}
     for source in filter(is_own, sources.values()):  # a mistake costs no episode
         check_policy(source, chosen, steps=_TRIED)
@@ -242,7 +251,8 @@ def evaluate(
                 tallies[name].append(tally)
     found = _evaluation(chosen, split, numbers, tallies, bounds, no_bound)
     found = replace(found, results=tuple(replace(r, accounts=tuple(kept[r.policy])) for r in found.results))
-    return replace(found, code={label: stated(source, SORT) for label, source in sources.items() if is_own(source)})
+    own = {label: stated(source, SORT) for label, source in sources.items() if is_own(source)}
+    return replace(found, code=own, runs=runs)
 
 
 def _all_of(*told: Callable[[Transition], None] | None) -> Callable[[Transition], None]:

@@ -27,7 +27,7 @@ def resamples(n: int, n_resamples: int = N_RESAMPLES) -> NDArray[np.int64]:
 def mean_interval(x: NDArray[np.float64]) -> Interval:
     """Give the mean of [n] values and its 95 % interval."""
     values = np.asarray(x, float)
-    return _interval(float(values.mean()), values[resamples(len(values))].mean(axis=1), len(values))
+    return interval(float(values.mean()), values[resamples(len(values))].mean(axis=1), len(values) == 1)
 
 
 def share_interval(floor: NDArray[np.float64], policy: NDArray[np.float64], goal: NDArray[np.float64]) -> Interval:
@@ -37,10 +37,11 @@ def share_interval(floor: NDArray[np.float64], policy: NDArray[np.float64], goal
     if not possible.mean() > 0:
         return Interval(float("nan"), float("nan"), float("nan"))
     drawn = 100 * gained[rows].mean(1) / np.maximum(possible[rows].mean(1), 1e-12)
-    return _interval(float(100 * gained.mean() / possible.mean()), drawn, len(rows[0]))
+    return interval(float(100 * gained.mean() / possible.mean()), drawn, len(rows[0]) == 1)
 
 
-def _interval(mean: float, drawn: NDArray[np.float64], n: int) -> Interval:
-    if n == 1:
+def interval(mean: float, drawn: NDArray[np.float64], is_one: bool) -> Interval:
+    """Give a mean with the 95 % interval of its bootstrap ``drawn``; of a single value there is none."""
+    if is_one:
         return Interval(mean, float("nan"), float("nan"))
     return Interval(mean, *map(float, np.quantile(drawn, [0.025, 0.975])))

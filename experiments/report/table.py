@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridbazaar.agents.policies import is_learned
 from gridbazaar.experiments.evaluation.evaluate import Evaluation
+from gridbazaar.experiments.evaluation.runs import first_of
 from gridbazaar.experiments.evaluation.statistics import Interval
 
 if TYPE_CHECKING:
@@ -164,6 +165,23 @@ def kind_table(evaluation: Evaluation, width: int = 120) -> Table:
 
 
 _INTERVAL = "\n[95 % interval]"
+
+
+def runs_table(evaluation: Evaluation, first: str | None = None) -> Table:
+    """Runs of several training seeds put together: intervals over seeds and episodes, differences from ``first``."""
+    found = evaluation.over_runs(first)
+    first = first_of((r.policy for r in evaluation.results), evaluation.runs, first)
+    cells = [
+        [each.policy for each in found],
+        [str(each.n_runs) for each in found],
+        [_with_span(each.score, 1, 1) for each in found],
+        [_with_span(each.cost_cur, 2, 2) for each in found],
+        [_with_span(each.saved_cur, 2, 2) for each in found],
+    ]
+    heads = ["policy", "runs", "score [95 %]", f"cost, {evaluation.scenario.currency}", f"less than {first}"]
+    table = _table(heads, cells, [each.n_runs > 1 for each in found])
+    table.title = "over training seeds and episodes"
+    return table
 
 
 def part_words(part: str) -> str:

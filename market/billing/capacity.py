@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.market.billing.clock import LocalRows, is_in
-from gridbazaar.market.charge import Charge, Peak
+from gridbazaar.market.charge import Charge, Peak, step_limits
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 HISTORY = 36
 """Months of peaks that are remembered."""
+_KW_DIGITS = 9  # sums of thirds of kWh are held against steps
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +57,9 @@ def running_peak_kw(net_kwh: Floats, peak: Peak, rows: LocalRows, counts: Bools,
     """
     span = slice(rows.edges[m], rows.edges[m + 1])
     kw = _interval_kw(np.maximum(net_kwh[:, span], 0.0) * counts[span], peak, rows, span)
+    if peak.n == 1:
+        highest_so_far: Floats = np.maximum.accumulate(kw, axis=1)
+        return np.round(highest_so_far, _KW_DIGITS)
     day = rows.day[span]
     unit = day if peak.per == "day" else np.floor((day * 24.0 + rows.hour[span]) * 60 / peak.interval_min + 1e-9)
     first = np.concatenate([[0], np.flatnonzero(np.diff(unit)) + 1, [len(unit)]])
@@ -66,7 +70,7 @@ def running_peak_kw(net_kwh: Floats, peak: Peak, rows: LocalRows, counts: Bools,
         found[:, low:high] = highest.sum(axis=1)[:, None] + np.maximum(so_far - highest[:, :1], 0.0)
         highest[:, 0] = np.maximum(highest[:, 0], so_far[:, -1])
         highest.sort(axis=1)
-    return np.round(found / peak.n, 9)  # sums of halves and thirds of kWh, held against steps
+    return np.round(found / peak.n, _KW_DIGITS)
 
 
 def _interval_kw(kwh: Floats, peak: Peak, rows: LocalRows, span: slice) -> Floats:
@@ -134,7 +138,7 @@ def _cost(charge: Charge, kw: Floats, rows: LocalRows, m: int) -> Floats:
     if charge.cur_per_kw_year is not None:
         return kw * charge.cur_per_kw_year * days / rows.days_in_year(m)
     if charge.steps_kw:
-        step = np.searchsorted(np.array(charge.steps_kw), kw, "right")
+        step = np.searchsorted(np.array(step_limits(charge)), kw, "right")
         prices: Floats = np.array(charge.step_cur_per_month)[step]
         return prices
     return tiered(kw, charge.tiers_kw, charge.tier_cur_per_kw_month)

@@ -125,10 +125,33 @@ def month_lines(work: Work, carry: Carry, at: Span) -> tuple[Floats, Floats, Car
 def _power(work: Work, charge: Charge, carry: PeakCarry, at: Span) -> tuple[Floats, PeakCarry]:
     peak = charge.peak or Peak()
     counts = counted(peak, work.rows)
-    kw = running_peak_kw(work.data.import_kwh - work.data.export_kwh, peak, work.rows, counts, at.m)
-    return month_power(
-        charge, kw if at.running else kw[:, -1:], carry, work.rows, at.m, bool(counts[at.rows].any())
-    )  # fmt: skip
+    net_kwh = work.data.import_kwh - work.data.export_kwh
+    together = None if charge.shared_by == "none" else _buildings(work, charge)
+    kw = running_peak_kw(net_kwh if together is None else together @ net_kwh, peak, work.rows, counts, at.m)
+    is_due_now = bool(counts[at.rows].any())
+    amount, ended = month_power(charge, kw if at.running else kw[:, -1:], carry, work.rows, at.m, is_due_now)
+    return (amount if together is None else amount * _part(work, charge, together, at)), ended
+
+
+def _buildings(work: Work, charge: Charge) -> Floats:
+    """[n_customers, n_customers] 1 where two are of one building."""
+    if not work.data.building:
+        raise ValueError(
+            f"design {work.design.name}: {charge.line} is shared in a building; give the building of each customer"
+        )
+    named = np.array(work.data.building)
+    found: Floats = 1.0 * (named[:, None] == named)
+    return found
+
+
+def _part(work: Work, charge: Charge, together: Floats, at: Span) -> Floats:
+    """[n_customers, k] what a customer pays of its building's charge; where nothing is drawn yet, equal parts."""
+    equal: Floats = 1.0 / together.sum(axis=1, keepdims=True) * np.ones((1, at.n_times))
+    if charge.shared_by == "equal":
+        return equal
+    own = sum_kwh(to_micro(work.data.import_kwh[:, at.rows]), at.running)
+    whole = together @ own
+    return np.divide(own, whole, out=equal, where=whole > 0)
 
 
 def _time(work: Work, charge: Charge, at: Span) -> Floats:

@@ -34,6 +34,7 @@ class Metered:
     step_min: int = 0  # minutes a row; 0: the distance of rows
     spot_cur_per_kwh: Floats | None = None  # [n_rows]
     labels: tuple[tuple[str, ...], ...] = ()  # of each customer; empty: none has any
+    building: tuple[str, ...] = ()  # of each customer, for peaks that are those of buildings
     timezone: str | None = None  # of the customers; none: that of the design
     local_kwh: Mapping[str, Floats] = field(default_factory=dict)  # by distance: [n_customers, n_rows] of the import
     local_sold_kwh: Floats | None = None  # [n_customers, n_rows] of the export
@@ -56,6 +57,10 @@ class Metered:
             _check_series(name, values, self.import_kwh.shape)
         if self.labels and len(self.labels) != self.n_customers:
             raise ValueError(f"labels: expected one for each of {self.n_customers} customers, got {len(self.labels)}")
+        if self.building and len(self.building) != self.n_customers:
+            raise ValueError(
+                f"building: expected one for each of {self.n_customers} customers, got {len(self.building)}"
+            )
         if unknown := [name for name in self.local_kwh if name not in DISTANCES]:
             raise ValueError(f"local_kwh: expected some of {', '.join(DISTANCES)}, got {', '.join(unknown)}")
         if self.timezone is not None:
@@ -123,7 +128,7 @@ def metered(
             given[name] = np.asarray(value, np.float64)
         elif name == "local_kwh":
             given[name] = {k: np.atleast_2d(np.asarray(v, np.float64)) for k, v in value.items()}
-        elif name not in ("labels", "timezone"):
+        elif name not in ("labels", "building", "timezone"):
             given[name] = np.atleast_2d(np.asarray(value, np.float64))
     return Metered(starts, drawn, fed_in, step_min, **given)
 

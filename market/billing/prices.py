@@ -61,7 +61,9 @@ def needed_spot(charge: Charge, design: Design, spot: Floats | None) -> Floats:
 
 def vat_rate(charge: Charge, design: Design) -> float:
     """The rate of value added tax on a charge."""
-    return design.vat.rate if charge.vat else 0.0
+    if not charge.vat:
+        return 0.0
+    return design.vat.rate if charge.vat_rate is None else charge.vat_rate
 
 
 def _from_table(table: tuple[float, ...], rows: LocalRows) -> Floats:

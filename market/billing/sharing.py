@@ -1,7 +1,8 @@
 """How a community parts what it generates among its members, before any price.
 
 ``dynamic`` parts it by what each draws; ``static`` by fixed keys, and what a member cannot use is fed in;
-``static_repeated`` offers that again to those who still draw, by their keys, until nothing is left or nobody draws.
+``static_repeated`` offers that again to those who still draw, by their keys, until nothing is left or nobody draws;
+``hybrid`` parts it by what they still draw.
 """
 
 from __future__ import annotations
@@ -42,11 +43,13 @@ def share(sharing: Sharing, drawn_kwh: Floats, generated_kwh: Floats, keys: Floa
     total = plant.sum(axis=0)
     if sharing.key in ("static", "static_repeated"):
         used = _static(drawn_kwh, total, _checked(keys, len(drawn_kwh)), sharing.key == "static_repeated")
+    elif sharing.key == "hybrid":
+        used = _static(drawn_kwh, total, _checked(keys, len(drawn_kwh)), repeated=False)
+        used = used + _dynamic(drawn_kwh - used, total - used.sum(axis=0))
     elif sharing.key == "dynamic":
-        demand = drawn_kwh.sum(axis=0)
-        used = drawn_kwh * np.divide(np.minimum(total, demand), demand, out=np.zeros(demand.shape), where=demand > 0)
+        used = _dynamic(drawn_kwh, total)
     else:
-        raise ValueError("sharing.key: expected static, static_repeated or dynamic; a market parts by its orders")
+        raise ValueError("sharing.key: expected static, static_repeated, hybrid or dynamic; markets part by orders")
     frac = np.divide(used.sum(axis=0), total, out=np.zeros(total.shape), where=total > 0)
     return Shared(used, plant * frac, total - used.sum(axis=0))
 
@@ -58,6 +61,14 @@ def _checked(keys: Floats | None, n: int) -> Floats:
     if keys.shape != (n,) or not np.isfinite(keys).all() or (keys < 0).any() or keys.sum() > 1 + _KEY_SUM:
         raise ValueError(f"keys: expected {n} shares of at least 0 that sum to at most 1, got {keys.tolist()}")
     return keys
+
+
+def _dynamic(drawn_kwh: Floats, total_kwh: Floats) -> Floats:
+    """[n_members, n_units] in proportion to what each draws."""
+    demand = drawn_kwh.sum(axis=0)
+    frac = np.divide(np.minimum(total_kwh, demand), demand, out=np.zeros(demand.shape), where=demand > 0)
+    found: Floats = drawn_kwh * frac
+    return found
 
 
 def _static(drawn_kwh: Floats, total_kwh: Floats, keys: Floats, repeated: bool) -> Floats:

@@ -43,7 +43,20 @@ class Trap:
 def cases(folder: Path, seed: int) -> list[Case]:
     """Give all cases in an order drawn from the seed, with noise in the files from it too."""
     rng = np.random.default_rng(seed)
-    makers = (_scenarios, _records, _runs, _resumed, _ledgers, _kept, _books, _numbers, _names, _outputs, _inputs)
+    makers = (
+        _scenarios,
+        _records,
+        _runs,
+        _resumed,
+        _ledgers,
+        _kept,
+        _books,
+        _bills,
+        _numbers,
+        _names,
+        _outputs,
+        _inputs,
+    )
     found = [case for maker in makers for case in maker(folder, rng)]
     return [found[i] for i in rng.permutation(len(found))]
 
@@ -309,6 +322,41 @@ def _books(folder: Path, rng: np.random.Generator) -> Iterator[Case]:
         yield Case(("clear", "uniform_price", str(book), option, value), (2,), ())
     for name in ("../uniform_price", "os", "__init__", "uniform_price\0", "uniform_price.os", "", "/etc/passwd"):
         yield Case(("clear", name, str(book)), (2,), ("mechanism",))
+
+
+def _bills(folder: Path, rng: np.random.Generator) -> Iterator[Case]:
+    meter, tariff = folder / "good_meter.csv", folder / "good_tariff.toml"
+    rows = [f"2025-01-{day:02d} {hour:02d}:00,1,0" for day in range(1, 4) for hour in range(24)]
+    meter.write_text("\n".join(["time,import_kwh,export_kwh", *rows]), encoding="utf-8")
+    head = 'title = "t"\nregion = ""\nyear = 2025\ncurrency = "EUR"\ntz = "Europe/Vienna"\nsource = "s"\n'
+    charge = 'line = "retail", to = "retailer"'
+    tariff.write_text(f"{head}charges = [{{ {charge}, cur_per_kwh = 0.3 }}]\n", encoding="utf-8")
+    for end in (".csv", ".xml", ".json"):
+        for name, path in _files(folder, rng, end):
+            says: tuple[str, ...] = ("nnn",) if name == "long" else (path.name, f"empty{end}")
+            yield Case(("bill", str(path), "--tariff", str(tariff)), (2, 5), says)
+    for end in (".toml", ".json"):
+        for name, path in _files(folder, rng, end):
+            says = ("nnn",) if name == "long" else (path.name, f"empty{end}", "design", "tariff")
+            yield Case(("bill", str(meter), "--tariff", str(path)), (2, 5), says)
+            yield Case(("show", "tariff", str(path), "--toml"), (2, 5), says)
+    for i, text in enumerate((
+        f"charges = [{{ {charge}, cur_per_kwh = nan }}]", f"charges = [{{ {charge}, cur_per_kwh = 1e308 }}]",
+        f'charges = [{{ {charge}, table_cur_per_kwh = "/dev/zero" }}]', "charges = [[[[]]]]", "charges = 3",
+        f'charges = [{{ {charge}, table_cur_per_kwh = "../../../etc/passwd" }}]', "charges = []", 'charges = ["x"]',
+        f"charges = [{{ {charge}, windows = [{{ from_h = -1, cur_per_kwh = 1 }}] }}]", "charges = { line = 1 }",
+        f"charges = [{{ {charge}, cur_per_kwh = 0.3 }}]\nholidays = '../x'", "charges = [{}]\nvat = 3",
+        f"charges = [{{ {charge} }}]\ntables = {{ x = [1, 2] }}", f"charges = [{{ {charge} }}]\nminimum = [1]",
+        f"charges = [{{ {charge}, by_label = 3 }}]", f"charges = [{{ {charge}, local = {{ feeder = 'x' }} }}]",
+    )):  # fmt: skip
+        path = folder / f"design_{i}.toml"
+        path.write_text(head + text + "\n", encoding="utf-8")
+        yield Case(("bill", str(meter), "--tariff", str(path)), (2,), (path.name, "holidays"))
+    for option, value in (
+        ("--timezone", "../UTC"), ("--timezone", ""), ("--stamps", "middle"), ("--repair", "all"), ("--labels", ","),
+        ("--columns", "x"), ("--out", str(meter)), ("--out", "/dev/null/x"), ("--spot", str(meter)), ("--tariff", ""),
+    ):  # fmt: skip
+        yield Case(("bill", str(meter), "--tariff", str(tariff), option, value), (2, 5), ())
 
 
 def _numbers(folder: Path, rng: np.random.Generator) -> Iterator[Case]:

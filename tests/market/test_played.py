@@ -12,14 +12,15 @@ import pytest
 from gridbazaar.data.calendar import make_calendar
 from gridbazaar.data.clock import midnight
 from gridbazaar.data.units import energy_cost_ucur, to_micro
+from gridbazaar.market.as_design import as_design
 from gridbazaar.market.billing.bill import bill
 from gridbazaar.market.billing.metered import metered
 from gridbazaar.market.design import Design
 from gridbazaar.market.designs import list_designs, load_design
 from gridbazaar.market.found import find_tariff
 from gridbazaar.market.played import check_playable, play
-from gridbazaar.market.tariff import Tariff
-from gridbazaar.market.tariffs import list_tariffs
+from gridbazaar.market.tariff import Tariff, Window
+from gridbazaar.market.tariffs import list_tariffs, load_tariff
 
 HAS_HOLIDAYS = importlib.util.find_spec("holidays") is not None
 REFUSED = {
@@ -91,6 +92,16 @@ def test_what_cannot_be_played_is_refused_with_the_reason(name: str) -> None:
     assert REFUSED[name] in str(caught.value)
 
 
+def test_what_a_local_kwh_bears_is_on_its_lines() -> None:
+    """Half of .09 for the network; of Austria's .079 and .0072 all, with 20 % tax of both on the line tax."""
+    calendar = make_calendar(EASTER, 1, 60, None)
+    walenstadt, austria = (
+        play(load_design(n), np.zeros(24), calendar).prices for n in ("ch_quartierstrom", "at_dynamic")
+    )
+    assert (walenstadt.local_network[0], walenstadt.local_tax[0]) == (45_000, 0)
+    assert (austria.local_network[0], austria.local_tax[0]) == (79_000, 7_200 + 17_240)
+
+
 def test_time_is_that_of_the_bank() -> None:
     """A design of California is played on the clock of the homes."""
     calendar = make_calendar(np.datetime64("2025-07-07", "D"), 1, 60, "Europe/Vienna")
@@ -113,3 +124,30 @@ def test_fields_of_either_sort_are_read() -> None:
     assert isinstance(find_tariff(head | {"charges": [charge]}), Design)
     with pytest.raises(ValueError, match=r"expected one of flat, spot, tou, at_dynamic, .* got 'nowhere'"):
         find_tariff("nowhere")
+
+
+@pytest.mark.parametrize("name", list_tariffs())
+def test_a_tariff_is_billed_as_it_is_played(name: str) -> None:
+    """Prices of both are the same in every hour of a week, with local charges and the standing charge."""
+    tariff = load_tariff(name)
+    calendar = make_calendar(EASTER, 7, 60, "Europe/Vienna")
+    spot = np.round(np.random.default_rng(8).normal(0.08, 0.1, calendar.n_steps), 5)
+    ours, theirs = play(as_design(tariff), spot, calendar), play(tariff, spot, calendar)
+    for field in ("energy", "network", "tax", "local_network", "local_tax", "export", "upper", "spot"):
+        assert np.abs(getattr(ours.prices, field) - getattr(theirs.prices, field)).max() <= 1, field
+    assert np.abs(ours.fixed_cur - theirs.fixed_cur).max() < 1e-9
+
+
+def test_windows_that_overlap_add_up() -> None:
+    windows = (Window(22.0, 6.0, 0.05), Window(5.0, 9.0, 0.02, weekends=False), Window(8.0, 8.5, -0.02))
+    tariff = Tariff(name="t", title="", energy_cur_per_kwh=0.2, windows=windows)
+    calendar = make_calendar(np.datetime64("2025-07-05", "D"), 3, 30, None)
+    ours, theirs = (play(each, np.zeros(144), calendar).prices.energy for each in (as_design(tariff), tariff))
+    assert (ours == theirs).all()
+    assert len(set(ours.tolist())) == 5
+
+
+def test_local_charges_above_the_usual_ones_are_no_share() -> None:
+    tariff = Tariff(name="t", title="", network_cur_per_kwh=0.02, tax_cur_per_kwh=0.05, local_network_cur_per_kwh=0.03)
+    with pytest.raises(ValueError, match=r"network: a local kWh bears 0\.03, more than the 0\.02"):
+        as_design(tariff)

@@ -20,6 +20,7 @@ from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.cli.sheet import show_design
 from gridbazaar.experiments.describe import design_toml
 from gridbazaar.market.designs import list_designs, load_design
+from gridbazaar.market.tariffs import load_tariff
 from tests.experiments.cli.runner import invoke
 
 HAS_HOLIDAYS = importlib.util.find_spec("holidays") is not None
@@ -94,6 +95,14 @@ def test_prices_of_a_file_are_used(folder: Path) -> None:
     assert f"{31 * 23 * 0.2012 * 1.2 - 6.2 + 54 * 31 / 365 * 1.2:.2f}" in found.stdout
 
 
+def test_a_tariff_of_interval_markets_is_billed_too(folder: Path) -> None:
+    """31 x 23 x .30 - 31 x 2 x .08 and what the standing charge is a day."""
+    found = run("bill", folder / "meter.csv", "--tariff", "flat", "--timezone", "Europe/Vienna")
+    fixed = load_tariff("flat").fixed_cur_per_day
+    assert f"{31 * 23 * 0.30 - 31 * 2 * 0.08 + 31 * fixed:.2f}" in found.stdout
+    assert "flat, XXX" in found.stdout
+
+
 def test_homes_of_one_file_are_billed_apart(folder: Path) -> None:
     rows = [f"{hour}Z,1.0,2.0" for hour in HOURS]
     (folder / "two.csv").write_text("\n".join(["time,a_import_kwh,b_import_kwh", *rows]), encoding="utf-8")
@@ -105,7 +114,7 @@ def test_homes_of_one_file_are_billed_apart(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("meter.csv", "--tariff", "nowhere"), "design: expected one of at_dynamic"),
+        (("meter.csv", "--tariff", "nowhere"), "tariff: expected one of flat, spot, tou, at_dynamic"),
         (("none.csv", "--tariff", "flat.toml"), "nothing is there"),
         (("spot.csv", "--tariff", "flat.toml"), "expected what a meter counted, such as import_kwh; found none"),
         (("meter.csv", "--tariff", "at_dynamic"), "follows the spot price; give spot_cur_per_kwh"),

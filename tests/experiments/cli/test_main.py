@@ -32,8 +32,8 @@ from tests.experiments.cli.runner import invoke
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
-    "demo", "train", "evaluate", "compare", "rollout", "clear", "bench", "list", "show", "data list", "data check",
-    "bill", "release policies",
+    "demo", "train", "evaluate", "compare", "rollout", "replay", "clear", "bench", "list", "show",
+    "data list", "data check", "bill", "release policies",
 )  # fmt: skip
 NAMES = {
     "scenarios": list_scenarios(),
@@ -321,6 +321,7 @@ def test_a_mistake_is_one_line_with_what_was_expected(arguments: tuple[str, ...]
 def test_usage_errors_have_code_two() -> None:
     assert "--seeds" in call("evaluate", "street", "--seeds", "0", code=2).stderr
     assert "expected a scenario, or --suite" in call("evaluate", code=2).stderr
+    assert "Missing argument" in call("rollout", code=2).stderr
     assert "--out" in call("train", "street", code=2).stderr
 
 

@@ -241,7 +241,7 @@ def test_keys_of_a_community_are_shares(keys: Any) -> None:
         share(Sharing(key="static"), np.ones((3, 2)), np.ones(2), keys)
 
 
-@pytest.mark.parametrize("key", ["static", "static_repeated", "dynamic"])
+@pytest.mark.parametrize("key", ["static", "static_repeated", "hybrid", "dynamic"])
 def test_shared_energy_is_neither_made_nor_lost(key: str) -> None:
     rng = np.random.default_rng(3)
     drawn, given = rng.gamma(1.0, 1.0, (5, 50)), rng.gamma(1.0, 1.0, (5, 50))
@@ -251,7 +251,7 @@ def test_shared_energy_is_neither_made_nor_lost(key: str) -> None:
     assert np.allclose(found.used_kwh.sum(axis=0), found.given_kwh.sum(axis=0))
     assert np.allclose(found.used_kwh.sum(axis=0) + found.fed_in_kwh, given.sum(axis=0))
     if key != "static":
-        wanted = drawn if key == "dynamic" else drawn * (keys > 0)[:, None]
+        wanted = drawn if key in ("dynamic", "hybrid") else drawn * (keys > 0)[:, None]
         assert np.allclose(found.used_kwh.sum(axis=0), np.minimum(wanted.sum(axis=0), given.sum(axis=0)))
 
 
@@ -260,3 +260,26 @@ def test_units_of_sharing_have_to_be_whole() -> None:
         by_unit(np.ones((2, 7)), 15, 60)
     with pytest.raises(ValueError, match="make up whole units"):
         by_unit(np.ones((2, 8)), 60, 15)
+
+
+@pytest.mark.parametrize(
+    ("shared_by", "due"), [("equal", [[15.0, 15.0, 40.0]]), ("kwh", [[18.0, 12.0, 40.0]])], ids=["equal", "kwh"]
+)
+def test_a_building_has_one_peak(shared_by: str, due: list[list[float]]) -> None:
+    """3 and 2 kW at different hours are a peak of 3 kW, 30; parted in halves, or by 3 and 2 kWh. The third is alone."""
+    drawn = np.zeros((3, 31 * 24))
+    drawn[0, 10], drawn[1, 20], drawn[2, 10] = 3.0, 2.0, 4.0
+    data = metered("2024-12-31T23:00", 60, drawn, timezone=VIENNA, building=("a", "a", "b"))
+    charge = CAPACITY | {"cur_per_kw_month": 10.0, "peak": {"interval_min": 60}, "shared_by": shared_by}
+    found = bill(design(charge), data)
+    assert found.line_cur("capacity").T.round(9).tolist() == due
+    assert (postings(design(charge), data).sum(axis=1) == found.ucur.sum(axis=1)).all()
+
+
+def test_who_shares_a_peak_lives_somewhere() -> None:
+    charge = CAPACITY | {"cur_per_kw_month": 10.0, "shared_by": "equal"}
+    data = metered("2024-12-31T23:00", 60, np.ones((2, 31 * 24)), timezone=VIENNA)
+    with pytest.raises(ValueError, match="give the building of each customer"):
+        bill(design(charge), data)
+    with pytest.raises(ValueError, match="building: expected one for each of 2 customers, got 1"):
+        replace(data, building=("a",))

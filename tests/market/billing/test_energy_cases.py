@@ -163,6 +163,13 @@ def test_case_15_a_seller_with_and_without_tax(seller: str, expected: str, state
     assert money(billed.received_cur("state")[0, 0]) == state
 
 
+def test_who_sells_pays_no_tax_for_it() -> None:
+    found = design(SOLD | {"cur_per_kwh": 0.08}, vat={"rate": 0.2, "local_seller": "registered"})
+    noon = {"2025-01-01T12:00": 10.0}
+    sold: dict[str, Any] = {"local_sold_kwh": noon, "local_paid_cur": {"2025-01-01T12:00": -1.50}}
+    assert due(found, rows("2025-01-01", "2025-01-01", {}, noon, **sold)) == "-1.50"
+
+
 def test_case_17_no_tax_on_feed_in() -> None:
     """2.75 - .25."""
     found = design(RETAIL | {"cur_per_kwh": 0.25}, SOLD | {"cur_per_kwh": 0.05, "vat": False}, vat={"rate": 0.10})
@@ -177,6 +184,15 @@ def test_case_18_no_second_fee_on_stored_energy(relief: bool, expected: str) -> 
     found = design(RETAIL | {"cur_per_kwh": 0.15}, SOLD | {"cur_per_kwh": 0.20}, *fees)
     back = {"2025-01-01T18:00": 8.0}
     assert due(found, rows("2025-01-01", "2025-01-01", {"2025-01-01T02:00": 10.0}, back, reexport_kwh=back)) == expected
+
+
+def test_more_that_goes_back_than_was_drawn_relieves_no_more_than_that() -> None:
+    fees = NETWORK | {"cur_per_kwh": 0.10, "relief_reexport": True}
+    back = {"2025-01-01T18:00": 8.0}
+    assert (
+        due(design(fees), rows("2025-01-01", "2025-01-01", {"2025-01-01T02:00": 5.0}, back, reexport_kwh=back))
+        == "0.00"
+    )
 
 
 @pytest.mark.parametrize(("relief", "expected"), [(True, "0.20"), (False, "0.40")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,17 @@ def test_cases_23_and_25_the_mean_of_the_highest_days(peak: dict[str, Any], expe
     """(5.6 + 5.0 + 4.1) / 3 = 4.9 kW; (5.6 + 5.5 + 5.0) / 3 = 5.37; 5.6."""
     found = design(NORWAY | {"peak": {"interval_min": 60, **peak}})
     assert due(found, rows(*JANUARY, DAYS)) == expected
+
+
+def test_a_leading_zero_of_steps_may_stand() -> None:
+    with_zero = NORWAY | {"steps_kw": [0.0, *NORWAY["steps_kw"]], "peak": {"n": 3, "interval_min": 60}}
+    assert due(design(with_zero), rows(*JANUARY, DAYS)) == "240.00"
+
+
+def test_charges_may_have_rates_of_their_own() -> None:
+    """100 x .10 x 1.2 + 100 x .05 x 1.1."""
+    found = design(RETAIL | {"cur_per_kwh": 0.10}, NETWORK | {"cur_per_kwh": 0.05, "vat_rate": 0.1}, vat={"rate": 0.2})
+    assert due(found, rows(*JANUARY, {"2025-01-10T12:00": 100.0})) == "17.50"
 
 
 def test_a_step_begins_at_its_limit() -> None:
@@ -163,6 +175,17 @@ def test_case_32_netting_within_the_hour(period: str, expected: str) -> None:
     assert due(found, data) == expected
 
 
+def test_an_hour_that_the_clock_shows_twice_is_two() -> None:
+    """1 kWh drawn at 2 h of summer time, 1 fed in at 2 h of winter time: .30 - .08."""
+    data = rows("2025-10-26", "2025-10-26", {}, step_min=15)
+    drawn, fed_in = np.zeros((2, 1, data.n_rows))
+    drawn[0, 8], fed_in[0, 12] = 1.0, 1.0
+    hourly = design(RETAIL | {"cur_per_kwh": 0.30}, SOLD | {"cur_per_kwh": 0.08}, netting={"period": "hour"})
+    assert due(hourly, replace(data, import_kwh=drawn, export_kwh=fed_in)) == "0.22"
+    fed_in[0] = np.roll(fed_in[0], -1)
+    assert due(hourly, replace(data, import_kwh=drawn, export_kwh=fed_in)) == "0.00"
+
+
 def two_sided(net: list[float], year: int = 2025) -> tuple[dict[str, float], dict[str, float]]:
     return tuple(day_by_month(year, [max(sign * x, 0.0) for x in net]) for sign in (1, -1))  # type: ignore[return-value]
 
@@ -176,6 +199,15 @@ def test_case_33_a_bank_of_kwh() -> None:
     )
     assert months(billed) == ["90.00", "60.00", "15.00", *["0.00"] * 8, "-15.00"]
     assert money(billed.total_cur[0]) == "150.00"
+
+
+@pytest.mark.parametrize(("month", "expected"), [(9, "333.60"), (3, "165.00")])
+def test_a_bank_is_empty_after_its_true_up(month: int, expected: str) -> None:
+    """In September 1180 x .03 are paid and October to December cost 680 x .30; in March there was nothing to pay."""
+    net = [300.0, 200, 50, -100, -250, -300, -280, -200, -50, 120, 250, 310]
+    bank = {"period": "month", "rollover": "kwh", "true_up_month": month, "true_up_cur_per_kwh": 0.03}
+    year = rows("2025-01-01", "2025-12-31", *two_sided(net))
+    assert due(design(RETAIL | {"cur_per_kwh": 0.30}, netting=bank), year) == expected
 
 
 TOU = RETAIL | {"cur_per_kwh": 0.20, "windows": [{"from_h": 16.0, "to_h": 21.0, "cur_per_kwh": 0.50}]}
@@ -294,6 +326,12 @@ def test_case_46_a_minimum_bill() -> None:
     assert due(design(*charges, minimum={"cur_per_month": 10.0}), data) == "10.00"
 
 
+def test_a_minimum_of_the_year_goes_by_the_days_that_are_billed() -> None:
+    """July to December are 184 of 365 days of 365."""
+    half = rows("2025-07-01", "2025-12-31", {"2025-08-10T12:00": 10.0})
+    assert due(design(RETAIL | {"cur_per_kwh": 0.30}, minimum={"cur_per_year": 365.0}), half) == "184.00"
+
+
 def test_case_48_a_price_of_two_ways() -> None:
     """60 x .0123 - 20 x .0385."""
     two_way = SOLD | {
@@ -408,9 +446,9 @@ def test_case_63_an_austrian_energy_community(seller: str, shared: float, expect
     ("key", "bills", "fed_in"),
     [
         ("static", ["0.25", "0.50", "1.55"], 1.0), ("dynamic", ["0.28", "0.55", "1.38"], 0.0),
-        ("static_repeated", ["0.25", "0.50", "1.45"], 0.0),
+        ("static_repeated", ["0.25", "0.50", "1.45"], 0.0), ("hybrid", ["0.25", "0.50", "1.45"], 0.0),
     ],
-    ids=["65 static", "65 dynamic", "66"],
+    ids=["65 static", "65 dynamic", "66", "the rest by what is drawn"],
 )  # fmt: skip
 def test_cases_65_and_66_keys_of_a_building(key: str, bills: list[str], fed_in: float) -> None:
     """6 kWh for loads of 1, 2, 5: 1 + 2 + 2; .75 + 1.5 + 3.75; 1 + 2 + 3. Local .25, else .35."""

@@ -1,0 +1,134 @@
+"""The page of an episode: its numbers are those of the transitions, and it works in a browser."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gridbazaar.envs.scenarios import load_scenario
+from gridbazaar.experiments.cli.main import main
+from gridbazaar.experiments.evaluation.play import Played
+from gridbazaar.experiments.replay import page as page_module
+from gridbazaar.experiments.replay.page import render
+from gridbazaar.experiments.replay.play import play_episode
+from gridbazaar.experiments.replay.record import record
+from tests.browser import CHROMIUM, answers, look
+from tests.experiments.cli.runner import invoke
+
+HOURS = 6.0
+in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+
+@pytest.fixture(scope="module")
+def played() -> dict[str, Played]:
+    policies = {"opportunity_cost": "opportunity_cost", "idle": "idle"}
+    return play_episode(load_scenario("village", hours=HOURS), policies, 3)
+
+
+@pytest.fixture(scope="module")
+def recorded(played: dict[str, Played]) -> dict[str, Any]:
+    return record(played)
+
+
+@pytest.fixture(scope="module")
+def page(recorded: dict[str, Any]) -> str:
+    return render(recorded, "gridbazaar replay <village>")
+
+
+def test_it_holds_what_happened(played: dict[str, Played], recorded: dict[str, Any]) -> None:
+    assert [p["name"] for p in recorded["policies"]] == ["opportunity_cost", "idle"]
+    assert (recorded["seed"], len(recorded["clock"]), recorded["clock"][1]) == (3, 24, "12:15")
+    for held, was in zip(recorded["policies"], played.values(), strict=True):
+        n = was.tally.core.n_agents
+        for t, happened in enumerate(was.transitions):
+            metered = happened.delivery.metered_ukwh[0] / 1e3
+            assert np.abs(np.array(held["net"][t]) - metered).max() <= 0.5
+            traded = happened.market.clearing.traded_ukwh[0]
+            assert np.abs(np.array(held["local"][t]) - (traded[:n] + traded[n:]) / 1e3).max() <= 0.5
+            assert held["volts"][t] == np.rint(happened.wires.voltage_pu[0] * 1e4).tolist()
+        bills = was.tally.bill_cur[0]
+        assert np.abs(np.array(held["bill"][-1]) / 1e4 - bills).max() <= 5e-5
+        assert held["scored"] == pytest.approx(was.tally.scored_cur[0], abs=5e-5)
+    assert recorded["bus"] == np.asarray(played["idle"].transitions[0].market.orders.bus)[:n].tolist()
+
+
+def test_outages_and_calls_are_named() -> None:
+    for scenario, words in (("blackout", "grid above is out"), ("vpp_call", "call of the operator")):
+        events = record(play_episode(load_scenario(scenario, hours=12.0), {"idle": "idle"}, 0))["events"]
+        assert any(words in event for event in events), scenario
+        assert any(not event for event in events), scenario
+
+
+def test_episodes_of_others_are_not_put_side_by_side(played: dict[str, Played]) -> None:
+    other = play_episode(load_scenario("village", hours=HOURS), {"idle": "idle"}, 4)["idle"]
+    with pytest.raises(ValueError, match="replay: expected one episode of one scenario"):
+        record({"one": played["idle"], "two": other})
+
+
+def test_names_are_text_and_data_no_markup(recorded: dict[str, Any]) -> None:
+    made = render(recorded | {"title": "</script><script>alert(1)</script>"}, "<b>")
+    assert made.count("<script") == 2
+    assert "<b>" not in made.partition("<code>")[2].partition("</code>")[0]
+
+
+def test_a_day_of_the_village_is_small_and_larger_pages_are_refused(
+    recorded: dict[str, Any], page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(page.encode()) * 24 / HOURS < page_module.MOST_BYTES / 2
+    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    monkeypatch.setattr(page_module, "MOST_BYTES", 10_000)
+    with pytest.raises(ValueError, match=r"expected at most 10,000; show fewer policies, fewer hours"):
+        render(recorded, "")
+
+
+def test_the_command_writes_a_page(tmp_path: Path) -> None:
+    out = tmp_path / "street.html"
+    done = invoke(main, ["replay", "street", "--set", "hours=2.0", "--policies", "idle", "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    held = re.search(r'<script type="application/json" id="data">(.*?)</script>', out.read_text(), re.DOTALL)
+    assert held
+    assert json.loads(held[1])["scenario"] == "street"
+    again = invoke(main, ["replay", "street", "--out", str(out)])
+    assert again.exit_code == 2
+    many = invoke(main, ["replay", "street", "--policies", "idle,a,b,c,d", "--out", str(tmp_path / "no.html")])
+    assert many.exit_code == 2
+    assert "expected one to 4, got 5" in many.output
+    assert not (tmp_path / "no.html").exists()
+
+
+@in_browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_it_fits_a_phone_and_a_desktop(page: str, width: int, tmp_path: Path) -> None:
+    seen = look(page, tmp_path, width)
+    assert (seen.width, seen.errors, seen.addresses) == (width, [], [])
+    assert seen.scrolls <= width, seen.beyond[:5]
+    assert not seen.beyond
+    assert not seen.scrolling
+    assert len(seen.pictures) == 1 + 2 * 2
+
+
+@in_browser
+def test_slider_keys_and_buttons_go_through_the_episode(page: str, tmp_path: Path) -> None:
+    script = """
+    const press = key => document.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
+    const clock = () => document.getElementById("clock").textContent, said = [clock()];
+    for (const key of ["ArrowRight", "ArrowRight", "ArrowLeft", "End", "ArrowRight", "Home"]) {
+      press(key); said.push(clock());
+    }
+    const slider = document.getElementById("time");
+    slider.value = 5; slider.dispatchEvent(new Event("input")); said.push(clock());
+    document.getElementById("next").click(); said.push(clock());
+    document.getElementById("play").click(); said.push(document.getElementById("play").textContent);
+    document.getElementById("play").click(); said.push(document.getElementById("play").textContent);
+    said.push(document.querySelectorAll("article").length, document.getElementById("said").textContent.slice(0, 6));
+    return said;
+    """
+    found = answers(page, tmp_path, script.replace("document.dispatchEvent", "document.body.dispatchEvent"))
+    assert found == [
+        "12:00", "12:15", "12:30", "12:15", "17:45", "17:45", "12:00", "13:15", "13:30", "Stop", "Play", 2, "13:30.",
+    ]  # fmt: skip
