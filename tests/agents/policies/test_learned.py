@@ -56,6 +56,11 @@ def test_a_scenario_for_which_nothing_ships_is_refused_before_anything_is_played
         evaluate("winter", ["learned"], seeds=1, tick=tick)
 
 
+def test_episodes_that_it_may_have_learned_from_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"test episodes share steps with what it was trained on"):
+        evaluate("street", ["learned"], seeds=200, start_h=6.0)
+
+
 def test_it_counts_as_learned() -> None:
     assert [name for name in ("learned", "trained", "runs/a", "opportunity_cost", "mpc") if is_learned(name)] == [
         "learned", "trained", "runs/a"
