@@ -24,8 +24,8 @@ def test_it_answers_in_numpy_as_in_torch(name: str) -> None:
     policy = load_run(str(learned.folder_of(name)))
     assert isinstance(policy, Policy)
     rng = np.random.default_rng(0)
-    public = rng.uniform(-5, 5, (64, len(PUBLIC))).astype(np.float32)
-    own = rng.uniform(-5, 5, (64, 7, len(own_names(policy.kinds)))).astype(np.float32)
+    public = rng.normal(0, 0.3, (64, len(PUBLIC))).astype(np.float32)
+    own = rng.normal(0, 0.3, (64, 7, len(own_names(policy.kinds)))).astype(np.float32)
     is_car = np.arange(7)[:, None] < 2
     tensors = {n: torch.from_numpy(x) for n, x in policy.weights.items()}
     there = respond(tensors, torch.from_numpy(public), torch.from_numpy(own), torch.from_numpy(is_car)).numpy()
@@ -54,6 +54,11 @@ def test_a_scenario_for_which_nothing_ships_is_refused_before_anything_is_played
 
     with pytest.raises(ValueError, match=r"learned: expected a scenario of .*village.*got 'winter': train one"):
         evaluate("winter", ["learned"], seeds=1, tick=tick)
+
+
+def test_episodes_that_it_may_have_learned_from_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"test episodes share steps with what it was trained on"):
+        evaluate("street", ["learned"], seeds=200, start_h=6.0)
 
 
 def test_it_counts_as_learned() -> None:
