@@ -197,7 +197,7 @@ def _show_feeder(name: str, console: Console) -> None:
 
 def _show_kind(name: str, console: Console) -> None:
     from gridbazaar.agents.kinds import kinds, load_kind
-    from gridbazaar.envs.observe import COMMON, OWN
+    from gridbazaar.envs.columns import COMMON, OWN
 
     kind = load_kind(name)
     console.print(f"{_first_line(inspect.getmodule(kind.Config))}\n", markup=False, highlight=False)
