@@ -289,6 +289,12 @@ class Scenario:
         tariff = find_tariff(self.tariff, **self.tariff_options)
         if isinstance(tariff, Design):
             check_playable(tariff)
+            if tariff.currency != self.currency:
+                raise ValueError(
+                    f"tariff {tariff.name}: its amounts are in {tariff.currency}, those of the scenario (scarcity, lost "
+                    f"load, the spot price) in {self.currency}; set currency = {tariff.currency!r} where they are meant "
+                    f"in it, or take a design in {self.currency}"
+                )
         if self.reward.function is not None:
             load_reward(self.reward.function)
         self._check_members()

@@ -334,7 +334,7 @@ def _bills(folder: Path, rng: np.random.Generator) -> Iterator[Case]:
     says: tuple[str, ...]
     for end in (".csv", ".xml", ".json"):
         for name, path in _files(folder, rng, end):
-            says: tuple[str, ...] = ("nnn",) if name == "long" else (path.name, f"empty{end}")
+            says = ("nnn",) if name == "long" else (path.name, f"empty{end}")
             yield Case(("bill", str(path), "--tariff", str(tariff)), (2, 5), says)
     for end in (".toml", ".json"):
         for name, path in _files(folder, rng, end):
