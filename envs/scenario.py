@@ -291,9 +291,9 @@ class Scenario:
             check_playable(tariff)
             if tariff.currency != self.currency:
                 raise ValueError(
-                    f"tariff {tariff.name}: its amounts are in {tariff.currency}, those of the scenario (scarcity, lost "
-                    f"load, the spot price) in {self.currency}; set currency = {tariff.currency!r} where they are meant "
-                    f"in it, or take a design in {self.currency}"
+                    f"tariff {tariff.name}: its amounts are in {tariff.currency}, those of the scenario (scarcity, "
+                    f"lost load, the spot price) in {self.currency}; set currency = {tariff.currency!r} where they are "
+                    f"meant in it, or take a design in {self.currency}"
                 )
         if self.reward.function is not None:
             load_reward(self.reward.function)

@@ -59,7 +59,7 @@ def test_a_design_of_ones_own_is_a_file(tmp_path: Path) -> None:
 
 def test_amounts_of_two_currencies_are_not_mixed() -> None:
     with pytest.raises(
-        ValueError, match="its amounts are in USD, those of the scenario .* in EUR; set currency = 'USD'"
+        ValueError, match=r"its amounts are in USD, those of the scenario .* in EUR; set currency = 'USD'"
     ):
         load_scenario("street", tariff=SCE)
 
