@@ -67,9 +67,8 @@ def test_paths_of_data_count_from_the_folder_of_the_file(tmp_path: Path, monkeyp
     for name in ("homes.csv", "prices.csv", "calls.json"):
         (tmp_path / name).touch()
     mine = tmp_path / "mine.toml"
-    mine.write_text(
-        '[data]\npath = "homes.csv"\nfurther = ["prices.csv", "there.csv"]\n[call]\nfile = "calls.json"\n[prosumer]\ncount = 1\n'
-    )
+    data_table = '[data]\npath = "homes.csv"\nfurther = ["prices.csv", "there.csv"]\n'
+    mine.write_text(data_table + '[call]\nfile = "calls.json"\n[prosumer]\ncount = 1\n')
     monkeypatch.chdir(Path(__file__).parent)
     data = load_scenario(mine).data
     assert load_scenario(mine).call.file == str((tmp_path / "calls.json").resolve())
