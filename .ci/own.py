@@ -147,6 +147,14 @@ def main() -> None:
     book.write_text("side,kwh,price\nbuy,1,0.3\nsell,1,0.1\n", encoding="utf-8")
     assert "0.2" in run("clear", "rule.py", "book.csv")
 
+    seen = ["--set", "observe.public=false", "--set", "observe.ahead_h=2", "--set", "observe.last=1"]
+    run("rollout", "world.toml", *OWN, *seen, "--policy", "mine.py", "--episodes", "2", "--out", "kept.npz")
+    kept = gb.read_rollout("kept.npz")
+    assert kept.rewards.shape == (2, 24, 4), kept.rewards.shape
+    assert "own_ahead_1" in kept.origin.features, kept.origin.features
+    assert kept.origin.code is not None, kept.origin
+    assert "#sha256=" in kept.origin.code, kept.origin
+
     namespace: dict[str, object] = {}
     exec(FILES["mine.py"], namespace)
     policy = namespace["Mine"]

@@ -23,8 +23,8 @@ tariff = "spot"
 feeder = "street"
 
 [data]
-path = "FOLDER/homes.csv"
-further = ["FOLDER/prices.csv"]
+path = "homes.csv"
+further = ["prices.csv"]
 
 [prosumer]
 count = 3
@@ -58,7 +58,7 @@ def write_files(folder: Path, n_days: int = 70) -> None:
     pd.DataFrame({"time": quarters, "spot_cur_per_kwh": spot}).to_csv(
         folder / "prices.csv", index=False, float_format="%.5f"
     )
-    (folder / "ours.toml").write_text(SCENARIO.replace("FOLDER", folder.as_posix()), encoding="utf-8")
+    (folder / "ours.toml").write_text(SCENARIO, encoding="utf-8")
 
 
 def main(episodes: int = 10) -> None:

@@ -7,6 +7,7 @@ stable-baselines3 has to be unpickled, which can run anything; that is done only
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -91,6 +92,7 @@ class Trained:
     features: tuple[str, ...] | None  # none: somebody else's model, which kept no names
     actions: Mapping[str, tuple[str, ...]] | None  # components by kind; None: an older run, which kept their number
     n_actions: int
+    hint: str = ""  # how to have its columns here
 
     def check(self, community: Community) -> None:
         """Refuse a community that sees or does other things than those the run was trained on.
@@ -106,7 +108,9 @@ class Trained:
             for kind in [k for k in self.actions if k in community.actions]:  # features tell of the other kinds
                 found += _differences(f"actions of {kind}", self.actions[kind], community.actions[kind])
         if found:
-            raise ValueError("the run was trained on other columns; train it anew\n  " + "\n  ".join(found))
+            raise ValueError(
+                f"the run was trained on other columns; {self.hint or 'train it anew'}\n  " + "\n  ".join(found)
+            )
 
 
 def _differences(what: str, trained: Sequence[str], here: Sequence[str]) -> list[str]:
@@ -148,7 +152,17 @@ def load_run(name: str, *, allow_code: bool = False) -> AnyPolicy:
     if network.n_features != len(features):
         raise ValueError(f"{path}: the weights are of {network.n_features} features, {CONFIG} has {len(features)}")
     named = None if actions is None else {kind: tuple(names) for kind, names in actions.items()}
-    return Policy(network, Trained(features, named, network.n_actions))
+    return Policy(network, Trained(features, named, network.n_actions, _how_to_see_alike(held["scenario"])))
+
+
+def _how_to_see_alike(scenario: Mapping[str, Any]) -> str:
+    """Say which settings give a scenario the columns that a run chose; empty where it chose none."""
+    observed = scenario.get("observe")
+    usual = {"public": True, "ahead_h": 0.0, "last": 0, "columns": []}
+    if not isinstance(observed, dict) or all(observed.get(name, value) == value for name, value in usual.items()):
+        return ""
+    settings = " ".join(f"--set observe.{name}={json.dumps(value)}" for name, value in sorted(observed.items()))
+    return f"observe what it did, {settings}, or train it anew"
 
 
 def read_weights(path: Path) -> dict[str, NDArray[Any]]:

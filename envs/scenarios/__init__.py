@@ -53,6 +53,7 @@ def load_scenario(name: str | Scenario | Path, *, allow_code: Any = False, **ove
             raise SORT.unknown(str(name), _shipped(), "no such file" if str(name).endswith(".toml") else "")
     table = read_toml(path)
     _place(table, path.parent, None if allow_code else str(path))
+    _place_data(table, path.parent)
     for key, value in overrides.items():
         if key == "reward" and not isinstance(value, Mapping):
             key = "reward.whose" if isinstance(value, str) and value in WHOSE else "reward.function"
@@ -143,6 +144,19 @@ def _place(table: dict[str, Any], folder: Path, stranger: str | None) -> None:
             inner[key] = str((folder / value).resolve())
         if inner[key] is None:
             del inner[key]
+
+
+def _place_data(table: dict[str, Any], folder: Path) -> None:
+    """Let paths of data in a TOML file count from its folder, in place; what is not there, from the current one."""
+
+    def placed(path: Any) -> Any:
+        return str((folder / path).resolve()) if isinstance(path, str) and (folder / path).exists() else path
+
+    for where, name in (("data", "path"), ("data", "further"), ("call", "file"), ("call", "limits")):
+        inner = table.get(where)
+        if isinstance(inner, dict) and name in inner:
+            given = inner[name]
+            inner[name] = [placed(path) for path in given] if isinstance(given, list) else placed(given)
 
 
 def _build(name: str, table: dict[str, Any]) -> Scenario:

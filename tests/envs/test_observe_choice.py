@@ -169,5 +169,5 @@ def test_a_run_keeps_its_columns_and_refuses_others(tmp_path: Path) -> None:
     run = train(config, tmp_path / "run")
     found = evaluate("street", [str(run)], seeds=1, replays=False, **observed)
     assert np.isfinite(found.result(str(run)).scored_cur).all()
-    with pytest.raises(ValueError, match="trained on other columns"):
+    with pytest.raises(ValueError, match=r"trained on other columns; observe what it did, .*--set observe\.last=1"):
         evaluate("street", [str(run)], seeds=1, replays=False, hours=1.0)

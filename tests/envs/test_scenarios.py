@@ -1,5 +1,7 @@
 """Every scenario in the folder: one day of it, and what the village promises."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policy import widened
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import observe
-from gridbazaar.envs.scenarios import list_scenarios
+from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 from gridbazaar.envs.views.others import community_of
 
 
@@ -59,3 +61,17 @@ def test_the_villages_connection_binds() -> None:
         state, happened = core.step(state, widened(action, core.n_actions))
         over += happened.market.clearing.over_cap_ukwh / 1e6
     assert (over > 0.5).mean() > 0.6
+
+
+def test_paths_of_data_count_from_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("homes.csv", "prices.csv", "calls.json"):
+        (tmp_path / name).touch()
+    mine = tmp_path / "mine.toml"
+    data_table = '[data]\npath = "homes.csv"\nfurther = ["prices.csv", "there.csv"]\n'
+    mine.write_text(data_table + '[call]\nfile = "calls.json"\n[prosumer]\ncount = 1\n')
+    monkeypatch.chdir(Path(__file__).parent)
+    data = load_scenario(mine).data
+    assert load_scenario(mine).call.file == str((tmp_path / "calls.json").resolve())
+    assert data.path == str((tmp_path / "homes.csv").resolve())
+    assert data.further == (str((tmp_path / "prices.csv").resolve()), "there.csv")
+    assert load_scenario(mine, **{"data.path": "homes.csv"}).data.path == "homes.csv"

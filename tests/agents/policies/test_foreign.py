@@ -109,7 +109,7 @@ def test_a_model_that_chooses_needs_to_say_what_its_numbers_mean(tmp_path: Path)
         assert np.array_equal(action, np.array(choices)[model.predict(seen, deterministic=True)[0]])
 
 
-@pytest.mark.parametrize("way", ["script", "export"])
+@pytest.mark.parametrize("way", ["script", pytest.param("export", marks=pytest.mark.slow)])
 @needs("train")
 @pytest.mark.filterwarnings("ignore")  # torch says that it would rather have the other one
 def test_a_model_of_torch_plays_the_columns_that_it_was_trained_on(way: str, tmp_path: Path) -> None:
