@@ -24,7 +24,7 @@ demo test slow check bench: export OMP_NUM_THREADS = 1
 demo test slow check bench: export OPENBLAS_NUM_THREADS = 1
 demo test slow check bench: export MKL_NUM_THREADS = 1
 
-.PHONY: help setup demo test slow lint types check versions examples bench clean
+.PHONY: help setup demo test slow lint types check versions examples site bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,8 +57,13 @@ check: lint types test ## Everything a change must pass: lint, types, tests
 versions: ## Run the unit tests with the oldest and the newest dependencies (SETS, EXTRAS, ARGS; needs an index)
 	EXTRAS="$(EXTRAS)" ARGS="$(ARGS)" PYTHON="$(PYTHON)" .ci/versions $(SETS)
 
-examples: ## Run the examples, each stack of libraries in an environment of its own (STACKS="contrib rllib ..."; needs an index)
+examples: ## Run the examples, each stack of libraries in an environment of its own (STACKS="contrib ..."; needs an index)
 	PYTHON="$(PYTHON)" ARGS="$(ARGS)" .ci/examples $(STACKS)
+
+site: $(VENV)/.stamp-dev ## Build the site of the documentation into build/site
+	@$(BIN)/python -c 'import mkdocs, mkdocstrings' 2>/dev/null || $(BIN)/python -m pip install --quiet $(PIP_FLAGS) -c constraints.txt -e '.[site]'
+	@rm -rf gridbazaar.egg-info
+	.ci/site $(BIN)/python
 
 bench: $(VENV)/.stamp-train ## Measure the speed of the environment
 	$(BIN)/gridbazaar bench $(ARGS)

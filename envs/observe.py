@@ -2,8 +2,7 @@
 
 The day ahead ends with the episode where that is sooner.
 
-Columns that mean nothing to a kind hold zero there. Prices are divided by ``PRICE_SCALE``, powers of the community by
-its connection or its homes, powers of an agent by ``POWER_SCALE``; nothing is normalised by running statistics.
+``envs/columns.py`` says what they are called and in what units they are.
 """
 
 from __future__ import annotations
@@ -13,85 +12,42 @@ from typing import Any
 import numpy as np
 
 from gridbazaar.agents.kind import Column
-from gridbazaar.agents.kinds import own_columns
 from gridbazaar.agents.policy import Forecasts, Observation
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro
+from gridbazaar.envs.columns import (
+    BLOCKS_H,
+    BOUND,
+    COMMON,
+    OWN,
+    POWER_SCALE,
+    PRICE_SCALE,
+    all_columns,
+    block_columns,
+    places_of,
+)
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.episode.outlook import BLOCKS_H
 from gridbazaar.envs.interval.rates import rates_at, retail_at
 from gridbazaar.envs.interval.setting import upper_ucur_per_kwh
 from gridbazaar.envs.interval.worth import until
+from gridbazaar.envs.observe_blocks import block_values
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import State
 
-PRICE_SCALE = 0.2
-"""Currency per kWh that counts as one."""
-POWER_SCALE = 5.0
-"""Kilowatts of an agent that count as one."""
-BOUND = 5.0
 _CHUNK_ROWS = 64
 
 
-def _price(name: str, doc: str) -> Column:
-    return Column(name, f"{PRICE_SCALE} currency/kWh", -BOUND, BOUND, doc)
-
-
-COMMON = (
-    Column("hour_sin", "1", -1, 1, "sine of the hour that the local clock shows"),
-    Column("hour_cos", "1", -1, 1, "cosine of the hour that the local clock shows"),
-    Column("remaining", "1", 0, 1, "share of the episode that is left"),
-    _price("retail_price", "retail price of the interval with all charges"),
-    _price("export_price", "feed-in price of the interval"),
-    _price("day_price", "mean retail price of the day ahead"),
-    *(
-        _price(f"price_next_{h:g}h", f"mean retail price of the next {h:g} h less that of the interval")
-        for h in BLOCKS_H
-    ),
-    Column("price_rank", "1", 0, 1, "share of the intervals of the day ahead that are cheaper"),
-    _price("highest_price", "highest retail price of the day ahead less that of the interval"),
-    _price("lowest_price", "lowest retail price of the day ahead less that of the interval"),
-    _price(
-        "deficit_price", "mean retail price of the homes' expected deficits of the day ahead less that of the interval"
-    ),
-    Column("deficit_ahead", "storage", 0, BOUND, "expected deficits of the day ahead over stationary storage"),
-    Column("surplus_ahead", "storage", 0, BOUND, "expected surpluses of the day ahead over stationary storage"),
-    _price("last_price", "last local price less the upper edge of the band"),
-    _price("band", "width of the band of local prices"),
-    Column("last_traded", "1", 0, 1, "share of the last filled demand that neighbours served"),
-    Column("community_now", "connection", -BOUND, BOUND, "expected must-serve net of all homes"),
-    *(
-        Column(f"community_next_{h:g}h", "connection", -BOUND, BOUND, f"mean expected net of the homes, next {h:g} h")
-        for h in BLOCKS_H
-    ),
-    Column("community_last", "connection", -BOUND, BOUND, "last metered net of the community"),
-    Column("connection", "2 kW/agent", 0, BOUND, "what the connection carries at the tariff"),
-    Column("storage_filled", "1", 0, 1, "share of all stationary storage that is filled, as the operator publishes it"),
-    Column("storage_size", "2 kWh/agent", 0, BOUND, "stationary storage of the community"),
-    Column("cars_need", "2 kWh/agent", 0, BOUND, "energy that plugged cars still need, as the operator publishes it"),
-    Column("island", "1", 0, 1, "the community is cut off from the grid above"),
-)
-OWN = (
-    Column("active", "1", 0, 1, "the agent has something to decide now"),
-    Column("soc", "1", 0, 1, "stored energy over capacity"),
-    Column("capacity", "20 kWh", 0, BOUND, "usable capacity"),
-    Column("capacity_share", "1", 0, 1, "own share of all stationary storage"),
-    Column("can_draw", f"{POWER_SCALE} kW", 0, BOUND, "largest feasible draw"),
-    Column("can_release", f"{POWER_SCALE} kW", 0, BOUND, "largest feasible release"),
-    Column("firm", f"{POWER_SCALE} kW", -BOUND, BOUND, "must-serve draw expected, < 0 surplus"),
-    Column("need", "20 kWh", 0, BOUND, "energy to be stored before departure"),
-    Column("left", "24 h", 0, 1, "time until departure or the end"),
-    Column("laxity", "8 h", 0, BOUND, "time to spare if charged at full power"),
-    _price("window_price", "mean retail price until departure or the end, less that of the interval"),
-    Column("window_rank", "1", 0, 1, "share of the intervals until departure or the end that are cheaper"),
-    Column("to_spare", "4 h", -BOUND, BOUND, "cheaper intervals until departure less those needed at full power"),
-)
-
-
 def feature_columns(scenario: Scenario) -> tuple[Column, ...]:
-    """All columns of the padded row: common, own, what only some kinds have, and one flag a kind of the scenario."""
-    flags = tuple(Column(f"is_{name}", "1", 0, 1, f"the agent is of kind {name}") for name in sorted(scenario.agents))
-    return (*COMMON, *OWN, *own_columns(scenario.named_kinds), *flags)
+    """Give the columns that the agents of a scenario see, the same for all."""
+    columns = all_columns(scenario.observe, scenario.named_kinds)
+    if scenario.observe.is_usual:
+        return columns
+    return tuple(columns[i] for i in places_of(scenario.observe, columns))
+
+
+def shared_columns(scenario: Scenario) -> tuple[str, ...]:
+    """Names of the columns that hold the same for all agents of a community."""
+    return tuple(column.name for column in (*COMMON, *block_columns(scenario.observe)[0]))
 
 
 def observe(core: Core, state: State, out: Array | None = None, *, forecasts: bool = False) -> Observation:
@@ -103,11 +59,11 @@ def observe(core: Core, state: State, out: Array | None = None, *, forecasts: bo
         out: [n_envs, n_agents, n_features] float32 to write into; none: a new array.
         forecasts: also look ahead; costs time, so only policies that ask get it.
     """
-    view = state.view
+    view, usual = state.view, core.scenario.observe.is_usual
     xp = namespace(view.firm_kw)
     first_flag = len(COMMON) + len(OWN) + len(core.own_columns)
     shape = (core.n_envs, core.n_agents, first_flag + len(core.scenario.agents))
-    features = xp.zeros(shape, view.firm_kw, dtype=xp.float32) if out is None else out
+    features = xp.zeros(shape, view.firm_kw, dtype=xp.float32) if out is None or not usual else out
     n, own = len(COMMON), _own(core, state, xp)
     common = xp.clip(xp.stack(_common(core, state, xp), axis=1), -BOUND, BOUND)
     flags = _flags(core, xp, view.firm_kw)
@@ -121,14 +77,36 @@ def observe(core: Core, state: State, out: Array | None = None, *, forecasts: bo
     for columns, j, values in core.features(state):
         features[:, columns, n + len(OWN) + j] = values
     mask = view.is_active & ((view.high_kw > 0) | (view.low_kw < 0))
+    ahead = look_ahead(core, state) if forecasts or core.scenario.observe.n_ahead else None
+    if not usual:
+        features = _chosen(core, state, features, ahead, out)
     return Observation(
         features=features,
         mask=mask,
         view=view,
-        forecasts=look_ahead(core, state) if forecasts else None,
+        forecasts=ahead if forecasts else None,
         call=core.called(state),
         hour=core.world.hour[state.episode.start + xp.minimum(state.t, core.n_steps - 1)],
     )
+
+
+def _chosen(core: Core, state: State, usual: Array, ahead: Forecasts | None, out: Array | None) -> Array:
+    """[n_envs, n_agents, n_features] of the usual columns and the scenario's blocks, those that its agents see."""
+    xp, whole = namespace(state.view.firm_kw), usual
+    if core.scenario.observe.n_ahead or state.past is not None:
+        shared, own = block_values(core.scenario, state, ahead, _cap_kw(core, state, xp))
+        shared = xp.broadcast_to(shared[:, None, :], (*usual.shape[:2], shared.shape[-1]))
+        whole = xp.concat((usual, xp.astype(shared, xp.float32), xp.astype(own, xp.float32)), axis=2)
+    wanted = core.scenario.observe
+    chosen = whole[:, :, places_of(wanted, all_columns(wanted, core.scenario.named_kinds))]
+    if out is None:
+        return chosen
+    out[...] = chosen
+    return out
+
+
+def _cap_kw(core: Core, state: State, xp: Any) -> Array:
+    return xp.minimum(state.episode.import_cap_kw, 5.0 * core.n_agents)
 
 
 def _common(core: Core, state: State, xp: Any) -> list[Array]:
@@ -140,7 +118,7 @@ def _common(core: Core, state: State, xp: Any) -> list[Array]:
     upper = from_micro(upper_ucur_per_kwh(rates))
     export = from_micro(rates.export)
     angle = world.hour[step] * (2 * np.pi / 24)
-    cap_kw = xp.minimum(episode.import_cap_kw, 5.0 * core.n_agents)
+    cap_kw = _cap_kw(core, state, xp)
 
     ahead = episode.outlook[xp.arange(core.n_envs, t), t].T
     n = len(BLOCKS_H)

@@ -36,6 +36,7 @@ from gridbazaar.data.forecast.forecast import WAYS as FORECASTS
 from gridbazaar.data.loaders.readings import REPAIRS, STAMPS, read_options
 from gridbazaar.data.sessions import check_source
 from gridbazaar.data.tables import check_table
+from gridbazaar.envs.columns import ObserveConfig, all_columns, places_of
 from gridbazaar.envs.own_reward import load_reward
 from gridbazaar.market.design import Design
 from gridbazaar.market.flexibility.activation import CallTerms, Penalty
@@ -254,6 +255,7 @@ class Scenario:
     call: CallConfig = field(default_factory=CallConfig)
     inverter: InverterConfig = field(default_factory=InverterConfig)
     reward: RewardConfig = field(default_factory=RewardConfig)
+    observe: ObserveConfig = field(default_factory=ObserveConfig)
     mechanism_options: Mapping[str, Any] = field(default_factory=dict)
     tariff_options: Mapping[str, Any] = field(default_factory=dict)
     kinds: Mapping[str, Named] = field(default_factory=dict)  # of your own, by the name of their table: path or Kind
@@ -271,6 +273,8 @@ class Scenario:
             raise ValueError(f"hours: expected up to {longest:g} {in_steps}, got {self.hours}")
         if abs(self.start_h * 60 / self.step_min % 1) > 1e-6:
             raise ValueError(f"start_h: expected an hour {in_steps}, got {self.start_h}")
+        if self.observe.n_ahead and abs(self.observe.ahead_step_h * 60 / self.step_min % 1) > 1e-6:
+            raise ValueError(f"observe.ahead_step_h: expected hours {in_steps}, got {self.observe.ahead_step_h}")
         if self.constraint == "nodal" and (self.mechanism != "nodal" or self.outage.happens):
             raise ValueError(
                 f"constraint nodal: expected mechanism nodal and no outages, got {self.mechanism!r}"
@@ -285,9 +289,17 @@ class Scenario:
         tariff = find_tariff(self.tariff, **self.tariff_options)
         if isinstance(tariff, Design):
             check_playable(tariff)
+            if tariff.currency != self.currency:
+                raise ValueError(
+                    f"tariff {tariff.name}: its amounts are in {tariff.currency}, those of the scenario (scarcity, "
+                    f"lost load, the spot price) in {self.currency}; set currency = {tariff.currency!r} where they are "
+                    f"meant in it, or take a design in {self.currency}"
+                )
         if self.reward.function is not None:
             load_reward(self.reward.function)
         self._check_members()
+        if self.observe.columns:
+            places_of(self.observe, all_columns(self.observe, self.named_kinds))
         if not any(config.count for config in self.agents.values()):
             known = ", ".join([*list_kinds(), *self.kinds])
             raise ValueError(f"scenario {self.name!r} has no agents; expected a table of {known}")

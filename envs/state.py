@@ -113,6 +113,15 @@ class Episode:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """The last k intervals, the latest first, where agents see them; 0 before the episode began."""
+
+    price_cur_per_kwh: Array  # [n_envs, k] local price
+    net_kw: Array  # [n_envs, k] metered power of the community
+    own_kw: Array  # [n_envs, n_agents, k] metered
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Everything that a step needs; a value, never changed in place."""
 
@@ -128,6 +137,7 @@ class State:
     n_clipped: Array  # [n_envs] int64, action entries out of bounds since the reset
     carry: Array  # [n_envs, n_carry] int64, what the mechanism keeps from interval to interval; mostly n_carry = 0
     standing: Standing | None = None  # of the VPPs, where the scenario has calls
+    past: Past | None = None  # where agents observe it
 
 
 @dataclass(frozen=True, slots=True)

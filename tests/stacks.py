@@ -20,6 +20,7 @@ STACKS = {
     "parquet": ("pyarrow",),
     "minari": ("minari", "h5py"),
     "onnx": ("onnx", "onnxruntime"),
+    "site": ("mkdocs", "mkdocstrings"),
 }
 """Extra, and the modules that it brings."""
 

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from gridbazaar.data.arrays import Array, host
 from gridbazaar.data.trees import mapped
+from gridbazaar.envs.columns import BLOCKS_H
 from gridbazaar.envs.episode.world import World
 from gridbazaar.envs.scenario import Scenario
 
-BLOCKS_H = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Hours ahead over which prices and the community's net load are averaged."""
 OUTLOOK = (
     "price_rank",  # share of the intervals to come that are cheaper
     "mean_price",  # retail, currency per kWh

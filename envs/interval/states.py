@@ -17,7 +17,7 @@ from gridbazaar.envs.interval.now import now_of
 from gridbazaar.envs.interval.rates import rates_at
 from gridbazaar.envs.interval.setting import upper_ucur_per_kwh
 from gridbazaar.envs.interval.worth import mean_price
-from gridbazaar.envs.state import Episode, Standing, State, Transition
+from gridbazaar.envs.state import Episode, Past, Standing, State, Transition
 from gridbazaar.market.mechanisms import carry_width
 from gridbazaar.market.orders import mean_price_ucur_per_kwh
 
@@ -70,7 +70,24 @@ def first_state(
         n_clipped=0 * t,
         carry=to_array(np.zeros((n_envs, carry_width(world.scenario.mechanism, 2 * world.n_agents)), np.int64)),
         standing=standing,
+        past=_no_past(world, n_envs, to_array),
     )
+
+
+def _no_past(world: World, n_envs: int, to_array: Callable[[Any], Any]) -> Past | None:
+    k = world.scenario.observe.last
+    if not k:
+        return None
+    none = to_array(np.zeros((n_envs, k)))
+    return Past(none, none, to_array(np.zeros((n_envs, world.n_agents, k))))
+
+
+def _past(past: Past, price_cur_per_kwh: Array, metered_kw: Array) -> Past:
+    """The past one interval later."""
+    xp = namespace(metered_kw)
+    now = price_cur_per_kwh[:, None], xp.sum(metered_kw, axis=1)[:, None], metered_kw[:, :, None]
+    before = past.price_cur_per_kwh[:, :-1], past.net_kw[:, :-1], past.own_kw[:, :, :-1]
+    return Past(*(xp.concat((new, old), axis=-1) for new, old in zip(now, before, strict=True)))
 
 
 def next_state(
@@ -91,7 +108,8 @@ def next_state(
     clearing, xp = happened.market.clearing, namespace(state.t)
     filled = clearing.traded_ukwh + clearing.outside_ukwh
     bought = xp.maximum(xp.sum(xp.maximum(filled, 0), axis=1), 1)
-    net_ukwh = xp.sum(happened.delivery.metered_ukwh, axis=1)
+    metered, price = happened.delivery.metered_ukwh, mean_price_ucur_per_kwh(clearing)
+    net_ukwh = xp.sum(metered, axis=1)
     return State(
         t=seen.t,
         episode=state.episode,
@@ -99,10 +117,11 @@ def next_state(
         views=seen.views,
         view=seen.view,
         mean_price_cur_per_kwh=seen.mean_price_cur_per_kwh,
-        price_ucur_per_kwh=mean_price_ucur_per_kwh(clearing),
+        price_ucur_per_kwh=price,
         traded_frac=from_micro(xp.sum(xp.maximum(clearing.traded_ukwh, 0), axis=1)) / from_micro(bought),
         net_kw=from_micro(net_ukwh) / step_h,
         n_clipped=state.n_clipped + n_clipped,
         carry=state.carry if clearing.carry is None else clearing.carry,
         standing=standing,
+        past=None if state.past is None else _past(state.past, from_micro(price), from_micro(metered) / step_h),
     )

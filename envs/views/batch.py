@@ -18,7 +18,7 @@ from gridbazaar.data.chance import SPLITS
 from gridbazaar.data.trees import replace_rows
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.interval.reward import PARTS
-from gridbazaar.envs.observe import COMMON, feature_columns, observe
+from gridbazaar.envs.observe import feature_columns, observe, shared_columns
 from gridbazaar.envs.safety import COSTS
 from gridbazaar.envs.scenario import WEEK_H, Scenario
 from gridbazaar.envs.scenarios import load_scenario
@@ -264,10 +264,11 @@ def state_places(core: Core) -> NDArray[np.int64]:
 
     First what all agents share, then what each has of its own; which kind an agent is of never changes and is left out.
     """
-    n_features, n_own = len(feature_columns(core.scenario)), len(COMMON)
-    last = n_features - len(core.scenario.agents)
-    own = [np.arange(agent * n_features + n_own, agent * n_features + last) for agent in range(core.n_agents)]
-    places: NDArray[np.int64] = np.concatenate([np.arange(n_own), *own])
+    names, shared = [c.name for c in feature_columns(core.scenario)], shared_columns(core.scenario)
+    flags = {f"is_{kind}" for kind in core.scenario.agents}
+    common = np.array([i for i, name in enumerate(names) if name in shared], np.int64)
+    own = np.array([i for i, name in enumerate(names) if name not in shared and name not in flags], np.int64)
+    places: NDArray[np.int64] = np.concatenate([common, *(own + agent * len(names) for agent in range(core.n_agents))])
     return places
 
 
@@ -275,7 +276,8 @@ def state_names(core: Core, places: NDArray[np.int64]) -> tuple[str, ...]:
     """Name the numbers of a state: ``column`` of what all agents share, else ``agent.column``."""
     columns = [c.name for c in feature_columns(core.scenario)]
     agents, at = np.divmod(places, len(columns))
-    is_shared = (at < len(COMMON)) & (len(places) < len(columns) * core.n_agents)
+    is_common = np.isin(columns, shared_columns(core.scenario))
+    is_shared = is_common[at] & (len(places) < len(columns) * core.n_agents)
     return tuple(
         columns[i] if shared else f"{core.agents[agent]}.{columns[i]}"
         for agent, i, shared in zip(agents.tolist(), at.tolist(), is_shared.tolist(), strict=True)

@@ -159,6 +159,18 @@ def compare(
     ],
     out: Annotated[Path, typer.Option(help="Folder for compare.json, compare.csv and accounts.csv.")],
     policies: Policies = "idle,self_consumption",
+    bill: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Designs under which the meters that came are billed too: list designs. Into bills.csv.",
+        ),
+    ] = None,
+    customers: Annotated[
+        Path | None,
+        typer.Option(help="CSV of customer,agent: whose devices are one meter in those bills; none: each agent."),
+    ] = None,
+    part: Annotated[bool, typer.Option("--part", help="Bill a part of a year that is netted as a whole.")] = False,
     seeds: Seeds = 20,
     split: Split = "test",
     dates: Dates = None,
@@ -174,24 +186,30 @@ def compare(
     force: Force = False,
 ) -> None:
     """Show what each kind of agent pays under several tariffs, with the same policies on the same episodes."""
-    from gridbazaar.experiments.cli.show import comparison_table
+    from gridbazaar.experiments.cli.compared import bills_table, comparison_table
     from gridbazaar.experiments.evaluation.compare import compare as play
     from gridbazaar.experiments.files import check_folder, new_folder, write_json, write_text
 
     overrides = read_overrides(settings, data, seed, of_files(timezone, repair, stamps, columns, drop_bad), dates)
     chosen, named = terminal.names(tariffs), terminal.names(policies)
+    designs = terminal.names(bill) if bill else []
     check_folder(out, force=force)
     with terminal.progress() as bar:
         found = play(
-            scenario, chosen, named, seeds=seeds, split=split, tick=terminal.evaluation_bar(bar),
-            allow_code=allow_code, **overrides,
+            scenario, chosen, named, seeds=seeds, split=split, designs=designs, customers=customers, is_part=part,
+            tick=terminal.evaluation_bar(bar), allow_code=allow_code, **overrides,
         )  # fmt: skip
     new_folder(out, force=force)
     write_json(out / "compare.json", found.to_json())
     write_text(out / "compare.csv", found.to_frame().to_csv(index=False))
     write_text(out / "accounts.csv", found.accounts().to_csv(index=False))
+    written = ["compare.json", "compare.csv", "accounts.csv"]
     terminal.console().print(comparison_table(found))
-    typer.echo(f"written: {', '.join(str(out / name) for name in ('compare.json', 'compare.csv', 'accounts.csv'))}")
+    if designs:
+        write_text(out / "bills.csv", found.bills().to_csv(index=False))
+        written.append("bills.csv")
+        terminal.console().print(bills_table(found))
+    typer.echo(f"written: {', '.join(str(out / name) for name in written)}")
 
 
 def usual(scenario: Scenario) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,6 @@ from gridbazaar.experiments.describe import about_kind, entries, scenario_toml, 
 from gridbazaar.market.clear.result import Result, as_text
 
 if TYPE_CHECKING:
-    from gridbazaar.experiments.evaluation.compare import Comparison
-    from gridbazaar.experiments.evaluation.statistics import Interval
     from gridbazaar.experiments.measure.forecasts import ForecastCard
     from gridbazaar.experiments.measure.mechanisms import Measured
     from gridbazaar.experiments.measure.rewards import RewardSpread
@@ -200,7 +197,7 @@ def _show_feeder(name: str, console: Console) -> None:
 
 def _show_kind(name: str, console: Console) -> None:
     from gridbazaar.agents.kinds import kinds, load_kind
-    from gridbazaar.envs.observe import COMMON, OWN
+    from gridbazaar.envs.columns import COMMON, OWN
 
     kind = load_kind(name)
     console.print(f"{_first_line(inspect.getmodule(kind.Config))}\n", markup=False, highlight=False)
@@ -345,29 +342,3 @@ def bank_summary(bank: Any) -> Table:
         ("wholesale price", f"{spot.mean():.3f} per kWh ({spot.min():.3f} to {spot.max():.3f})"),
     ]
     return table("", ("", ""), rows)
-
-
-def comparison_table(found: Comparison) -> Table:
-    """Show what each kind pays under each tariff, and how much more than under the first."""
-    first = found.evaluations[found.reference]
-    rows = []
-    for r in found.rows():
-        row = [r.tariff, r.policy, r.kind, f"{r.cost_cur.mean:.2f}", _ends(r.cost_cur, "")]
-        if r.tariff != found.reference:
-            row += [_signed(r.more_cur.mean), _ends(r.more_cur, "+")]
-        rows.append(row)
-    episodes = f"{len(first.seeds)} {first.split} episodes"
-    title = f"{first.scenario.name}: {first.scenario.currency} per episode, mean and 95 % interval of {episodes}"
-    head = ("tariff", "policy", "kind", ">cost", ">interval", f">more than {found.reference}", ">interval")
-    return table(title, head, rows)
-
-
-def _signed(x: float) -> str:
-    return f"{round(x, 2) + 0.0:+.2f}"
-
-
-def _ends(found: Interval, sign: str) -> str:
-    """Both ends of an interval; nothing where there is none."""
-    if not math.isfinite(found.low):
-        return ""
-    return " to ".join(f"{round(x, 2) + 0.0:{sign}.2f}" for x in (found.low, found.high))

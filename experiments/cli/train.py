@@ -88,6 +88,10 @@ def train(
         list[str] | None,
         typer.Option("--set-train", metavar="KEY=VALUE", help="A field of the training: learning_rate=1e-3."),
     ] = None,
+    train_file: Annotated[
+        Path | None,
+        typer.Option("--train-file", metavar="FILE.toml", help="Fields of the training; --set-train goes before it."),
+    ] = None,
     data: Data = None,
     timezone: Timezone = None,
     repair: Repair = None,
@@ -102,6 +106,7 @@ def train(
 ) -> None:
     """Train one policy for all agents. A run that was interrupted and resumed ends as one that ran through."""
     from gridbazaar.agents.policies.trained import BEST
+    from gridbazaar.data.inputs import read_toml
     from gridbazaar.data.tables import read_table
     from gridbazaar.envs.scenarios import parse_setting
     from gridbazaar.experiments.runs import read_runs
@@ -113,7 +118,7 @@ def train(
         "scenario": scenario, "algo": algo, "steps": steps, "updates": updates, "max_minutes": minutes,
         "n_envs": n_envs, "seed": seed, "overrides": read_overrides(settings, data, None, files) or None,
     }  # fmt: skip
-    fields_set = dict(map(parse_setting, train_settings or []))
+    fields_set = ({} if train_file is None else read_toml(train_file)) | dict(map(parse_setting, train_settings or []))
     given = fields_set | {name: value for name, value in options.items() if value is not None}
     if resume and force:
         raise ValueError("--resume goes on with the run, --force replaces it; give one of them")

@@ -15,7 +15,8 @@ from typing import Any, get_type_hints
 from gridbazaar.agents.kind import Column
 from gridbazaar.agents.kinds import kinds
 from gridbazaar.data.bounds import MOST, MOST_PRICE
-from gridbazaar.envs.observe import COMMON, OWN, feature_columns
+from gridbazaar.envs.columns import COMMON, OWN, PUBLISHED, ObserveConfig, block_columns
+from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 from gridbazaar.experiments.describe import about_kind, entries, is_table, shipped_columns, toml_value
@@ -34,6 +35,7 @@ def spaces_md() -> str:
     actions = "\n".join(parts)
     n = len(COMMON) + len(OWN)
     flags = columns[n:]
+    shared, each = block_columns(ObserveConfig(ahead_h=2.0, last=2))
     own = "\n".join(
         f"Kind `{name}`:\n\n{_columns_md(found)}" for name in kinds() if (found := shipped_columns(name, "columns"))
     )
@@ -69,7 +71,14 @@ Beyond power and eagerness a kind has the components that the scenario turns on;
 ## Observation of some kinds
 
 {own}'''
-    }"""
+    }
+## What a scenario chooses
+
+The table `[observe]` ([scenarios.md](scenarios.md)) adds blocks after the flags, leaves out what the operator publishes
+(`public = false`: {", ".join(f"`{name}`" for name in PUBLISHED)}), or keeps only the columns that it names. With
+`ahead_h = 2.0` and `last = 2` the blocks are:
+
+{_columns_md((*shared, *each))}"""
 
 
 def scenarios_md() -> str:

@@ -34,6 +34,9 @@ class Accounts:
     energy_ukwh: Ints = field(init=False)  # [n_months, n_envs, len(ENERGY), n_agents]
     peak_ukwh: Ints = field(init=False)  # [n_months, n_envs, n_agents] most that a step drew
     has: NDArray[np.bool_] = field(init=False)  # [n_months, n_envs] whether the episode has steps of the month
+    net_ukwh: Ints = field(init=False)  # [n_steps, n_envs, n_agents] at the meter
+    local_ukwh: Ints = field(init=False)  # [n_steps, n_envs, n_agents] of it bought from neighbours, < 0 sold to them
+    pay_ucur: Ints = field(init=False)  # [n_steps, n_envs, n_agents] for that
     _month: Ints = field(init=False)  # [n_envs, n_steps] index in months
 
     def __post_init__(self) -> None:
@@ -49,13 +52,21 @@ class Accounts:
         self.peak_ukwh = np.zeros((len(found), n_envs, n), np.int64)
         self.has = np.zeros((len(found), n_envs), np.bool_)
         self.has[self._month, np.arange(n_envs)[:, None]] = True
+        self.net_ukwh, self.local_ukwh, self.pay_ucur = (
+            np.zeros((self.core.n_steps, n_envs, n), np.int64) for _ in range(3)
+        )
 
     def add(self, happened: Transition) -> None:
         """Count one interval."""
         n, envs = self.core.n_agents, np.arange(self.core.n_envs)
-        at = self._month[envs, np.asarray(happened.t)], envs
+        t = np.asarray(happened.t)
+        at = self._month[envs, t], envs
         metered = np.asarray(happened.delivery.metered_ukwh)
         local = np.asarray(happened.market.clearing.traded_ukwh)
+        pay = np.asarray(happened.market.clearing.pay_ucur)
+        self.net_ukwh[t, envs] = metered
+        self.local_ukwh[t, envs] = local[:, :n] + local[:, n:]
+        self.pay_ucur[t, envs] = pay[:, :n] + pay[:, n:]
         bought, sold = (side[:, :n] + side[:, n:] for side in (np.maximum(local, 0), np.maximum(-local, 0)))
         self.bill_ucur[at] += np.asarray(happened.money.bill.ucur)
         self.energy_ukwh[at] += np.stack([np.maximum(metered, 0), np.maximum(-metered, 0), bought, sold], axis=1)

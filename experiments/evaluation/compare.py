@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.envs.scenarios import load_scenario
+from gridbazaar.experiments.evaluation.design_bills import DesignBills, bills_under, check_designs, read_customers
 from gridbazaar.experiments.evaluation.evaluate import Evaluation, evaluate
 from gridbazaar.experiments.evaluation.metrics import OPERATOR
 from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval
 from gridbazaar.experiments.files import versions
 from gridbazaar.market.design import Design
+from gridbazaar.market.designs import load_design
 from gridbazaar.market.found import find_tariff
 from gridbazaar.market.tariffs import list_tariffs
 
@@ -41,6 +44,9 @@ class Comparison:
     """One evaluation a tariff; the first is the reference."""
 
     evaluations: dict[str, Evaluation]
+    designs: tuple[Design, ...] = ()  # under which the meters are billed too, the dispatch as it was
+    customers: Mapping[str, Sequence[str]] | None = None  # the agents of each; none: every agent is one
+    is_part: bool = False  # bill a part of a year of netting
 
     @property
     def reference(self) -> str:
@@ -114,6 +120,25 @@ class Comparison:
         found = pd.concat(frames, ignore_index=True)
         return found[["tariff", "policy", *found.columns[:-2]]]
 
+    def bills(self) -> pd.DataFrame:
+        """One row a tariff that was played, policy, design, episode, customer, calendar month and line of the bill."""
+        import pandas as pd
+
+        frames = [drawn.to_frame().assign(tariff=tariff, policy=policy) for tariff, policy, drawn in self.drawn()]
+        found = pd.concat(frames, ignore_index=True)
+        return found[["tariff", "policy", *found.columns[:-2]]]
+
+    def drawn(self) -> list[tuple[str, str, DesignBills]]:
+        """The tariff that was played, the policy, and the bills of each design and episode."""
+        return [
+            (tariff, result.policy, drawn)
+            for tariff, evaluation in self.evaluations.items()
+            for result in evaluation.results
+            for design in self.designs
+            for book in result.accounts
+            for drawn in bills_under(design, book, self.customers, is_part=self.is_part)
+        ]
+
 
 def compare(
     scenario: str,
@@ -122,6 +147,9 @@ def compare(
     *,
     seeds: int | Sequence[int] = 20,
     split: str = "test",
+    designs: Sequence[Any] = (),
+    customers: str | Path | None = None,
+    is_part: bool = False,
     allow_code: bool = False,
     tick: Callable[[str, int, int], None] | None = None,
     **overrides: Any,
@@ -132,6 +160,9 @@ def compare(
         scenario: its name, with ``overrides``.
         tariffs: names or paths of tariffs and designs, or objects; differences are taken from the first.
         policies, seeds, split, allow_code, tick: as in ``evaluate``.
+        designs: names, paths or objects of tariff designs, under which the meters that came are billed too.
+        customers: CSV of ``customer,agent``, whose devices are one meter in those bills; none: every agent is one.
+        is_part: bill a part of a year of netting.
     """
     found = [find_tariff(tariff) for tariff in tariffs]
     named = [(one.name, tariff) for one, tariff in zip(found, tariffs, strict=True)]
@@ -150,6 +181,16 @@ def compare(
         name: load_scenario(scenario, allow_code=allow_code, tariff=tariff, **overrides)
         for name, tariff in chosen.items()
     }
+
+    billed = tuple(load_design(design) for design in designs)
+    first = next(iter(worlds.values()))
+    if customers is not None and not billed:
+        raise ValueError("customers: they are who is billed under designs; name some, or leave customers out")
+    owned = None if customers is None else read_customers(Path(customers), first.agent_names)
+    money = next(iter(currencies), first.currency)
+    if strange := [f"{design.currency} of {design.name}" for design in billed if design.currency != money]:
+        raise ValueError(f"designs: what is played is paid in {money}, got {', '.join(strange)}; bill them apart")
+    check_designs(billed, first, range(seeds) if isinstance(seeds, int) else seeds, split, is_part=is_part)
 
     def told(tariff: str) -> Callable[[str, int, int], None] | None:
         if tick is None:
@@ -170,5 +211,8 @@ def compare(
                 tick=told(t),
             )
             for t, world in worlds.items()
-        }
+        },
+        designs=billed,
+        customers=owned,
+        is_part=is_part,
     )

@@ -12,10 +12,6 @@ from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-from gridbazaar.envs.observe import COMMON, OWN
-
-_CAPACITY = [c.name for c in (*COMMON, *OWN)].index("capacity")
-
 
 class OwnersRolloutBuffer(RolloutBuffer):
     """Trains only on rows of agents that had a device in their episode, for others had nothing to decide.
@@ -24,6 +20,7 @@ class OwnersRolloutBuffer(RolloutBuffer):
     """
 
     minibatches = 8
+    capacity: int | None = None  # the column in which a row says what it can store; none: it is not observed
 
     def get(self, batch_size: int | None = None) -> Generator[RolloutBufferSamples, None, None]:
         assert self.full
@@ -31,8 +28,10 @@ class OwnersRolloutBuffer(RolloutBuffer):
             for name in ("observations", "actions", "values", "log_probs", "advantages", "returns"):
                 setattr(self, name, self.swap_and_flatten(getattr(self, name)))
             self.generator_ready = True
-        capacity = self.observations[:, _CAPACITY].reshape(self.n_envs, self.buffer_size)  # steps of a row in turn
-        owned = np.flatnonzero(np.repeat((capacity > 0).any(axis=1), self.buffer_size))
+        owned = np.arange(len(self.observations))
+        if self.capacity is not None:
+            capacity = self.observations[:, self.capacity].reshape(self.n_envs, self.buffer_size)  # a row's in turn
+            owned = np.flatnonzero(np.repeat((capacity > 0).any(axis=1), self.buffer_size))
         if not len(owned):  # then every row teaches the same: nothing
             owned = np.arange(len(self.observations))
         shuffled = np.random.permutation(owned)  # noqa: NPY002 - stable-baselines3 seeds the global generator
@@ -44,14 +43,16 @@ class MarketPPO(PPO):
 
     progress: Callable[[], float] | None = None
 
-    def __init__(self, *args: Any, last_rate: float = 0.05, minibatches: int = 8, **kwargs: Any) -> None:
-        self.last_rate, self.minibatches = last_rate, minibatches
+    def __init__(
+        self, *args: Any, last_rate: float = 0.05, minibatches: int = 8, capacity: int | None = None, **kwargs: Any
+    ) -> None:
+        self.last_rate, self.minibatches, self.capacity = last_rate, minibatches, capacity
         super().__init__(*args, **(kwargs | {"rollout_buffer_class": OwnersRolloutBuffer}))
 
     def _setup_model(self) -> None:
         super()._setup_model()
         assert isinstance(self.rollout_buffer, OwnersRolloutBuffer)
-        self.rollout_buffer.minibatches = self.minibatches
+        self.rollout_buffer.minibatches, self.rollout_buffer.capacity = self.minibatches, self.capacity
 
     def _update_learning_rate(self, optimizers: Any) -> None:
         done = self.progress() if self.progress is not None else 1 - self._current_progress_remaining

@@ -20,6 +20,7 @@ from gridbazaar.data.bounds import CountFromOne, NotNegative, OneOf, Positive, P
 from gridbazaar.data.tables import check_table
 from gridbazaar.envs.contract import check_own_kinds
 from gridbazaar.envs.episode.world import bank_of
+from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.files import PARTIAL, check_folder, write_json
@@ -180,13 +181,14 @@ def _model(config: TrainConfig, scenario: Scenario, last: Checkpoint | None) -> 
     done = 0 if last is None else last.steps // (market.num_envs * scenario.n_steps) * config.n_envs
     market.seed(config.seed * 1_000_003 + done)
     venv = without_bootstrap(market)
-    rows = venv.num_envs
+    rows, names = venv.num_envs, [column.name for column in feature_columns(scenario)]
     return MarketPPO(
         "MlpPolicy",
         venv,
         learning_rate=config.learning_rate,
         last_rate=config.last_rate,
         minibatches=config.minibatches,
+        capacity=names.index("capacity") if "capacity" in names else None,
         n_steps=scenario.n_steps,
         batch_size=max(2, rows * scenario.n_steps // config.minibatches),
         n_epochs=config.epochs,

@@ -18,7 +18,7 @@ SCE = replace(load_design("us_ca_sce_tou"), holidays="")
 
 
 def test_a_scenario_is_played_under_a_design() -> None:
-    world = Core(load_scenario("street", tariff=SCE, hours=2), n_envs=1).world
+    world = Core(load_scenario("street", tariff=SCE, currency="USD", hours=2), n_envs=1).world
     weekday, hour, month = world.bank.weekday(), world.bank.hour(), world.bank.month()
     peak, summer = (hour >= 16) & (hour < 21), (month >= 6) & (month <= 9)
     in_peak = np.where(summer, np.where(weekday < 5, 0.54, 0.40), 0.50)
@@ -55,6 +55,13 @@ def test_a_design_of_ones_own_is_a_file(tmp_path: Path) -> None:
     assert changed.tariff_options == {"year": 2026}
     with pytest.raises(ValueError, match="unknown field"):
         load_scenario("street", tariff=str(path), tariff_options={"years": 2026})
+
+
+def test_amounts_of_two_currencies_are_not_mixed() -> None:
+    with pytest.raises(
+        ValueError, match=r"its amounts are in USD, those of the scenario .* in EUR; set currency = 'USD'"
+    ):
+        load_scenario("street", tariff=SCE)
 
 
 def test_designs_of_two_currencies_are_not_compared() -> None:

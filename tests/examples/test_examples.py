@@ -33,6 +33,7 @@ RUNS = (
     Run("dqn", ("400",), "train", f"dqn +score{NUMBER}"),
     Run("constrained", ("1",), "train", r"limited  lacks \d+\.\d+ kWh .*, price \d+\.\d+ at the end"),
     Run("offline", ("4",), "train", f"imitated +score{NUMBER}"),
+    Run("own_reward", ("1",), "train", rf"peaks +peak{NUMBER} kW.*score{NUMBER}"),
     Run("own_market", ("2",), "none", f"own +prosumer{NUMBER}.* cooler{NUMBER}"),
     Run("own_community", ("2",), "none", f"self_consumption +score{NUMBER}"),
     Run("sb3_recurrent_ppo", ("1",), "contrib", f"recurrent +score{NUMBER}"),

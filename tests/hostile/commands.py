@@ -331,9 +331,10 @@ def _bills(folder: Path, rng: np.random.Generator) -> Iterator[Case]:
     head = 'title = "t"\nregion = ""\nyear = 2025\ncurrency = "EUR"\ntz = "Europe/Vienna"\nsource = "s"\n'
     charge = 'line = "retail", to = "retailer"'
     tariff.write_text(f"{head}charges = [{{ {charge}, cur_per_kwh = 0.3 }}]\n", encoding="utf-8")
+    says: tuple[str, ...]
     for end in (".csv", ".xml", ".json"):
         for name, path in _files(folder, rng, end):
-            says: tuple[str, ...] = ("nnn",) if name == "long" else (path.name, f"empty{end}")
+            says = ("nnn",) if name == "long" else (path.name, f"empty{end}")
             yield Case(("bill", str(path), "--tariff", str(tariff)), (2, 5), says)
     for end in (".toml", ".json"):
         for name, path in _files(folder, rng, end):

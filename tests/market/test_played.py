@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -151,3 +152,12 @@ def test_local_charges_above_the_usual_ones_are_no_share() -> None:
     tariff = Tariff(name="t", title="", network_cur_per_kwh=0.02, tax_cur_per_kwh=0.05, local_network_cur_per_kwh=0.03)
     with pytest.raises(ValueError, match=r"network: a local kWh bears 0\.03, more than the 0\.02"):
         as_design(tariff)
+
+
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "deep.toml"
+    path.write_text("x = " + "[" * 30_000, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"deep\.toml: expected TOML, it is nested too deeply"):
+        find_tariff(str(path))
+    with pytest.raises(ValueError, match=r"none\.toml: no such file"):
+        find_tariff(str(tmp_path / "none.toml"))

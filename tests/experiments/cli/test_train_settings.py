@@ -26,6 +26,21 @@ def test_fields_of_the_training_are_set(tmp_path: Path) -> None:
     assert (held["learning_rate"], held["width"], held["seed"], held["n_envs"]) == (1e-3, 8, 3, 2)
 
 
+def test_a_file_holds_fields_of_the_training(tmp_path: Path) -> None:
+    file = tmp_path / "few.toml"
+    file.write_text("steps = 48\nn_envs = 2\nminibatches = 1\nvalidate_seeds = 0\nwidth = 8\n")
+    arguments = ["train", "street", "--set", "hours=1.0", "--train-file", str(file), "--set-train", "width=4"]
+    found = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path / "run")])
+    assert found.exit_code == 0, found.output
+    held = json.loads((tmp_path / "run" / "config.json").read_text())["train"]
+    assert (held["steps"], held["n_envs"], held["width"]) == (48, 2, 4)
+    file.write_text("widht = 8\n")
+    found = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path / "other")])
+    assert found.exit_code == 2
+    assert "unknown field widht" in found.output
+    assert not (tmp_path / "other").exists()
+
+
 @pytest.mark.parametrize(
     ("setting", "why"),
     [("width=wide", "width: expected"), ("widht=8", "unknown field widht"), ("scenario=x", "unknown field scenario")],

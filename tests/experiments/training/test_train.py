@@ -217,6 +217,7 @@ def test_a_learned_policy_leaves_out_rows_without_a_device() -> None:
 
     names = [c.name for c in feature_columns(load_scenario("village"))]
     buffer = OwnersRolloutBuffer(4, Box(-5, 5, (len(names),)), Box(-1, 1, (2,)), "cpu", n_envs=3)
+    buffer.capacity = names.index("capacity")
     buffer.observations[:, 1, names.index("capacity")] = 0.5
     buffer.full = True
     drawn = np.concatenate([np.asarray(batch.observations) for batch in buffer.get()])
@@ -233,6 +234,7 @@ def test_the_hours_before_a_car_comes_are_learned_from() -> None:
 
     columns = feature_columns(load_scenario("village"))
     buffer = OwnersRolloutBuffer(4, Box(-5, 5, (len(columns),)), Box(-1, 1, (2,)), "cpu", n_envs=3)
+    buffer.capacity = [c.name for c in columns].index("capacity")
     buffer.observations[:, :, 0] = 10.0 * np.arange(3) + np.arange(4)[:, None]
     buffer.observations[2, 1, [c.name for c in columns].index("capacity")] = 0.5
     buffer.full = True
