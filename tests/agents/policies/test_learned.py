@@ -68,8 +68,8 @@ def test_a_scenario_for_which_nothing_ships_is_refused_before_anything_is_played
     def tick(policy: str, done: int, total: int) -> None:
         raise AssertionError(f"{policy} was played")
 
-    with pytest.raises(ValueError, match=r"learned: expected a scenario of .*village.*got 'winter': train one"):
-        evaluate("winter", ["learned"], seeds=1, tick=tick)
+    with pytest.raises(ValueError, match=r"learned: expected a scenario of .*village.*got 'blackout': train one"):
+        evaluate("blackout", ["learned"], seeds=1, tick=tick)
 
 
 def test_episodes_that_it_may_have_learned_from_are_refused() -> None:

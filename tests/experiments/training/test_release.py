@@ -126,7 +126,7 @@ def test_recipes_and_names_that_are_wrong_are_refused(tmp_path: Path) -> None:
     path.write_text('[street]\nalgo = "magic"\nminutes = 1.0\n')
     with pytest.raises(ValueError, match="street: expected algo"):
         read_recipes(path)
-    found = invoke(main, ["release", "policies", "--only", "winter", "--runs", str(tmp_path), "--out", str(tmp_path)])
+    found = invoke(main, ["release", "policies", "--only", "blackout", "--runs", str(tmp_path), "--out", str(tmp_path)])
     assert found.exit_code == 2
-    assert f"only: expected some of {', '.join(read_recipes())}, got winter" in found.stderr
+    assert f"only: expected some of {', '.join(read_recipes())}, got blackout" in found.stderr
     assert replace(read_recipes()["street"], minutes=1.0).algo == "gradient"
