@@ -54,6 +54,7 @@ def test_minutes_are_turned_into_updates_before_it_begins(monkeypatch: pytest.Mo
     assert [learning(more, minutes, None)[0].updates for minutes in (None, 2.0, 0.001)] == [UPDATES, 240, 1]
 
 
+@pytest.mark.slow
 def test_what_the_model_does_not_cover_learns_by_ppo(tmp_path: Path) -> None:
     settings = {"hours": 2.0, "connection.firm": True}
     done = run_demo(tmp_path / "demo", scenario="street", settings=settings, steps=100, seeds=1, training=TINY_PPO)

@@ -36,7 +36,7 @@ def times_of(core: Core, split: str, seed: int) -> set[np.datetime64]:
 
 
 @pytest.mark.parametrize("hours", HOURS)
-@pytest.mark.parametrize("start_h", [0.0, 12.0])
+@pytest.mark.parametrize("start_h", only([12.0], [0.0, 12.0]))
 def test_a_span_holds_every_training_episode_and_none_of_the_same_start(start_h: float, hours: float) -> None:
     scenario = load_scenario("street", start_h=start_h, hours=hours)
     span, core = span_of(scenario), Core(scenario, 1)

@@ -215,7 +215,7 @@ def retail_of(happened: Transition) -> Any:
     return rates.energy + rates.network + rates.tax
 
 
-@pytest.mark.parametrize("whose", ["own", "community", "mix"])
+@pytest.mark.parametrize("whose", only(["own"], ["own", "community", "mix"]))
 def test_shaping_telescopes_to_nothing_that_an_action_moves(whose: str) -> None:
     totals = []
     for policy in ("idle", "random", "opportunity_cost"):

@@ -17,6 +17,7 @@ from gridbazaar.envs.observe import observe
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.experiments.evaluation.play import play
+from tests.quick import only
 
 SITE_KW = 60.0
 
@@ -177,8 +178,11 @@ def test_devices_that_fail_have_no_bound() -> None:
 DATASETS = os.environ.get("GRIDBAZAAR_DATASETS")
 
 
+SOURCES = ("acn:{}/acn_data", "trondheim:{}/ev_trondheim", "elaad_public:{}/ev_elaad_nl")
+
+
 @pytest.mark.skipif(DATASETS is None, reason="GRIDBAZAAR_DATASETS names no folder")
-@pytest.mark.parametrize("source", ["acn:{}/acn_data", "trondheim:{}/ev_trondheim", "elaad_public:{}/ev_elaad_nl"])
+@pytest.mark.parametrize("source", only(SOURCES[:1], SOURCES))
 def test_measured_sessions_are_played(source: str) -> None:
     core = Core(load_scenario("workplace", **{"data.sessions": source.format(DATASETS)}), 8)
     visits = core.reset(0, split="test").episode.params[0].visits

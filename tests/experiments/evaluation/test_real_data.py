@@ -10,6 +10,7 @@ from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.evaluate import evaluate
 
 
+@pytest.mark.slow
 def test_rules_and_optimum_play_on_real_homes() -> None:
     datasets = os.environ.get("GRIDBAZAAR_DATASETS")
     if not datasets:

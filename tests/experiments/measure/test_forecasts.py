@@ -24,6 +24,7 @@ def test_the_page_has_the_figures_of_generated_homes() -> None:
     assert on_page(None)
 
 
+@pytest.mark.slow
 def test_the_page_has_the_figures_of_real_homes_and_they_lie_in_the_band() -> None:
     """One hour ahead the mean home is missed by 40 to 75 % of its mean load, whatever the way."""
     datasets = os.environ.get("GRIDBAZAAR_DATASETS")

@@ -48,6 +48,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train_gradient(SHORT, tmp_path_factory.mktemp("runs") / "a")
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights(trained: Path, tmp_path: Path) -> None:
     again = train_gradient(SHORT, tmp_path / "again")
     other = train_gradient(replace(SHORT, seed=1, updates=1), tmp_path / "other")
