@@ -63,14 +63,15 @@ def read_recipes(path: Path = RECIPES) -> dict[str, Recipe]:
 def misfit(name: str) -> str | None:
     """Say why what ships for a scenario does not belong to its settings of today; none: it does.
 
-    Fields that are new since it was trained count as usual.
+    Overrides that its recipe trains with are none of today's settings. Fields that are new since it was trained count
+    as usual.
     """
     held = read_manifest(folder_of(name))
     try:
         trained = settings_sha256(scenario_of(held["scenario"]))
     except ValueError as error:
         return f"{name}: this version knows no such scenario ({error}); gridbazaar release policies --only {name}"
-    now = settings_sha256(load_scenario(name))
+    now = settings_sha256(load_scenario(name, **held["train"]["overrides"]))
     if trained == now:
         return None
     return f"{name}: trained in settings {trained[:12]}, it has {now[:12]}; gridbazaar release policies --only {name}"
@@ -78,10 +79,9 @@ def misfit(name: str) -> str | None:
 
 def ships_for(scenario: Scenario) -> bool:
     """Say whether a trained policy came with the package for a scenario in just these settings."""
-    if scenario.name not in list_learned():
+    if scenario.name not in list_learned() or misfit(scenario.name) is not None:
         return False
-    held = read_manifest(folder_of(scenario.name))["scenario"]
-    return settings_sha256(scenario) == settings_sha256(scenario_of(held))
+    return settings_sha256(scenario) == settings_sha256(load_scenario(scenario.name))
 
 
 def release_policies(
@@ -133,7 +133,7 @@ def _trained(recipe: Recipe, folder: Path, report: Report | None) -> Path:
     begun = algo_of(folder) is not None
     if begun:
         held = read_as(folder, table) if algo_of(folder) == recipe.algo else None
-        now = settings_sha256(load_scenario(recipe.scenario))
+        now = settings_sha256(load_scenario(recipe.scenario, **config.overrides))
         if held != config or settings_sha256(scenario_of(read_manifest(folder)["scenario"])) != now:
             raise ValueError(
                 f"{folder}: holds a run of another recipe or of other settings; remove it, or name another"
