@@ -50,6 +50,7 @@ def test_a_policy_plays_and_training_says_what_to_install(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_trained_policy_plays(tmp_path: Path) -> None:
     pytest.importorskip("stable_baselines3")
     from gridbazaar.experiments.training.train import TrainConfig, train

@@ -40,6 +40,7 @@ def test_all_kinds_are_here() -> None:
     st.sampled_from(["past", "persistence", "ar", "perfect"]), st.integers(0, 1000),
 )  # fmt: skip
 @settings(max_examples=15, deadline=None)
+@pytest.mark.slow
 def test_energy_and_money_add_up_for_every_agent(
     step_min: int, constraint: str, ramp: float | None, forecast: str, seed: int
 ) -> None:

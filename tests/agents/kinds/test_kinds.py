@@ -133,6 +133,7 @@ def test_actions_that_are_no_numbers_are_refused(kind: str, world: str) -> None:
         core.step(core.reset(0), action)
 
 
+@pytest.mark.slow
 def test_the_optimum_of_a_kind_is_a_bound(kind: str) -> None:
     """Whatever rules do, and the replay of the optimum itself: no episode costs less than the kind's program says."""
     counts = {f"{name}.count": count for name, count in (*_BESIDE.items(), (kind, 3))}

@@ -51,6 +51,7 @@ def test_it_trades_on_once_the_grid_is_back() -> None:
     assert same > 50
 
 
+@pytest.mark.slow
 def test_a_reserve_beats_idle_and_the_rule_without_one_where_the_grid_fails() -> None:
     core, seeds = Core("blackout", 32), np.arange(32)
     idle, plain, kept = (

@@ -64,6 +64,7 @@ def test_only_worn_devices_that_work_are_maintained() -> None:
 
 
 @pytest.mark.parametrize("rule", only(["opportunity_cost"], ["opportunity_cost", "price_threshold"]))
+@pytest.mark.slow
 def test_upkeep_beats_the_same_rule_without_it_and_idle(rule: str) -> None:
     """Evaluated cost of eight validation episodes; every one of them, and by ten a day in the mean."""
     core, seeds = Core("ageing", 8), list(range(100, 108))

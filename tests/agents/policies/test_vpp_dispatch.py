@@ -24,6 +24,7 @@ def tally(core: Core, policy: str | Policy, kept: list[Transition] | None = None
     return play(core, chosen, SEEDS, split="validation", record=record).tally
 
 
+@pytest.mark.slow
 def test_it_beats_idle_and_the_rule_that_it_plays_otherwise_on_validation_episodes() -> None:
     core, happened = Core("vpp_call", len(SEEDS)), list[Transition]()
     idle, rule = tally(core, "idle"), tally(core, "opportunity_cost")

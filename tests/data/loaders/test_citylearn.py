@@ -74,12 +74,14 @@ def test_the_first_row_is_midnight_of_the_first_of_august(loaded: Loaded) -> Non
     assert np.median(noon[110:190]) == pytest.approx(11.6, abs=0.2)  # standard time
 
 
+@pytest.mark.slow
 def test_quarter_hours_hold_the_mean_power(folder: Path, loaded: Loaded) -> None:
     bank = load_bank(folder, step_min=15)
     assert np.array_equal(bank.load_kw, np.repeat(loaded.bank.load_kw, 4, axis=1))
     assert np.array_equal(bank.carbon_kg_per_kwh, np.repeat(loaded.bank.carbon_kg_per_kwh, 4))
 
 
+@pytest.mark.slow
 def test_bad_homes_are_used_when_asked_for(folder: Path) -> None:
     loaded = read(folder, step_min=60, drop_bad=False)
     assert len(loaded.report.used) == 12

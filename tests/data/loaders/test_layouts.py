@@ -16,6 +16,7 @@ from gridbazaar.data.loaders.load import read
 from gridbazaar.data.loaders.readings import read_options
 from gridbazaar.data.resample import resample
 from tests.data import exports
+from tests.quick import only
 
 
 def shown(first: str, n_days: int, step_min: int, zone: str) -> pd.DatetimeIndex:
@@ -35,7 +36,7 @@ def test_a_year_of_a_meter_is_what_was_drawn(tmp_path: Path, name: str) -> None:
     assert dict(zip(*np.unique(hours, return_counts=True), strict=True)) == expected
 
 
-@pytest.mark.parametrize("name", exports.PRICES)
+@pytest.mark.parametrize("name", only(list(exports.PRICES)[:2], exports.PRICES))
 def test_a_year_of_prices_is_what_was_paid(tmp_path: Path, name: str) -> None:
     make, zone = exports.PRICES[name]
     data = read_files([make(tmp_path / name)], read_options())

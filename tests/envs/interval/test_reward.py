@@ -147,6 +147,7 @@ NODAL = {"constraint": "nodal", "mechanism": "nodal"}
 @pytest.mark.parametrize(
     "options", only(lambda options: options is EVERYTHING, [EVERYTHING, OUTAGES, {"mechanism": "vcg"}, NODAL])
 )
+@pytest.mark.slow
 def test_the_same_with_everything_on(options: dict[str, Any]) -> None:
     played = play(core_of("village", **NO_SHAPING, **options), "opportunity_cost")
     rng, moved = np.random.default_rng(5), 0.0

@@ -187,6 +187,7 @@ def test_the_optimum_pools_the_reserves_that_are_there() -> None:
     assert (free[:, outage.scenario.kind_slices["battery"]] == 0).all()
 
 
+@pytest.mark.slow
 def test_the_optimum_is_a_bound_where_reserves_leak_and_bind() -> None:
     options = {"reserve_frac": 0.5, "start_frac": [0.2, 0.8], "loss_per_h": 0.01, "wear_cur_per_kwh": 0.0}
     evaluation = evaluate(street(options), ["time_of_use", "price_threshold", "optimum"], seeds=6)

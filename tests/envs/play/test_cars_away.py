@@ -18,6 +18,7 @@ from gridbazaar.envs.observe import feature_columns, observe
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import State
 from gridbazaar.envs.views.others import community_of
+from tests.quick import only
 
 OPTIONS: dict[str, Any] = {
     "ev.onboard_kw": [3.7, 7.4], "ev.keep_arrival": True, "ev.taper_frac": 0.8, "ev.failure.mtbf_h": 400.0,
@@ -65,7 +66,7 @@ def with_cars(core: Core, state: State, change: Callable[[Visits, np.ndarray], V
     return replace(state, episode=replace(state.episode, params=every), devices=devices)
 
 
-@pytest.mark.parametrize("change", [bigger, never])
+@pytest.mark.parametrize("change", only([bigger], [bigger, never]))
 @pytest.mark.parametrize("case", CASES)
 def test_episodes_that_differ_in_cars_to_come_look_alike_until_one_has(
     case: str, change: Callable[[Visits, np.ndarray], Visits]

@@ -37,6 +37,7 @@ def stored_kwh(core: Core, state: Any) -> np.ndarray:
         ),
     ],
 )
+@pytest.mark.slow
 def test_a_week_with_everything_on_balances(name: str, world: dict[str, Any]) -> None:
     core = Core(load_scenario("village", hours=168.0, start_h=0.0, **world), N_ENVS)
     state, policy = core.reset(0), load_policy(name)

@@ -174,6 +174,7 @@ def test_what_no_house_has_is_refused(field: str, value: Any, words: str) -> Non
         load_scenario("winter", **{field: value})
 
 
+@pytest.mark.slow
 def test_preheating_beats_idle_and_the_rule_without_it() -> None:
     found = evaluate("winter", ["opportunity_cost", "preheat"], seeds=16, split="validation")
     assert found.paired("preheat", "idle").low > 0

@@ -92,6 +92,7 @@ def test_calls_come_every_day_and_homes_are_asked_on_their_own_kind_of_day() -> 
     "scenario",
     ["winter", *(pytest.param(name, marks=pytest.mark.slow) for name in ("workplace", "ageing", "blackout"))],
 )
+@pytest.mark.slow
 def test_other_scenarios_last_longer_too(scenario: str) -> None:
     core = long(scenario, n_envs=1, hours=48.0, start_h=0.0)
     state, policy = core.reset(1), load_policy("opportunity_cost")

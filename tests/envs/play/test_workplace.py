@@ -66,6 +66,7 @@ def test_the_real_departure_is_nobodys_to_see() -> None:
     assert not np.array_equal(visits.depart, later.depart)
 
 
+@pytest.mark.slow
 def test_the_bound_holds_for_every_rule_and_the_optimum_comes_near() -> None:
     """The evaluation stops where a policy costs less than the bound."""
     rules = ["optimum", "least_laxity", "charge_late", "charge_cheapest", "random"]
@@ -161,6 +162,7 @@ def test_cars_with_all_their_options_keep_their_energy_in_markets_and_on_islands
         ),
     ],
 )
+@pytest.mark.slow
 def test_no_rule_beats_the_bound_where_cars_may_lack(field: str, value: Any) -> None:
     rules = ["opportunity_cost", "optimum", "charge_late", "random"]
     found = evaluate("village", rules, seeds=2, split="train", forecast="perfect", **{f"ev.{field}": value})

@@ -35,6 +35,7 @@ from gridbazaar.market.ledger.writer import Ledger
 from gridbazaar.market.mechanisms import list_mechanisms
 from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
 from tests.experiments.cli.runner import invoke
+from tests.quick import only
 
 POLICY = "self_consumption"
 
@@ -179,7 +180,7 @@ def test_stakes_are_staked_once_and_given_back_at_the_end(core: Core, run: Audit
     assert STAKE_UCUR > 0
 
 
-@pytest.mark.parametrize("mechanism", list_mechanisms())
+@pytest.mark.parametrize("mechanism", only(("uniform_price", "amm", "nodal", "bill_sharing"), list_mechanisms()))
 def test_every_mechanism_can_be_audited(mechanism: str, tmp_path: Path) -> None:
     made = Core(load_scenario("street", hours=2.0, mechanism=mechanism), 1)
     ledger = audited(made, tmp_path / "ledger.db")

@@ -53,6 +53,7 @@ def test_the_figures_of_the_smallest_market_come_out_again(name: str) -> None:
     assert [c for c in community if c not in kept.community] == []
 
 
+@pytest.mark.slow
 def test_a_page_is_written_with_its_pictures(tmp_path: Path) -> None:
     (tmp_path / "mechanisms.md").write_text("# Rules\n\n<!-- cards -->\nold\n<!-- end -->\n", encoding="utf-8")
     found = measured(None, [2, 3], n_books=4, n_probes=2, seed=1)

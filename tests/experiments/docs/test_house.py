@@ -87,6 +87,7 @@ def test_a_circle_is_drawn_as_one(small: Path) -> None:
     assert arrows(small, "circle") == 1
 
 
+@pytest.mark.slow
 def test_the_picture_is_the_same_each_time_and_well_formed() -> None:
     text = house_svg(read_house(ROOT))
     assert house_svg(read_house(ROOT)) == text

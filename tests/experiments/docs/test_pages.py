@@ -16,6 +16,7 @@ DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 
 @pytest.mark.parametrize("name", generated())
+@pytest.mark.slow
 def test_a_generated_page_is_up_to_date(name: str) -> None:
     written = (DOCS / name).read_text(encoding="utf-8")
     assert written == generated()[name], "run python -m gridbazaar.experiments.docs"
@@ -31,6 +32,7 @@ def test_the_pages_name_every_column_and_every_field() -> None:
             assert f"| `{entry.name}` |" in section, (name, entry.name)
 
 
+@pytest.mark.slow
 def test_columns_are_numbered_as_in_the_array() -> None:
     page = generated()["spaces.md"].partition("## Observation")[2].partition("## Observation of some kinds")[0]
     rows = [line.split(" | ")[:2] for line in page.splitlines() if line.startswith("| ") and line[2].isdigit()]

@@ -59,6 +59,7 @@ def test_the_page_has_the_measured_figures_of_the_optimum_and_its_plan_pays_for_
     assert cards["curtail", "optimum"].extra_cur.low > 0
 
 
+@pytest.mark.slow
 def test_the_marks_of_the_page_are_filled(tmp_path: Path, village: Cards) -> None:
     (tmp_path / "grid.md").write_text("a\n<!-- wires village -->\nold\n<!-- end -->\nz\n", encoding="utf-8")
     cards = list(village.values())

@@ -298,6 +298,7 @@ def test_an_existing_folder_is_kept_unless_told(
     assert (path.parent / "mine.txt").exists()
 
 
+@pytest.mark.slow
 def test_the_file_is_the_page_and_small(
     tmp_path: Path, evaluation: Evaluation, days: dict[str, Played], page: str
 ) -> None:

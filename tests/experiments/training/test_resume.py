@@ -83,6 +83,7 @@ def test_an_interrupted_run_ends_as_one_that_ran_through(whole: Path, tmp_path: 
     assert [(p["steps"], p["score"]) for p in read_curve(run)] == [(p["steps"], p["score"]) for p in read_curve(whole)]
 
 
+@pytest.mark.slow
 def test_a_run_interrupted_twice_ends_as_one_that_ran_through(whole: Path, tmp_path: Path) -> None:
     run = interrupted(tmp_path / "run", 2)
     with pytest.raises(KeyboardInterrupt):
@@ -151,6 +152,7 @@ def test_a_scenario_that_cannot_be_read_any_more_is_refused_with_words(tmp_path:
     assert "go on with version" in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_extended_on_a_new_schedule(whole: Path, tmp_path: Path) -> None:
     run = Path(shutil.copytree(whole, tmp_path / "run"))
     with pytest.raises(ValueError, match="expected more than the 1,728 that the run has, got 100"):
@@ -168,6 +170,7 @@ def test_a_finished_run_is_extended_on_a_new_schedule(whole: Path, tmp_path: Pat
     assert not np.array_equal(ours["action_net.weight"], theirs["action_net.weight"])
 
 
+@pytest.mark.slow
 def test_an_extension_can_be_interrupted_too(whole: Path, tmp_path: Path) -> None:
     runs = [Path(shutil.copytree(whole, tmp_path / name)) for name in ("a", "b")]
     for run in runs:
