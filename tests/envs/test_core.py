@@ -298,12 +298,12 @@ def test_torch_plays_the_same_episode(hours: float) -> None:
 @pytest.mark.parametrize(
     ("name", "backend"),
     [
-        ("blackout", "numpy"), ("winter", "numpy"), ("vpp_call", "numpy"),
+        ("winter", "numpy"),
         *(
             pytest.param(*pair, marks=pytest.mark.slow)
             for pair in (
-                ("village", "numpy"), ("village", "torch"), ("blackout", "torch"), ("winter", "torch"),
-                ("vpp_call", "torch"),
+                ("village", "numpy"), ("blackout", "numpy"), ("vpp_call", "numpy"), ("village", "torch"),
+                ("blackout", "torch"), ("winter", "torch"), ("vpp_call", "torch"),
             )
         ),
     ],

@@ -143,5 +143,6 @@ def test_the_optimum_of_a_kind_is_a_bound(kind: str) -> None:
         assert (result.scored_cur >= found.bound_cur - _ROUNDING_CUR).all(), result.policy
 
 
+@pytest.mark.slow
 def test_the_check_for_authors_passes(kind: str) -> None:
     check_kind(kind)

@@ -44,6 +44,7 @@ def test_without_calls_it_is_the_rule() -> None:
     np.testing.assert_array_equal(tally(core, "vpp_dispatch").reward, tally(core, "opportunity_cost").reward)
 
 
+@pytest.mark.slow
 def test_what_is_asked_is_what_is_paid() -> None:
     core = Core("vpp_call", len(SEEDS))
     half, whole = list[Transition](), list[Transition]()

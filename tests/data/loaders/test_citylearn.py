@@ -40,6 +40,7 @@ def test_good_homes_are_used_and_the_others_named_with_the_reason(loaded: Loaded
     assert any("retail tariff" in note for note in report.notes)
 
 
+@pytest.mark.slow
 def test_loading_warns_of_what_was_left_out(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     load_bank(folder, step_min=60)
     assert "absent: Building_4" in caplog.text

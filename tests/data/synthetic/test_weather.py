@@ -59,6 +59,7 @@ def test_episodes_can_keep_to_some_months() -> None:
 
 
 @pytest.mark.skipif("GRIDBAZAAR_DATASETS" not in os.environ, reason="needs the data sets")
+@pytest.mark.slow
 def test_citylearn_s_weather_is_read() -> None:
     bank = load_bank(str(Path(os.environ["GRIDBAZAAR_DATASETS"]) / "citylearn2022"), step_min=60)
     assert bank.outdoor_c is not None

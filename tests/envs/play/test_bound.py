@@ -26,16 +26,14 @@ UNBOUND = {"vpp_call", "winter"}
 """Shipped scenarios whose programs lack something: calls, and what homes have beside a battery."""
 
 
-@pytest.mark.parametrize(
-    "rule", only(("uniform_price", "pay_as_bid", "amm", "vcg", "mid_market_rate", "nodal"), list_mechanisms())
-)
+@pytest.mark.parametrize("rule", only(("uniform_price", "vcg", "mid_market_rate"), list_mechanisms()))
 def test_nobody_plays_below_the_bound_under_any_rule(rule: str) -> None:
     found = search("street", {"mechanism": rule}, 12, seed=0, hours=8.0)
     assert found.margin_cur >= 0
     assert found.bound_cur < found.idle_cur - 0.1  # there is something to win
 
 
-@pytest.mark.parametrize("name", only(lambda name: not name.startswith("below zero"), OPTIONS))
+@pytest.mark.parametrize("name", only([n for n in OPTIONS if not n.startswith("below zero")][::3], OPTIONS))
 def test_nobody_plays_below_the_bound_with_any_option(name: str) -> None:
     if name == "thin wires, nodal":
         with pytest.raises(NoBoundError, match="any price of a bus"):
@@ -151,7 +149,9 @@ def with_itself(rule: str) -> Played:
     return play(Core(load_scenario("street", mechanism=rule, **PAIR)), WithItself(), [5], split="train", keep=True)
 
 
-@pytest.mark.parametrize("rule", ["vcg", "huang", "mcafee", "uniform_price", "pay_as_bid", "amm"])
+@pytest.mark.parametrize(
+    "rule", only(["vcg", "mcafee", "amm"], ["vcg", "huang", "mcafee", "uniform_price", "pay_as_bid", "amm"])
+)
 def test_selling_to_oneself_earns_nothing(rule: str) -> None:
     """Whatever the rule pays, the community and who runs its market have the energy of their meters to pay for.
 

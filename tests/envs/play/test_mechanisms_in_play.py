@@ -69,6 +69,7 @@ def test_no_policy_beats_the_bound_under_any_rule(name: str) -> None:
         assert (result.figures["traded_share"] <= 1 + 1e-9).all()
 
 
+@pytest.mark.slow
 def test_what_the_operator_pays_is_a_figure() -> None:
     found = evaluate("street", ["self_consumption"], seeds=2, split="train", mechanism="mcafee")
     kept = found.result("self_consumption").figures["operator_cur"]

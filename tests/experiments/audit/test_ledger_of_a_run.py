@@ -131,6 +131,7 @@ def test_a_household_reads_its_bill(run: Run) -> None:
 JUNK: list[Any] = [None, True, -1, 2**53 - 1, "", "x", [], [[]], {"a": 1}, [["a", 1]]]
 
 
+@pytest.mark.slow
 def test_no_field_of_no_kind_makes_a_command_fall(run: Run, tmp_path: Path) -> None:
     """Whatever stands in an entry: a finding, or one line and exit code 2."""
     rng = np.random.default_rng(19)

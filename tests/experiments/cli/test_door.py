@@ -94,6 +94,7 @@ def test_a_full_output_is_said_once(words: list[str]) -> None:
     assert found.stderr == "error: No space left on device: standard output\n"
 
 
+@pytest.mark.slow
 def test_output_may_be_closed_from_the_beginning() -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = f"'{sys.executable}' -m gridbazaar.experiments.cli list kinds"

@@ -396,6 +396,7 @@ def test_the_formats_of_data_are_listed() -> None:
         assert name in text
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("stable_baselines3")
     run = tmp_path / "run"

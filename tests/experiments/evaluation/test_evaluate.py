@@ -28,6 +28,7 @@ from gridbazaar.experiments.files import to_json, write_json
 from gridbazaar.experiments.report.report import render
 from gridbazaar.experiments.report.table import kind_table, terminal_table
 from gridbazaar.market.settlement.settle import LINES
+from tests.quick import only
 
 POLICIES = ("random", "self_consumption", "optimum")
 
@@ -294,7 +295,7 @@ WORLDS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("world", only(list(WORLDS)[::2], WORLDS))
 def test_figures_are_what_the_transitions_add_up_to(world: str) -> None:
     overrides, told = WORLDS[world]
     policy = "random" if "cars" in world else "self_consumption"
@@ -370,7 +371,7 @@ def test_where_forecasts_are_perfect_both_replays_are_one() -> None:
 @pytest.mark.parametrize(
     ("scenario", "overrides", "lost"),
     [
-        ("blackout", {}, True),
+        pytest.param("blackout", {}, True, marks=pytest.mark.slow),
         ("street", {"mechanism": "vcg", "prosumer.battery_share": 1.0}, False),
         ("street", {"ev.guarantee": False}, True),
     ],

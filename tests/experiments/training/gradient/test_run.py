@@ -169,6 +169,7 @@ def test_nothing_that_the_net_sees_changes_with_the_future() -> None:
     np.testing.assert_array_equal(found[0], found[1])
 
 
+@pytest.mark.slow
 def test_it_is_played_without_torch(trained: Path) -> None:
     program = (
         "import sys\n"
