@@ -111,6 +111,7 @@ def test_at_rest_nothing_flexible_moves(kind: str, world: str, step_min: int, se
         assert (np.abs(happened.devices.flexible_ukwh) <= called + 1).all()
 
 
+@pytest.mark.slow
 @worlds
 @few
 @draws

@@ -112,8 +112,8 @@ def deciders(played: Played, first: int) -> list[int]:
 
 
 QUICK = ("street", "winter")
-OTHERS = ("winter", "village", "blackout")
-"""Scenarios of which one policy is tried each time."""
+OTHERS = ("winter",)
+"""Scenarios, beside the street, of which one policy is tried each time."""
 
 
 def is_quick(case: tuple[str, str]) -> bool:

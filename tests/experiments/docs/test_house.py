@@ -98,6 +98,7 @@ def test_the_picture_is_the_same_each_time_and_well_formed() -> None:
         assert set(found.names) <= shown
 
 
+@pytest.mark.slow
 def test_no_room_lies_over_another_or_outside() -> None:
     tree = ElementTree.fromstring(house_svg(read_house(ROOT)))
     boxes = []

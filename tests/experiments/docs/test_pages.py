@@ -22,6 +22,7 @@ def test_a_generated_page_is_up_to_date(name: str) -> None:
     assert written == generated()[name], "run python -m gridbazaar.experiments.docs"
 
 
+@pytest.mark.slow
 def test_the_pages_name_every_column_and_every_field() -> None:
     pages = generated()
     for column in feature_columns(load_scenario("village")):

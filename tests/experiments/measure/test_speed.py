@@ -25,6 +25,7 @@ def test_fifty_agents_are_fifty() -> None:
     assert len(load_scenario(SCENARIO, **FIFTY_AGENTS).agent_names) == 50
 
 
+@pytest.mark.slow
 def test_every_speed_is_a_median_of_repetitions() -> None:
     told: list[str] = []
     found = measure_speed(QUICK, training=False, tell=told.append)

@@ -82,6 +82,7 @@ def test_an_interrupted_run_ends_as_one_that_ran_through(
     assert [[p["score"] for p in c.curve] for c in curves if c] == [[p["score"] for p in curves[0].curve]] * 2  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_it_learns(tmp_path: Path) -> None:
     """A few updates lower the core's cost on fresh episodes."""
     config = replace(SHORT, updates=25, n_envs=8, validate_seeds=0, learning_rate=1e-2, warm_up=3)
