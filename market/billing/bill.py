@@ -94,12 +94,16 @@ def bill(design: Design, data: Metered, *, carry: Carry | None = None, is_part: 
         ValueError: the period is not whole although the design needs that, or something that it needs is missing.
     """
     work, rows = _work(design, data, carry, is_part)
+    return _drawn_up(work, rows, carry)
+
+
+def _drawn_up(work: Work, rows: LocalRows, carry: Carry | None) -> Bill:
     months = list(_months(work, carry, running=False))
     amounts = [_merged(work, cur, vat) for cur, vat, _ in months]
     entries = amounts[0][0]
     return Bill(
-        design, rows.months, entries, np.concatenate([cur for _, cur, _ in amounts], axis=1),
-        np.concatenate([vat for _, _, vat in amounts], axis=1), months[-1][2], _notes(design, data),
+        work.design, rows.months, entries, np.concatenate([cur for _, cur, _ in amounts], axis=1),
+        np.concatenate([vat for _, _, vat in amounts], axis=1), months[-1][2], _notes(work.design, work.data),
     )  # fmt: skip
 
 
@@ -109,8 +113,8 @@ def postings(design: Design, data: Metered, *, carry: Carry | None = None, is_pa
     A row brings what is due up to it less what was due before, so peaks cost as they rise, and resets and true-ups fall
     where they happen. The sum over the rows of a month is ``Bill.ucur``, entry by entry.
     """
-    billed = bill(design, data, carry=carry, is_part=is_part)
-    work, _ = _work(design, data, carry, is_part)
+    work, rows = _work(design, data, carry, is_part)
+    billed = _drawn_up(work, rows, carry)
     so_far = np.cumsum(billed.cur, axis=1)
     parts = []
     for m, (cur, vat, _) in enumerate(_months(work, carry, running=True)):

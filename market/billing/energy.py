@@ -118,7 +118,7 @@ def month_energy(all_rows: EnergyRows, carry: EnergyCarry, at: Span) -> EnergyMo
     for i, one in enumerate(all_rows.counted):
         own = _netted(all_rows, one, i, carry, at, left, drawn, fed_in)
         other = _other(all_rows, one, at)
-        amount, carry = _off(all_rows, one, i, own + other, carry, at)
+        amount, carry = _off(all_rows, one, i, own, own + other, carry, at)
         amounts.append(-amount if one.charge.received else amount)
     paid = np.zeros(drawn.shape)
     if month == (netting.true_up_month or 12):
@@ -253,15 +253,14 @@ def _other(all_rows: EnergyRows, one: Counted, at: Span) -> Floats:
 
 
 def _off(
-    all_rows: EnergyRows, one: Counted, i: int, amount: Floats, carry: EnergyCarry, at: Span
+    all_rows: EnergyRows, one: Counted, i: int, own: Floats, amount: Floats, carry: EnergyCarry, at: Span
 ) -> tuple[Floats, EnergyCarry]:
     """Take off what stored energy that goes back, or a lump sum, relieves; keep the year's sums."""
     rows, charge = all_rows.rows, one.charge
     worth = sum_cur(one.worth[:, at.rows], at.running)[:, -1]
     year_worth, year_billed, tier = (x.copy() for x in (carry.year_worth_cur, carry.year_billed_cur, carry.tier_kwh))
-    other = _other(all_rows, one, at)
     year_worth[:, i] += worth
-    year_billed[:, i] += (amount - other)[:, -1]
+    year_billed[:, i] += own[:, -1]
     tier[:, i] += sum_kwh(one.kwh[:, at.rows], at.running)[:, -1]
     carry = replace(carry, year_worth_cur=year_worth, year_billed_cur=year_billed, tier_kwh=tier)
     if charge.relief_reexport:
