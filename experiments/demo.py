@@ -9,11 +9,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.evaluate import Evaluation, evaluate
-from gridbazaar.experiments.evaluation.play import Played, play
+from gridbazaar.experiments.evaluation.play import play_episode
 from gridbazaar.experiments.files import new_folder, write_json, write_text
 from gridbazaar.experiments.training.folder import algo_of, read_curve
 from gridbazaar.experiments.training.learners import learner
@@ -122,17 +121,9 @@ def _report(folder: Path, evaluation: Evaluation, run: Path, command: str) -> Pa
 
     here, how = machine(), " by gradient through the model" if algo_of(run) == "gradient" else ""
     title = f"A policy learns{how} to trade in the {evaluation.scenario.name}"
-    days = play_day(evaluation, {name: str(run) if name == TRAINED else name for name in _DRAWN})
+    drawn = {name: str(run) if name == TRAINED else name for name in _DRAWN}
+    days = play_episode(evaluation.scenario, drawn, evaluation.seeds[0], split=evaluation.split)
     where = f"{here['processor']}, {here['cores']} cores"
     path = folder / "report.html"
     write_text(path, render(evaluation, days, read_curve(run), title=title, command=command, machine=where))
     return path
-
-
-def play_day(evaluation: Evaluation, policies: dict[str, str]) -> dict[str, Played]:
-    """Play the first of the evaluated episodes with every transition kept, by label of the policy."""
-    core = Core(evaluation.scenario)
-    return {
-        label: play(core, load_policy(name), evaluation.seeds[:1], split=evaluation.split, keep=True)
-        for label, name in policies.items()
-    }

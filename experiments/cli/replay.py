@@ -53,10 +53,11 @@ def replay(
     from gridbazaar.agents.policies.trained import CONFIG
     from gridbazaar.envs.scenarios import load_scenario
     from gridbazaar.experiments.evaluation.evaluate import labelled
+    from gridbazaar.experiments.evaluation.play import play_episode
     from gridbazaar.experiments.files import check_outputs, write_text
     from gridbazaar.experiments.replay.page import render
-    from gridbazaar.experiments.replay.play import play_episode
     from gridbazaar.experiments.replay.record import record
+    from gridbazaar.experiments.report.table import policy_names
     from gridbazaar.experiments.training.folder import read_scenario
 
     check_outputs({"--out": out}, {"the scenario": source}, force=force)
@@ -73,6 +74,7 @@ def replay(
         played = play_episode(
             chosen, labelled(named), episode, split=split, allow_code=allow_code, tick=lambda: bar.advance(task)
         )
-    page = render(record(played), terminal.command())
+    names = policy_names(list(played))
+    page = render(record({names[label]: was for label, was in played.items()}), terminal.command())
     write_text(out, page)
     typer.echo(f"written: {out}, {len(page.encode()):,} bytes; open it in a browser")

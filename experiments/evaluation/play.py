@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policy import Foresight, Policy, widened
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.observe import observe
+from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import State, Transition
 from gridbazaar.envs.views.others import community_of
 from gridbazaar.experiments.evaluation.metrics import Tally
@@ -72,3 +75,27 @@ def play(
         if tick is not None:
             tick()
     return Played(tally, tuple(transitions), tuple(states))
+
+
+def play_episode(
+    scenario: Scenario,
+    policies: Mapping[str, Any],
+    episode: int,
+    *,
+    split: str = "test",
+    allow_code: bool = False,
+    tick: Callable[[], None] | None = None,
+) -> dict[str, Played]:
+    """Play one episode with each policy, every transition kept.
+
+    Args:
+        scenario: where.
+        policies: by label, as ``load_policy`` takes them.
+        episode: its number in the split.
+        split: train, validation or test.
+        allow_code: as for ``load_policy``.
+        tick: called after every interval, for progress.
+    """
+    core = Core(scenario, 1)
+    loaded = {label: load_policy(source, allow_code=allow_code) for label, source in policies.items()}
+    return {label: play(core, policy, [episode], split=split, keep=True, tick=tick) for label, policy in loaded.items()}

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gridbazaar.experiments.cli.main import main
-from gridbazaar.experiments.demo import BASELINES, TRAINED, UPDATES, Demo, learning, play_day, run_demo
+from gridbazaar.experiments.demo import BASELINES, TRAINED, UPDATES, Demo, learning, run_demo
+from gridbazaar.experiments.evaluation.play import play_episode
 from gridbazaar.experiments.training.folder import read_as, read_curve
 from gridbazaar.experiments.training.gradient import run as gradient
 from gridbazaar.experiments.training.gradient.run import GradientConfig
@@ -64,7 +65,8 @@ def test_what_the_model_does_not_cover_learns_by_ppo(tmp_path: Path) -> None:
 
 
 def test_the_day_that_is_drawn_is_one_that_was_evaluated(done: Demo) -> None:
-    days = play_day(done.evaluation, {"idle": "idle", "random": "random"})
+    held = done.evaluation
+    days = play_episode(held.scenario, {"idle": "idle", "random": "random"}, held.seeds[0], split=held.split)
     for name, played in days.items():
         assert len(played.transitions) == done.evaluation.scenario.n_steps
         assert played.states[0].episode.seed.tolist() == [done.evaluation.seeds[0]]

@@ -12,10 +12,9 @@ import pytest
 
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.cli.main import main
-from gridbazaar.experiments.evaluation.play import Played
+from gridbazaar.experiments.evaluation.play import Played, play_episode
 from gridbazaar.experiments.replay import page as page_module
 from gridbazaar.experiments.replay.page import render
-from gridbazaar.experiments.replay.play import play_episode
 from gridbazaar.experiments.replay.record import record
 from tests.browser import CHROMIUM, answers, look
 from tests.experiments.cli.runner import invoke
