@@ -141,7 +141,7 @@ def scenario_toml(scenario: Scenario) -> str:
             tables |= value
         elif hasattr(value, "__dataclass_fields__"):
             tables[f.name] = value
-        elif f.name != "name":
+        elif f.name != "name" and not (scenario.dates and f.name in ("hours", "start_h")):  # they follow from dates
             lines.append(f"{f.name} = {toml_value(value)}")
     for name, table in tables.items():
         lines += _table_toml(name, table)

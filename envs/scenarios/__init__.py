@@ -52,6 +52,7 @@ def load_scenario(name: str | Scenario | Path, *, allow_code: Any = False, **ove
         if path.parent == _FOLDER or not path.is_file():
             raise SORT.unknown(str(name), _shipped(), "no such file" if str(name).endswith(".toml") else "")
     table = read_toml(path)
+    _refuse_beside_dates(table, overrides)
     _place(table, path.parent, None if allow_code else str(path))
     _place_data(table, path.parent)
     for key, value in overrides.items():
@@ -65,6 +66,13 @@ def load_scenario(name: str | Scenario | Path, *, allow_code: Any = False, **ove
         if path.parent == _FOLDER:
             raise
         raise ValueError(f"{path}: {error}") from error
+
+
+def _refuse_beside_dates(table: Mapping[str, Any], overrides: Mapping[str, Any]) -> None:
+    """Refuse hours that would have no effect: those given with dates, in the same place or over a file's dates."""
+    for of, dates in ((table, table.get("dates")), (overrides, overrides.get("dates", table.get("dates")))):
+        if dates and (told := [name for name in ("hours", "start_h") if name in of]):
+            raise ValueError(f"dates: {' and '.join(told)} follow from them; leave {' and '.join(told)} out, or dates")
 
 
 def scenario_of(values: Mapping[str, Any], *, allow_code: bool = False) -> Scenario:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from rich.table import Table
 
 from gridbazaar.experiments.cli.tabled import table
-from gridbazaar.experiments.evaluation.compare import Comparison
+from gridbazaar.experiments.evaluation.compare import Comparison, Drawn
 from gridbazaar.experiments.evaluation.statistics import Interval
 
 
@@ -38,14 +39,14 @@ def _ends(found: Interval, sign: str) -> str:
     return " to ".join(f"{round(x, 2) + 0.0:{sign}.2f}" for x in (found.low, found.high))
 
 
-def bills_table(found: Comparison) -> Table:
+def bills_table(drawn: Sequence[Drawn]) -> Table:
     """Show what all customers are billed under each design for the dispatch that came under each tariff."""
     groups: dict[tuple[str, str, str], list[tuple[float, float, float]]] = {}
-    for tariff, policy, drawn in found.drawn():
-        total_cur, power_cur = drawn.bill.total_cur.sum(), drawn.bill.line_cur("capacity", with_vat=True).sum()
-        row = float(total_cur), float(power_cur), float(drawn.peak_kw.mean())
-        groups.setdefault((tariff, policy, drawn.bill.design.name), []).append(row)
+    for tariff, policy, bills in drawn:
+        total_cur, power_cur = bills.bill.total_cur.sum(), bills.bill.line_cur("capacity", with_vat=True).sum()
+        row = float(total_cur), float(power_cur), float(bills.peak_kw.mean())
+        groups.setdefault((tariff, policy, bills.bill.design.name), []).append(row)
     rows = [[*names, *(f"{x:.2f}" for x in np.mean(values, axis=0))] for names, values in groups.items()]
-    title = f"Bills of the meters that came, {found.designs[0].currency} per episode and all customers"
+    title = f"Bills of the meters that came, {drawn[0].bills.bill.design.currency} per episode and all customers"
     head = ("tariff played", "policy", "billed under", ">bills", ">of it for power", ">mean highest kW of a customer")
     return table(title, head, rows)

@@ -187,6 +187,7 @@ def compare(
 ) -> None:
     """Show what each kind of agent pays under several tariffs, with the same policies on the same episodes."""
     from gridbazaar.experiments.cli.compared import bills_table, comparison_table
+    from gridbazaar.experiments.evaluation.compare import bills_frame
     from gridbazaar.experiments.evaluation.compare import compare as play
     from gridbazaar.experiments.files import check_folder, new_folder, write_json, write_text
 
@@ -206,9 +207,10 @@ def compare(
     written = ["compare.json", "compare.csv", "accounts.csv"]
     terminal.console().print(comparison_table(found))
     if designs:
-        write_text(out / "bills.csv", found.bills().to_csv(index=False))
+        drawn = found.drawn()
+        write_text(out / "bills.csv", bills_frame(drawn).to_csv(index=False))
         written.append("bills.csv")
-        terminal.console().print(bills_table(found))
+        terminal.console().print(bills_table(drawn))
     typer.echo(f"written: {', '.join(str(out / name) for name in written)}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,14 @@ class Row:
     kind: str
     cost_cur: Interval
     more_cur: Interval  # than under the first tariff, paired by episode
+
+
+class Drawn(NamedTuple):
+    """The bills of an episode under a design, and what was played."""
+
+    tariff: str
+    policy: str
+    bills: DesignBills
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,24 +128,25 @@ class Comparison:
         found = pd.concat(frames, ignore_index=True)
         return found[["tariff", "policy", *found.columns[:-2]]]
 
-    def bills(self) -> pd.DataFrame:
-        """One row a tariff that was played, policy, design, episode, customer, calendar month and line of the bill."""
-        import pandas as pd
-
-        frames = [drawn.to_frame().assign(tariff=tariff, policy=policy) for tariff, policy, drawn in self.drawn()]
-        found = pd.concat(frames, ignore_index=True)
-        return found[["tariff", "policy", *found.columns[:-2]]]
-
-    def drawn(self) -> list[tuple[str, str, DesignBills]]:
-        """The tariff that was played, the policy, and the bills of each design and episode."""
+    def drawn(self) -> list[Drawn]:
+        """Draw up the bills of each episode under each design, for what came under each tariff and policy."""
         return [
-            (tariff, result.policy, drawn)
+            Drawn(tariff, result.policy, bills)
             for tariff, evaluation in self.evaluations.items()
             for result in evaluation.results
             for design in self.designs
             for book in result.accounts
-            for drawn in bills_under(design, book, self.customers, is_part=self.is_part)
+            for bills in bills_under(design, book, self.customers, is_part=self.is_part)
         ]
+
+
+def bills_frame(drawn: Sequence[Drawn]) -> pd.DataFrame:
+    """One row a tariff that was played, policy, design, episode, customer, calendar month and line of the bill."""
+    import pandas as pd
+
+    frames = [one.bills.to_frame().assign(tariff=one.tariff, policy=one.policy) for one in drawn]
+    found = pd.concat(frames, ignore_index=True)
+    return found[["tariff", "policy", *found.columns[:-2]]]
 
 
 def compare(

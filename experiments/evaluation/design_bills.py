@@ -146,6 +146,8 @@ def check_designs(
     Raises:
         ValueError: says which design needs what.
     """
+    if not designs:
+        return
     core = Core(scenario, 1)
     for seed in seeds:
         numbers = np.array([seed], np.int64)

@@ -12,6 +12,7 @@ import pytest
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario, scenario_of
+from gridbazaar.experiments.describe import scenario_toml
 from gridbazaar.experiments.files import to_json
 from gridbazaar.experiments.training.folder import begin
 from gridbazaar.experiments.training.train import TrainConfig
@@ -88,3 +89,15 @@ def test_no_training_on_days_that_every_split_would_play(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="dates: training draws its days from the weeks of its split"):
         begin(tmp_path / "run", TrainConfig(scenario="street"), scenario, force=False)
     assert not (tmp_path / "run").exists()
+
+
+def test_hours_beside_dates_are_refused_and_a_written_scenario_is_read_again(tmp_path: Path) -> None:
+    for name in ("hours", "start_h"):
+        with pytest.raises(ValueError, match=f"dates: {name} follow from them"):
+            street("2024-03-04", "2024-03-05", **{name: 12.0})
+    path = tmp_path / "march.toml"
+    path.write_text(scenario_toml(street("2024-03-04", "2024-03-05")), encoding="utf-8")
+    again = load_scenario(str(path))
+    assert (again.dates, again.hours, again.start_h) == (("2024-03-04", "2024-03-05"), 48.0, 0.0)
+    with pytest.raises(ValueError, match="dates: hours follow from them"):
+        load_scenario(str(path), hours=12.0)

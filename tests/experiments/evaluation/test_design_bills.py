@@ -13,7 +13,7 @@ from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.evaluation.accounts import Accounts
-from gridbazaar.experiments.evaluation.compare import compare
+from gridbazaar.experiments.evaluation.compare import bills_frame, compare
 from gridbazaar.experiments.evaluation.design_bills import bills_under, read_customers
 from gridbazaar.experiments.evaluation.play import Played, play
 from gridbazaar.market.designs import load_design
@@ -102,11 +102,12 @@ def test_a_comparison_bills_each_dispatch_and_its_table_adds_up(design: str, tmp
     customers = tmp_path / "customers.csv"
     customers.write_text("customer,agent\nfamily,prosumer_0\nfamily,ev_0\n", encoding="utf-8")
     found = compare("street", ["flat"], ["idle"], seeds=1, designs=[design], customers=customers, **MONTH)
-    bills = found.bills()
+    drawn = found.drawn()
+    bills = bills_frame(drawn)
     assert set(bills.customer) == {"family", "prosumer_1", "prosumer_2", "battery_0", "vpp_0"}
     assert set(bills.month) == {"2024-02"}
     by_play = bills.groupby(["tariff", "policy"]).cur.sum()
-    totals = {(tariff, policy): drawn.bill.total_cur.sum() for tariff, policy, drawn in found.drawn()}
+    totals = {(one.tariff, one.policy): one.bills.bill.total_cur.sum() for one in drawn}
     assert list(totals) == [("flat", "idle")]
     for play_of, total in totals.items():
         assert by_play[play_of] == pytest.approx(total, abs=1e-4)
