@@ -11,8 +11,9 @@ from typing import Any
 
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
-from gridbazaar.experiments.evaluation.evaluate import Evaluation, evaluate
+from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.experiments.evaluation.play import play_episode
+from gridbazaar.experiments.evaluation.result import Evaluation
 from gridbazaar.experiments.files import new_folder, write_json, write_text
 from gridbazaar.experiments.training.folder import algo_of, read_curve
 from gridbazaar.experiments.training.learners import learner

@@ -19,8 +19,9 @@ from gridbazaar.agents.policy import Policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.state import Transition
 from gridbazaar.experiments.audit.scribe import Scribe
-from gridbazaar.experiments.evaluation.evaluate import Evaluation, labelled
+from gridbazaar.experiments.evaluation.evaluate import labelled
 from gridbazaar.experiments.evaluation.play import play
+from gridbazaar.experiments.evaluation.result import Evaluation
 from gridbazaar.experiments.files import CannotWriteError, replacing
 from gridbazaar.market.ledger.writer import Ledger
 

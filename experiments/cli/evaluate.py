@@ -34,7 +34,7 @@ from gridbazaar.experiments.cli.suite import play_suite
 if TYPE_CHECKING:
     from gridbazaar.envs.scenario import Scenario
     from gridbazaar.experiments.audit.audit import Audited
-    from gridbazaar.experiments.evaluation.evaluate import Evaluation
+    from gridbazaar.experiments.evaluation.result import Evaluation
 
 evaluate_app = typer.Typer()
 _RULES = ("idle", "self_consumption", "time_of_use", "price_threshold", "opportunity_cost")

@@ -15,7 +15,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gridbazaar.experiments.evaluation.evaluate import Evaluation
+    from gridbazaar.experiments.evaluation.result import Evaluation
 
 _LINE_S = 60.0
 """Seconds between two lines of progress in a log."""

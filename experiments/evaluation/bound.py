@@ -65,3 +65,8 @@ def optimum_cost_cur(core: Core, seeds: Sequence[int] | NDArray[np.int64], split
         NoBoundError: the scenario has what the program does not cover.
     """
     return bound_of(core, core.reset(np.asarray(seeds, np.int64), split=split)).cost_cur
+
+
+def ceiling_cur(idle: NDArray[np.float64], bound: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the cost that scores 100: the bound, or where there is none, nothing of what idle costs."""
+    return np.where(np.isfinite(bound), bound, idle - np.abs(idle))

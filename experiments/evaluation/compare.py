@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.design_bills import DesignBills, bills_under, check_designs, read_customers
-from gridbazaar.experiments.evaluation.evaluate import Evaluation, evaluate
+from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.experiments.evaluation.metrics import OPERATOR
+from gridbazaar.experiments.evaluation.result import Evaluation
 from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval
 from gridbazaar.experiments.files import versions
 from gridbazaar.market.design import Design

@@ -11,7 +11,7 @@ from typing import Any
 from gridbazaar.data.inputs import read_json
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import scenario_of
-from gridbazaar.experiments.evaluation.evaluate import Evaluation
+from gridbazaar.experiments.evaluation.result import Evaluation
 from gridbazaar.experiments.files import versions
 
 SCHEMA = 2

@@ -23,8 +23,9 @@ from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import Transition
 from gridbazaar.experiments.evaluation.balances import Balances, checks_of
-from gridbazaar.experiments.evaluation.evaluate import Evaluation, evaluate
+from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.experiments.evaluation.metrics import COMMUNITY_FIGURES
+from gridbazaar.experiments.evaluation.result import Evaluation
 from gridbazaar.experiments.files import versions
 from gridbazaar.experiments.fingerprint import fingerprint, settings_sha256
 

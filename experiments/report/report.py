@@ -10,8 +10,8 @@ from html import escape
 from pathlib import Path
 
 from gridbazaar.experiments.describe import scenario_toml
-from gridbazaar.experiments.evaluation.evaluate import Evaluation
 from gridbazaar.experiments.evaluation.play import Played
+from gridbazaar.experiments.evaluation.result import Evaluation
 from gridbazaar.experiments.files import check_folder, versions, write_text
 from gridbazaar.experiments.report import drawing
 from gridbazaar.experiments.report.balances import balances_section

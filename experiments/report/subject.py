@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gridbazaar.agents.policies import is_learned
-from gridbazaar.experiments.evaluation.evaluate import Evaluation
 from gridbazaar.experiments.evaluation.play import Played
+from gridbazaar.experiments.evaluation.result import Evaluation
 from gridbazaar.experiments.evaluation.statistics import Interval
 from gridbazaar.experiments.report.day import Day, day_of
 from gridbazaar.experiments.report.table import best_first, policy_names

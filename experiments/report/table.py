@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gridbazaar.agents.policies import is_learned
-from gridbazaar.experiments.evaluation.evaluate import Evaluation
+from gridbazaar.experiments.evaluation.result import Evaluation
 from gridbazaar.experiments.evaluation.runs import first_of
 from gridbazaar.experiments.evaluation.statistics import Interval
 

@@ -8,8 +8,7 @@ from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policy import NoBoundError, Policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import Scenario
-from gridbazaar.experiments.evaluation.bound import optimum_cost_cur
-from gridbazaar.experiments.evaluation.evaluate import ceiling_cur
+from gridbazaar.experiments.evaluation.bound import ceiling_cur, optimum_cost_cur
 from gridbazaar.experiments.evaluation.play import play
 
 

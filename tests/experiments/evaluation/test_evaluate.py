@@ -18,11 +18,12 @@ from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policy import NoBoundError
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
-from gridbazaar.experiments.evaluation.evaluate import Evaluation, evaluate
+from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.experiments.evaluation.golden import check, golden_of
 from gridbazaar.experiments.evaluation.metrics import COMMUNITY_FIGURES
 from gridbazaar.experiments.evaluation.play import Played, play
 from gridbazaar.experiments.evaluation.rainflow import count_cycles
+from gridbazaar.experiments.evaluation.result import Evaluation
 from gridbazaar.experiments.evaluation.statistics import mean_interval, share_interval
 from gridbazaar.experiments.files import to_json, write_json
 from gridbazaar.experiments.report.report import render

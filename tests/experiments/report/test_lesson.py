@@ -11,8 +11,9 @@ import pytest
 
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
-from gridbazaar.experiments.evaluation.evaluate import Evaluation, evaluate
+from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.experiments.evaluation.play import Played, play
+from gridbazaar.experiments.evaluation.result import Evaluation
 from gridbazaar.experiments.report.day import Day, day_of
 from gridbazaar.experiments.report.lesson import Habit, habit, habits_of, lesson
 from gridbazaar.experiments.report.subject import subject_of

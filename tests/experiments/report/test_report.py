@@ -14,8 +14,9 @@ from rich.console import Console
 
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
-from gridbazaar.experiments.evaluation.evaluate import Evaluation, Result, evaluate
+from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.experiments.evaluation.play import Played, play
+from gridbazaar.experiments.evaluation.result import Evaluation, Result
 from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval
 from gridbazaar.experiments.report import report
 from gridbazaar.experiments.report.balances import balances, balances_section
