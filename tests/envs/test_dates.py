@@ -84,6 +84,13 @@ def test_days_that_the_series_lack_are_refused(dates: tuple[str, str], why: str)
         Core(street(*dates), 1).reset(np.array([0]), split="test")
 
 
+@pytest.mark.parametrize("dates", [("2024-01-09", "2024-01-09"), ("2024-04-29", "2024-04-29")])
+def test_the_first_and_the_last_day_that_the_series_have_are_played(dates: tuple[str, str]) -> None:
+    core = Core(street(*dates), 1)
+    start = core.reset(np.array([0]), split="test").episode.start
+    assert str(core.world.bank.first_day + core.world.bank.calendar.day[start][0]) == dates[0]
+
+
 def test_no_training_on_days_that_every_split_would_play(tmp_path: Path) -> None:
     scenario = street("2024-03-04", "2024-03-05")
     with pytest.raises(ValueError, match="dates: training draws its days from the weeks of its split"):

@@ -34,6 +34,7 @@ charges = [
   { line = "retail", to = "retailer", flow = "import", cur_per_kwh = 0.30 },
   { line = "retail", to = "retailer", flow = "export", cur_per_kwh = 0.07 },
   { line = "network", to = "network_operator", flow = "import", cur_per_kwh = 0.10, local = { transformer = 0.5 } },
+  { line = "tax", to = "state", flow = "import", spot_factor = 2.0, local = { transformer = 1.0 } },
   { line = "capacity", to = "network_operator", cur_per_kw_month = 4.0, peak = { n = 1, interval_min = 60 } },
   { line = "fixed", to = "network_operator", cur_per_day = 0.2 },
 ]
@@ -66,8 +67,9 @@ def test_a_family_is_billed_as_one_meter(month: tuple[Accounts, Played], design:
     clipped = 0
     for env, bills in enumerate(drawn):
         for i, (customer, held) in enumerate(owned.items()):
-            retail = network = peak = paid = 0.0
-            for happened in played.transitions:
+            retail = network = tax = peak = paid = 0.0
+            start = int(book.first.episode.start[env])
+            for t, happened in enumerate(played.transitions):
                 columns = [agents.index(agent) for agent in held]
                 traded, pay = happened.market.clearing.traded_ukwh[env], happened.market.clearing.pay_ucur[env]
                 n = len(agents)
@@ -77,12 +79,14 @@ def test_a_family_is_billed_as_one_meter(month: tuple[Accounts, Played], design:
                 clipped += abs(local) > bought + sold + 1e-9
                 retail += 0.30 * (max(net, 0.0) - bought) - 0.07 * (max(-net, 0.0) - sold)
                 network += 0.10 * (max(net, 0.0) - 0.5 * bought)
+                tax += 2.0 * float(book.core.world.bank.spot_cur_per_kwh[start + t]) * max(net, 0.0)
                 peak = max(peak, net)
                 paid += sum(int(pay[c] + pay[n + c]) for c in columns) / 1e6
             billed = bills.bill
             assert bills.customers[i] == customer
             assert billed.line_cur("retail")[i].sum() == pytest.approx(retail, abs=1e-6)
             assert billed.line_cur("network")[i].sum() == pytest.approx(network, abs=1e-6)
+            assert billed.line_cur("tax")[i].sum() == pytest.approx(tax, abs=1e-5)
             assert billed.line_cur("capacity")[i].sum() == pytest.approx(4.0 * peak, abs=1e-6)
             assert billed.line_cur("fixed")[i].sum() == pytest.approx(29 * 0.2)
             assert billed.line_cur("market")[i].sum() == pytest.approx(paid, abs=1e-6)

@@ -49,7 +49,28 @@ def test_it_holds_what_happened(played: dict[str, Played], recorded: dict[str, A
             assert np.abs(np.array(held["net"][t]) - metered).max() <= 0.5
             traded = happened.market.clearing.traded_ukwh[0]
             assert np.abs(np.array(held["local"][t]) - (traded[:n] + traded[n:]) / 1e3).max() <= 0.5
-            assert held["volts"][t] == np.rint(happened.wires.voltage_pu[0] * 1e4).tolist()
+            orders, clearing = happened.market.orders, happened.market.clearing
+            rates, view, wires = happened.market.rates, happened.view, happened.wires
+            setting: Any = happened.market.setting
+            for name, expected in {
+                "volts": wires.voltage_pu[0] * 1e4,
+                "loading": wires.branch_loading[0] * 1e3,
+                "root": wires.root_kw[0] * 1e2,
+                "stored": view.stored_kwh[0] * 1e3,
+                "capacity": view.capacity_kwh[0] * 1e3,
+                "plugged": view.is_active[0],
+                "energy": orders.energy_ukwh[0] / 1e3,
+                "limit": orders.limit_ucur_per_kwh[0] / 1e2,
+                "filled": (clearing.traded_ukwh + clearing.outside_ukwh)[0] / 1e3,
+                "shed": happened.shed_kwh[0] * 1e3,
+                "curtailed": happened.delivery.curtailed_ukwh[0] / 1e3,
+            }.items():
+                assert np.abs(np.array(held[name][t]) - expected).max() <= 0.5, name
+            traded_for = clearing.pay_ucur[0][traded > 0].sum() / max(traded[traded > 0].sum(), 1) * 1e6
+            if traded.any():
+                assert abs(held["price"][t] - traded_for / 1e2) <= 1, "the price that buyers paid"
+            assert abs(recorded["retail"][t] - (rates.energy + rates.network + rates.tax)[0] / 1e2) <= 0.5
+            assert abs(recorded["feed_in"][t] - setting.export_ucur_per_kwh[0] / 1e2) <= 0.5
         bills = was.tally.bill_cur[0]
         assert np.abs(np.array(held["bill"][-1]) / 1e4 - bills).max() <= 5e-5
         assert held["scored"] == pytest.approx(was.tally.scored_cur[0], abs=5e-5)
