@@ -57,9 +57,10 @@ def _caps(axes: Axes, day: Day) -> None:
     for cap, sign, word in ((day.import_cap_kw, 1, "import"), (day.export_cap_kw, -1, "export")):
         if cap < 3 * max(float(np.abs(day.root_kw).max()), 1e-9):
             axes.axhline(sign * cap, color=ALARM, linewidth=1.2, linestyle=(0, (5, 3)))
+            beyond = -sign if is_narrow() else sign  # no room beside the title on a narrow screen
             axes.annotate(
                 f"{word} cap {cap:.0f} kW", (1, sign * cap), xycoords=("axes fraction", "data"), color=ALARM,
-                xytext=(0, 3 * sign), textcoords="offset points", ha="right", va="bottom" if sign > 0 else "top",
+                xytext=(0, 3 * beyond), textcoords="offset points", ha="right", va="bottom" if beyond > 0 else "top",
             )  # fmt: skip
 
 
@@ -243,8 +244,8 @@ def feeder_tree(day: Day) -> Figure:
     axes.annotate("grid above", (x[-1], y[-1]), xytext=(0, 9), textcoords="offset points", ha="center")
     worst = int(np.argmin(np.minimum(volts - feeder.v_min_pu, feeder.v_max_pu - volts)))
     axes.annotate(
-        f"{feeder.buses[worst]} {volts[worst]:.3f} pu", (x[worst], y[worst]), xytext=(9, 0), color=ALARM,
-        textcoords="offset points", va="center", zorder=4,
+        f"{feeder.buses[worst]} {volts[worst]:.3f} pu", (x[worst], y[worst]), xytext=(0, 7), color=ALARM,
+        textcoords="offset points", ha="center", va="bottom", zorder=4,
     )  # fmt: skip
     axes.set_xlim(-0.6, x.max() + max(1.0, 0.16 * x.max()))
     axes.set_ylim(y.max() + 0.7, -0.9)

@@ -15,6 +15,7 @@ from gridbazaar.experiments.report.subject import Subject
 from gridbazaar.experiments.report.table import best_first, ceilings, columns, html_cell, html_table, number
 from gridbazaar.experiments.report.table import html_number as num
 
+_NO_RULES = ("optimum", "mpc", "idle")
 _SHOWN_BELOW = 20.0  # points below idle, and below the learning curve, down to which others are drawn beside it
 
 
@@ -23,6 +24,7 @@ def all_policies(about: Subject) -> str:
     evaluation = about.evaluation
     rows, shown = best_first(evaluation), columns(evaluation)
     bold = {i for i, row in enumerate(rows) if is_learned(row["policy"])}
+    found = escape(ceilings(evaluation))
     note = (
         f"{_means(len(evaluation.seeds))} Cost: bills of all agents and of who runs the market, wear, discomfort, "
         "upkeep and what was not served, less the worth of what is left in storage. "
@@ -30,10 +32,10 @@ def all_policies(about: Subject) -> str:
         f"There is no bound ({escape(evaluation.no_bound)}): scores are the share of idle's cost that is saved."
         if evaluation.no_bound
         else "The optimum's score is that of its plan played in the market; its bound is 100. Of the replay: share of "
-        f"the way from idle to it. {escape(ceilings(evaluation)).capitalize()}."
+        f"the way from idle to it. {found[:1].upper()}{found[1:]}."
     )
     scored = {about.name(row["policy"]): Interval(**row["score"]) for row in rows}
-    rules = [row for row in rows if not is_learned(row["policy"]) and row["policy"] not in ("optimum", "idle")]
+    rules = [row for row in rows if not is_learned(row["policy"]) and row["policy"] not in _NO_RULES]
     sentence = (
         ""
         if evaluation.no_bound

@@ -368,3 +368,14 @@ def test_it_is_printed_on_few_pages(page: str, tmp_path: Path) -> None:
     pdf = to_pdf(path, tmp_path / "report.pdf")
     assert pdf.startswith(b"%PDF-")
     assert 3 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 14
+
+
+def test_what_plans_is_no_rule_and_currencies_keep_their_letters(evaluation: Evaluation) -> None:
+    posing = {"opportunity_cost": "mpc"}
+    other = replace(
+        evaluation, results=tuple(replace(r, policy=posing.get(r.policy, r.policy)) for r in evaluation.results)
+    )
+    page = render(other, {}, [], **WORDS)
+    assert "Of the rules" not in page
+    assert re.search(r"Bound \d+\.\d\d EUR \(score 100\)", page)
+    assert "Of the rules opportunity_cost" in render(evaluation, {}, [], **WORDS)
