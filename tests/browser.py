@@ -26,6 +26,8 @@ addEventListener("load", () => {
     scrolling: shown.filter(e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX == "auto")
       .map(e => e.className),
     pictures: shown.filter(e => e.matches("svg, img")).map(e => e.getBoundingClientRect().width),
+    least_text_px: Math.min(...shown.filter(e => e.matches("svg text"))
+      .map(e => parseFloat(getComputedStyle(e).fontSize) * Math.hypot(e.getScreenCTM().a, e.getScreenCTM().b))),
     addresses: performance.getEntriesByType("resource").map(e => e.name),
     errors: errors,
   };
@@ -43,6 +45,7 @@ class Looked:
     beyond: list[str]  # elements that reach beyond the window
     scrolling: list[str]  # elements that must be scrolled sideways
     pictures: list[float]  # widths of those shown, px
+    least_text_px: float  # the smallest letters of a picture
     addresses: list[str]  # whatever it fetched
     errors: list[str]
 

@@ -5,6 +5,7 @@
   const $ = id => document.getElementById(id);
   const fixed = (x, digits) => { const text = x.toFixed(digits); return Number(text) ? text : text.replace("-", ""); };
   const kwh = x => fixed(x / 1000, 2), money = x => (x / 10000).toFixed(4), cur = held.currency;
+  const small = innerWidth < 700;
   let now = 0, timer = 0;
 
   const element = (name, attributes, ...inside) => {
@@ -33,8 +34,8 @@
 
   function wires(policy) {
     const depth = Math.max(...feeder.x), leaves = Math.max(...feeder.y), last = feeder.x.length - 1;
-    const width = 560, height = Math.max(110, 40 + 34 * (leaves + 1));
-    const X = i => 40 + (width - 110) * feeder.x[i] / Math.max(depth, 1), Y = i => 24 + (height - 48) * feeder.y[i] / Math.max(leaves, 1);
+    const width = small ? 380 : 560, height = Math.max(110, 40 + 34 * (leaves + 1));
+    const X = i => 40 + (width - 120) * feeder.x[i] / Math.max(depth, 1), Y = i => 24 + (height - 48) * feeder.y[i] / Math.max(leaves, 1);
     const volts = policy.volts[now].map(v => v / 10000), below = new Array(last).fill(0);
     held.bus.forEach((bus, agent) => { below[bus] += policy.net[now][agent]; });
     for (let b = last - 1; b >= 0; b--) if (feeder.parent[b] >= 0) below[feeder.parent[b]] += below[b];
@@ -72,7 +73,7 @@
   }
 
   function book(policy) {
-    const width = 560, height = 190, left = 46, bottom = 164, energy = policy.energy[now], limit = policy.limit[now];
+    const width = small ? 380 : 560, height = 190, left = 46, bottom = 164, energy = policy.energy[now], limit = policy.limit[now];
     const side = sign => energy.map((e, i) => [Math.abs(e), limit[i], e]).filter(o => o[2] * sign > 0)
       .sort((a, b) => sign * (b[1] - a[1]));
     const buys = side(1), sells = side(-1), sum = orders => orders.reduce((all, o) => all + o[0], 0);
@@ -97,12 +98,12 @@
     made.append(element("line", { x1: left, x2: width - 12, y1: bottom, y2: bottom, stroke: colour("muted") }),
       element("text", { x: left, y: bottom + 16, class: "small" }, "0"), element("text", { x: width - 12, y: bottom + 16, "text-anchor": "end", class: "small" }, `${kwh(most)} kWh`),
       element("text", { x: left - 4, y: 16, "text-anchor": "end", class: "small" }, money(high).slice(0, -2)), element("text", { x: left - 4, y: bottom, "text-anchor": "end", class: "small" }, money(low).slice(0, -2)),
-      element("text", { x: width / 2, y: bottom + 16, "text-anchor": "middle", class: "small" }, "bids solid, offers dashed, what neighbours trade a dot"));
+      element("text", { x: width / 2, y: bottom + 16, "text-anchor": "middle", class: "small" }, small ? "bids solid, offers dashed" : "bids solid, offers dashed, what neighbours trade a dot"));
     return made;
   }
 
   function strip() {
-    const width = 1180, height = 120, made = picture(width, height, "Power at the head of the feeder over the episode under each policy");
+    const width = small ? 380 : 1180, height = 120, made = picture(width, height, "Power at the head of the feeder over the episode under each policy");
     const all = held.policies.flatMap(p => p.root), high = Math.max(...all, 1), low = Math.min(...all, 0);
     const X = t => 46 + (width - 56) * t / n, Y = v => 104 - 92 * (v - low) / (high - low);
     made.append(element("line", { x1: 46, x2: width - 10, y1: Y(0), y2: Y(0), stroke: colour("muted") }));
@@ -110,7 +111,7 @@
     held.policies.forEach((policy, i) => {
       const path = policy.root.map((v, t) => `${t ? "L" : "M"}${X(t)} ${Y(v)}H${X(t + 1)}`).join("");
       made.append(element("path", { d: path, fill: "none", stroke: colour(["sell", "buy", "store", "local"][i % 4]), "stroke-width": 1.8, "stroke-dasharray": ["", "5 2", "2 2", "8 3"][i % 4] }),
-        element("text", { x: 60 + 190 * i, y: 118, fill: colour("ink") }, `${["\u2014", "- -", "\u00b7\u00b7\u00b7", "\u2013 \u2013"][i % 4]} ${policy.name}`));
+        element("text", { x: (small ? 8 : 60) + (small ? 92 : 190) * i, y: 118, fill: colour("ink") }, `${["\u2014", "- -", "\u00b7\u00b7\u00b7", "\u2013 \u2013"][i % 4]} ${policy.name}`));
     });
     made.append(element("text", { x: 42, y: 18, "text-anchor": "end", class: "small" }, `${(high / 100).toFixed(0)} kW`), element("text", { x: 42, y: 104, "text-anchor": "end", class: "small" }, `${(low / 100).toFixed(0)} kW`),
       element("rect", { id: "cursor", y: 6, width: Math.max(X(1) - X(0), 2), height: 102, fill: "none", stroke: colour("ink"), "stroke-width": 1.5 }));

@@ -130,6 +130,7 @@ def test_it_fits_a_phone_and_a_desktop(page: str, width: int, tmp_path: Path) ->
     assert not seen.beyond
     assert not seen.scrolling
     assert len(seen.pictures) == 1 + 2 * 2
+    assert seen.least_text_px >= 8
 
 
 @in_browser

@@ -358,6 +358,7 @@ def test_a_phone_and_a_desktop_show_the_whole_page(page: str, width: int, tmp_pa
     assert not seen.errors
     assert not seen.addresses, "it fetched something"
     assert len(seen.pictures) == len(PICTURES)
+    assert seen.least_text_px >= 8
     assert min(seen.pictures) > 0.75 * min(width, 1000), "pictures are as wide as the text"
 
 
