@@ -133,6 +133,18 @@ def test_every_picture_is_there_and_not_empty(page: str) -> None:
         assert sentence.endswith("."), key
 
 
+def test_on_a_phone_every_cell_says_its_column(page: str) -> None:
+    n_cells = 0
+    for table in re.findall(r"<table.*?</table>", page, flags=re.DOTALL):
+        head, *found = re.findall(r"<tr.*?</tr>", table, flags=re.DOTALL)
+        heads = [re.sub(r"<[^>]+>", " ", cell).strip() for cell in re.findall(r"<th[^>]*>(.*?)</th>", head, re.DOTALL)]
+        for row in found:
+            labels = re.findall(r'<td data-label="([^"]*)"', row)
+            assert labels == heads[1:]
+            n_cells += len(labels)
+    assert n_cells > 40
+
+
 def test_numbers_are_those_of_the_evaluation(page: str, evaluation: Evaluation) -> None:
     names = policy_names([r.policy for r in evaluation.results])
     table = [[same_words(c) for c in row] for row in rows(page)]
