@@ -73,14 +73,15 @@ def test_who_pays_for_whom_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "losers", "mean_loss"),
-    [([100.0, 80.0, 60.0], 2, 3.50), ([95.0, 86.0, 63.0], 0, 0.0), ([97.0, 84.0, 62.0], 1, 1.00)],
+    ("before", "losers", "mean_loss", "mean_gain"),
+    [([100.0, 80.0, 60.0], 2, 3.50, 10.0), ([95.0, 86.0, 63.0], 0, 0.0, 7 / 3), ([97.0, 84.0, 62.0], 1, 1.00, 7.0)],
     ids=["today", "without the market", "without automation"],
 )
-def test_case_82_winners_and_losers(before: list[float], losers: int, mean_loss: float) -> None:
+def test_case_82_winners_and_losers(before: list[float], losers: int, mean_loss: float, mean_gain: float) -> None:
     found = change_of(np.array([90.0, 85.0, 62.0]), np.array(before))
     assert found.losers == losers
     assert found.mean_loss_cur == pytest.approx(mean_loss)
+    assert found.mean_gain_cur == pytest.approx(mean_gain)
     assert found.winners + found.losers <= 3
 
 

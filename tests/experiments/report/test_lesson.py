@@ -92,3 +92,14 @@ def test_there_is_no_lesson_without_a_learner_or_its_day(days: dict[str, Played]
     rules = replace(evaluation, results=evaluation.results[:2])
     assert lesson(subject_of(rules, {"opportunity_cost": days["opportunity_cost"]}, ())) == ""
     assert lesson(subject_of(evaluation, {"opportunity_cost": days["opportunity_cost"]}, ())) == ""
+
+
+def test_cars_are_added_up(days: dict[str, Played]) -> None:
+    """Two agents that pose as cars, one of them only."""
+    day = day_of(days["opportunity_cost"])
+    moved = np.zeros(day.moved_kwh.shape)
+    moved[:, 0], moved[:, 1] = one(day, {13.0: 1.0}), one(day, {13.0: 2.0, 18.0: -4.0})
+    found = habits_of(replace(day, moved_kwh=moved, kind_slices={"ev": slice(0, 2)}))
+    assert found.cars is not None
+    assert found.cars.kwh == 3.0
+    assert found.charges is None

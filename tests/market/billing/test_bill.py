@@ -12,7 +12,7 @@ from gridbazaar.market.billing.bill import Entry, bill, cents, postings
 from gridbazaar.market.billing.metered import Metered, metered
 from gridbazaar.market.billing.sharing import by_unit, share
 from gridbazaar.market.design import Design, Sharing
-from tests.market.billing.household import CAPACITY, FIXED, NETWORK, RETAIL, SOLD, TAX, design
+from tests.market.billing.household import CAPACITY, FIXED, NETWORK, RETAIL, SOLD, TAX, at, design, rows
 
 VIENNA = "Europe/Vienna"
 EVENING: dict[str, Any] = {"from_h": 17.0, "to_h": 21.0}
@@ -88,6 +88,31 @@ def test_postings_of_rows_sum_to_the_bill_of_each_month(name: str) -> None:
     assert (by_month == billed.ucur).all()
     assert np.abs(billed.ucur.sum(axis=(1, 2)) / 1e6 - billed.total_cur).max() < 1e-6 * len(billed.entries)
     assert np.abs(billed.total_cur).min() > 0.01
+
+
+def test_netting_over_a_year_is_due_as_it_stands_after_every_row() -> None:
+    """At one price it is what was drawn beyond what was fed in since January, in each row of each month."""
+    under = design({"line": "retail", "to": "retailer", "cur_per_kwh": 0.30}, netting={"period": "year"})
+    drawn, fed_in = np.random.default_rng(3).gamma(1.0, 0.5, (2, 365 * 24)).round(6)
+    data = metered("2024-12-31T23:00", 60, drawn, fed_in, timezone=VIENNA)
+    posted = postings(under, data)
+    retail = bill(under, data).entries.index(Entry("retail", "retailer"))
+    net = np.maximum(drawn - fed_in, 0), np.maximum(fed_in - drawn, 0)
+    expected = 0.30 * np.maximum(np.cumsum(net[0]) - np.cumsum(net[1]), 0.0)
+    assert np.abs(np.cumsum(posted[0, :, retail]) / 1e6 - expected).max() < 2e-6
+    assert (np.diff(expected) < 0).any()
+
+
+def test_tiers_price_what_a_bank_of_kwh_leaves_over_all_hours() -> None:
+    """100 kWh at noon and 50 at night: 120 x .10 + 30 x .20, and 100 x .05 + 50 x .01."""
+    tiers = {"line": "retail", "to": "retailer", "tiers_kwh": [120.0], "tier_cur_per_kwh": [0.10, 0.20]}
+    hours = {"line": "network", "to": "network_operator", "cur_per_kwh": 0.01,
+             "windows": [{"from_h": 8, "to_h": 20, "cur_per_kwh": 0.05}]}  # fmt: skip
+    under = design(tiers, hours, netting={"period": "month", "rollover": "kwh"})
+    drawn = {**at("2025-01-10", 12, kwh=100.0), **at("2025-01-11", 2, kwh=50.0)}
+    billed = bill(under, rows("2025-01-01", "2025-01-31", drawn))
+    assert billed.line_cur("retail")[0, 0] == pytest.approx(18.0)
+    assert billed.line_cur("network")[0, 0] == pytest.approx(5.5)
 
 
 @pytest.mark.parametrize("name", DESIGNS)
