@@ -25,6 +25,7 @@ SOLD: dict[str, Any] = {"line": "retail", "to": "retailer", "flow": "export"}
 NETWORK: dict[str, Any] = {"line": "network", "to": "network_operator", "flow": "import"}
 TAX: dict[str, Any] = {"line": "tax", "to": "state", "flow": "import"}
 FIXED: dict[str, Any] = {"line": "fixed", "to": "network_operator"}
+JANUARY = ("2025-01-01", "2025-01-31")
 CAPACITY: dict[str, Any] = {"line": "capacity", "to": "network_operator"}
 Hours = Mapping[str, float]
 
