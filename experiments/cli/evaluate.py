@@ -224,7 +224,8 @@ def usual(scenario: Scenario) -> list[str]:
 
 def _refuse_beside_suite(context: typer.Context) -> None:
     """Refuse options that a suite has in its file."""
-    given = [n for n in context.params if context.get_parameter_source(n).name == "COMMANDLINE"]  # type: ignore[union-attr]
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
     if other := [name for name in given if name not in _OF_SUITE]:
         raise ValueError(f"--suite: {', '.join(other)}: a suite says in its file what is played; leave that out")
 
