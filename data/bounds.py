@@ -8,7 +8,7 @@ and ``wear: Annotated[str, OneOf("throughput", "depth")]`` one of two words. Whe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -92,16 +92,14 @@ class Form:
     type: Any  # int, float, str, bool, a pair, a table, a mapping or a sequence of hints
     may_be_none: bool = False
     bounds: Within | OneOf | None = None
+    is_pair: bool = field(init=False, repr=False)  # whether it holds two numbers
+    is_list: bool = field(init=False, repr=False)  # whether it holds any number of values of one form
 
-    @property
-    def is_list(self) -> bool:
-        """Whether it holds any number of values of one form."""
-        return get_origin(self.type) is Sequence or (get_origin(self.type) is tuple and not self.is_pair)
-
-    @property
-    def is_pair(self) -> bool:
-        """Whether it holds two numbers."""
-        return get_origin(self.type) is tuple and get_args(self.type)[-1] is not Ellipsis
+    def __post_init__(self) -> None:
+        origin = get_origin(self.type)
+        is_pair = origin is tuple and get_args(self.type)[-1] is not Ellipsis
+        object.__setattr__(self, "is_pair", is_pair)
+        object.__setattr__(self, "is_list", origin is Sequence or (origin is tuple and not is_pair))
 
     @property
     def brief(self) -> str:

@@ -59,15 +59,18 @@ def check_value(value: Any, form: Form, where: str) -> None:
     elif get_origin(kind) is Mapping:
         _expect(isinstance(value, Mapping), "a table", value, where)
         table: Any = value
+        held = form_of(get_args(kind)[1])
         for key, each in table.items():
-            check_value(each, form_of(get_args(kind)[1]), inside(where, key))
+            check_value(each, held, inside(where, key))
     elif form.is_list:
         _expect(isinstance(value, Sequence) and not isinstance(value, str), "a list", value, where)
         entries: Any = value
+        held = form_of(get_args(kind)[0])
         for i, each in enumerate(entries):
-            check_value(each, form_of(get_args(kind)[0]), f"{where}[{i}]")
+            check_value(each, held, f"{where}[{i}]")
     else:
-        _expect(form.holds(value), str(form), value, where)
+        if not form.holds(value):  # only then are the words needed
+            _expect(False, str(form), value, where)
 
 
 def read_table(cls: type[T], table: Any, where: str, further: Sequence[str] = ()) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,13 @@ from numpy.typing import NDArray
 # How long a case takes depends on what else the machine does.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what the collection made: it stays until the end."""
+    gc.collect()
+    gc.freeze()
+
 
 Lend = Callable[[NDArray[Any]], NDArray[Any]]
 

@@ -163,6 +163,7 @@ def test_without_limits_the_weak_feeder_is_overloaded_and_curtailment_keeps_it(w
         assert cut.withheld_share > 0.015
 
 
+@pytest.mark.slow
 def test_prices_per_bus_part_and_leave_less_to_withhold(weak: Cards) -> None:
     for rule in RULES:
         cut, priced = weak["curtail", rule], weak["nodal", rule]
@@ -171,6 +172,7 @@ def test_prices_per_bus_part_and_leave_less_to_withhold(weak: Cards) -> None:
         assert 0 < priced.withheld_kwh < 0.6 * cut.withheld_kwh
 
 
+@pytest.mark.slow
 def test_a_rule_that_takes_any_price_pays_for_full_wires(weak: Cards) -> None:
     """Idle charges its cars whenever they come; the engineered rule bids no more than energy is worth to it."""
     idle, rule = weak["nodal", "idle"], weak["nodal", "opportunity_cost"]

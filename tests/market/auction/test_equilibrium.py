@@ -17,8 +17,8 @@ from tests.market.books import as_orders, as_setting, books, books_with_retailer
 from tests.reference import Book, Outside, clear_by_hand, competitive_interval, lp_welfare
 
 KWH = 1_000_000
-many = settings(max_examples=250, deadline=None)
-some = settings(max_examples=120, deadline=None)
+many = settings(max_examples=100, deadline=None)
+some = settings(max_examples=60, deadline=None)
 
 
 def row(clearing: Clearing, env: int = 0) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def welfare_of(book: Book, clearing: Clearing, outside: Outside | None) -> int:
 # Against the scalar loop, in exact integers.
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(books_with_retailers(unique_agents=False), st.sampled_from([0.0, 0.3, 0.5, 1.0]))
 def test_every_number_equals_the_clearing_by_hand(case: tuple[Book, Outside | None], k: float) -> None:
     book, outside = case
