@@ -44,13 +44,14 @@ def load_scenario(name: str | Scenario | Path, *, allow_code: Any = False, **ove
         return name
     path = _FOLDER / f"{name}.toml"
     if str(name) not in _shipped():
-        path = check_input(Path(name).expanduser()) if str(name).endswith(".toml") else path
         if str(name) in installed(SORT.group):
             brought: Any = find(SORT, str(name), (), str)
             made: Any = brought() if callable(brought) else brought
             return load_scenario(made, allow_code=True, **overrides)
-        if path.parent == _FOLDER or not path.is_file():
-            raise SORT.unknown(str(name), _shipped(), "no such file" if str(name).endswith(".toml") else "")
+        is_path = str(name).endswith(".toml")
+        path = check_input(Path(name).expanduser()) if is_path else path
+        if not is_path or not path.is_file():
+            raise SORT.unknown(str(name), _shipped(), "no such file" if is_path else "")
     table = read_toml(path)
     _refuse_beside_dates(table, overrides)
     _place(table, path.parent, None if allow_code else str(path))

@@ -89,9 +89,11 @@ def run(command: Callable[[], Any], *, debug: bool = False) -> None:
         try:
             command()
             _flush()
-        except SystemExit:
+        except SystemExit as ended:
             with suppress(OSError):
                 _flush()
+            if came[0] is not None and ended.code not in (None, DONE, answer(came[0])[0]):
+                _stop(came[0], debug=debug)  # a library ended the program in its own way
             raise
         except BaseException as caught:
             error = caught.error if isinstance(caught, Carried) else caught

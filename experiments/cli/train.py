@@ -124,7 +124,10 @@ def train(
         raise ValueError("--resume goes on with the run, --force replaces it; give one of them")
     has_runs = read_runs(out) if resume else None
     held_algo = has_runs["train"].get("algo") if has_runs else algo_of(out)
-    table, run = learner(str((held_algo if resume else given.get("algo")) or "ppo"))
+    if resume:
+        table, run = learner(str(held_algo or "ppo"), f"{out}: algo of its config.json")
+    else:
+        table, run = learner(str(given.get("algo") or "ppo"))
     _refuse_unknown(table, fields_set, [name for name, value in options.items() if value is not None])
     if has_runs or (seeds is not None and not resume):
         config = _config_of_runs(out, table, given, has_runs, seeds, force=force)

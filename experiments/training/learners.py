@@ -9,8 +9,12 @@ from typing import Any
 LEARNERS = ("ppo", "gradient")
 
 
-def learner(algo: str) -> tuple[Any, Callable[..., Path]]:
+def learner(algo: str, where: str = "--algo") -> tuple[Any, Callable[..., Path]]:
     """Give the configuration of a way to learn, and what runs it.
+
+    Args:
+        algo: its name.
+        where: what holds the name, for messages.
 
     Raises:
         ValueError: there is none of this name.
@@ -23,4 +27,4 @@ def learner(algo: str) -> tuple[Any, Callable[..., Path]]:
         from gridbazaar.experiments.training.train import TrainConfig, train
 
         return TrainConfig, train
-    raise ValueError(f"--algo: expected one of {', '.join(LEARNERS)}; got {algo!r}")
+    raise ValueError(f"{where}: expected one of {', '.join(LEARNERS)}; got {algo!r}")

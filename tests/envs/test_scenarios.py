@@ -1,16 +1,22 @@
 """Every scenario in the folder: one day of it, and what the village promises."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policy import widened
+from gridbazaar.data.feeders import load_feeder
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import observe
 from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 from gridbazaar.envs.views.others import community_of
+from gridbazaar.market.designs import load_design
+from gridbazaar.market.mechanisms import load_mechanism
+from gridbazaar.market.tariffs import load_tariff
 
 
 @pytest.mark.parametrize("name", list_scenarios())
@@ -75,3 +81,23 @@ def test_paths_of_data_count_from_the_folder_of_the_file(tmp_path: Path, monkeyp
     assert data.path == str((tmp_path / "homes.csv").resolve())
     assert data.further == (str((tmp_path / "prices.csv").resolve()), "there.csv")
     assert load_scenario(mine, **{"data.path": "homes.csv"}).data.path == "homes.csv"
+
+
+@pytest.mark.parametrize("name", ["../scenarios/village", "../../envs/scenarios/village", "./village", "village/"])
+def test_a_name_leads_nowhere_else(name: str) -> None:
+    with pytest.raises(ValueError, match="expected one of"):
+        load_scenario(name)
+
+
+@pytest.mark.parametrize(
+    ("load", "listed"),
+    [
+        (load_tariff, "tariffs/flat"), (load_design, "designs/no_bkk"), (load_mechanism, "mechanisms/uniform_price"),
+        (load_policy, "policies/idle"), (load_feeder, "nowhere/village"),
+    ],
+)  # fmt: skip
+def test_nor_does_any_other(load: Callable[[str], Any], listed: str) -> None:
+    name = listed.rpartition("/")[2]
+    for hidden in (f"../{listed}", f"./{name}", f"{name}/"):
+        with pytest.raises(ValueError, match=r"expected one of|a path"):
+            load(hidden)

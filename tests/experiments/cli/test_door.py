@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,23 @@ def test_every_error_has_its_code_and_one_line(
         again = invoke(main, debugged)
         assert again.exit_code == code
         assert "Traceback" in again.stderr
+
+
+@pytest.mark.parametrize("signalled", [signal.SIGTERM, None])
+def test_a_library_that_ends_the_program_does_not_hide_the_signal(signalled: int | None) -> None:
+    """As typer does while it reads a command line: exit code 130 whatever came."""
+
+    def command() -> None:
+        try:
+            if signalled is not None:
+                os.kill(os.getpid(), signalled)
+        except KeyboardInterrupt:
+            raise SystemExit(door.INTERRUPTED) from None
+        raise SystemExit(door.CHECK_FAILED)
+
+    with pytest.raises(SystemExit) as ended:
+        door.run(command)
+    assert ended.value.code == (door.CHECK_FAILED if signalled is None else door.TERMINATED)
 
 
 def test_an_error_of_ours_names_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
