@@ -38,9 +38,13 @@ or start from no full hour."""
 QUICK = ("America/Santiago", "Australia/Lord_Howe")
 
 
+HALF_HOUR = ("Australia/Lord_Howe", "Australia/LHI")
+"""One place by both its names."""
+
+
 def step_of(zone: str) -> int:
     """Minutes; an hour unless the clock is changed by less."""
-    return 30 if zone == "Australia/Lord_Howe" else 60
+    return 30 if zone in HALF_HOUR else 60
 
 
 def year_of(zone: str, year: int) -> pd.DatetimeIndex:
