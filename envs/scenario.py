@@ -68,6 +68,7 @@ class DataConfig:
     repair: tuple[_Repair, ...] = ()  # faults of files that are repaired, not refused: see docs/data.md
     stamps: Annotated[str, OneOf(*STAMPS)] = "begin"  # what times of plain CSV mark of their steps
     columns: tuple[str, ...] = ()  # names for columns of plain CSV, each NAME IN THE FILE=name_with_unit
+    loader: Named | None = None  # of your own, asked before the layouts: a path, or a function of a path: docs/own.md
     drop_bad: bool = True  # leave out homes of files that fail the sanity tests; otherwise they are used
     n_days: Annotated[int, Within(50)] = 365
     n_homes: CountFromOne = 64
@@ -86,6 +87,8 @@ class DataConfig:
             raise ValueError(f"data.{error}") from error
         if self.further and self.path is None:
             raise ValueError(f"data.further: expected data.path beside it, got none with {', '.join(self.further)}")
+        if self.loader is not None and self.path is None:
+            raise ValueError("data.loader: expected data.path beside it, got none")
         if self.timezone is not None:
             zone_of(self.timezone)
 

@@ -17,6 +17,8 @@ from gridbazaar.data.inputs import check_input
 from gridbazaar.data.loaders import aemo, awattar, csv, entsoe, espi, green_button, nem12, smard
 from gridbazaar.data.loaders.assemble import Home, Measured
 from gridbazaar.data.loaders.grid import Gridded, put_on_grid
+from gridbazaar.data.loaders.own import load_loader
+from gridbazaar.data.loaders.own import read as read_by
 from gridbazaar.data.loaders.readings import Options, Readings, join
 from gridbazaar.data.loaders.tables import Rows, read_rows
 from gridbazaar.data.resample import resample
@@ -66,13 +68,34 @@ def read_files(places: Sequence[Path], options: Options) -> Measured:
 
 def read_all(places: Sequence[Path], options: Options) -> list[Readings]:
     """Read files and folders of files row by row; those of one meter or market are one."""
+    mine, places = _by_own_loader(places, options)
     paths = [path for place in places for path in _paths(place)]
     if len(set(paths)) < len(paths):
         doubled = sorted({str(path) for path in paths if paths.count(path) > 1})
         raise ValueError(f"{', '.join(doubled)}: given twice; give each file once")
-    readings = _joined([one for path in paths for one in _read(path, options)])
+    readings = _joined([*mine, *(one for path in paths for one in _read(path, options))])
     _check_columns(readings, options)
     return readings
+
+
+def _by_own_loader(places: Sequence[Path], options: Options) -> tuple[list[Readings], Sequence[Path]]:
+    """Give what a loader of one's own reads of the places, and the places that it leaves to the layouts."""
+    if options.loader is None:
+        return [], places
+    loader = load_loader(options.loader)
+    mine: list[Readings] = []
+    left: list[Path] = []
+    for place in places:
+        found = read_by(loader, place, options)
+        if found is None:
+            left.append(place)
+        else:
+            mine += found
+    if not mine:
+        raise ValueError(
+            f"loader: expected it to read one of {', '.join(map(str, places))}, it gave a table of none; omit it"
+        )
+    return mine, left
 
 
 def _paths(place: Path) -> list[Path]:

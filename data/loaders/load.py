@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from gridbazaar.data.bank import Bank
 from gridbazaar.data.clock import zone_of
@@ -29,6 +30,7 @@ def load_bank(
     timezone: str | None = None,
     stamps: str = "begin",
     columns: Sequence[str] = (),
+    loader: Any = None,
     master: int = 0,
     n_cars: int = 64,
     n_homes: int = 64,
@@ -46,6 +48,8 @@ def load_bank(
             come from a clock that is changed; none: that of the files, else every day has 24 hours.
         stamps: what times of plain CSV mark of their steps, "begin" or "end".
         columns: names for columns of plain CSV, each ``"NAME IN THE FILE=name_with_unit"``.
+        loader: of your own, asked before the layouts: ``mine.py`` with a function ``read``, ``mine.py:function``, or a
+            function of a path that gives a table with the columns of plain CSV (a data frame is one), or none.
         master: seed of what the data lack and the generator makes (cars; homes, prices and PV where there are none).
         n_cars: how many cars to make.
         n_homes, mean_load_kwh_per_day: homes to make where the data hold no load.
@@ -58,6 +62,7 @@ def load_bank(
         timezone=timezone,
         stamps=stamps,
         columns=columns,
+        loader=loader,
         master=master,
         n_cars=n_cars,
         n_homes=n_homes,
@@ -74,6 +79,7 @@ def read(
     timezone: str | None = None,
     stamps: str = "begin",
     columns: Sequence[str] = (),
+    loader: Any = None,
     master: int = 0,
     n_cars: int = 64,
     n_homes: int = 64,
@@ -87,9 +93,9 @@ def read(
         raise ValueError(f"step_min: expected minutes that divide an hour (such as 5, 15, 30, 60), got {step_min!r}")
     if timezone is not None:
         zone_of(timezone)
-    options = read_options(timezone, repair, stamps, columns)
+    options = read_options(timezone, repair, stamps, columns, loader)
     lacking = Lacking(master, n_cars, n_homes, mean_load_kwh_per_day)
-    if any((place / "schema.json").is_file() for place in places):
+    if loader is None and any((place / "schema.json").is_file() for place in places):
         if len(places) > 1:
             raise ValueError(f"path: expected a CityLearn folder alone, got {', '.join(map(str, places))}")
         if options != read_options():

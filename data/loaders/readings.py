@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +30,15 @@ class Options:
     stamps: str = "begin"  # what the times of plain CSV mark of their steps: begin or end
     columns: tuple[tuple[str, str], ...] = ()  # name in the file, name with a unit that is read in its place
     fed_in: bool = False  # energy fed in is read too, for bills; a bank has no use for it
+    loader: Any = None  # of a user's own, asked before the layouts: see ``own.py``
 
 
 def read_options(
-    timezone: str | None = None, repair: Sequence[str] = (), stamps: str = "begin", columns: Sequence[str] = ()
+    timezone: str | None = None,
+    repair: Sequence[str] = (),
+    stamps: str = "begin",
+    columns: Sequence[str] = (),
+    loader: Any = None,
 ) -> Options:
     """Check options as users give them; ``columns`` are texts ``NAME IN THE FILE=name_with_unit``."""
     unknown = [name for name in repair if name not in REPAIRS]
@@ -46,7 +52,7 @@ def read_options(
         if not mark or not old.strip() or not new.strip():
             raise ValueError(f"columns: expected NAME IN THE FILE=name_with_unit, got {text!r}")
         pairs.append((old.strip(), new.strip()))
-    return Options(timezone, frozenset(repair), stamps, tuple(pairs))
+    return Options(timezone, frozenset(repair), stamps, tuple(pairs), loader=loader)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,8 +75,8 @@ def _new_bank(data: DataConfig, seed: int, step_min: int) -> Bank:
     if data.path is not None:
         bank = load_bank(
             (data.path, *data.further), step_min=step_min, drop_bad=data.drop_bad, repair=data.repair,
-            timezone=data.timezone, stamps=data.stamps, columns=data.columns, master=seed, n_cars=data.n_cars,
-            n_homes=data.n_homes, mean_load_kwh_per_day=data.mean_load_kwh_per_day,
+            timezone=data.timezone, stamps=data.stamps, columns=data.columns, loader=data.loader, master=seed,
+            n_cars=data.n_cars, n_homes=data.n_homes, mean_load_kwh_per_day=data.mean_load_kwh_per_day,
         )  # fmt: skip
         if data.sessions == "home":  # what a loader makes
             return bank

@@ -136,6 +136,7 @@ def _place(table: dict[str, Any], folder: Path, stranger: str | None) -> None:
         raise ValueError(f"kinds: expected paths (mine.py) or kinds, got {wrong[0]!r}")
     named = [(table, key, key) for key in ("mechanism", "tariff", "feeder")]
     named += [(table["reward"], "function", "reward.function")] if isinstance(table.get("reward"), dict) else []
+    named += [(table["data"], "loader", "data.loader")] if isinstance(table.get("data"), dict) else []
     named += [(own, key, f"kinds.{key}") for key in own]
     for inner, key, where in named:
         value = inner.get(key)

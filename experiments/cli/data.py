@@ -30,6 +30,7 @@ def data_check(
     stamps: Stamps = None,
     columns: Columns = None,
     drop_bad: DropBad = None,
+    loader: Annotated[str | None, typer.Option(metavar="FILE.py[:NAME]", help="A loader of your own.")] = None,
     step_min: Annotated[int, typer.Option(help="Length of a market interval.")] = 15,
 ) -> None:
     """Load data as an evaluation would and say what is used, what is refused and why; exit code 1 if nothing is."""
@@ -45,7 +46,8 @@ def data_check(
     options = of_files(timezone, repair, stamps, columns, drop_bad)
     try:
         with terminal.quiet("gridbazaar.data.loaders.load"):
-            loaded = read(paths, step_min=step_min, **{name.removeprefix("data."): v for name, v in options.items()})
+            given = {name.removeprefix("data."): value for name, value in options.items()}
+            loaded = read(paths, step_min=step_min, loader=loader, **given)
     except ValueError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(door.CHECK_FAILED) from error
