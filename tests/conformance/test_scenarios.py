@@ -73,7 +73,7 @@ def test_gymnasium_and_stable_baselines3_find_no_fault(scenario: str, agent: str
 
 @pytest.mark.slow
 @needs("minari")
-@pytest.mark.parametrize(("scenario", "agent"), [pair for pair in AGENTS if pair[0] in ("street", "winter")])
+@pytest.mark.parametrize(("scenario", "agent"), AGENTS)
 def test_minaris_collector_keeps_what_the_view_gives(
     scenario: str, agent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
