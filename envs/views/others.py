@@ -33,6 +33,8 @@ def community_of(core: Core, state: State | None = None) -> Community:
     scenario = core.scenario
     features = tuple(column.name for column in feature_columns(scenario))
     keys = None if state is None else np.asarray(host(state.episode.key)).view(np.uint64)
+    by_hand = [agent for customer in scenario.customers if not customer.automated for agent in customer.agents]
+    manual = tuple(core.agents.index(agent) for agent in by_hand)
     return Community(
         agents=core.agents,
         kind_slices=scenario.kind_slices,
@@ -45,6 +47,8 @@ def community_of(core: Core, state: State | None = None) -> Community:
         kinds=dict(zip(scenario.agents, map(scenario.kind, scenario.agents), strict=True)),
         keys=keys,
         scenario=scenario.name,
+        lead=() if core.world.customers is None else tuple(map(int, host(core.world.customers.lead))),
+        manual=manual,
     )
 
 
