@@ -23,39 +23,36 @@ def clear(mechanism: Mechanism, orders: Orders, setting: Setting, customers: Cus
     """
     if customers is None or not customers.has_strangers:
         return mechanism(orders, setting)
-    xp = namespace(orders.energy_ukwh)
-    is_stranger = xp.concat([~customers.is_member, ~customers.is_member], axis=0)
-    theirs = orders.energy_ukwh * is_stranger
-    wanted = _from_retailer(theirs, orders, setting, 0 * orders.limit_ucur_per_kwh)
-    clearing = mechanism(book_of(orders, customers), room_left(setting, wanted))
+    clearing = mechanism(*seen_by_rule(orders, setting, customers))
+    theirs = orders.energy_ukwh * ~_is_member(customers)
     outside = _from_retailer(theirs, orders, setting, clearing.rent_ucur_per_kwh[:, None])
     return replace(clearing, outside_ukwh=clearing.outside_ukwh + outside)
 
 
-def book_of(orders: Orders, customers: Customers) -> Orders:
-    """Give the book that the rule sees, in which orders of those who are no members are empty."""
-    is_member = namespace(orders.energy_ukwh).concat([customers.is_member, customers.is_member], axis=0)
-    return replace(orders, energy_ukwh=orders.energy_ukwh * is_member)
-
-
-def room_left(setting: Setting, outside_ukwh: Array) -> Setting:
-    """Take what passes the connection beside the book, [n_envs, n_orders], out of its caps."""
+def seen_by_rule(orders: Orders, setting: Setting, customers: Customers) -> tuple[Orders, Setting]:
+    """Give the book in which orders of those who are no members are empty, and the room that they leave in the caps."""
+    is_member = _is_member(customers)
+    book = replace(orders, energy_ukwh=orders.energy_ukwh * is_member)
     if setting.import_cap_ukwh is None or setting.export_cap_ukwh is None:
-        return setting
-    xp = namespace(outside_ukwh)
-    net = xp.sum(outside_ukwh, axis=1)
-    return replace(
-        setting,
-        import_cap_ukwh=xp.maximum(setting.import_cap_ukwh - net, 0),
-        export_cap_ukwh=xp.maximum(setting.export_cap_ukwh + net, 0),
-    )
+        return book, setting
+    xp = namespace(orders.energy_ukwh)
+    net = xp.sum(_from_retailer(orders.energy_ukwh * ~is_member, orders, setting, 0), axis=1)
+    import_cap = xp.maximum(setting.import_cap_ukwh - net, 0)
+    export_cap = xp.maximum(setting.export_cap_ukwh + net, 0)
+    return book, replace(setting, import_cap_ukwh=import_cap, export_cap_ukwh=export_cap)
 
 
-def _from_retailer(energy_ukwh: Array, orders: Orders, setting: Setting, rent: Array) -> Array:
-    """Give what the retailer fills of orders outside the book, [n_envs, n_orders]."""
+def _is_member(customers: Customers) -> Array:
+    """[n_orders] bool, of the owners."""
+    return namespace(customers.is_member).concat([customers.is_member, customers.is_member], axis=0)
+
+
+def _from_retailer(energy_ukwh: Array, orders: Orders, setting: Setting, rent: Array | int) -> Array:
+    """Give what the retailer fills of orders outside the book, [n_envs, n_orders]; rent is [n_envs, 1]."""
     xp, limit = namespace(energy_ukwh), orders.limit_ucur_per_kwh
     assert setting.import_ucur_per_kwh is not None
     assert setting.export_ucur_per_kwh is not None
-    buys = (energy_ukwh > 0) & (limit >= setting.import_ucur_per_kwh[:, None] + xp.maximum(rent, 0))
-    sells = (energy_ukwh < 0) & (limit <= setting.export_ucur_per_kwh[:, None] + xp.minimum(rent, 0))
+    above = rent + xp.zeros_like(setting.import_ucur_per_kwh)[:, None]
+    buys = (energy_ukwh > 0) & (limit >= setting.import_ucur_per_kwh[:, None] + xp.maximum(above, 0))
+    sells = (energy_ukwh < 0) & (limit <= setting.export_ucur_per_kwh[:, None] + xp.minimum(above, 0))
     return energy_ukwh * (buys | sells)
