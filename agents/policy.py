@@ -30,7 +30,7 @@ class Community:
     keys: NDArray[np.uint64] | None = None  # [n_envs] of the episodes that begin; none: of no episode in particular
     scenario: str = ""  # its name
     lead: tuple[int, ...] = ()  # of each agent the first one of its customer; empty: every agent is one
-    manual: tuple[int, ...] = ()  # agents whose customers let no policy steer them
+    by_hand: tuple[int, ...] = ()  # agents whose customers let no policy steer them
 
     def chance(self, stream: str) -> NDArray[np.float64]:
         """Draw what a policy needs of chance in the episodes that begin, [n_envs, n_agents, n_steps] in [0, 1).

@@ -80,9 +80,16 @@ def read_customers(path: Path, agents: Sequence[str]) -> dict[str, tuple[str, ..
     """Read who owns which agents from CSV with the columns ``customer`` and ``agent``; an agent left out is its own.
 
     Raises:
-        ValueError: names the line of an agent that there is none of, or that two own.
+        ValueError: names the line of an agent that there is none of, or that two own; or says that the file is about
+            more than bills.
     """
-    return {customer.name: customer.agents for customer in _read(path, agents)}
+    found = _read(path, agents)
+    if any(not (customer.member and customer.automated) for customer in found):
+        raise ValueError(
+            f"{path}: who is no member or not automated plays otherwise, and is not only billed otherwise; give the "
+            f"file as --set community={path}, or leave the columns {' and '.join(_SWITCHES)} out"
+        )
+    return {customer.name: customer.agents for customer in found}
 
 
 def _read(path: Path, agents: Sequence[str]) -> tuple[Customer, ...]:
@@ -93,8 +100,8 @@ def _read(path: Path, agents: Sequence[str]) -> tuple[Customer, ...]:
     allowed = (*_NEEDED, *_SWITCHES, *LABELS)
     if tuple(head[:2]) != _NEEDED or set(head) - set(allowed) or len(set(head)) < len(head):
         raise ValueError(
-            f"{path}, line 1: expected the columns {','.join(_NEEDED)}, then any of "
-            f"{', '.join(allowed[2:])}, each once; got {','.join(head)}"
+            f"{path}, line 1: expected the columns {','.join(_NEEDED)}; got {','.join(head)}. Further ones may be "
+            f"{', '.join(allowed[2:])}, each once"
         )
     owned: list[tuple[str, str, str]] = []
     said: dict[str, dict[str, tuple[str, int]]] = {}
