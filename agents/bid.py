@@ -89,7 +89,7 @@ def _net(
 ) -> Bids:  # fmt: skip
     """Let each customer settle behind its own meter what it can; the rest goes to market."""
     xp = namespace(firm_ukwh)
-    if customers is not None:
+    if customers is not None and customers.has_families:
         firm_ukwh = customers.gather(firm_ukwh)
         lottery = None if lottery is None else lottery[:, customers.lead]
     left_ukwh, netted_ukwh = netted_at_home(firm_ukwh, flexible_ukwh, customers)

@@ -150,7 +150,7 @@ def _owned(rows: Sequence[tuple[str, str, str]], agents: Sequence[str], source: 
     for agent in agents:
         customer = owner.get(agent, agent)
         found[customer] = (*found.get(customer, ()), agent)
-    if clash := [name for name, held in found.items() if name in agents and name not in held]:
+    if clash := sorted(name for name in set(owner.values()) if name in agents and owner.get(name) != name):
         raise ValueError(
             f"{source}: customers are named like agents of others: {', '.join(clash)}; give them other names"
         )

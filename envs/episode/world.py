@@ -60,7 +60,7 @@ class World:
     fixed_ucur: Array  # [n_bank_steps + 1] int64 standing charge of a connection since the first midnight of the bank
     scarcity_ucur_per_kwh: int  # beyond the cap of the connection
     held: Holding | None  # members' shares in the batteries; none: there are no shares
-    customers: Customers | None  # who is one customer; none: every agent is one
+    customers: Customers | None  # who is one customer; none: every agent is one, and a member
 
     @property
     def n_agents(self) -> int:
@@ -172,9 +172,9 @@ def _held(scenario: Scenario, to_array: Any) -> Holding | None:
 
 
 def _customers(scenario: Scenario, to_array: Any = np.asarray) -> Customers | None:
-    if scenario.community is None:
-        return None
     found = scenario.customers
+    if all(len(customer.agents) == 1 and customer.member for customer in found):
+        return None
     agents, members = [customer.agents for customer in found], [customer.member for customer in found]
     return customers_of(scenario.agent_names, agents, members, to_array)
 

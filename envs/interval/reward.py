@@ -64,7 +64,8 @@ def reward(
 
 def _of_customer(parts: Array, terms: Terms) -> Array:
     """Give each agent the parts of all agents of its customer, whose cost is one."""
-    return parts if terms.customers is None else terms.customers.all_of(parts)
+    customers = terms.customers
+    return parts if customers is None or not customers.has_families else customers.all_of(parts)
 
 
 def own_bill_ucur(money: Money, terms: Terms) -> Array:

@@ -175,7 +175,7 @@ def settle(
     post.from_agents("fixed", terms.fixed_ucur, "retailer")
     if terms.held is not None:
         post.among_agents("share", pass_on(xp.sum(post.ucur[:, :, :n_agents], axis=1), terms.held))
-    if terms.customers is not None:
+    if terms.customers is not None and terms.customers.has_families:
         post.of_customers(terms.customers)
     return Bill(post.ucur)
 
