@@ -12,6 +12,11 @@ from gridbazaar.agents.policy import Community, Foresight, Observation, Policy, 
 from gridbazaar.data.arrays import Array
 
 
+def beside_by_hand(policy: Policy, community: Community) -> Policy:
+    """Give the policy, beside the plain rule where customers have no automation."""
+    return ByHand(policy) if community.by_hand else policy
+
+
 class ByHand:
     """Lets devices of customers without automation follow the plain rule, whatever the policy says.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.agents.by_hand import ByHand
+from gridbazaar.agents.by_hand import beside_by_hand
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policy import Foresight, Policy, widened
 from gridbazaar.envs.core import Core
@@ -60,7 +60,7 @@ def play(
         ahead = foresight(core, state)
     rng = np.random.default_rng(np.random.SeedSequence([core.scenario.seed, *map(int, seeds)]))
     community = community_of(core, state)
-    policy = ByHand(policy) if community.by_hand else policy
+    policy = beside_by_hand(policy, community)
     memory = policy.start(community, rng, ahead if policy.needs_foresight else None)
     tally, transitions, states = Tally(core, state), [], []
     for _ in range(core.n_steps):
