@@ -40,7 +40,6 @@ class Community:
     """A table of customers."""
 
     customers: tuple[Customer, ...]
-    source: str = "community"  # what messages call it
 
 
 def find_community(given: Any, agents: Sequence[str]) -> tuple[Customer, ...]:
@@ -55,18 +54,16 @@ def find_community(given: Any, agents: Sequence[str]) -> tuple[Customer, ...]:
     """
     if given is None:
         named: Sequence[Customer] = ()
-        source = "community"
     elif isinstance(given, str | Path):
         return _read(Path(given), agents)
     else:
-        community = _community(given)
-        named, source = community.customers, community.source
+        named = _community(given).customers
         for customer in named:
-            _check(customer, f"{source}, customer {customer.name!r}")
-    rows = [(f"{source}, customer {c.name!r}", c.name, agent) for c in named for agent in c.agents]
+            _check(customer, f"community, customer {customer.name!r}")
+    rows = [(f"community, customer {c.name!r}", c.name, agent) for c in named for agent in c.agents]
     if len({c.name for c in named}) < len(named):
-        raise ValueError(f"{source}: expected each customer once, got {', '.join(c.name for c in named)}")
-    held = _owned(rows, agents, source)
+        raise ValueError(f"community: expected each customer once, got {', '.join(c.name for c in named)}")
+    held = _owned(rows, agents, "community")
     by_name = {c.name: c for c in named}
     return tuple(
         Customer(name, of, by_name[name].member, by_name[name].automated, tuple(dict(by_name[name].labels).items()))
@@ -161,7 +158,7 @@ def _community(given: Any) -> Community:
     """Take a community as it is, or put together one that ``dataclasses.asdict`` took apart."""
     if isinstance(given, Community):
         return given
-    if not isinstance(given, Mapping) or set(given) - {"customers", "source"} or "customers" not in given:
+    if not isinstance(given, Mapping) or set(given) != {"customers"}:
         raise ValueError(
             f"community: expected the path of a CSV with the columns {','.join(_NEEDED)}, or a Community; got {given!r}"
         )
@@ -172,7 +169,7 @@ def _community(given: Any) -> Community:
             raise ValueError(f"community.customers[{i}]: expected {', '.join(allowed)}, got {fields!r}")
         values = dict(fields)
         customers.append(Customer(**{**values, "agents": tuple(values["agents"])}))
-    return Community(tuple(customers), str(given.get("source", "community")))
+    return Community(tuple(customers))
 
 
 def _check(customer: Customer, where: str) -> None:

@@ -32,7 +32,7 @@ from gridbazaar.data.bounds import (
 )
 from gridbazaar.data.calendar import make_calendar
 from gridbazaar.data.clock import days_of, zone_of
-from gridbazaar.data.community import Customer, find_community
+from gridbazaar.data.community import Community, Customer, find_community
 from gridbazaar.data.forecast.forecast import WAYS as FORECASTS
 from gridbazaar.data.loaders.readings import REPAIRS, STAMPS, read_options
 from gridbazaar.data.sessions import check_source
@@ -344,6 +344,8 @@ class Scenario:
 
     def _check_community(self) -> None:
         if self.community is not None:
+            found = find_community(self.community, self.agent_names)  # kept whole, for records of runs
+            object.__setattr__(self, "community", Community(found))
             kind_of = {agent: self.kind(self.agent_kind(agent)) for agent in self.agent_names}
             is_shared = bool("battery" in self.agents and self.agents["battery"].shares)
             owned = [agent for agent in self.agent_names if is_shared and self.agent_kind(agent) == "battery"]

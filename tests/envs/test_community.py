@@ -14,6 +14,7 @@ from gridbazaar.data.arrays import host
 from gridbazaar.data.community import Community, Customer
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario, scenario_of
+from gridbazaar.experiments.describe import scenario_toml
 from gridbazaar.experiments.training.gradient.twin import refuse_uncovered
 
 FAMILY = Community((Customer("family", ("prosumer_1", "battery_0", "ev_0")),))
@@ -98,3 +99,17 @@ def test_agents_of_a_customer_are_rewarded_alike() -> None:
     for reward, _, _ in trajectory(core, 4):
         assert (reward[:, [1, 3, 4]] == reward[:, [1]]).all()
         assert (reward[:, 0] != reward[:, 1]).any()
+
+
+def test_a_scenario_keeps_its_customers_whole_and_is_written_with_them(tmp_path: Path) -> None:
+    """What a run records is who was played, not a file that may change."""
+    table = tmp_path / "mine.csv"
+    table.write_text("customer,agent,member,income\nfamily,ev_0,no,low\nfamily,prosumer_0,,\n", encoding="utf-8")
+    scenario = street(community=str(table))
+    table.unlink()
+    again = tmp_path / "again.toml"
+    again.write_text(scenario_toml(scenario), encoding="utf-8")
+    assert load_scenario(again).customers == scenario.customers
+    assert scenario.customers[0] == Customer(
+        "family", ("prosumer_0", "ev_0"), member=False, labels=(("income", "low"),)
+    )
