@@ -239,3 +239,27 @@ def test_the_optimum_nets_a_family_as_the_market_does() -> None:
         assert play(core, load_policy("optimum"), [1]).tally.scored_cur == pytest.approx(bound, abs=1e-3)
         bounds.append(float(bound[0]))
     assert bounds[0] < bounds[1] - 0.01
+
+
+def test_all_as_one_customer_cost_what_all_without_charges_on_local_kwh_do() -> None:
+    """One meter pays the tariff on what all of them together draw; so does a street whose local kWh bear no charge."""
+    alone = {"vpp.count": 0, "tariff": "flat", "hours": 12.0}
+    names = load_scenario("street", **alone).agent_names
+    free = {"tariff_options": {"local_network_cur_per_kwh": 0.0, "local_tax_cur_per_kwh": 0.0}}
+    costs = []
+    for more in ({"community": Community((Customer("all", names),))}, free, {}):
+        core = Core(load_scenario("street", **alone, **more), 1)
+        costs.append(float(bound_of(core, core.reset([1], split="test")).schedule.cost_cur[0]))
+    assert costs[0] == pytest.approx(costs[1], abs=1e-6)
+    assert costs[0] < costs[2] - 0.01
+
+
+def test_rents_of_a_second_home_stand_with_the_first() -> None:
+    two = Community((Customer("two homes", ("prosumer_2", "prosumer_1")),))
+    shares = []
+    for community in (two, None):
+        core = Core(load_scenario("street", community=community, hours=1.0), 1)
+        seen = play(core, load_policy("idle"), [0], keep=True).transitions
+        shares.append(sum(h.money.bill.line("share")[0, : core.n_agents] for h in seen))
+    assert shares[1][2] < 0
+    assert shares[0].tolist() == [shares[1][0], shares[1][1] + shares[1][2], 0, *shares[1][3:].tolist()]

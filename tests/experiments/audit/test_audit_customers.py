@@ -59,6 +59,11 @@ def test_a_ledger_of_customers_is_sound_and_its_balances_are_their_bills(
     traders = {entry[side] for entry in entries if entry["kind"] == "trade" for side in ("seller", "buyer")}
     assert traders <= accounts - {"beside"} | {"market_operator"}
     assert not any(entry["kind"] == "trade" and entry["seller"] == entry["buyer"] for entry in entries)
+    for interval in range(core.n_steps):  # use of the network follows what the family's one meter drew
+        here = [entry for i, entry in rows(path) if i == interval]
+        ukwh = {entry["line"]: entry["ukwh"].get("family", 0) for entry in here if entry["kind"] == "bill"}
+        bought = sum(entry["energy_ukwh"] for entry in here if entry["kind"] == "trade" and entry["buyer"] == "family")
+        assert ukwh.get("network", 0) == bought + max(ukwh.get("retail", 0), 0)
 
 
 def test_an_island_of_customers_is_written_down(tmp_path: Path) -> None:
