@@ -17,7 +17,7 @@ FAMILY = ("prosumer_1", "battery_0", "ev_0")
 def core_of(*, automated: bool, others: bool = True) -> Core:
     rest = [Customer(f"{a}'s", (a,), automated=others) for a in ("prosumer_0", "prosumer_2", "vpp_0")]
     community = Community((Customer("family", FAMILY, automated=automated), *rest))
-    return Core(load_scenario("street", community=community, forecast="perfect", constraint="none", hours=12.0), 2)
+    return Core(load_scenario("street", community=community, forecast="perfect", constraint="none", hours=6.0), 2)
 
 
 def test_devices_by_hand_do_the_same_whatever_the_policy() -> None:
@@ -50,7 +50,7 @@ def test_a_battery_by_hand_serves_its_own_meter_and_a_lone_one_rests() -> None:
 def test_automated_customers_follow_the_policy_as_before() -> None:
     core, plain = (
         core_of(automated=True),
-        Core(load_scenario("street", forecast="perfect", constraint="none", hours=12.0), 2),
+        Core(load_scenario("street", forecast="perfect", constraint="none", hours=6.0), 2),
     )
     one, other = (play(c, load_policy("idle"), [0, 1], keep=True).transitions for c in (core, plain))
     for a, b in zip(one, other, strict=True):

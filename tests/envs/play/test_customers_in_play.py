@@ -41,7 +41,7 @@ ROUNDING_CUR = 4e-6
 
 @lru_cache(maxsize=8)
 def played(mechanism: str = "uniform_price", who: str = "ALONE", n: int = 2) -> tuple[Core, Played]:
-    scenario = load_scenario("street", mechanism=mechanism, community=globals()[who], **FULL)
+    scenario = load_scenario("street", mechanism=mechanism, community=globals()[who], hours=8.0, **FULL)
     core = Core(scenario, n)
     return core, play(core, load_policy("random"), range(n), split="train", keep=True)
 
@@ -76,7 +76,7 @@ def test_the_plain_biller_agrees_on_every_customers_bill(mechanism: str, who: st
     bank, n, customers = core.world.bank, core.n_agents, columns_of(core)
     members = {c.name: c.member for c in core.scenario.customers}
     rng, seen, traded = np.random.default_rng(3), set[str](), 0
-    for t, env in zip(rng.integers(0, core.n_steps, 120), rng.integers(0, 2, 120), strict=True):
+    for t, env in zip(rng.integers(0, core.n_steps, 60), rng.integers(0, 2, 60), strict=True):
         happened, before = found.transitions[t], found.states[t]
         step = int(before.episode.start[env] + t)
         clock = float(bank.hour()[step]), int(bank.weekday()[step]), float(bank.spot_cur_per_kwh[step])
