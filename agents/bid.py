@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gridbazaar.agents.netting import netted_at_home
 from gridbazaar.agents.plan import Plan
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import to_micro, to_micro_towards_zero
 from gridbazaar.market.orders import Clearing, Orders, Setting
+from gridbazaar.market.settlement.customers import Customers
 
 ANY_TARIFF = 0.5
 """The eagerness that buys at the tariff, but not beyond a full connection."""
@@ -18,13 +20,13 @@ class Bids:
     """Orders, and what each agent settles behind its own meter before it goes to market."""
 
     orders: Orders
-    netted_ukwh: Array  # [n_envs, n_agents] int64 >= 0, energy that flows between an agent's own devices
+    netted_ukwh: Array  # [n_envs, n_agents] int64 >= 0, of the flexible wish, that flows behind the customer's meter
     flexible_sign: Array  # [n_envs, n_agents] int64, sign of the flexible wish
 
 
 def bid(
     plan: Plan, setting: Setting, order_agent: Array, order_bus: Array, step_h: float, lottery: Array | None = None,
-    beyond_ucur_per_kwh: int = 0,
+    beyond_ucur_per_kwh: int = 0, customers: Customers | None = None,
 ) -> Bids:  # fmt: skip
     """Place a firm and a flexible order for each agent.
 
@@ -35,12 +37,14 @@ def bid(
         step_h: length of the interval.
         lottery: [n_envs, n_agents] banked numbers, for mechanisms that draw.
         beyond_ucur_per_kwh: added to the limits of those who take any price, where buses may be dearer than the root.
+        customers: who is one customer; none: every agent is one.
 
-    An agent nets its own devices first: surplus that its battery wants, or load that its battery wants to serve, never
-    comes to market. The firm order is willing to pay (take) any price of the band. Eagerness *e* of the flexible one
-    buys at ``limit(e)`` and sells at ``limit(-e)``; ``limit`` rises from the lower scarcity price (-1) over the lower
-    edge (-1/2) and the upper edge (+1/2) to the upper scarcity price (+1). Where the band is empty, since a surplus
-    earns what a kWh costs or more, an eagerness inside it still reaches neither side of the tariff.
+    A customer nets its own devices first: surplus that its battery wants, or load that its battery wants to serve,
+    never comes to market. The firm orders of its agents are one, in the column of the first. The firm order is willing
+    to pay (take) any price of the band. Eagerness *e* of the flexible one buys at ``limit(e)`` and sells at
+    ``limit(-e)``; ``limit`` rises from the lower scarcity price (-1) over the lower edge (-1/2) and the upper edge
+    (+1/2) to the upper scarcity price (+1). Where the band is empty, since a surplus earns what a kWh costs or more, an
+    eagerness inside it still reaches neither side of the tariff.
     """
     xp = namespace(plan.wish_kw)
     firm_ukwh = to_micro(plan.firm_kw * step_h)
@@ -59,34 +63,38 @@ def bid(
     if beyond_ucur_per_kwh:
         any_price = xp.astype(lean >= 1, xp.int64) - xp.astype(lean <= -1, xp.int64)
         flexible_limit = flexible_limit + beyond_ucur_per_kwh * any_price
-    return _net(firm_ukwh, flexible_ukwh, flexible_limit, setting, order_agent, order_bus, lottery)
+    return _net(firm_ukwh, flexible_ukwh, flexible_limit, setting, order_agent, order_bus, lottery, customers)
 
 
-def metered(firm_ukwh: Array, flexible_ukwh: Array, setting: Setting, order_agent: Array, order_bus: Array) -> Bids:
+def metered(
+    firm_ukwh: Array, flexible_ukwh: Array, setting: Setting, order_agent: Array, order_bus: Array,
+    customers: Customers | None = None,
+) -> Bids:  # fmt: skip
     """Write what flowed as orders at any price, for rules that price metered energy.
 
     Args:
         firm_ukwh, flexible_ukwh: [n_envs, n_agents] int64 at the meters.
         setting: the band of local prices and the scarcity beyond it.
         order_agent, order_bus: [2 n_agents] owner and bus of each column, firm orders first.
+        customers: who is one customer; none: every agent is one.
     """
     low, high, below, above = _prices(setting)
     limit = namespace(low).where(flexible_ukwh > 0, high + above, low - below)
-    return _net(firm_ukwh, flexible_ukwh, limit, setting, order_agent, order_bus, None)
+    return _net(firm_ukwh, flexible_ukwh, limit, setting, order_agent, order_bus, None, customers)
 
 
 def _net(
     firm_ukwh: Array, flexible_ukwh: Array, flexible_limit: Array, setting: Setting, order_agent: Array,
-    order_bus: Array, lottery: Array | None,
+    order_bus: Array, lottery: Array | None, customers: Customers | None,
 ) -> Bids:  # fmt: skip
-    """Let each agent settle behind its own meter what it can; the rest goes to market."""
+    """Let each customer settle behind its own meter what it can; the rest goes to market."""
     xp = namespace(firm_ukwh)
-    opposite = (firm_ukwh > 0) & (flexible_ukwh < 0) | (firm_ukwh < 0) & (flexible_ukwh > 0)
-    netted_ukwh = xp.where(opposite, xp.minimum(xp.abs(firm_ukwh), xp.abs(flexible_ukwh)), 0)
+    if customers is not None and customers.has_families:
+        firm_ukwh = customers.gather(firm_ukwh)
+        lottery = None if lottery is None else lottery[:, customers.lead]
+    left_ukwh, netted_ukwh = netted_at_home(firm_ukwh, flexible_ukwh, customers)
     flexible_sign = xp.astype(flexible_ukwh > 0, xp.int64) - xp.astype(flexible_ukwh < 0, xp.int64)
-    energy_ukwh = xp.concat(
-        [firm_ukwh + flexible_sign * netted_ukwh, flexible_ukwh - flexible_sign * netted_ukwh], axis=1
-    )
+    energy_ukwh = xp.concat([left_ukwh, flexible_ukwh - flexible_sign * netted_ukwh], axis=1)
     low, high, below, above = _prices(setting)
     firm_limit = xp.where(firm_ukwh > 0, high + above, low - below)
     limits = xp.concat([firm_limit, flexible_limit], axis=1)

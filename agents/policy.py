@@ -29,6 +29,8 @@ class Community:
     kinds: Mapping[str, Any] = field(default_factory=dict)  # the ``Kind`` of each name
     keys: NDArray[np.uint64] | None = None  # [n_envs] of the episodes that begin; none: of no episode in particular
     scenario: str = ""  # its name
+    lead: tuple[int, ...] = ()  # of each agent the first one of its customer; empty: every agent is one
+    by_hand: tuple[int, ...] = ()  # agents whose customers let no policy steer them
 
     def chance(self, stream: str) -> NDArray[np.float64]:
         """Draw what a policy needs of chance in the episodes that begin, [n_envs, n_agents, n_steps] in [0, 1).
@@ -113,6 +115,7 @@ class Foresight:
     engine_kw: Array | None = None  # rated output of a genset; none: no gensets
     engine_cur_per_kwh: Array | None = None  # its cheapest fuel of a kWh
     upkeep_cur: Array | None = None  # what no policy can save of failures and maintenance; none: nothing fails
+    lead: Array | None = None  # [n_envs, n_agents] int64, first agent of the customer; none: every agent is one
 
 
 class NoBoundError(ValueError):

@@ -26,6 +26,7 @@ from gridbazaar.envs.interval.action import inside
 from gridbazaar.envs.interval.calls import Answers, without_called
 from gridbazaar.envs.interval.fleet import Fleet
 from gridbazaar.envs.interval.island import Outage, Rationed, among_members, live_plan, lost_load, outage_of, ration
+from gridbazaar.envs.interval.members import clear
 from gridbazaar.envs.interval.now import now_of
 from gridbazaar.envs.interval.rates import rates_at
 from gridbazaar.envs.interval.reward import baseline_cur, reward
@@ -120,8 +121,9 @@ class Core:
         plan = live_plan(plans, outage)
         setting = setting_of(world, state, rates, self.wiring.priced(plan), outage)
         beyond = 0 if setting.wires is None else BEYOND_UCUR_PER_KWH
-        bids = bid(plan, setting, world.order_agent, world.order_bus, step_h, lottery_of(state), beyond)
-        clearing = self.mechanism(bids.orders, setting) if self.clears_ahead else None
+        who = world.order_agent, world.order_bus
+        bids = bid(plan, setting, *who, step_h, lottery_of(state), beyond, world.customers)
+        clearing = clear(self.mechanism, bids.orders, setting, world.customers) if self.clears_ahead else None
 
         fill_kw = from_micro(flexible_fill_ukwh(bids, clearing)) / step_h
         wanted = self.wiring.unsold(self.fleet.meters(fill_kw, plans, state, now), bids, clearing)
@@ -136,10 +138,10 @@ class Core:
         withheld = self.wiring.withheld(wanted, allowed, outage)
         flowed = None
         if clearing is None or rationed is not None:
-            flowed = metered(flows.firm_ukwh, flows.flexible_ukwh, setting, world.order_agent, world.order_bus)
+            flowed = metered(flows.firm_ukwh, flows.flexible_ukwh, setting, *who, world.customers)
         if clearing is None:  # the rule prices what was metered: no schedule, so nothing to make good
             assert flowed is not None
-            bids, clearing = flowed, self.mechanism(flowed.orders, setting)
+            bids, clearing = flowed, clear(self.mechanism, flowed.orders, setting, world.customers)
         if rationed is not None:
             assert flowed is not None
             bids, clearing = among_members(bids, flowed, clearing, setting, rationed, self.scenario.outage)

@@ -50,6 +50,8 @@ def foresight(core: Core, state: State) -> Foresight:
     upper_cur = np.where(off, core.scenario.outage.lost_load_cur_per_kwh - local, upper_cur)
     fields = {name: np.concatenate([b[name] for b in blocks], axis=1) for name in blocks[0]}
     fields |= _sources(core, programs, seen.net_kw)
+    if world.customers is not None:
+        fields["lead"] = world.customers.lead[None] + np.zeros((core.n_envs, 1), np.int64)
     return Foresight(
         firm_kw=seen.net_kw,
         upper_cur_per_kwh=upper_cur,  # an island pays with lost load and gives its surplus away

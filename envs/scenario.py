@@ -32,11 +32,13 @@ from gridbazaar.data.bounds import (
 )
 from gridbazaar.data.calendar import make_calendar
 from gridbazaar.data.clock import days_of, zone_of
+from gridbazaar.data.community import Community, Customer, find_community
 from gridbazaar.data.forecast.forecast import WAYS as FORECASTS
 from gridbazaar.data.loaders.readings import REPAIRS, STAMPS, read_options
 from gridbazaar.data.sessions import check_source
 from gridbazaar.data.tables import check_table
 from gridbazaar.envs.columns import ObserveConfig, all_columns, places_of
+from gridbazaar.envs.community import check_community
 from gridbazaar.envs.own_reward import load_reward
 from gridbazaar.market.design import Design
 from gridbazaar.market.flexibility.activation import CallTerms, Penalty
@@ -257,6 +259,7 @@ class Scenario:
     outage: OutageConfig = field(default_factory=OutageConfig)
     call: CallConfig = field(default_factory=CallConfig)
     inverter: InverterConfig = field(default_factory=InverterConfig)
+    community: Named | None = None  # CSV of customers with their agents; none: every agent is one, see docs/bills.md
     reward: RewardConfig = field(default_factory=RewardConfig)
     observe: ObserveConfig = field(default_factory=ObserveConfig)
     mechanism_options: Mapping[str, Any] = field(default_factory=dict)
@@ -303,6 +306,7 @@ class Scenario:
         self._check_members()
         if self.observe.columns:
             places_of(self.observe, all_columns(self.observe, self.named_kinds))
+        self._check_community()
         if not any(config.count for config in self.agents.values()):
             known = ", ".join([*list_kinds(), *self.kinds])
             raise ValueError(f"scenario {self.name!r} has no agents; expected a table of {known}")
@@ -340,6 +344,21 @@ class Scenario:
             raise ValueError(f"battery.shares: expected homes, prosumer_0 to prosumer_{count - 1}, got {unknown}")
         if battery is not None and shares and not battery.count:
             raise ValueError("battery.shares: expected a battery to hold shares in, got battery.count = 0")
+
+    def _check_community(self) -> None:
+        if self.community is not None:
+            found = find_community(self.community, self.agent_names)  # kept whole, for records of runs
+            object.__setattr__(self, "community", Community(found))
+            kind_of = {agent: self.kind(self.agent_kind(agent)) for agent in self.agent_names}
+            is_shared = bool("battery" in self.agents and self.agents["battery"].shares)
+            owned = [agent for agent in self.agent_names if is_shared and self.agent_kind(agent) == "battery"]
+            nodal, outages = self.constraint == "nodal", self.outage.happens
+            check_community(self.customers, kind_of, owned, is_nodal=nodal, has_outages=outages)
+
+    @property
+    def customers(self) -> tuple[Customer, ...]:
+        """The customers, in the order of their first agents; without a community every agent is one."""
+        return find_community(self.community, self.agent_names)
 
     @property
     def step_h(self) -> float:

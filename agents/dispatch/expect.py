@@ -74,6 +74,8 @@ def expected(
         "made_good_kw": 0.0 * one,
         "lost_kw": 0.0 * one,
     }  # fmt: skip
+    if community.lead:
+        plan["lead"] = np.array(community.lead)
     return Foresight(
         scarcity_cur_per_kwh=ahead.scarcity_cur_per_kwh, **{name: np.asarray(x)[None] for name, x in plan.items()}
     )

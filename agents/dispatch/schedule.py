@@ -10,7 +10,7 @@ and that a meter draws or sends; then the bound is the solver's dual one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,11 +69,17 @@ def _solve_row(
     has = np.zeros(n_agents, bool)
     has[chosen] = True
     has[sources] = True
-    program.equal([(draw[chosen], 1.0), (send[chosen], -1.0), (charge, -1.0), (release, 1.0)], firm_kw[chosen])
+    home = _at_home(episode, e, program)
+
+    def meters(of: NDArray[Any]) -> list[tuple[Array, float]]:
+        behind = [] if home is None else [(home[of], 1.0)]
+        return [(draw[of], 1.0), (send[of], -1.0), *behind]
+
+    program.equal([*meters(chosen), (charge, -1.0), (release, 1.0)], firm_kw[chosen])
     if len(sources):
-        program.equal([(draw[sources], 1.0), (send[sources], -1.0), (hold, -1.0), (engine, 1.0)], firm_kw[sources])
+        program.equal([*meters(sources), (hold, -1.0), (engine, 1.0)], firm_kw[sources])
     if (~has).any():
-        program.equal([(draw[~has], 1.0), (send[~has], -1.0)], firm_kw[~has])
+        program.equal(meters(~has), firm_kw[~has])
     phantom = _phantom(episode, e, program, step_h, least_cur, stored, (sources, engine))
     _connection(episode, e, program, step_h, least_cur, draw, send, phantom)
     x, cost = program.solve()
@@ -103,18 +109,50 @@ def _least_price(episode: Foresight, e: int) -> Array:
     return np.minimum(upper, export - episode.scarcity_cur_per_kwh * may_spill)
 
 
+def _of_customers(kw: Array, episode: Foresight, e: int) -> Array:
+    """Sum [n_agents, n_steps] over the agents of each customer, in the row of the first."""
+    if episode.lead is None:
+        return kw
+    summed = np.zeros_like(kw)
+    np.add.at(summed, episode.lead[e], kw)
+    return summed
+
+
 def _meters(episode: Foresight, e: int, program: Rows, step_h: float) -> tuple[Array, Array]:
-    """Add what meters draw and send, [n_agents, n_steps]; where sending earns more than drawing costs, never both."""
+    """Add what meters draw and send, [n_agents, n_steps]; where sending earns more than drawing costs, never both.
+
+    The meter of a customer is that of its first agent.
+    """
     upper, export = episode.upper_cur_per_kwh[e], episode.export_cur_per_kwh[e]
     local, alone = episode.local_charge_cur_per_kwh[e], export > upper
     pays_to_do_both = export > upper + local
-    draw_kw, send_kw = _most_kw(episode, e)
+    draw_kw, send_kw = (_of_customers(x, episode, e) for x in _most_kw(episode, e))
     most_draw_kw, most_send_kw = (np.where(pays_to_do_both, x, np.inf) for x in (draw_kw, send_kw))
+    if episode.lead is not None:
+        is_meter = episode.lead[e][:, None] == np.arange(len(draw_kw))[:, None]
+        most_draw_kw, most_send_kw = (np.where(is_meter, x, 0.0) for x in (most_draw_kw, most_send_kw))
     draw = program.columns(step_h * (local + upper * alone), 0.0, most_draw_kw)
     send = program.columns(-step_h * export * alone, 0.0, most_send_kw)
     may = pays_to_do_both & (draw_kw > 0) & (send_kw > 0)
     program.either(draw[may], draw_kw[may], send[may], send_kw[may])
     return draw, send
+
+
+def _at_home(episode: Foresight, e: int, program: Rows) -> NDArray[np.int64] | None:
+    """Add what agents get behind the meter of their customer, [n_agents, n_steps], free and of either sign."""
+    if episode.lead is None:
+        return None
+    lead, n_steps = episode.lead[e], episode.firm_kw.shape[2]
+    families = [np.flatnonzero(lead == first) for first in np.unique(lead)]
+    most = np.zeros((len(lead), 1))
+    for family in families:
+        most[family] = np.inf if len(family) > 1 else 0.0
+    most = most + np.zeros((1, n_steps))
+    home = program.columns(0.0 * np.isinf(most), -most, most)
+    for family in families:
+        if len(family) > 1:
+            program.equal([(home[agent], 1.0) for agent in family], np.zeros(n_steps))
+    return home
 
 
 def _phantom(

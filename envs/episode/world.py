@@ -21,6 +21,7 @@ from gridbazaar.envs.scenario import DataConfig, Scenario
 from gridbazaar.market.found import find_tariff
 from gridbazaar.market.grid.balanced import Grid
 from gridbazaar.market.played import Played, play
+from gridbazaar.market.settlement.customers import Customers, customers_of
 from gridbazaar.market.settlement.settle import Rates
 from gridbazaar.market.settlement.shares import Holding, holding
 
@@ -59,6 +60,7 @@ class World:
     fixed_ucur: Array  # [n_bank_steps + 1] int64 standing charge of a connection since the first midnight of the bank
     scarcity_ucur_per_kwh: int  # beyond the cap of the connection
     held: Holding | None  # members' shares in the batteries; none: there are no shares
+    customers: Customers | None  # who is one customer; none: every agent is one, and a member
 
     @property
     def n_agents(self) -> int:
@@ -116,7 +118,13 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
     grid = Grid(feeder)
     n_buses = len(feeder.parent)
     connections = np.repeat([k.connections for k, _ in chosen], counts)
-    places = _places(chosen, counts, meters, connections, n_buses, feeder.has_transformer)
+    customers = _customers(scenario)
+    places = _places(chosen, counts, meters, connections, n_buses, feeder.has_transformer, customers)
+    is_brp = np.repeat([k.is_brp for k, _ in chosen], counts)
+    order_agent = np.arange(sum(counts))
+    if customers is not None:  # one connection, at a tariff unless all of its agents are balance-responsible
+        order_agent, connections = customers.lead, connections * customers.is_lead
+        is_brp = customers.all_of(~is_brp[None] * 1)[0] == 0
     bus_of_meter = np.zeros((len(places.meter_bus), n_buses))
     bus_of_meter[np.arange(len(places.meter_bus)), places.meter_bus] = 1.0
     series = Series(
@@ -142,8 +150,8 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         hour=to_array(bank.hour()), grid=grid,
         meter_bus=to_array(places.meter_bus), meter_agent=to_array(places.meter_agent),
         bus_of_meter=to_array(bus_of_meter),
-        order_agent=to_array(np.tile(np.arange(sum(counts)), 2)), order_bus=to_array(np.tile(places.agent_bus, 2)),
-        is_brp=to_array(np.repeat([k.is_brp for k, _ in chosen], counts)), connections=to_array(connections),
+        order_agent=to_array(np.tile(order_agent, 2)), order_bus=to_array(np.tile(places.agent_bus, 2)),
+        is_brp=to_array(is_brp), connections=to_array(connections),
         firm_is_chosen=to_array(np.repeat([k.firm_is_chosen for k, _ in chosen], counts)),
         lends=to_array(np.repeat([k.lends(c) for k, c in chosen], counts)),
         agent_of_meter=to_array(1.0 * (places.meter_agent[:, None] == np.arange(sum(counts)))),
@@ -151,6 +159,7 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         behind=to_array(_behind(feeder.parent)), owner=to_array(places.owner),
         fixed_ucur=to_array(to_micro(played.fixed_cur)),
         scarcity_ucur_per_kwh=round(scenario.connection.scarcity_cur_per_kwh * 1e6), held=_held(scenario, to_array),
+        customers=_customers(scenario, to_array),
     )  # fmt: skip
 
 
@@ -160,6 +169,14 @@ def _held(scenario: Scenario, to_array: Any) -> Holding | None:
         return None
     held = holding(scenario.agent_names, scenario.kind_slices["battery"], battery.shares)
     return Holding(to_array(held.is_owned), to_array(held.until_ppm))
+
+
+def _customers(scenario: Scenario, to_array: Any = np.asarray) -> Customers | None:
+    found = scenario.customers
+    if all(len(customer.agents) == 1 and customer.member for customer in found):
+        return None
+    agents, members = [customer.agents for customer in found], [customer.member for customer in found]
+    return customers_of(scenario.agent_names, agents, members, to_array)
 
 
 def _behind(parent: Any) -> Any:
@@ -183,15 +200,19 @@ class _Places(NamedTuple):
 
 def _places(
     chosen: list[tuple[AnyKind, Any]], counts: list[int], meters: list[int], connections: Array, n_buses: int,
-    has_transformer: bool,
+    has_transformer: bool, customers: Customers | None,
 ) -> _Places:  # fmt: skip
-    """Place every connection; a rented device hangs behind its owner's, the homes taking turns."""
+    """Place every connection; a rented device hangs behind its owner's, the homes taking turns.
+
+    All agents of a customer hang where the first would by itself, so nobody else moves.
+    """
     starts = _starts(counts)
     meter_agent = np.concatenate(
         [first + np.arange(m) // (m // c) for m, c, first in zip(meters, counts, starts, strict=True)]
     )
     agent_bus = np.zeros(sum(counts), np.int64)
     agent_bus[connections > 0] = _place(int(connections.sum()), n_buses, has_transformer)
+    agent_bus = agent_bus if customers is None else agent_bus[customers.lead]
     rented = np.flatnonzero(connections[meter_agent] == 0)
     homes = [
         first + np.arange(count) for (kind, _), count, first in zip(chosen, counts, starts, strict=True) if kind.is_home

@@ -69,7 +69,8 @@ class Answers:
             assert aggregator is not None
             self._aggregator = aggregator
             self.columns, meters = world.slices[self._at], world.meter_slices[self._at]
-            rented = np.flatnonzero(np.asarray(host(world.connections))[np.asarray(host(world.meter_agent))] == 0)
+            n_meters = [m.stop - m.start for m in world.meter_slices]
+            rented = np.flatnonzero(np.repeat([kind.connections == 0 for kind in world.kinds], n_meters))
             owner = np.asarray(host(world.owner))[np.searchsorted(rented, np.arange(meters.start, meters.stop))]
             self._owned = to_array(1.0 * (owner[:, None] == np.arange(world.n_agents)))
 

@@ -3,9 +3,9 @@
 The own reward is minus the agent's own full cost: its whole bill, wear, discomfort, upkeep and lost load, and at the
 end plus the worth of what is left. So the returns of two ways to act differ by minus the difference of what they cost.
 From it a baseline is taken off that no action moves: the standing charge, rents, and what the tariff would ask for
-must-serve load less the sun or wind that there is. The community's reward is the same of all agents together, with what
-its market's operator pays, one share for each agent. Shaping is potential-based (Ng, Harada & Russell 1999): no episode
-gains from it.
+must-serve load less the sun or wind that there is. Agents of one customer are each rewarded for all that it costs. The
+community's reward is the same of all agents together, with what its market's operator pays, one share for each agent.
+Shaping is potential-based (Ng, Harada & Russell 1999): no episode gains from it.
 """
 
 from __future__ import annotations
@@ -55,9 +55,17 @@ def reward(
         operator_cur = from_micro(xp.sum(money.bill.ucur[:, :, n_agents + _OPERATOR], axis=1))
         common[:, 0, 0] -= operator_cur / n_agents
         weight = config.mix if config.whose == "mix" else 0.0
-        parts = weight * parts + (1 - weight) * common
+        parts = weight * _of_customer(parts, terms) + (1 - weight) * common
+    else:
+        parts = _of_customer(parts, terms)
     parts = parts / config.scale
     return xp.sum(parts, axis=-1), parts
+
+
+def _of_customer(parts: Array, terms: Terms) -> Array:
+    """Give each agent the parts of all agents of its customer, whose cost is one."""
+    customers = terms.customers
+    return parts if customers is None or not customers.has_families else customers.all_of(parts)
 
 
 def own_bill_ucur(money: Money, terms: Terms) -> Array:

@@ -82,4 +82,5 @@ def terms_of(world: World, episode: Episode, t: Array) -> Terms:
         is_firm=world.scenario.connection.firm,
         prices_metered=mechanism_stage(world.scenario.mechanism) == "ex_post",
         held=world.held,
+        customers=world.customers,
     )

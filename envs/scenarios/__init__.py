@@ -167,6 +167,8 @@ def _place_data(table: dict[str, Any], folder: Path) -> None:
         if isinstance(inner, dict) and name in inner:
             given = inner[name]
             inner[name] = [placed(path) for path in given] if isinstance(given, list) else placed(given)
+    if "community" in table:
+        table["community"] = placed(table["community"])
 
 
 def _build(name: str, table: dict[str, Any]) -> Scenario:

@@ -33,6 +33,10 @@ def community_of(core: Core, state: State | None = None) -> Community:
     scenario = core.scenario
     features = tuple(column.name for column in feature_columns(scenario))
     keys = None if state is None else np.asarray(host(state.episode.key)).view(np.uint64)
+    by_hand: list[int] = []
+    if scenario.community is not None:
+        plain = [customer for customer in scenario.customers if not customer.automated]
+        by_hand = [core.agents.index(agent) for customer in plain for agent in customer.agents]
     return Community(
         agents=core.agents,
         kind_slices=scenario.kind_slices,
@@ -45,6 +49,8 @@ def community_of(core: Core, state: State | None = None) -> Community:
         kinds=dict(zip(scenario.agents, map(scenario.kind, scenario.agents), strict=True)),
         keys=keys,
         scenario=scenario.name,
+        lead=() if core.world.customers is None else tuple(map(int, host(core.world.customers.lead))),
+        by_hand=tuple(by_hand),
     )
 
 

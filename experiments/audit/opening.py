@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -17,21 +17,25 @@ from gridbazaar.market.settlement.settle import SYSTEM_PARTIES
 CREDIT_UCUR = 10**12  # a million; far above an ordinary bill, so that no order is void that the simulation let trade
 STAKE_UCUR = 10**6
 POOL_METER = "pool"
-_CERTIFIER = "metering"
+CERTIFIER = "metering"
 _UNITS = {"cash": "ucur", "kwh": "ukwh", "claim": "ukwh", "rec": "ukwh", "co2": "mg", "right": "piece"}
 
 
-def opening(core: Core, secret: bytes, meters: Mapping[str, Signer]) -> list[Entry]:
+def opening(
+    core: Core, secret: bytes, meters: Mapping[str, Signer], accounts: Sequence[str], of_agent: Sequence[str]
+) -> list[Entry]:
     """Give the entries before the first interval: assets, accounts, credit, meters and stakes.
 
     Args:
-        core: whose agents get accounts.
+        core: whose agents have meters.
         secret: what keys derive from.
         meters: the signer of each agent's meter.
+        accounts: of customers.
+        of_agent: the account of each agent.
     """
     agents, bus = core.agents, bus_of_agents(core)
     co2_mg_per_kwh = round(float(np.mean(core.world.carbon_kg_per_kwh)) * MICRO)
-    certifier = Signer(derive(secret, _CERTIFIER))
+    certifier = Signer(derive(secret, CERTIFIER))
     opened: list[Entry] = [
         {
             "kind": "asset", "txid": f"asset/{name}", "asset": name, "unit": _UNITS[name],
@@ -39,21 +43,30 @@ def opening(core: Core, secret: bytes, meters: Mapping[str, Signer]) -> list[Ent
         }
         for name in ASSETS
     ]  # fmt: skip
-    kind_of = {agents[i]: kind for kind, s in core.scenario.kind_slices.items() for i in range(len(agents))[s]}
+    roles_of = {
+        account: {
+            core.scenario.agent_kind(agent) for agent, own in zip(agents, of_agent, strict=True) if own == account
+        }
+        for account in accounts
+    }
     roles = [
-        (_CERTIFIER, "certifier", certifier.did),
+        (CERTIFIER, "certifier", certifier.did),
         *((party, "system", None) for party in SYSTEM_PARTIES),
-        *((agent, kind_of[agent], Signer(derive(secret, "account", agent)).did) for agent in agents),
+        *((a, _role(roles_of[a]), Signer(derive(secret, "account", a)).did) for a in accounts),
     ]
     for account, role, did in roles:
         opened.append({"kind": "account", "txid": f"account/{account}", "account": account, "role": role, "did": did})
     for account, role, _ in roles[1:]:
         limit = LARGEST if role == "system" else CREDIT_UCUR
         opened.append({"kind": "credit", "txid": f"credit/{account}", "account": account, "limit_ucur": limit})
-    for agent, node in zip(agents, bus, strict=True):
-        opened.append(signed(_meter(agent, agent, meters[agent].did, node, _CERTIFIER), certifier))
+    for agent, account, node in zip(agents, of_agent, bus, strict=True):
+        opened.append(signed(_meter(agent, account, meters[agent].did, node, CERTIFIER), certifier))
     opened.append(_meter(POOL_METER, OPERATOR, None, 0, None))
-    return opened + [stake("stake", 0, agent) for agent in agents]
+    return opened + [stake("stake", 0, account) for account in accounts]
+
+
+def _role(kinds: set[str]) -> str:
+    return next(iter(kinds)) if len(kinds) == 1 else "customer"
 
 
 def bus_of_agents(core: Core) -> list[int]:

@@ -8,6 +8,7 @@ A rule that prices metered energy has no bids: it clears after the readings, and
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -17,7 +18,8 @@ from gridbazaar.data.registry import stated
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.state import Transition
-from gridbazaar.experiments.audit.opening import POOL_METER, STAKE_UCUR, bus_of_agents, opening, stake
+from gridbazaar.experiments.audit.households import Book, Households
+from gridbazaar.experiments.audit.opening import POOL_METER, STAKE_UCUR, opening, stake
 from gridbazaar.market.flexibility.activation import penalty_ucur_per_kwh
 from gridbazaar.market.ledger.books.bus_prices import known_of_wires
 from gridbazaar.market.ledger.books.certificates import minted
@@ -29,6 +31,7 @@ from gridbazaar.market.ledger.books.trades import POOL, account_payments, pairwi
 from gridbazaar.market.ledger.log.canonical import LARGEST, Entry
 from gridbazaar.market.ledger.log.keys import Signer
 from gridbazaar.market.mechanisms import SORT, mechanism_stage
+from gridbazaar.market.settlement.customers import of_customers
 from gridbazaar.market.settlement.position import position_of
 from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
 
@@ -50,21 +53,26 @@ class Scribe:
         self._mechanism = stated(core.scenario.mechanism, SORT)
         self._prices_metered = mechanism_stage(core.scenario.mechanism) == "ex_post"
         self._step_s = core.scenario.step_min * 60
-        self._bus = bus_of_agents(core)
+        self._who = Households(core)
+        self._account = dict(zip(core.agents, self._who.of_agent, strict=True))
         self._meters = {agent: Signer(derive(secret, "meter", agent)) for agent in core.agents}
 
     def entries(
         self, interval: int, happened: Transition, env: int = 0, *, is_first: bool = False, is_last: bool = False
     ) -> list[Entry]:
         """Give the entries of one interval of one environment; the first one opens accounts, the last frees stakes."""
-        bids = _bids(happened.market.orders, len(self._agents), env)
+        bids = self._who.bids(happened.market.orders, env)
         is_metered = self._is_metered(happened, env)
         sealed = [] if is_metered else self._sealed(interval, bids)
         clear = self._clear(interval, happened, env, sealed, bids)
         readings = self._readings(interval, happened, env)
         delivered = self._delivered(interval, happened, env)
         written = [
-            *(opening(self._core, self._secret, self._meters) if is_first else []),
+            *(
+                opening(self._core, self._secret, self._meters, self._who.accounts, self._who.of_agent)
+                if is_first
+                else []
+            ),
             self._gate(interval, happened, env),
             self._tariff(interval, happened, env),
             *sealed,
@@ -75,7 +83,7 @@ class Scribe:
             *self._mints(interval, readings),
         ]
         if is_last:
-            written += [stake("release", interval, agent) for agent in self._agents]
+            written += [stake("release", interval, account) for account in self._who.accounts]
         return written
 
     def _is_metered(self, happened: Transition, env: int) -> bool:
@@ -111,7 +119,7 @@ class Scribe:
         commit_until, reveal_until, _, _ = self._times(interval)
         commits: list[Entry] = []
         reveals: list[Entry] = []
-        for agent, orders in zip(self._agents, bids, strict=True):
+        for agent, orders in zip(self._who.members, bids, strict=True):
             salt = self._salt("bid", agent, interval)
             commits.append({
                 "kind": "commit", "txid": f"{interval}/commit/{agent}", "interval": interval, "account": agent,
@@ -128,20 +136,21 @@ class Scribe:
     ) -> Entry:
         """What became of the sealed bids, or of metered energy if there are none."""
         scenario, (_, reveal_until, _, end) = self._core.scenario, self._times(interval)
-        metered = None if sealed else [order for slot in zip(*bids, strict=True) for order in slot]
+        book, n = self._who.book(happened, env), len(self._who.members)
+        rows = np.stack([book.orders.energy_ukwh[book.env], book.orders.limit_ucur_per_kwh[book.env]], axis=1)
         return {
             "kind": "clear", "txid": f"{interval}/clear", "interval": interval,
             "time_s": reveal_until if sealed else end,
             "book": book_hash([entry["hash"] for entry in sealed if entry["kind"] == "commit"]), "void": [],
             "mechanism": self._mechanism,
             "options": {name: json.dumps(value) for name, value in scenario.mechanism_options.items()},
-            "orders": metered, "agents": list(self._agents), "bus": self._bus,
-            "lottery": lottery_of(happened.market.orders, env),
-        } | self._known(happened, env) | clear_of(happened.market.clearing, env)  # fmt: skip
+            "orders": None if sealed else rows.tolist(), "agents": list(self._who.members),
+            "bus": np.asarray(book.orders.bus[:n]).tolist(), "lottery": lottery_of(book.orders, book.env),
+        } | self._known(book) | clear_of(book.clearing, book.env)  # fmt: skip
 
-    def _known(self, happened: Transition, env: int) -> Entry:
-        stated = setting_of(happened.market.setting, env)
-        stated["setting"] |= known_of_wires(happened.market.setting, np.asarray(self._core.world.connections).tolist())
+    def _known(self, book: Book) -> Entry:
+        stated = setting_of(book.setting, book.env)
+        stated["setting"] |= known_of_wires(book.setting, np.asarray(self._core.world.connections).tolist())
         return stated
 
     def _readings(self, interval: int, happened: Transition, env: int) -> list[Entry]:
@@ -152,12 +161,12 @@ class Scribe:
             signed(
                 {
                     "kind": "reading", "txid": f"{interval}/reading/{agent}", "interval": interval, "meter": agent,
-                    "account": agent, "metered_ukwh": net, "generated_ukwh": max(made, 0),
+                    "account": account, "metered_ukwh": net, "generated_ukwh": max(made, 0),
                     "time_s": self._times(interval)[3], "salt": self._salt("reading", agent, interval),
                 },
                 self._meters[agent],
             )
-            for agent, net, made in zip(self._agents, metered, generated, strict=True)
+            for agent, account, net, made in zip(self._agents, self._who.of_agent, metered, generated, strict=True)
         ]  # fmt: skip
 
     def _delivered(self, interval: int, happened: Transition, env: int) -> list[Entry]:
@@ -167,26 +176,29 @@ class Scribe:
             clearing.traded_ukwh[env], clearing.pay_ucur[env], owner, clearing.price_ucur_per_kwh[env]
         )  # fmt: skip
         held = {
-            (a, a): max(-int(net), 0) for a, net in zip(self._agents, happened.delivery.metered_ukwh[env], strict=True)
+            (account, agent): max(-int(net), 0)
+            for agent, account, net in zip(
+                self._agents, self._who.of_agent, happened.delivery.metered_ukwh[env], strict=True
+            )
         }
         sold: dict[str, int] = {}
         trades: list[Entry] = []
         for pair in pairs:
-            seller, buyer = (OPERATOR if c == POOL else self._agents[owner[c]] for c in (pair.seller, pair.buyer))
+            seller, buyer = (OPERATOR if c == POOL else self._who.of_agent[owner[c]] for c in (pair.seller, pair.buyer))
             if seller == buyer:
                 continue
-            meter = POOL_METER if seller == OPERATOR else seller
-            sold[meter] = sold.get(meter, 0) + pair.energy_ukwh
-            held[buyer, meter] = held.get((buyer, meter), 0) + pair.energy_ukwh
-            trades.append({
-                "kind": "trade", "txid": f"{interval}/trade/{len(trades)}", "interval": interval, "seller": seller,
-                "buyer": buyer, "meter": meter, "energy_ukwh": pair.energy_ukwh,
-                "price_ucur_per_kwh": pair.price_ucur_per_kwh, "pay_ucur": pair.pay_ucur,
-                "receive_ucur": pair.receive_ucur, "time_s": self._times(interval)[3], "status": "settled",
-            })  # fmt: skip
+            for meter, part in self._who.from_meters(seller, pair, held, sold):
+                sold[meter] = sold.get(meter, 0) + part.energy_ukwh
+                held[buyer, meter] = held.get((buyer, meter), 0) + part.energy_ukwh
+                trades.append({
+                    "kind": "trade", "txid": f"{interval}/trade/{len(trades)}", "interval": interval, "seller": seller,
+                    "buyer": buyer, "meter": meter, "energy_ukwh": part.energy_ukwh,
+                    "price_ucur_per_kwh": part.price_ucur_per_kwh, "pay_ucur": part.pay_ucur,
+                    "receive_ucur": part.receive_ucur, "time_s": self._times(interval)[3], "status": "settled",
+                })  # fmt: skip
         supplied: list[Entry] = []
         for meter, energy in sold.items():
-            account = OPERATOR if meter == POOL_METER else meter
+            account = OPERATOR if meter == POOL_METER else self._account[meter]
             left = held.pop((account, meter), 0) - energy
             if left < 0:
                 supplied.append({
@@ -200,14 +212,14 @@ class Scribe:
 
     def _bills(self, interval: int, happened: Transition, env: int, traded: dict[str, int]) -> list[Entry]:
         """One entry a line; of the market's line, what trades have not paid."""
-        parties = (*self._agents, *SYSTEM_PARTIES)
+        parties = (*self._who.of_agent, *SYSTEM_PARTIES)
         energy = self._energy_of_lines(happened, env)
         bills: list[Entry] = []
         for line, row in zip(LINES, happened.money.bill.ucur[env].tolist(), strict=True):
-            ucur = dict(zip(parties, row, strict=True))
+            ucur = _by_account(parties, row)
             if line == "market":
                 ucur = {party: amount - traded.get(party, 0) for party, amount in ucur.items()}
-            ukwh = {party: e for party, e in zip(self._agents, energy.get(line, []), strict=False) if e}
+            ukwh = {a: e for a, e in _by_account(self._who.of_agent, energy.get(line, [])).items() if e}
             ucur = {party: amount for party, amount in ucur.items() if amount or party in ukwh}
             if ucur:
                 bills.append({
@@ -219,7 +231,8 @@ class Scribe:
     def _energy_of_lines(self, happened: Transition, env: int) -> dict[str, list[int]]:
         """The energy that a line of the bill is about, by agent."""
         is_brp, delivery, answer = self._core.world.is_brp, happened.delivery, happened.money.answer
-        position = position_of(happened.market.clearing, delivery, prices_metered=self._prices_metered)
+        clearing, delivery = of_customers(happened.market.clearing, delivery, self._core.world.customers)
+        position = position_of(clearing, delivery, prices_metered=self._prices_metered)
         retail = position.retail_ukwh(is_brp)
         drawn = np.maximum(position.local_ukwh, 0) + np.maximum(retail, 0)
         paid_for = delivery.lost_ukwh * self._core.scenario.connection.firm
@@ -248,7 +261,12 @@ class Scribe:
                 figures = {name: int(getattr(answer, name)[env, i]) for name in names}
                 figures["slashed_ucur"] = int(services.slashed_ucur[env, i])
                 written.append(
-                    {"kind": "delivery", "txid": f"{interval}/delivery/{agent}", "interval": interval, "account": agent}
+                    {
+                        "kind": "delivery",
+                        "txid": f"{interval}/delivery/{agent}",
+                        "interval": interval,
+                        "account": self._account[agent],
+                    }
                     | figures
                 )
         config, response = self._core.scenario.call, answer.response
@@ -259,15 +277,16 @@ class Scribe:
         for i, agent in enumerate(self._agents):
             if response is not None and response.baseline_ukwh[env, i] >= 0:
                 written.append({
-                    "kind": "response", "txid": f"{interval}/response/{agent}", "interval": interval, "account": agent,
-                    "baseline_ukwh": int(response.baseline_ukwh[env, i]),
+                    "kind": "response", "txid": f"{interval}/response/{agent}", "interval": interval,
+                    "account": self._account[agent], "baseline_ukwh": int(response.baseline_ukwh[env, i]),
                     "reduced_ukwh": int(response.reduced_ukwh[env, i]), "price_ucur_per_kwh": price,
                     "pay_ucur": int(response.pay_ucur[env, i]),
                 })  # fmt: skip
         for i, agent in enumerate(self._agents):
             if answer.new_award_ukwh[env, i]:
                 written.append({
-                    "kind": "award", "txid": f"{interval}/award/{agent}", "interval": interval, "account": agent,
+                    "kind": "award", "txid": f"{interval}/award/{agent}", "interval": interval,
+                    "account": self._account[agent],
                     "begins": interval + int(answer.new_begin[env, i]), "ends": interval + int(answer.new_end[env, i]),
                     "award_ukwh": int(answer.new_award_ukwh[env, i]),
                     "price_ucur_per_kwh": int(answer.new_price_ucur_per_kwh[env, i]), "ready_ucur_per_kwh": ready,
@@ -293,14 +312,12 @@ class Scribe:
         return derive(self._secret, "salt", what, agent, interval)[:16].hex()
 
 
-def _bids(orders: Any, n_agents: int, env: int) -> list[list[list[int]]]:
-    """Each agent's orders, [energy, limit] in the order of its columns."""
-    n_slots = len(orders.agent) // n_agents
-    assert (np.asarray(orders.agent) == np.tile(np.arange(n_agents), n_slots)).all(), (
-        "columns run over agents, then slots"
-    )
-    rows = np.stack([orders.energy_ukwh[env], orders.limit_ucur_per_kwh[env]], axis=1).tolist()
-    return [rows[agent::n_agents] for agent in range(n_agents)]
+def _by_account(accounts: Sequence[str], amounts: Sequence[int]) -> dict[str, int]:
+    """Sum amounts of agents by their accounts, in their order."""
+    found: dict[str, int] = {}
+    for account, amount in zip(accounts, amounts, strict=False):
+        found[account] = found.get(account, 0) + amount
+    return found
 
 
 def _band(setting: Any, env: int) -> tuple[int, int]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.data.community import read_customers
 from gridbazaar.envs.scenarios import load_scenario
-from gridbazaar.experiments.evaluation.design_bills import DesignBills, bills_under, check_designs, read_customers
+from gridbazaar.experiments.evaluation.design_bills import DesignBills, bills_under, check_designs
 from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.experiments.evaluation.metrics import OPERATOR
 from gridbazaar.experiments.evaluation.result import Evaluation

@@ -6,17 +6,14 @@ customer are one meter. What customers traded with neighbours beyond what their 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.data.clock import midnight
-from gridbazaar.data.inputs import read_text
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import Scenario
@@ -58,40 +55,6 @@ class DesignBills:
         )  # fmt: skip
 
 
-def read_customers(path: Path, agents: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Read who owns which agents from CSV with the columns ``customer`` and ``agent``; an agent left out is its own.
-
-    Raises:
-        ValueError: names the line of an agent that there is none of, or that two own.
-    """
-    rows = list(csv.reader(read_text(path).splitlines()))
-    if not rows or [cell.strip() for cell in rows[0]] != ["customer", "agent"]:
-        raise ValueError(
-            f"{path}, line 1: expected the columns customer,agent; got {','.join(rows[0]) if rows else ''}"
-        )
-    owner: dict[str, str] = {}
-    for line, row in enumerate(rows[1:], 2):
-        if not any(cell.strip() for cell in row):
-            continue
-        if len(row) != 2 or not row[0].strip():
-            raise ValueError(f"{path}, line {line}: expected a customer and an agent, got {','.join(row)!r}")
-        customer, agent = (cell.strip() for cell in row)
-        if agent not in agents:
-            raise ValueError(f"{path}, line {line}: expected one of {', '.join(agents)}; got {agent!r}")
-        if agent in owner:
-            raise ValueError(f"{path}, line {line}: {agent} is {owner[agent]}'s already; expected each agent once")
-        owner[agent] = customer
-    found: dict[str, tuple[str, ...]] = {}
-    for agent in agents:
-        customer = owner.get(agent, agent)
-        found[customer] = (*found.get(customer, ()), agent)
-    if clash := [name for name, held in found.items() if name in agents and name not in held]:
-        raise ValueError(
-            f"{path}: customers are named like agents of others: {', '.join(clash)}; give them other names"
-        )
-    return found
-
-
 def bills_under(
     design: Design, accounts: Accounts, customers: Mapping[str, Sequence[str]] | None = None, *, is_part: bool = False
 ) -> tuple[DesignBills, ...]:
@@ -100,14 +63,15 @@ def bills_under(
     Args:
         design: under which.
         accounts: of the episodes.
-        customers: the agents of each; none: every agent is one.
+        customers: the agents of each; none: those of the scenario.
         is_part: bill a part of a year of netting.
 
     Raises:
         ValueError: the design needs a whole month or year and the episodes are none, or something that it needs.
     """
-    agents = accounts.core.scenario.agent_names
-    owned = {agent: (agent,) for agent in agents} if customers is None else customers
+    owned = customers
+    if owned is None:
+        owned = {customer.name: customer.agents for customer in accounts.core.scenario.customers}
     found = []
     for env, seed in enumerate(accounts.seeds.tolist()):
         data = metered_of(accounts, env, owned)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.agents.by_hand import beside_by_hand
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policy import Foresight, Policy, widened
 from gridbazaar.envs.core import Core
@@ -45,7 +46,7 @@ def play(
 
     Args:
         core: a core with as many environments as there are seeds.
-        policy: the policy of all agents.
+        policy: the policy of all agents but those of customers without automation.
         seeds: numbers of the episodes in their split.
         split: train, validation or test.
         keep: also keep every transition.
@@ -58,7 +59,9 @@ def play(
     if policy.needs_foresight and ahead is None:
         ahead = foresight(core, state)
     rng = np.random.default_rng(np.random.SeedSequence([core.scenario.seed, *map(int, seeds)]))
-    memory = policy.start(community_of(core, state), rng, ahead if policy.needs_foresight else None)
+    community = community_of(core, state)
+    policy = beside_by_hand(policy, community)
+    memory = policy.start(community, rng, ahead if policy.needs_foresight else None)
     tally, transitions, states = Tally(core, state), [], []
     for _ in range(core.n_steps):
         seen = observe(core, state, forecasts=policy.needs_forecasts)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.agents.by_hand import beside_by_hand
 from gridbazaar.agents.policies import SORT, is_own, load_policy
 from gridbazaar.agents.policy import Policy, widened
 from gridbazaar.data.registry import name_of, stated
@@ -211,7 +212,9 @@ def _played(plan: Plan, numbers: tuple[int, ...], tick: Callable[[], None] | Non
     batch.reset(numbers)
     rng = np.random.default_rng(np.random.SeedSequence([core.scenario.seed, *numbers]))
     ahead = foresight(core, batch.state) if policy.needs_foresight else None
-    memory = policy.start(community_of(core, batch.state), rng, ahead)
+    community = community_of(core, batch.state)
+    policy = beside_by_hand(policy, community)
+    memory = policy.start(community, rng, ahead)
     n_agents, n_actions = core.n_agents, core.n_actions
     seen = {
         "observations": np.zeros((len(numbers), core.n_steps + 1, n_agents, len(plan.origin.features)), np.float32),

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from gridbazaar.data.arrays import Array, namespace, ratio
 from gridbazaar.data.units import energy_cost_ucur
 from gridbazaar.market.orders import Clearing, Orders, Setting
+from gridbazaar.market.settlement.customers import Customers, of_customers
 from gridbazaar.market.settlement.nodal import deviation_ucur, rebate_per_connection
 from gridbazaar.market.settlement.position import Delivery, Position, Use, position_of, use_of_connection
 from gridbazaar.market.settlement.shares import Holding, pass_on
@@ -84,6 +85,7 @@ class Terms:
     is_firm: bool = False  # connections are firm: lost sun and wind is paid for
     prices_metered: bool = False  # by a rule that clears what flowed
     held: Holding | None = None  # who passes its result on to whom; none: nobody
+    customers: Customers | None = None  # who is one customer; none: every agent is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,11 @@ class _Postings:
         """Agents pay each other; each row of [n_envs, n_agents] sums to zero."""
         self.ucur[:, LINES.index(line)][:, : self._n] += amount
 
+    def of_customers(self, customers: Customers) -> None:
+        """Let the first agent of each customer stand for all of them."""
+        for i in range(len(LINES)):
+            self.ucur[:, i, : self._n] = customers.gather(self.ucur[:, i, : self._n])
+
 
 def settle(
     orders: Orders, clearing: Clearing, setting: Setting, delivery: Delivery, rates: Rates, terms: Terms,
@@ -132,11 +139,13 @@ def settle(
         setting: for the scarcity price of what passed the cap, and who is cut off: an island's losses are its sellers'.
         delivery: meter readings, ordered curtailment and losses.
         rates: the tariff in this interval.
-        terms: connections, contracts and standing charges.
+        terms: connections, contracts and standing charges; the whole bill of a customer with several agents stands
+            in the column of its first one.
         services: money of the operator's calls, where there are any.
     """
     xp = namespace(clearing.traded_ukwh)
     n_agents = delivery.metered_ukwh.shape[1]
+    clearing, delivery = of_customers(clearing, delivery, terms.customers)
     pool = clearing.pool_ukwh
     if setting.is_island is not None:
         delivery = replace(delivery, loss_ukwh=delivery.loss_ukwh * ~setting.is_island)
@@ -166,6 +175,8 @@ def settle(
     post.from_agents("fixed", terms.fixed_ucur, "retailer")
     if terms.held is not None:
         post.among_agents("share", pass_on(xp.sum(post.ucur[:, :, :n_agents], axis=1), terms.held))
+    if terms.customers is not None and terms.customers.has_families:
+        post.of_customers(terms.customers)
     return Bill(post.ucur)
 
 

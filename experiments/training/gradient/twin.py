@@ -42,6 +42,8 @@ def uncovered(scenario: Scenario) -> list[str]:
     found += ["calls of the grid operator"] if scenario.call.happens else []
     found += ["inverters that answer the voltage"] if scenario.inverter.response != "none" else []
     found += ["firm connections"] if scenario.connection.firm else []
+    if any(len(customer.agents) > 1 or not customer.member for customer in scenario.customers):
+        found.append("customers of several agents, or that are no members (community)")
     found += [] if devices.alike(scenario) else ["batteries that lose or taper by kind"]
     for kind, config in scenario.agents.items():
         found += [f"{kind}: {what}" for what in _uncovered_of(kind, config)]

@@ -59,7 +59,7 @@ def _is_positive(x: Any) -> bool:
     return type(x) is int and 0 < x <= LARGEST
 
 
-def _is_name(x: Any) -> bool:
+def is_name(x: Any) -> bool:
     return type(x) is str and _NAME(x) is not None
 
 
@@ -108,7 +108,7 @@ def _row(*items: Field) -> Field:
 
 def _map(value: Field) -> Field:
     def holds(x: Any) -> bool:
-        return type(x) is dict and all(map(_is_name, x)) and all(map(value.holds, x.values()))
+        return type(x) is dict and all(map(is_name, x)) and all(map(value.holds, x.values()))
 
     return Field(holds, f"an object of names, each with {value.expected}")
 
@@ -117,7 +117,7 @@ INTEGER = Field(_is_integer, "an integer below 2**53 in size")
 NATURAL = Field(_is_natural, "an integer from 0 to 2**53 - 1")
 POSITIVE = Field(_is_positive, "an integer from 1 to 2**53 - 1")
 RULE = Field(_is_rule, "a name, and where the rule does not ship #sha256= and the hash of its code")
-NAME = Field(_is_name, "a name of 1 to 64 letters, digits, dots, dashes and underscores")
+NAME = Field(is_name, "a name of 1 to 64 letters, digits, dots, dashes and underscores")
 TEXT = Field(_is_text, "1 to 200 printable characters")
 DID = Field(_is_did, "an Ed25519 did:key")
 ASSET = Field(lambda x: type(x) is str and _ASSET(x) is not None, "an asset such as cash or rec/METER/INTERVAL")

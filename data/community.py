@@ -1,0 +1,182 @@
+"""A community: the customers that last, each with its agents, read from a table of one row an agent.
+
+Agents of one customer stand behind one meter as the market sees it. Who is not named is a customer of its own.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gridbazaar.data.inputs import read_text
+
+_NEEDED = ("customer", "agent")
+_SWITCHES = ("member", "automated")
+LABELS = ("income", "tenant", "vulnerable")
+"""What groups of customers may be told apart by; any words."""
+_WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Who has one meter, one standing charge and one bill."""
+
+    name: str
+    agents: tuple[str, ...]
+    member: bool = True  # of the local market; others trade with the retailer alone
+    automated: bool = True  # its flexible devices follow the policy; else the plain rule
+    labels: Mapping[str, str] | tuple[tuple[str, str], ...] = ()  # of ``LABELS``, for groups in results
+
+    def label(self, name: str) -> str:
+        """Give what a label says, empty where it says nothing."""
+        return dict(self.labels).get(name, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Community:
+    """A table of customers."""
+
+    customers: tuple[Customer, ...]
+
+
+def find_community(given: Any, agents: Sequence[str]) -> tuple[Customer, ...]:
+    """Give the customers of a scenario, in the order of their first agents.
+
+    Args:
+        given: none (every agent is a customer of its own), the path of a CSV, a ``Community`` or one taken apart.
+        agents: all there are; who is in no row is a customer of its own.
+
+    Raises:
+        ValueError: names the line or customer of what cannot be, and what is allowed.
+    """
+    if given is None:
+        named: Sequence[Customer] = ()
+    elif isinstance(given, str | Path):
+        return _read(Path(given), agents)
+    else:
+        named = _community(given).customers
+        for customer in named:
+            _check(customer, f"community, customer {customer.name!r}")
+    rows = [(f"community, customer {c.name!r}", c.name, agent) for c in named for agent in c.agents]
+    if len({c.name for c in named}) < len(named):
+        raise ValueError(f"community: expected each customer once, got {', '.join(c.name for c in named)}")
+    held = _owned(rows, agents, "community")
+    by_name = {c.name: c for c in named}
+    return tuple(
+        Customer(name, of, by_name[name].member, by_name[name].automated, tuple(dict(by_name[name].labels).items()))
+        if name in by_name
+        else Customer(name, of)
+        for name, of in held.items()
+    )
+
+
+def read_customers(path: Path, agents: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Read who owns which agents from CSV with the columns ``customer`` and ``agent``; an agent left out is its own.
+
+    Raises:
+        ValueError: names the line of an agent that there is none of, or that two own; or says that the file is about
+            more than bills.
+    """
+    found = _read(path, agents)
+    if any(not (customer.member and customer.automated) for customer in found):
+        raise ValueError(
+            f"{path}: who is no member or not automated plays otherwise, and is not only billed otherwise; give the "
+            f"file as --set community={path}, or leave the columns {' and '.join(_SWITCHES)} out"
+        )
+    return {customer.name: customer.agents for customer in found}
+
+
+def _read(path: Path, agents: Sequence[str]) -> tuple[Customer, ...]:
+    if not path.is_file():
+        raise ValueError(f"{path}: expected a CSV file with the columns {','.join(_NEEDED)}, there is none")
+    rows = list(csv.reader(read_text(path).splitlines()))
+    head = [cell.strip() for cell in rows[0]] if rows else []
+    allowed = (*_NEEDED, *_SWITCHES, *LABELS)
+    if tuple(head[:2]) != _NEEDED or set(head) - set(allowed) or len(set(head)) < len(head):
+        raise ValueError(
+            f"{path}, line 1: expected the columns {','.join(_NEEDED)}; got {','.join(head)}. Further ones may be "
+            f"{', '.join(allowed[2:])}, each once"
+        )
+    owned: list[tuple[str, str, str]] = []
+    said: dict[str, dict[str, tuple[str, int]]] = {}
+    for line, row in enumerate(rows[1:], 2):
+        cells = [cell.strip() for cell in row]
+        if not any(cells):
+            continue
+        if len(cells) != len(head) or not all(cells[:2]):
+            needed = (
+                "a customer and an agent" if len(head) == 2 else f"{len(head)} cells, a customer and an agent first"
+            )
+            raise ValueError(f"{path}, line {line}: expected {needed}, got {','.join(row)!r}")
+        owned.append((f"{path}, line {line}", cells[0], cells[1]))
+        of = said.setdefault(cells[0], {})
+        for column, cell in zip(head[2:], cells[2:], strict=True):
+            if column in _SWITCHES and cell and cell.lower() not in _WORDS:
+                raise ValueError(f"{path}, line {line}: {column}: expected yes or no, or nothing; got {cell!r}")
+            if not cell:
+                continue
+            before, at = of.setdefault(column, (cell, line))
+            if before.lower() != cell.lower():
+                raise ValueError(
+                    f"{path}, line {line}: {column} of {cells[0]} is {cell!r}, but {before!r} in line {at}; expected "
+                    "one for all its agents"
+                )
+    return tuple(
+        Customer(
+            name, of,
+            **{switch: _WORDS[said[name][switch][0].lower()] for switch in _SWITCHES if switch in said.get(name, {})},
+            labels=tuple((label, said[name][label][0]) for label in LABELS if label in said.get(name, {})),
+        )
+        for name, of in _owned(owned, agents, str(path)).items()
+    )  # fmt: skip
+
+
+def _owned(rows: Sequence[tuple[str, str, str]], agents: Sequence[str], source: str) -> dict[str, tuple[str, ...]]:
+    """Give the agents of each customer, from rows of where they stand, customer and agent."""
+    owner: dict[str, str] = {}
+    for where, customer, agent in rows:
+        if agent not in agents:
+            raise ValueError(f"{where}: expected one of {', '.join(agents)}; got {agent!r}")
+        if agent in owner:
+            raise ValueError(f"{where}: {agent} is {owner[agent]}'s already; expected each agent once")
+        owner[agent] = customer
+    found: dict[str, tuple[str, ...]] = {}
+    for agent in agents:
+        customer = owner.get(agent, agent)
+        found[customer] = (*found.get(customer, ()), agent)
+    if clash := sorted(name for name in set(owner.values()) if name in agents and owner.get(name) != name):
+        raise ValueError(
+            f"{source}: customers are named like agents of others: {', '.join(clash)}; give them other names"
+        )
+    return found
+
+
+def _community(given: Any) -> Community:
+    """Take a community as it is, or put together one that ``dataclasses.asdict`` took apart."""
+    if isinstance(given, Community):
+        return given
+    if not isinstance(given, Mapping) or set(given) != {"customers"}:
+        raise ValueError(
+            f"community: expected the path of a CSV with the columns {','.join(_NEEDED)}, or a Community; got {given!r}"
+        )
+    allowed = Customer.__dataclass_fields__
+    customers = []
+    for i, fields in enumerate(given["customers"]):
+        if not isinstance(fields, Mapping) or set(fields) - set(allowed) or not {"name", "agents"} <= set(fields):
+            raise ValueError(f"community.customers[{i}]: expected {', '.join(allowed)}, got {fields!r}")
+        values = dict(fields)
+        customers.append(Customer(**{**values, "agents": tuple(values["agents"])}))
+    return Community(tuple(customers))
+
+
+def _check(customer: Customer, where: str) -> None:
+    if not isinstance(customer.name, str) or not customer.name.strip() or not customer.agents:
+        raise ValueError(f"{where}: expected a name and at least one agent, got {customer}")
+    for switch in _SWITCHES:
+        if not isinstance(getattr(customer, switch), bool):
+            raise ValueError(f"{where}: {switch}: expected true or false, got {getattr(customer, switch)!r}")
+    if unknown := set(dict(customer.labels)) - set(LABELS):
+        raise ValueError(f"{where}: labels: expected {', '.join(LABELS)}; got {', '.join(sorted(unknown))}")
