@@ -54,8 +54,8 @@ def test_it_trades_as_the_auctions_on_orders_do(seed: int) -> None:
     limit = F + np.rint(np.where(energy > 0, bids[agent], asks[agent]) * (R - F)).astype(np.int64)
     orders = Orders(energy, limit, agent, 0 * agent)
     for pricing, oracle in (("uniform", uniform_price(orders, Setting())), ("pair", pay_as_bid(orders, Setting()))):
-        found = metered_auction(replace(orders, limit_ucur_per_kwh=0 * limit), retailer(60), bids=bids.tolist(), asks=asks.tolist(),
-                                pricing=pricing)  # fmt: skip
+        unlimited, ends = replace(orders, limit_ucur_per_kwh=0 * limit), (bids.tolist(), asks.tolist())
+        found = metered_auction(unlimited, retailer(60), bids=ends[0], asks=ends[1], pricing=pricing)
         assert found.traded_ukwh.tolist() == oracle.traded_ukwh.tolist()
         assert found.pay_ucur.tolist() == oracle.pay_ucur.tolist()
         assert (found.traded_ukwh + found.outside_ukwh).tolist() == energy.tolist()
