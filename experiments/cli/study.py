@@ -1,4 +1,4 @@
-"""The command of studies: places rebuilt from published figures, and claims put to the test."""
+"""The command of studies: places rebuilt from published figures, claims put to the test, flexibility weighed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ study_app = typer.Typer()
 
 @study_app.command(epilog=terminal.epilog("study quartierstrom"))
 def study(
-    name: Annotated[str, typer.Argument(help="quartierstrom, brooklyn, apartments or claims.")],
+    name: Annotated[str, typer.Argument(help="quartierstrom, brooklyn, apartments, claims or flexibility.")],
     weeks: Annotated[int, typer.Option(min=1, max=64, help="Weeks of a year that stand for it.")] = 16,
     write: Annotated[
         Path | None, typer.Option(metavar="DOCS", help="Fill the figures of the study's page, DOCS/studies/NAME.md.")
     ] = None,
 ) -> None:
-    """Measure a real place beside what was published of it, or what articles claim of local markets."""
+    """Measure a place beside what was published of it, what articles claim, or how much paid flexibility is real."""
     from gridbazaar.data.inputs import read_text
     from gridbazaar.experiments.files import write_text
     from gridbazaar.experiments.studies.page import STUDIES, filled

@@ -135,19 +135,22 @@ def islands(episodes: int, tick: Tick | None = None) -> Table:
 
 
 def _kept(overrides: dict[str, Any], episodes: int, tick: Tick | None) -> list[str]:
-    core = Core(load_scenario("blackout", **overrides), episodes)
+    core, numbers = Core(load_scenario("blackout", **overrides), episodes), list(range(episodes))
+    state = core.reset(numbers, split="test")
+    outages = state.episode.outages
+    assert outages is not None
+    begin, end = np.asarray(outages.begin), np.asarray(outages.end)
     served, shed, hours = (np.zeros(episodes) for _ in range(3))
 
     def record(happened: Transition) -> None:
         nonlocal served, shed, hours
-        is_island = happened.market.setting.is_island
-        if is_island is not None:
-            away = np.asarray(is_island)
-            served = served + away * np.asarray(happened.devices.load_kwh).sum(1)
-            shed = shed + away * np.asarray(happened.shed_kwh).sum(1)
-            hours = hours + away * core.scenario.step_h
+        t = np.asarray(happened.t)
+        away = (begin <= t) & (t < end)
+        served = served + away * np.asarray(happened.devices.load_kwh).sum(1)
+        shed = shed + away * np.asarray(happened.shed_kwh).sum(1)
+        hours = hours + away * core.scenario.step_h
 
-    play(core, load_policy("opportunity_cost"), list(range(episodes)), record=record, tick=tick)
+    play(core, load_policy("opportunity_cost"), numbers, state=state, record=record, tick=tick)
     had = hours > 0
     kept = served[had].sum() / max((served + shed)[had].sum(), 1e-9)
     whole = float((shed[had] < 1e-6).mean())

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from gridbazaar.experiments.studies.claims import CLAIMS
+from gridbazaar.experiments.studies.flexibility import flexibility
 from gridbazaar.experiments.studies.places import PLACES, figures
 
 Table = list[list[str]]
-STUDIES = (*PLACES, "claims")
+STUDIES = (*PLACES, "claims", "flexibility")
 _BLOCK = re.compile(r"(<!-- figures (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -23,6 +24,8 @@ def study(name: str, weeks: int, tick: Callable[[], None] | None = None) -> dict
     """
     if name in PLACES:
         return {name: figures(name, weeks, tick)}
+    if name == "flexibility":
+        return {name: flexibility(weeks, tick)}
     if name != "claims":
         raise ValueError(f"study: expected one of {', '.join(STUDIES)}, got {name!r}")
     return {claim: table(weeks, tick) for claim, table in CLAIMS.items()}

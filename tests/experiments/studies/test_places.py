@@ -77,7 +77,7 @@ def test_marks_of_another_study_are_refused() -> None:
 def test_the_command_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     unknown = invoke(main, ["study", "atlantis"])
     assert unknown.exit_code == 2
-    assert "expected one of quartierstrom, brooklyn, apartments, claims, got 'atlantis'" in unknown.output
+    assert "expected one of quartierstrom, brooklyn, apartments, claims, flexibility, got 'atlantis'" in unknown.output
     assert invoke(main, ["study", "brooklyn", "--write", str(tmp_path)]).exit_code == 2
 
 
