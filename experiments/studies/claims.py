@@ -35,21 +35,30 @@ def bills(weeks: int, tick: Tick | None = None) -> Table:
     no_fee = {"tariff_options.local_network_cur_per_kwh": 0.0}
     full_fee = {"tariff_options.local_network_cur_per_kwh": 0.08, "tariff_options.local_tax_cur_per_kwh": 0.06}
     batteries = {"prosumer.battery_share": 1.0}
+    nothing = {"tariff_options.export_cur_per_kwh": 0.0}
     changes: dict[str, dict[str, Any]] = {
         "no sun, no market": {"prosumer.pv_share": 0.0, "mechanism_options": nobody},
         "sun, no market": {"mechanism_options": nobody},
         "sun, market, full fees and taxes": full_fee,
         "sun, market, fee of 2 ct and no tax": {},
         "sun, market, no fees and taxes": no_fee,
+        "sun, no market, nothing for feed-in": nothing | {"mechanism_options": nobody},
+        "sun, market, no fees and taxes, nothing for feed-in": nothing | no_fee,
         "sun, batteries, no market": batteries | {"mechanism_options": nobody},
         "sun, batteries, market, fee of 2 ct and no tax": batteries,
     }
     lived = variants("claims", changes, weeks, tick=tick)
-    base, sun = lived["no sun, no market"].no_pv_bill_cur, lived["sun, no market"]
+    base = lived["no sun, no market"].no_pv_bill_cur
+
+    def beside(name: str) -> Lived | None:
+        """The same street without the market."""
+        kept = ["batteries"] * ("batteries" in name), ["nothing for feed-in"] * ("nothing" in name)
+        return lived[", ".join(["sun", *kept[0], "no market", *kept[1]])] if ", market" in name else None
 
     def row(name: str, x: Lived) -> list[str]:
         with_roof = f"{x.has_pv_bill_cur:.2f} ({_less(x.has_pv_bill_cur, base)})" if x.pv_kwh else "none has one"
-        market = "" if "market," not in name or "batteries" in name else _less(x.bills_cur, sun.bills_cur)
+        without = beside(name)
+        market = "" if without is None else _less(x.bills_cur, without.bills_cur)
         return [name, with_roof, f"{x.no_pv_bill_cur:.2f} ({_less(x.no_pv_bill_cur, base)})", market]
 
     head = ["what there is", "home with a roof, EUR a day", "home without", "market alone, all homes"]
