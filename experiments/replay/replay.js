@@ -152,6 +152,7 @@
     const figures = html("div", ""); figures.className = "figures";
     const feederBox = html("div", ""), bookBox = html("div", ""), tableBox = html("details", "", html("summary", "Agents: meters, storage and bills so far")), inside = html("div", "");
     const tradeBox = html("details", "", html("summary", "Who trades with whom")), pairs = html("div", "");
+    pairs.className = "pairs";
     tableBox.open = tradeBox.open = true; tableBox.append(inside); tradeBox.append(pairs);
     made.append(figures, html("h3", "Feeder"), feederBox, html("h3", "Order book of the interval"), bookBox, tradeBox, tableBox);
     $("shown").append(made);

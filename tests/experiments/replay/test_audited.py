@@ -167,6 +167,14 @@ def test_a_trade_that_was_touched_in_the_page_is_named(
     if touch is not _a_unit_of_money:
         assert f"{was['seller']} sold {was['buyer']} {was['energy_ukwh'] / 1e6:.3f} kWh" in words
     assert said["marks"] == 1
+    beyond = answers(
+        render(page, ""), tmp_path,
+        f"""for (let i = 0; i < {entry["interval"]}; i++) document.getElementById("next").click();
+        return [...document.querySelectorAll("article table")]
+          .filter(t => t.getBoundingClientRect().right > t.closest("div").getBoundingClientRect().right + 1).length;""",
+        width=390,
+    )  # fmt: skip
+    assert beyond == 0, "a table reaches beyond its box on a phone"
 
 
 @pytest.mark.slow

@@ -66,7 +66,10 @@ def test_it_holds_what_happened(played: dict[str, Played], recorded: dict[str, A
         bills = was.tally.bill_cur[0]
         assert np.abs(np.array(held["bill"][-1]) / 1e4 - bills).max() <= 5e-5
         assert held["scored"] == pytest.approx(was.tally.scored_cur[0], abs=5e-5)
-    assert recorded["bus"] == np.asarray(played["idle"].transitions[0].market.orders.bus)[:n].tolist()
+    assert (
+        recorded["bus"]
+        == np.asarray(played["idle"].transitions[0].market.orders.bus)[: len(recorded["agents"])].tolist()
+    )
 
 
 def test_outages_and_calls_are_named() -> None:
