@@ -1,25 +1,33 @@
-"""A page in the system's Chromium, without its window: what it measures of itself, and its picture."""
+"""A page as a browser shows it: Chromium of the system, led by playwright, without a network.
+
+Tests that open pages carry ``in_browser``: where Chromium or playwright is missing they are skipped and say which.
+"""
 
 from __future__ import annotations
 
-import json
-import re
+import atexit
 import shutil
-import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from html import escape, unescape
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-_QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage")
-_MEASURE = """<script>
-addEventListener("error", e => errors.push(String(e.message)));
-const errors = [];
-addEventListener("load", () => {
+LACKS = next((what for what, has in {
+    "Chromium": CHROMIUM, "playwright (pip install -e '.[dev]')": find_spec("playwright"),
+}.items() if not has), None)  # fmt: skip
+in_browser = pytest.mark.skipif(LACKS is not None, reason=f"no {LACKS} on this machine")
+
+_MEASURE = """() => {
   const shown = [...document.querySelectorAll("body *")].filter(e => e.getClientRects().length);
   const beyond = shown.filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest("thead"));
-  const held = {
+  return {
     width: innerWidth,
     scrolls: document.documentElement.scrollWidth,
     beyond: beyond.map(e => e.tagName + " " + e.textContent.slice(0, 40)),
@@ -28,12 +36,8 @@ addEventListener("load", () => {
     pictures: shown.filter(e => e.matches("svg, img")).map(e => e.getBoundingClientRect().width),
     least_text_px: Math.min(...shown.filter(e => e.matches("svg text"))
       .map(e => parseFloat(getComputedStyle(e).fontSize) * Math.hypot(e.getScreenCTM().a, e.getScreenCTM().b))),
-    addresses: performance.getEntriesByType("resource").map(e => e.name),
-    errors: errors,
   };
-  parent.document.body.setAttribute("data-held", JSON.stringify(held));
-});
-</script>"""
+}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,43 +50,65 @@ class Looked:
     scrolling: list[str]  # elements that must be scrolled sideways
     pictures: list[float]  # widths of those shown, px
     least_text_px: float  # the smallest letters of a picture
-    addresses: list[str]  # whatever it fetched
+    addresses: list[str]  # whatever it asked for but itself
+    errors: list[str]  # uncaught, or written to the console
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A page that is open: playwright's, with what it asked for and complained of so far."""
+
+    page: Any
+    addresses: list[str]
     errors: list[str]
 
 
+@contextmanager
+def opened(page: str, folder: Path, width: int = 1280) -> Iterator[Opened]:
+    """Open a page at a width of the window; ``folder`` takes a copy of it."""
+    path = folder / f"page_{width}.html"
+    path.write_text(page, encoding="utf-8")
+    tab = _browser().new_page(viewport={"width": width, "height": 900})
+    held = Opened(tab, [], [])
+    tab.on("request", lambda asked: held.addresses.extend({asked.url} - {path.as_uri()}))
+    tab.on("pageerror", lambda error: held.errors.append(str(error)))
+    tab.on("console", lambda said: held.errors.extend([said.text] if said.type in ("error", "warning") else []))
+    try:
+        tab.goto(path.as_uri(), wait_until="load")
+        yield held
+    finally:
+        tab.close()
+
+
 def look(page: str, folder: Path, width: int) -> Looked:
-    """Open a page in a frame of a width and let it measure itself; ``folder`` takes a copy of it."""
-    return Looked(**_held(page, folder, width, _MEASURE))
+    """Open a page at a width of the window and let it be measured."""
+    with opened(page, folder, width) as held:
+        measured = held.page.evaluate(_MEASURE)
+        return Looked(**measured, addresses=held.addresses, errors=held.errors)
 
 
 def answers(page: str, folder: Path, script: str, width: int = 1280) -> Any:
-    """Run the body of a function on a page once it has loaded, and give what it returns."""
-    told = f'addEventListener("load", () => {{ const found = (() => {{ {script} }})(); {_TELL} }});'
-    return _held(page, folder, width, f"<script>{told}</script>")
-
-
-_TELL = 'parent.document.body.setAttribute("data-held", JSON.stringify(found));'
-
-
-def _held(page: str, folder: Path, width: int, script: str) -> Any:
-    """Open a page with a script in a frame, for no window is as narrow as a phone; give what it left."""
-    assert CHROMIUM is not None
-    path = folder / f"page_{width}.html"
-    inside = escape(page.replace("</head>", f"{script}</head>", 1), quote=True)
-    frame = f'<iframe style="border:0;width:{width}px;height:2000px" srcdoc="{inside}"></iframe>'
-    path.write_text(f'<!doctype html><meta charset="utf-8"><body style="margin:0">{frame}</body>', encoding="utf-8")
-    found = subprocess.run(
-        [CHROMIUM, *_QUIET, "--window-size=1600,2000", "--virtual-time-budget=5000", "--dump-dom", path.as_uri()],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    held = re.search(r'data-held="([^"]*)"', found.stdout)
-    assert held, f"the page did not load: {found.stderr[-2000:]}"
-    return json.loads(unescape(held[1]))
+    """Run the body of a function on a page once it has loaded, and give what it returns, awaited."""
+    with opened(page, folder, width) as held:
+        found = held.page.evaluate(f"async () => {{ {script} }}")
+        assert not held.errors, held.errors
+        return found
 
 
 def to_pdf(path: Path, out: Path) -> bytes:
     """Print a page as PDF."""
-    assert CHROMIUM is not None
-    command = [CHROMIUM, *_QUIET, "--no-pdf-header-footer", f"--print-to-pdf={out}", path.as_uri()]
-    subprocess.run(command, capture_output=True, timeout=120, check=True)
-    return out.read_bytes()
+    tab = _browser().new_page()
+    try:
+        tab.goto(path.as_uri(), wait_until="load")
+        return bytes(tab.pdf(path=str(out), prefer_css_page_size=True, print_background=True))
+    finally:
+        tab.close()
+
+
+@cache
+def _browser() -> Any:
+    """Start Chromium once a process."""
+    driver = import_module("playwright.sync_api").sync_playwright().start()
+    browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+    atexit.register(lambda: (browser.close(), driver.stop()))
+    return browser

@@ -20,7 +20,7 @@ MADE = {"index.md", "examples.md", "api.md"}
 def test_every_page_is_in_the_site_once() -> None:
     listed = re.findall(r"(\w+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert len(listed) == len(set(listed))
-    pages = MADE | {path.name for path in (ROOT / "docs").glob("*.md")}
+    pages = MADE | {path.name for path in (ROOT / "docs").rglob("*.md")}
     assert set(listed) == pages, "name the page under nav in mkdocs.yml"
 
 

@@ -61,7 +61,7 @@ def audit(
     if core.n_envs != 1:
         raise ValueError(f"core: expected one environment for an audit, got {core.n_envs}")
     origin = origin_of(core, name, seeds, split)
-    scribe = Scribe(core, f"{origin}/{core.scenario.seed}".encode())
+    scribe = Scribe(core, secret_of(core, origin))
     last = len(seeds) * core.n_steps - 1
     with Ledger.open(path, scribe.operator, origin) as ledger:
         interval = 0
@@ -122,3 +122,8 @@ def origin_of(core: Core, name: str, seeds: Sequence[int], split: str) -> str:
     """Name the log of a run: ``gridbazaar/village/idle/test/0``."""
     numbers = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]}..{seeds[-1]}x{len(seeds)}"
     return re.sub(r"[^A-Za-z0-9._/-]", "-", f"gridbazaar/{core.scenario.name}/{name}/{split}/{numbers}")
+
+
+def secret_of(core: Core, origin: str) -> bytes:
+    """Give what the keys of a run derive from; no secret, as the module says."""
+    return f"{origin}/{core.scenario.seed}".encode()

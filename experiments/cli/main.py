@@ -19,6 +19,7 @@ from gridbazaar.experiments.cli.market import market_app
 from gridbazaar.experiments.cli.release import release_app
 from gridbazaar.experiments.cli.replay import replay_app
 from gridbazaar.experiments.cli.rollout import rollout_app
+from gridbazaar.experiments.cli.study import study_app
 from gridbazaar.experiments.cli.train import train_app
 
 _DEBUG = "--debug"
@@ -55,6 +56,7 @@ main.add_typer(train_app)
 main.add_typer(evaluate_app)
 main.add_typer(rollout_app)
 main.add_typer(replay_app)
+main.add_typer(study_app)
 main.add_typer(bench_app)
 main.add_typer(look_app)
 main.add_typer(data_app, name="data")

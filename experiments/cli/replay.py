@@ -38,6 +38,10 @@ def replay(
     ] = None,
     episode: Annotated[int, typer.Option(min=0, help="Number of the episode in its split.")] = 0,
     split: Split = "test",
+    ledger: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The day's ledger, of one of the policies; the page checks its trades."),
+    ] = None,
     data: Data = None,
     timezone: Timezone = None,
     repair: Repair = None,
@@ -55,12 +59,13 @@ def replay(
     from gridbazaar.experiments.evaluation.evaluate import labelled
     from gridbazaar.experiments.evaluation.play import play_episode
     from gridbazaar.experiments.files import check_outputs, write_text
+    from gridbazaar.experiments.replay.audited import audited
     from gridbazaar.experiments.replay.page import render
     from gridbazaar.experiments.replay.record import record
     from gridbazaar.experiments.report.table import policy_names
     from gridbazaar.experiments.training.folder import read_scenario
 
-    check_outputs({"--out": out}, {"the scenario": source}, force=force)
+    check_outputs({"--out": out}, {"the scenario": source, "--ledger": ledger}, force=force)
     overrides = read_overrides(settings, data, seed, of_files(timezone, repair, stamps, columns, drop_bad))
     is_run = (Path(source) / CONFIG).is_file()
     if is_run and overrides:
@@ -75,6 +80,11 @@ def replay(
             chosen, labelled(named), episode, split=split, allow_code=allow_code, tick=lambda: bar.advance(task)
         )
     names = policy_names(list(played))
-    page = render(record({names[label]: was for label, was in played.items()}), terminal.command())
+    shown = record({names[label]: was for label, was in played.items()})
+    if ledger is not None:
+        core = next(iter(played.values())).tally.core
+        held = audited(ledger, core, list(played), episode, split)
+        shown["ledger"] = held | {"policy": names[held["policy"]]}
+    page = render(shown, terminal.command())
     write_text(out, page)
     typer.echo(f"written: {out}, {len(page.encode()):,} bytes; open it in a browser")

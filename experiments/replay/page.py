@@ -11,12 +11,14 @@ from typing import Any
 MOST_BYTES = 2_000_000
 """Of a page; a longer episode is refused rather than shown slowly."""
 
+_SCRIPTS = ("ledger.js", "audited.js", "replay.js")
+
 
 def render(recorded: Mapping[str, Any], command: str) -> str:
     """Make the page.
 
     Args:
-        recorded: what ``record`` made.
+        recorded: what ``record`` made; with ``ledger``, what ``audited`` made, the page checks it.
         command: how it was made, shown at its end.
 
     Raises:
@@ -29,7 +31,7 @@ def render(recorded: Mapping[str, Any], command: str) -> str:
         "title": escape(f"{recorded['scenario']}: an episode again"),
         "command": escape(command),
         "style": here.joinpath("replay.css").read_text(encoding="utf-8"),
-        "script": here.joinpath("replay.js").read_text(encoding="utf-8"),
+        "script": "".join(here.joinpath(name).read_text(encoding="utf-8") for name in _SCRIPTS),
         "data": held,
     }
     page = here.joinpath("replay.html").read_text(encoding="utf-8")

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.data.units import MICRO
+from gridbazaar.envs.state import Transition
 from gridbazaar.experiments.evaluation.play import Played
 from gridbazaar.experiments.report.day import day_of
 from gridbazaar.experiments.report.day_plots import tree_layout
+from gridbazaar.market.ledger.books.trades import pairwise
 
 Floats = NDArray[np.float64]
 
@@ -72,6 +74,7 @@ def _policy(name: str, played: Played) -> dict[str, Any]:
         "price": _whole(day.local_cur_per_kwh, PER_CUR),
         "volts": _whole(day.voltage_pu, PER_PU), "loading": _whole(day.branch_loading, 1_000),
         "net": _whole(over(lambda h: h.delivery.metered_ukwh) / MICRO, PER_KWH),
+        "pairs": [_pairs(h) for h in happened],
         "local": _whole((traded[:, :n] + traded[:, n:]) / MICRO, PER_KWH),
         "stored": _whole(day.stored_kwh, PER_KWH), "capacity": _whole(day.capacity_kwh, PER_KWH),
         "plugged": day.is_plugged.astype(int).tolist(),
@@ -82,6 +85,24 @@ def _policy(name: str, played: Played) -> dict[str, Any]:
         "shed": _whole(over(lambda h: h.shed_kwh), PER_KWH),
         "curtailed": _whole(over(lambda h: h.delivery.curtailed_ukwh) / MICRO, PER_KWH),
     }  # fmt: skip
+
+
+def _pairs(happened: Transition) -> list[list[int]]:
+    """Who sold to whom, as the ledger lays a cleared book side by side: [seller, buyer, Wh, price]; -1 is the market's
+    own stock."""
+    clearing, owner = happened.market.clearing, np.asarray(happened.market.orders.agent)
+    found = pairwise(
+        np.asarray(clearing.traded_ukwh)[0],
+        np.asarray(clearing.pay_ucur)[0],
+        owner,
+        np.asarray(clearing.price_ucur_per_kwh)[0],
+    )
+    sides = ([-1 if column < 0 else int(owner[column]) for column in (pair.seller, pair.buyer)] for pair in found)
+    return [
+        [*ends, round(pair.energy_ukwh * PER_KWH / MICRO), round(pair.price_ucur_per_kwh * PER_CUR / MICRO)]
+        for ends, pair in zip(sides, found, strict=True)
+        if ends[0] != ends[1]
+    ]
 
 
 def _events(played: Played) -> list[str]:

@@ -4,7 +4,7 @@
   const n = held.clock.length, feeder = held.feeder, colour = name => `var(--${name})`;
   const $ = id => document.getElementById(id);
   const fixed = (x, digits) => { const text = x.toFixed(digits); return Number(text) ? text : text.replace("-", ""); };
-  const kwh = x => fixed(x / 1000, 2), money = x => (x / 10000).toFixed(4), cur = held.currency;
+  const kwh = (x, digits = 2) => fixed(x / 1000, digits), money = x => (x / 10000).toFixed(4), cur = held.currency;
   const small = innerWidth < 700;
   let now = 0, timer = 0;
 
@@ -133,14 +133,30 @@
     return html("table", "", head, html("tbody", "", ...rows));
   }
 
+  // Who trades with whom; a pool pays one price, so its pairs are buyers and sellers laid side by side.
+  function trades(policy) {
+    const rows = ledger.trades(policy, now), fromLedger = ledger.isLedgers(policy);
+    if (!rows.length) return html("p", "Nobody trades with a neighbour in this interval.");
+    const made = rows.map(([seller, buyer, amount, price, stands]) => {
+      const row = html("tr", "", html("th", seller), html("td", buyer), html("td", amount), html("td", price));
+      if (stands !== null) row.append(html("td", stands ? "\u2713 signed" : "\u2717 not signed"));
+      if (stands === false) row.className = "wrong";
+      return row;
+    });
+    const head = html("tr", "", ...["seller", "buyer", "kWh", `${cur}/kWh`, ...(fromLedger ? ["in the ledger"] : [])].map(words => html("th", words)));
+    return html("table", "", html("thead", "", head), html("tbody", "", ...made));
+  }
+
   const columns = held.policies.map(policy => {
     const made = html("article", "", html("h2", policy.name));
     const figures = html("div", ""); figures.className = "figures";
     const feederBox = html("div", ""), bookBox = html("div", ""), tableBox = html("details", "", html("summary", "Agents: meters, storage and bills so far")), inside = html("div", "");
-    tableBox.open = true; tableBox.append(inside);
-    made.append(figures, html("h3", "Feeder"), feederBox, html("h3", "Order book of the interval"), bookBox, tableBox);
+    const tradeBox = html("details", "", html("summary", "Who trades with whom")), pairs = html("div", "");
+    pairs.className = "pairs";
+    tableBox.open = tradeBox.open = true; tableBox.append(inside); tradeBox.append(pairs);
+    made.append(figures, html("h3", "Feeder"), feederBox, html("h3", "Order book of the interval"), bookBox, tradeBox, tableBox);
     $("shown").append(made);
-    return { policy, figures, feederBox, bookBox, inside };
+    return { policy, figures, feederBox, bookBox, pairs, inside };
   });
 
   function summary(policy) {
@@ -151,7 +167,7 @@
       ["voltages, pu", `${low.toFixed(3)} to ${high.toFixed(3)}`], ["withheld by the wires", `${kwh(cut)} kWh`], ["all bills so far", `${fixed(bill, 2)} ${cur}`]];
   }
 
-  const X = strip();
+  const X = strip(), ledger = Audited(held, { html, kwh, money, show: t => show(t), again: () => show(now) });
   function show(t) {
     now = Math.max(0, Math.min(n - 1, t));
     $("time").value = now;
@@ -163,6 +179,7 @@
       column.figures.replaceChildren(...summary(column.policy).map(([what, value]) => html("div", "", html("b", value), html("span", what))));
       column.feederBox.replaceChildren(wires(column.policy));
       column.bookBox.replaceChildren(book(column.policy));
+      column.pairs.replaceChildren(trades(column.policy));
       column.inside.replaceChildren(table(column.policy));
     }
     if (!timer) $("said").textContent = `${held.clock[now]}. ${held.events[now]} ` + columns.map(c => `${c.policy.name}: ${summary(c.policy).map(([w, v]) => `${w} ${v}`).join(", ")}`).join(". ");
@@ -185,9 +202,11 @@
   $("next").addEventListener("click", () => show(now + 1));
   document.addEventListener("keydown", e => {
     const inside = e.target.closest("button, input, summary");
+    if (inside && inside.matches("input:not(#time)")) return;
     const to = { ArrowLeft: now - 1, ArrowRight: now + 1, Home: 0, End: n - 1 }[e.key];
     if (to !== undefined && !(inside && inside.id === "time")) { show(to); e.preventDefault(); }
     if (e.key === " " && !(inside && inside.id !== "time")) { toggle(); e.preventDefault(); }
   });
   show(0);
+  ledger.check();
 })();

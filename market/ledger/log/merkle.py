@@ -139,3 +139,48 @@ def check_consistency(old_size: int, old_root: bytes, size: int, root: bytes, pr
             found = node_hash(found, other)
         position, last = position >> 1, last >> 1
     return last == 0 and found_old == old_root and found == root
+
+
+class Paths:
+    """Inclusion proofs of many entries under many checkpoints, which share most of their nodes.
+
+    Args:
+        leaves: hashes of the entries; the trees are over the first ``size`` of them.
+    """
+
+    __slots__ = ("_leaves", "_number", "_roots", "nodes")
+
+    def __init__(self, leaves: Sequence[bytes]) -> None:
+        self._leaves = leaves
+        self._roots: dict[tuple[int, int], bytes] = {}
+        self._number: dict[tuple[int, int], int] = {}
+        self.nodes: list[bytes] = []  # each hash that a proof asked for, once
+
+    def proof(self, index: int, size: int) -> list[int]:
+        """Give what ``inclusion_proof(leaves[:size], index)`` gives, as places in ``nodes``."""
+        if not 0 <= index < size <= len(self._leaves):
+            raise ValueError(f"expected an index below {size} and a size up to {len(self._leaves)}, got index {index}")
+        begin, end, path = 0, size, list[int]()
+        while end - begin > 1:
+            middle = begin + _split(end - begin)
+            if index < middle:
+                path.append(self._place(middle, end))
+                end = middle
+            else:
+                path.append(self._place(begin, middle))
+                begin = middle
+        return path[::-1]
+
+    def _place(self, begin: int, end: int) -> int:
+        if (begin, end) not in self._number:
+            self._number[begin, end] = len(self.nodes)
+            self.nodes.append(self._root(begin, end))
+        return self._number[begin, end]
+
+    def _root(self, begin: int, end: int) -> bytes:
+        if end - begin == 1:
+            return self._leaves[begin]
+        if (begin, end) not in self._roots:
+            middle = begin + _split(end - begin)
+            self._roots[begin, end] = node_hash(self._root(begin, middle), self._root(middle, end))
+        return self._roots[begin, end]

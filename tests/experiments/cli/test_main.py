@@ -32,7 +32,7 @@ from tests.experiments.cli.runner import invoke
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
-    "demo", "train", "evaluate", "compare", "rollout", "replay", "clear", "bench", "list", "show",
+    "demo", "train", "evaluate", "compare", "rollout", "replay", "study", "clear", "bench", "list", "show",
     "data list", "data check", "bill", "release policies",
 )  # fmt: skip
 NAMES = {

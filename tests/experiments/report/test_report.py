@@ -25,7 +25,7 @@ from gridbazaar.experiments.report.policies import learning
 from gridbazaar.experiments.report.report import render, write_report
 from gridbazaar.experiments.report.subject import FEW_SEEDS, subject_of
 from gridbazaar.experiments.report.table import columns, kind_table, number, policy_names, terminal_table
-from tests.browser import CHROMIUM, look, to_pdf
+from tests.browser import in_browser, look, to_pdf
 
 RUN = "runs/<b>&x"  # a folder whose name would be markup
 CURVE = [{"steps": 0, "seconds": 2.0, "score": 11.25}, {"steps": 400_000, "seconds": 63.0, "score": 70.5}]
@@ -354,9 +354,6 @@ def test_the_table_of_kinds_leaves_out_what_does_not_fit(width: int, evaluation:
 
 def test_numbers_are_written_plainly() -> None:
     assert [number(x, 1) for x in (-0.04, 0.0, -0.06, float("nan"))] == ["0.0", "0.0", "-0.1", "-"]
-
-
-in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 
 
 @in_browser

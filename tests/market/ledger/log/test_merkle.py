@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pymerkle import InmemoryTree, verify_consistency
 
 from gridbazaar.market.ledger.log.merkle import (
+    Paths,
     Tree,
     check_consistency,
     check_inclusion,
@@ -158,3 +159,15 @@ def test_a_thousand_random_trees_are_those_of_pymerkle() -> None:
         assert [leaves[index], *inclusion_proof(leaves, index)] == path
         verify_consistency(root_of(leaves[:old]), root_of(leaves), oracle.prove_consistency(old, n), old, n)
         assert check_consistency(old, oracle.get_root(old), n, oracle.get_root(), consistency_proof(leaves, old))
+
+
+def test_paths_that_share_nodes_are_the_same_proofs() -> None:
+    leaves = [leaf_hash(str(i).encode()) for i in range(37)]
+    paths = Paths(leaves)
+    for size in range(1, len(leaves) + 1):
+        for index in range(size):
+            found = [paths.nodes[place] for place in paths.proof(index, size)]
+            assert found == inclusion_proof(leaves[:size], index)
+    assert len(set(paths.nodes)) == len(paths.nodes), "each node stands there once"
+    with pytest.raises(ValueError, match="expected an index below 5 and a size up to 37, got index 5"):
+        paths.proof(5, 5)

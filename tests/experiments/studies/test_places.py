@@ -1,0 +1,95 @@
+"""Studies of places: their sums add up, they show what makes them, and their pages hold the figures."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from gridbazaar.experiments.cli.main import main
+from gridbazaar.experiments.studies.page import STUDIES, filled
+from gridbazaar.experiments.studies.place import Lived, live, place
+from gridbazaar.experiments.studies.places import PLACES
+from tests.experiments.cli.runner import invoke
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+NOBODY = {"bids": [0.0], "asks": [1.0]}
+
+
+@cache
+def _day(name: str, **overrides: object) -> Lived:
+    return live(place(name, hours=24.0, **overrides), 2)
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_energy_and_its_uses_add_up(name: str) -> None:
+    found = _day(name)
+    assert found.own_kwh + found.local_kwh + found.export_kwh == pytest.approx(found.pv_kwh, rel=1e-3)
+    assert 0 < found.local_kwh < found.pv_kwh
+    assert found.self_consumption == pytest.approx(1 - found.export_kwh / found.pv_kwh, abs=2e-3)
+    assert found.import_kwh - found.export_kwh == pytest.approx(found.gate_import_kwh - found.gate_export_kwh, rel=1e-6)
+    assert found.price_low <= found.price_mean <= found.price_high
+
+
+def test_nobody_trades_beyond_limits_or_where_the_band_is_empty() -> None:
+    alone, traded = live(place("quartierstrom", hours=24.0, mechanism_options=NOBODY), 2), _day("quartierstrom")
+    assert alone.local_kwh == 0
+    assert alone.own_kwh == traded.own_kwh, "the market moves money, not energy"
+    assert traded.bills_cur < alone.bills_cur
+    assert 0.04 <= traded.price_low < traded.price_high <= 0.2075 - 0.045
+    net_metered = live(place("brooklyn", hours=24.0, **{"tariff_options.export_cur_per_kwh": 0.22}), 2)
+    assert net_metered.local_kwh == 0
+
+
+def test_keys_of_the_roof() -> None:
+    dynamic = _day("apartments")
+    static = live(place("apartments", hours=24.0, **{"mechanism_options.method": "static"}), 2)
+    assert dynamic.own_kwh == pytest.approx(0.0, abs=1e-4)
+    assert static.local_kwh < dynamic.local_kwh
+    assert dynamic.price_mean == pytest.approx(0.08 + 0.72 * 0.32, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_pages_hold_figures_for_every_table(name: str) -> None:
+    text = (DOCS / "studies" / f"{name}.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"<!-- figures (\w+) -->\n(.*?)<!-- end -->", text, flags=re.DOTALL)
+    assert blocks
+    for _, body in blocks:
+        assert body.count("\n| ") >= 3
+    if name in PLACES:
+        head = blocks[0][1].partition("\n")[0].strip("| ").split(" | ")
+        assert head == ["figure", "published", *PLACES[name].changes]
+        assert [row.split(" | ")[0].strip("| ") for row in blocks[0][1].splitlines()[2:]] == [
+            what for what, *_ in PLACES[name].rows
+        ]
+
+
+def test_marks_of_another_study_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"the page has the marks \['a'\], expected \['b'\]"):
+        filled("<!-- figures a -->\n<!-- end -->", {"b": [["x"], ["1"]]})
+    assert filled("<!-- figures b -->\nold\n<!-- end -->", {"b": [["x"], ["1"]]}) == (
+        "<!-- figures b -->\n| x |\n| --- |\n| 1 |\n<!-- end -->"
+    )
+
+
+def test_the_command_refuses_what_it_does_not_know(tmp_path: Path) -> None:
+    unknown = invoke(main, ["study", "atlantis"])
+    assert unknown.exit_code == 2
+    assert "expected one of quartierstrom, brooklyn, apartments, claims, flexibility, got 'atlantis'" in unknown.output
+    assert invoke(main, ["study", "brooklyn", "--write", str(tmp_path)]).exit_code == 2
+
+
+@pytest.mark.slow
+def test_the_page_of_a_place_says_what_comes_out() -> None:
+    from gridbazaar.experiments.studies.page import study
+
+    page = (DOCS / "studies" / "brooklyn.md").read_text(encoding="utf-8")
+    assert filled(page, study("brooklyn", 16)) == page, "run gridbazaar study brooklyn --write docs"
+
+
+def test_sums_are_of_a_day() -> None:
+    one, two = _day("brooklyn"), live(place("brooklyn", hours=48.0), 2)
+    for name in ("load_kwh", "loss_kwh", "no_pv_bill_cur"):
+        assert getattr(two, name) == pytest.approx(getattr(one, name), rel=0.4), name
