@@ -44,7 +44,7 @@ from gridbazaar.market.found import find_tariff
 from gridbazaar.market.grid.curtailment import RULES as SHARING
 from gridbazaar.market.grid.inverter import RESPONSES
 from gridbazaar.market.mechanisms import load_mechanism, mechanism_stage
-from gridbazaar.market.played import check_playable
+from gridbazaar.market.played import check_period, check_playable
 
 WEEK_H = 168.0  # longest episode: whole weeks belong to one split
 LONGEST_WEEK_H = WEEK_H + 1  # in which the clock is set back
@@ -289,6 +289,7 @@ class Scenario:
         tariff = find_tariff(self.tariff, **self.tariff_options)
         if isinstance(tariff, Design):
             check_playable(tariff)
+            check_period(tariff, self.dates, self.hours)
             if tariff.currency != self.currency:
                 raise ValueError(
                     f"tariff {tariff.name}: its amounts are in {tariff.currency}, those of the scenario (scarcity, "
