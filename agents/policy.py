@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.agents.peaks import MonthPeak
 from gridbazaar.agents.plan import Called, View
 from gridbazaar.data.arrays import Array
 from gridbazaar.data.chance import uniform
@@ -29,6 +30,7 @@ class Community:
     kinds: Mapping[str, Any] = field(default_factory=dict)  # the ``Kind`` of each name
     keys: NDArray[np.uint64] | None = None  # [n_envs] of the episodes that begin; none: of no episode in particular
     scenario: str = ""  # its name
+    pays_for_power: bool = False  # whether the tariff charges for peaks
 
     def chance(self, stream: str) -> NDArray[np.float64]:
         """Draw what a policy needs of chance in the episodes that begin, [n_envs, n_agents, n_steps] in [0, 1).
@@ -62,6 +64,7 @@ class Forecasts:
     end_value_cur_per_kwh: Array  # [n_envs] worth of a kWh that could be delivered after the end
     inside: Array  # [n_envs, horizon] bool, before the end of the episode
     step_h: float
+    peaks: tuple[MonthPeak, ...] = ()  # charges on power over the steps ahead, a month each; none: there are none
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ class Foresight:
     engine_kw: Array | None = None  # rated output of a genset; none: no gensets
     engine_cur_per_kwh: Array | None = None  # its cheapest fuel of a kWh
     upkeep_cur: Array | None = None  # what no policy can save of failures and maintenance; none: nothing fails
+    peaks: tuple[MonthPeak, ...] = ()  # charges on power over all steps, a month each; none: there are none
 
 
 class NoBoundError(ValueError):

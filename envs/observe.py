@@ -31,6 +31,7 @@ from gridbazaar.envs.interval.rates import rates_at, retail_at
 from gridbazaar.envs.interval.setting import upper_ucur_per_kwh
 from gridbazaar.envs.interval.worth import until
 from gridbazaar.envs.observe_blocks import block_values
+from gridbazaar.envs.power_ahead import power_ahead
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import State
 
@@ -225,4 +226,5 @@ def look_ahead(core: Core, state: State) -> Forecasts:
         end_value_cur_per_kwh=episode.end_value_cur_per_kwh,
         inside=inside,
         step_h=core.scenario.step_h,
+        peaks=power_ahead(core, state, core.scenario.horizon),
     )

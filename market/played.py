@@ -2,8 +2,8 @@
 
 A design can be played where a row's bill does not hang on other rows: no netting beyond the interval, no tiers, nothing
 that is due by the year but fixed charges. Charges on power and free kWh of fed-in energy hang on the month so far,
-which is carried (``by_month.py``); they need episodes of whole months. What cannot be played is refused with the reason.
-Value added tax goes to the line tax, for the state receives it; a neighbour's kWh bears the charges of one
+which is carried (``by_month.py``); they need episodes of whole months. What cannot be played is refused with the
+reason. Value added tax goes to the line tax, for the state receives it; a neighbour's kWh bears the charges of one
 behind the same transformer.
 """
 

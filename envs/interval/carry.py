@@ -5,7 +5,7 @@ Every agent is an account: its whole meter makes the peak, also what it trades w
 
 from __future__ import annotations
 
-from gridbazaar.data.arrays import Array
+from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.envs.episode.world import World
 from gridbazaar.envs.state import Episode, State
 from gridbazaar.market.orders import Clearing
@@ -28,8 +28,11 @@ def month_postings(
     if world.by_month is None or state.months is None:
         return (), None
     n, start = world.n_agents, state.episode.start
-    local: Array = clearing.traded_ukwh[:, :n] + clearing.traded_ukwh[:, n:]
-    reading = Reading(delivery.metered_ukwh, local, delivery.metered_ukwh - local)
+    traded: Array = clearing.traded_ukwh[:, :n] + clearing.traded_ukwh[:, n:]
+    metered, xp = delivery.metered_ukwh, namespace(traded)
+    # What neighbours traded beyond what a meter counted is no local energy.
+    local = xp.clip(traded, xp.minimum(metered, 0), xp.maximum(metered, 0))
+    reading = Reading(metered, local, metered - local)
     after = advance(world.by_month, state.months, reading, start + state.t, start)
     more = due_ucur(world.by_month, after) - due_ucur(world.by_month, state.months)
     entries = enumerate(world.by_month.entries)

@@ -45,6 +45,7 @@ def community_of(core: Core, state: State | None = None) -> Community:
         kinds=dict(zip(scenario.agents, map(scenario.kind, scenario.agents), strict=True)),
         keys=keys,
         scenario=scenario.name,
+        pays_for_power=core.world.by_month is not None and bool(core.world.by_month.power),
     )
 
 

@@ -70,6 +70,11 @@ class MonthCharges:
     sums: tuple[SumCharge, ...]
     entries: tuple[Entry, ...]  # the last is value added tax
 
+    @property
+    def pays(self) -> bool:
+        """Whether an account may receive money, as for energy that is fed in."""
+        return any(price > 0 if charge.is_export else price < 0 for charge in self.sums for price in charge.prices)
+
 
 @dataclass(frozen=True, slots=True)
 class PeakCarry:
@@ -151,11 +156,11 @@ def advance(charges: MonthCharges, carry: MonthCarry, reading: Reading, step: Ar
 
 def due_ucur(charges: MonthCharges, carry: MonthCarry) -> Array:
     """[n_envs, n_accounts, n_entries] int64, what is due so far since the episode began; value added tax is the last"""
-    every = [*zip(charges.power, carry.power, strict=True), *zip(charges.sums, carry.sums, strict=True)]
-    xp = namespace(every[0][1].due_cur)
-    none = 0.0 * every[0][1].due_cur
-    by_entry = [sum((k.due_cur for c, k in every if c.entry == i), start=none) for i in range(len(charges.entries) - 1)]
-    tax = sum((c.vat_rate * k.due_cur for c, k in every), start=none)
+    due = [(c.entry, c.vat_rate, k.due_cur) for c, k in zip(charges.power, carry.power, strict=True)]
+    due += [(c.entry, c.vat_rate, k.due_cur) for c, k in zip(charges.sums, carry.sums, strict=True)]
+    xp, none = namespace(due[0][2]), 0.0 * due[0][2]
+    by_entry = [sum((cur for i, _, cur in due if i == entry), start=none) for entry in range(len(charges.entries) - 1)]
+    tax = sum((rate * cur for _, rate, cur in due), start=none)
     return xp.astype(xp.rint(xp.stack([*by_entry, tax], axis=2) * MICRO), xp.int64)
 
 
