@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.agents.peaks import MonthPeak
-from gridbazaar.data.arrays import Array, host
+from gridbazaar.data.arrays import Array, host, namespace
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.state import State
@@ -18,6 +19,48 @@ from gridbazaar.market.settlement.peaks import PeakCarry, PowerCharge
 
 Floats = NDArray[np.float64]
 _NANO = 1e9
+
+
+class PeakSeen(NamedTuple):
+    """A charge on power as agents observe it, [n_envs, n_agents]."""
+
+    kw: Array  # billed so far in the month, floor included
+    cur_per_kw: Array  # of one more kW over the episode, with tax; of steps what the next one costs more
+
+
+def peaks_seen(core: Core, state: State) -> tuple[PeakSeen, ...]:
+    """Give the charges on power before an interval, in the core's library."""
+    by_month, carry = core.world.by_month, state.months
+    if by_month is None or carry is None:
+        return ()
+    xp, start = namespace(state.view.firm_kw), state.episode.start
+    # Days and months of all rows are those of the scenario.
+    first = int(host(start)[0])
+    step = start + xp.minimum(state.t, core.n_steps - 1)
+    found = []
+    for charge, kept in zip(by_month.power, carry.power, strict=True):
+        month = charge.month[step]
+        of_before = charge.begins_month[step][:, None]
+        nkw = xp.maximum(xp.where(of_before, 0, kept.nkw), charge.floor_nkw[month][:, None])
+        kw = xp.astype(nkw, xp.float64) / _NANO
+        price = 0.0 * kw + xp.asarray(np.array(_prices_of(charge, first, core.n_steps)), nkw)[month][:, None]
+        for i, (low, high) in enumerate(pairwise(charge.prices)):
+            if charge.has_steps:
+                price = xp.where(kw >= (charge.limits_kw[i - 1] if i else 0.0), high - low, price)
+            else:
+                price = xp.where(kw >= charge.limits_kw[i], high, low if i == 0 else price)
+        if charge.has_steps and charge.prices:
+            price = xp.where(kw >= charge.limits_kw[-1], 0.0, price)
+        cur_per_kw = price * (1.0 + charge.vat_rate)
+        found.append(PeakSeen(*(xp.astype(x, state.view.firm_kw.dtype) for x in (kw, cur_per_kw))))
+    return tuple(found)
+
+
+def _prices_of(charge: PowerCharge, first: int, n_steps: int) -> tuple[float, ...]:
+    """[n_months of the bank] what a kW costs over the episode that begins with a step, 0 outside it, before tax."""
+    begin, end = (int(host(charge.month)[step]) for step in (first, first + n_steps - 1))
+    worth = _worth(_key(host(charge.price)), begin, end, charge.average_months)
+    return (*[0.0] * begin, *worth, *[0.0] * (len(charge.price) - end - 1))
 
 
 def power_ahead(core: Core, state: State, n_steps: int) -> tuple[MonthPeak, ...]:
@@ -33,12 +76,11 @@ def power_ahead(core: Core, state: State, n_steps: int) -> tuple[MonthPeak, ...]
     steps = first + np.arange(min(t, core.n_steps - 1), min(t + n_steps, core.n_steps))
     found = []
     for i, (charge, kept) in enumerate(zip(by_month.power, carry.power, strict=True)):
-        months = host(charge.month)[[first, first + core.n_steps - 1]]
-        worth = _worth(_key(host(charge.price)), int(months[0]), int(months[1]), charge.average_months)
+        worth = _prices_of(charge, first, core.n_steps)
         for month in np.unique(host(charge.month)[steps]).tolist():
             # Before the first step of a month its peak is that of no interval.
             has_begun = month == int(host(charge.month)[steps[0] - 1]) and t > 0
-            here = _month(i, charge, kept, steps, month, worth[month - int(months[0])], has_begun)
+            here = _month(i, charge, kept, steps, month, worth[month], has_begun)
             found.append(_padded(here, n_steps))
     return tuple(found)
 

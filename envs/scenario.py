@@ -44,7 +44,7 @@ from gridbazaar.market.found import find_tariff
 from gridbazaar.market.grid.curtailment import RULES as SHARING
 from gridbazaar.market.grid.inverter import RESPONSES
 from gridbazaar.market.mechanisms import load_mechanism, mechanism_stage
-from gridbazaar.market.played import check_period, check_playable
+from gridbazaar.market.played import check_period, check_playable, n_peaks_of
 
 WEEK_H = 168.0  # longest episode: whole weeks belong to one split
 LONGEST_WEEK_H = WEEK_H + 1  # in which the clock is set back
@@ -300,7 +300,7 @@ class Scenario:
             load_reward(self.reward.function)
         self._check_members()
         if self.observe.columns:
-            places_of(self.observe, all_columns(self.observe, self.named_kinds))
+            places_of(self.observe, all_columns(self.observe, self.named_kinds, self.n_peaks))
         if not any(config.count for config in self.agents.values()):
             known = ", ".join([*list_kinds(), *self.kinds])
             raise ValueError(f"scenario {self.name!r} has no agents; expected a table of {known}")
@@ -338,6 +338,11 @@ class Scenario:
             raise ValueError(f"battery.shares: expected homes, prosumer_0 to prosumer_{count - 1}, got {unknown}")
         if battery is not None and shares and not battery.count:
             raise ValueError("battery.shares: expected a battery to hold shares in, got battery.count = 0")
+
+    @property
+    def n_peaks(self) -> int:
+        """Charges on power that the tariff has."""
+        return n_peaks_of(find_tariff(self.tariff, **self.tariff_options))
 
     @property
     def step_h(self) -> float:

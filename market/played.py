@@ -66,6 +66,11 @@ def play(tariff: Tariff | Design, spot_cur_per_kwh: Floats, calendar: Calendar) 
     return Played(prices, fixed_cur, _IMBALANCE_CUR_PER_KWH, month_charges(tariff, rows))
 
 
+def n_peaks_of(tariff: Tariff | Design) -> int:
+    """How many charges on power there are."""
+    return 0 if isinstance(tariff, Tariff) else sum(charge.sort == "power" for charge in tariff.charges)
+
+
 def check_playable(design: Design) -> None:
     """Refuse a design whose bill of an interval hangs on others; says which rule and why."""
     reasons = list(dict.fromkeys(_reasons(design)))
