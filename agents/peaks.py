@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from gridbazaar.data.arrays import Array
 
+_BELOW = 1 - 1e-4
+"""Of a limit, which itself is of the next step."""
+
 
 @dataclass(frozen=True, slots=True)
 class MonthPeak:
@@ -50,7 +53,7 @@ class MonthPeak:
         if self.has_steps:
             limits = np.array([*self.limits_kw, np.inf])
             nearest = limits[np.searchsorted(limits, self.mean_kw, "right")]
-            paid = np.where(np.isfinite(nearest), nearest * (1 - 1e-6), self.mean_kw)
+            paid = np.where(np.isfinite(nearest), nearest * _BELOW, self.mean_kw)
         others_kw = self.top_kw[..., 1:].sum(2)
         room_kw = np.minimum(paid, self.n * paid - others_kw)
         return np.maximum(np.maximum(self.top_kw[..., 0], self.unit_kw), room_kw)
@@ -62,8 +65,15 @@ class MonthPeak:
         return replace(self, **parts, **steps)
 
     def cautious(self, net_kw: Array, share: float) -> MonthPeak:
-        """Give the same for planners who take expected draws [n_envs, n_agents, n_steps] for certain, with a margin."""
-        return replace(self, beyond_kw=margin_kw(net_kw, self.free_kw[..., None], share))
+        """Give the same for planners who take expected draws [n_envs, n_agents, n_steps] for certain, with a margin.
+
+        Of a mean of several they count on the other ones to be as high as the one ahead.
+        """
+        free_kw = self.free_kw
+        beyond_kw = margin_kw(net_kw, free_kw[..., None], share)
+        if self.n == 1:
+            return replace(self, beyond_kw=beyond_kw)
+        return replace(self, n=1, top_kw=free_kw[..., None], unit_kw=0.0 * free_kw, beyond_kw=beyond_kw)
 
 
 def margin_kw(net_kw: Array, free_kw: Array, share: float) -> Array:

@@ -1,7 +1,7 @@
 """Peaks in the program: what a month's highest power costs, as variables that no interval's draw exceeds.
 
 A price per kW, means of the n highest, tiers that rise and ratchets are convex, so the program stays linear; steps are
-whole numbers, and without them their convex hull. Tiers and steps that fall have no bound.
+whole numbers, or where a plan leaves them out their convex hull. Tiers and steps that fall have no bound.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from gridbazaar.agents.dispatch.rows import Rows
 from gridbazaar.agents.peaks import MonthPeak
 from gridbazaar.agents.policy import NoBoundError
 from gridbazaar.data.arrays import Array
+from gridbazaar.data.units import MICRO
 
 _LEAST_KW = 1e-3
+_SHARE_OF_STEP = 0.9  # of the least by which a meter can lie below a limit
 
 
 def add_peaks(
@@ -50,7 +52,8 @@ def add_peaks(
             for past in earlier[-peak.lookback_months :]:
                 _at_least(program, [(billed, 1.0), (past, -peak.ratchet_frac)], np.zeros(len(draw)))
         earlier.append(kw)
-        _price(program, peak, billed, np.maximum(most_kw, _LEAST_KW))
+        beyond_kw = 0.0 if peak.beyond_kw is None else peak.beyond_kw[e].max(axis=1)
+        _price(program, peak, billed, np.maximum(np.maximum(most_kw + beyond_kw, peak.mean_kw[e]), _LEAST_KW))
 
 
 def _at_least(program: Rows, terms: list[tuple[Array, float]], rhs: Array) -> None:
@@ -129,9 +132,11 @@ def _price(program: Rows, peak: MonthPeak, kw: Array, most_kw: Array) -> None:
     switches = [program.columns(one * rise, 0.0, 1.0, is_whole=program.is_exact) for rise in rises]
     program.columns(one * prices[0], 1.0, 1.0)
     reach = [np.minimum(width, most_kw) for width in widths]
-    # Up to the first limit for nothing more; each switch opens the width of its step, the one before it first.
+    # Up to the first limit for nothing more; each switch opens the width of its step, the one before it first. A limit
+    # itself is of the next step: a meter below it is so by a part of a micro-kWh at least.
+    first_kw = peak.limits_kw[0] - _SHARE_OF_STEP / (MICRO * peak.n * peak.interval_h)
     spare = program.columns(0.0 * one, 0.0, np.inf)
     opened = [(switch, -size) for switch, size in zip(switches, reach, strict=True)]
-    program.equal([(kw, 1.0), *opened, (spare, 1.0)], one * peak.limits_kw[0])
+    program.equal([(kw, 1.0), *opened, (spare, 1.0)], one * first_kw)
     for low, high in pairwise(switches):
         _at_least(program, [(low, 1.0), (high, -1.0)], 0.0 * one)
