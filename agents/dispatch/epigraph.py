@@ -15,10 +15,8 @@ from gridbazaar.agents.dispatch.rows import Rows
 from gridbazaar.agents.peaks import MonthPeak
 from gridbazaar.agents.policy import NoBoundError
 from gridbazaar.data.arrays import Array
-from gridbazaar.data.units import MICRO
 
 _LEAST_KW = 1e-3
-_SHARE_OF_STEP = 0.9  # of the least by which a meter can lie below a limit
 
 
 def add_peaks(
@@ -132,11 +130,10 @@ def _price(program: Rows, peak: MonthPeak, kw: Array, most_kw: Array) -> None:
     switches = [program.columns(one * rise, 0.0, 1.0, is_whole=program.is_exact) for rise in rises]
     program.columns(one * prices[0], 1.0, 1.0)
     reach = [np.minimum(width, most_kw) for width in widths]
-    # Up to the first limit for nothing more; each switch opens the width of its step, the one before it first. A limit
-    # itself is of the next step: a meter below it is so by a part of a micro-kWh at least.
-    first_kw = peak.limits_kw[0] - _SHARE_OF_STEP / (MICRO * peak.n * peak.interval_h)
+    # Up to the first limit for nothing more; each switch opens the width of its step, the one before it first. The
+    # limit itself, of the next step, counts as of this one: it is closer than the solver's tolerance.
     spare = program.columns(0.0 * one, 0.0, np.inf)
     opened = [(switch, -size) for switch, size in zip(switches, reach, strict=True)]
-    program.equal([(kw, 1.0), *opened, (spare, 1.0)], one * first_kw)
+    program.equal([(kw, 1.0), *opened, (spare, 1.0)], one * peak.limits_kw[0])
     for low, high in pairwise(switches):
         _at_least(program, [(low, 1.0), (high, -1.0)], 0.0 * one)
