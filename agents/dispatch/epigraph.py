@@ -79,7 +79,7 @@ def _highest(program: Rows, peak: MonthPeak, e: int, draw: Array, step_h: float)
     began_kw[:, intervals == interval[0]] = peak.part_kwh[e][:, None] / peak.interval_h
     if peak.beyond_kw is not None:
         began_kw = began_kw + peak.beyond_kw[e][:, first]
-    terms = [(highest[:, unit], 1.0)]
+    terms: list[tuple[Array, Array]] = [(highest[:, unit], 1.0)]
     within = np.arange(len(steps)) - np.searchsorted(which, which)
     for k in range(int(within.max()) + 1):
         chosen = within == k

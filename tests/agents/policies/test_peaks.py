@@ -25,7 +25,7 @@ DAYS = np.arange(12) // 4
 def month(n_steps: int = 12, **more: Any) -> MonthPeak:
     steps = np.arange(n_steps)[None]
     zero = np.zeros((1, 1))
-    given = {
+    given: dict[str, Any] = {
         "charge": 0, "counts": steps >= 0, "interval": steps, "unit": steps, "interval_h": 1.0, "n": 1,
         "top_kw": np.zeros((1, 1, more.get("n", 1))), "unit_kw": zero, "part_kwh": zero, "least_kw": zero,
         "cur_per_kw": 10.0, "limits_kw": (), "prices": (), "has_steps": False,
