@@ -107,12 +107,12 @@ def test_where_nothing_can_be_moved_the_program_charges_what_is_posted(name: str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tariff", ["be_flanders", *CHARGES])
+@pytest.mark.parametrize("tariff", ["be_flanders", "three days", "evenings", "tiers", "steps"])
 def test_no_policy_costs_less_than_the_bound(tariff: str) -> None:
     core = core_of(power(**CHARGES[tariff]) if tariff in CHARGES else tariff)
     state = core.reset(3, split="validation")
     bound = bound_of(core, state)
-    for name in ("random", "idle", "self_consumption", "opportunity_cost", "peak_shaving"):
+    for name in ("random", "opportunity_cost", "peak_shaving"):
         played = play(core, load_policy(name), [3], split="validation", state=state)
         assert played.tally.scored_cur[0] >= bound.cost_cur[0] - bound.rounding_cur[0], name
     replayed = play(core, Optimum(bound.schedule), [3], state=state, ahead=bound.ahead)
