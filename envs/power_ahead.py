@@ -130,9 +130,11 @@ def _month(
         past = host(kept.past_nkw)
         past = past if has_begun else np.concatenate([past[..., 1:], host(kept.nkw)[..., None]], axis=2)
         least = np.maximum(least, charge.ratchet_frac * past.max(axis=2) / _NANO)
-    counts, interval, unit = (np.broadcast_to(x, (len(top), len(steps))) for x in (counts, interval, unit))
+    shape = (len(top), len(steps))
+    interval, unit = (np.broadcast_to(x, shape) for x in (interval, unit))
     return MonthPeak(
-        charge=i, counts=counts, interval=interval, unit=unit, interval_h=charge.interval_h, n=charge.n,
+        charge=i, counts=np.broadcast_to(counts, shape), interval=interval, unit=unit,
+        interval_h=charge.interval_h, n=charge.n,
         top_kw=top * to_kw, unit_kw=unit_kw * to_kw, part_kwh=part / MICRO, least_kw=least,
         cur_per_kw=price * tax, limits_kw=charge.limits_kw, prices=tuple(p * tax for p in charge.prices),
         has_steps=charge.has_steps, ratchet_frac=charge.ratchet_frac, lookback_months=charge.lookback_months,

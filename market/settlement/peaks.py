@@ -249,7 +249,7 @@ def _sum(charge: SumCharge, carry: SumCarry, reading: Reading, step: Array) -> S
         price * xp.maximum(kwh[..., w] - free, 0.0)
         for w, (price, free) in enumerate(zip(charge.prices, charge.free_kwh, strict=True))
     )
-    price = sum(each * places[:, w] for w, each in enumerate(charge.prices))
+    price: Array = sum(each * places[:, w] for w, each in enumerate(charge.prices))
     more = charge.bears_local * xp.astype(local, xp.float64) / MICRO * price[:, None]
     other_cur = xp.where(is_first, 0.0, carry.other_cur) + more
     base_cur = xp.where(is_first, carry.due_cur, carry.base_cur)
