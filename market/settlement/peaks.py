@@ -164,11 +164,6 @@ def due_ucur(charges: MonthCharges, carry: MonthCarry) -> Array:
     return xp.astype(xp.rint(xp.stack([*by_entry, tax], axis=2) * MICRO), xp.int64)
 
 
-def peak_kw(charge: PowerCharge, carry: PeakCarry) -> Array:
-    """[n_envs, n_accounts] float64, the power of the month so far that is billed."""
-    return namespace(carry.nkw).astype(carry.nkw, namespace(carry.nkw).float64) / _NANO
-
-
 def _peak(charge: PowerCharge, carry: PeakCarry, reading: Reading, step: Array, first: Array) -> PeakCarry:
     xp = namespace(step)
     is_first, month = charge.begins_month[step][:, None], charge.month[step]
