@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.agents.peaks import MonthPeak
 from gridbazaar.agents.plan import Called, View
 from gridbazaar.data.arrays import Array
 from gridbazaar.data.chance import uniform
@@ -31,6 +32,7 @@ class Community:
     scenario: str = ""  # its name
     lead: tuple[int, ...] = ()  # of each agent the first one of its customer; empty: every agent is one
     by_hand: tuple[int, ...] = ()  # agents whose customers let no policy steer them
+    pays_for_power: bool = False  # whether the tariff charges for peaks
 
     def chance(self, stream: str) -> NDArray[np.float64]:
         """Draw what a policy needs of chance in the episodes that begin, [n_envs, n_agents, n_steps] in [0, 1).
@@ -64,6 +66,7 @@ class Forecasts:
     end_value_cur_per_kwh: Array  # [n_envs] worth of a kWh that could be delivered after the end
     inside: Array  # [n_envs, horizon] bool, before the end of the episode
     step_h: float
+    peaks: tuple[MonthPeak, ...] = ()  # charges on power over the steps ahead, a month each; none: there are none
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class Foresight:
     engine_cur_per_kwh: Array | None = None  # its cheapest fuel of a kWh
     upkeep_cur: Array | None = None  # what no policy can save of failures and maintenance; none: nothing fails
     lead: Array | None = None  # [n_envs, n_agents] int64, first agent of the customer; none: every agent is one
+    peaks: tuple[MonthPeak, ...] = ()  # charges on power over all steps, a month each; none: there are none
 
 
 class NoBoundError(ValueError):

@@ -19,6 +19,8 @@ PRICE_SCALE = 0.2
 """Currency per kWh that counts as one."""
 POWER_SCALE = 5.0
 """Kilowatts of an agent that count as one."""
+PEAK_PRICE_SCALE = 10.0
+"""Currency per kW that counts as one."""
 BOUND = 5.0
 PUBLISHED = ("storage_filled", "storage_size", "cars_need", "capacity_share", "deficit_ahead", "surplus_ahead")
 """Columns that tell of all storage and cars together; ``observe.public = false`` leaves them out."""
@@ -112,8 +114,13 @@ OWN = (
 _POWER = f"{POWER_SCALE} kW"
 
 
-def block_columns(wanted: ObserveConfig) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
-    """Give the columns that are beside the usual ones: those of the community, and those of each agent."""
+def block_columns(wanted: ObserveConfig, n_peaks: int = 0) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
+    """Give the columns that are beside the usual ones: those of the community, and those of each agent.
+
+    Args:
+        wanted: which blocks there are.
+        n_peaks: charges on power that the tariff has.
+    """
     steps = [(i * wanted.ahead_step_h, (i + 1) * wanted.ahead_step_h) for i in range(wanted.n_ahead)]
     back = range(1, wanted.last + 1)
     shared = [
@@ -132,19 +139,26 @@ def block_columns(wanted: ObserveConfig) -> tuple[tuple[Column, ...], tuple[Colu
         ),
         *(Column(f"own_last_{i}", _POWER, -BOUND, BOUND, f"own metered power, {i} intervals ago") for i in back),
     ]
+    for i in range(n_peaks):
+        per_kw = f"{PEAK_PRICE_SCALE:g} currency/kW"
+        own.append(Column(f"peak_so_far_{i}", _POWER, 0, BOUND, "billed power of the month so far, floor included"))
+        own.append(Column(f"peak_price_{i}", per_kw, 0, BOUND, "what one more kW of it costs, or the next step"))
     return tuple(shared), tuple(own)
 
 
-def all_columns(wanted: ObserveConfig, named_kinds: Iterable[tuple[str, AnyKind, Any]]) -> tuple[Column, ...]:
+def all_columns(
+    wanted: ObserveConfig, named_kinds: Iterable[tuple[str, AnyKind, Any]], n_peaks: int = 0
+) -> tuple[Column, ...]:
     """Give every column that there is: common, own, what only some kinds have, a flag a kind, the blocks.
 
     Args:
         wanted: which blocks there are.
         named_kinds: name, kind and config of each kind of a scenario.
+        n_peaks: charges on power that its tariff has.
     """
     kinds = list(named_kinds)
     flags = (Column(f"is_{name}", "1", 0, 1, f"the agent is of kind {name}") for name in sorted(n for n, *_ in kinds))
-    shared, own = block_columns(wanted)
+    shared, own = block_columns(wanted, n_peaks)
     return (*COMMON, *OWN, *own_columns(kinds), *flags, *shared, *own)
 
 

@@ -24,6 +24,7 @@ from gridbazaar.envs.episode.draw import draw_episode
 from gridbazaar.envs.episode.world import make_world
 from gridbazaar.envs.interval.action import inside
 from gridbazaar.envs.interval.calls import Answers, without_called
+from gridbazaar.envs.interval.carry import month_postings
 from gridbazaar.envs.interval.fleet import Fleet
 from gridbazaar.envs.interval.island import Outage, Rationed, among_members, live_plan, lost_load, outage_of, ration
 from gridbazaar.envs.interval.members import clear
@@ -152,7 +153,8 @@ class Core:
             delivery = without_called(delivery, answer)
         services = None if answer is None else answer.services
         terms = terms_of(world, episode, state.t)
-        bill = settle(bids.orders, clearing, setting, delivery, rates, terms, services)
+        by_month, months = month_postings(world, state, clearing, delivery)
+        bill = settle(bids.orders, clearing, setting, delivery, rates, terms, services, by_month)
 
         t = state.t + 1
         ends = t >= self.n_steps
@@ -188,7 +190,7 @@ class Core:
         )
         if self._own_reward is not None:
             happened = replace(happened, reward=own_reward(self._own_reward, happened, self.agents))
-        return next_state(state, seen, devices, standing, happened, n_clipped, step_h), happened
+        return next_state(state, seen, devices, standing, happened, n_clipped, step_h, months), happened
 
     def _ration(self, wanted: Meters, outage: Outage, plans: tuple[Plan, ...], state: State, now: Now) -> Rationed:
         def share_devices(kw: Array) -> Array:

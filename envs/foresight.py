@@ -12,6 +12,7 @@ from gridbazaar.agents.program import Program, always_there
 from gridbazaar.agents.storage import Storage, best_efficiencies, most_loss_kw
 from gridbazaar.data.trees import each
 from gridbazaar.envs.core import Core
+from gridbazaar.envs.power_ahead import power_ahead
 from gridbazaar.envs.state import State
 from gridbazaar.market.orders import Orders, Setting
 
@@ -64,6 +65,7 @@ def foresight(core: Core, state: State) -> Foresight:
         withheld_ratio=np.where(off[:, None], 0.0, withheld.ratio),
         made_good_kw=np.where(off, 0.0, withheld.made_good_kw),
         lost_kw=withheld.lost_kw,
+        peaks=power_ahead(core, state, core.n_steps),
         **fields,
     )
 
@@ -131,6 +133,8 @@ def _refuse_uncovered(core: Core, programs: list[Program], most_cur_per_kwh: flo
     reasons += [reason for program in programs for reason in program.uncovered]
     if core.scenario.outage.happens and core.scenario.outage.lost_load_cur_per_kwh < most_cur_per_kwh:
         reasons.append("lost load that is cheaper than the retailer (outage.lost_load_cur_per_kwh)")
+    if core.world.by_month is not None and core.world.by_month.pays:
+        reasons.append("energy that earns by the month")
     if reasons:
         raise NoBoundError(f"the optimum's program does not cover {', '.join(reasons)}")
 

@@ -31,6 +31,7 @@ from gridbazaar.envs.interval.rates import rates_at, retail_at
 from gridbazaar.envs.interval.setting import upper_ucur_per_kwh
 from gridbazaar.envs.interval.worth import until
 from gridbazaar.envs.observe_blocks import block_values
+from gridbazaar.envs.power_ahead import peaks_seen, power_ahead
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import State
 
@@ -39,7 +40,7 @@ _CHUNK_ROWS = 64
 
 def feature_columns(scenario: Scenario) -> tuple[Column, ...]:
     """Give the columns that the agents of a scenario see, the same for all."""
-    columns = all_columns(scenario.observe, scenario.named_kinds)
+    columns = all_columns(scenario.observe, scenario.named_kinds, scenario.n_peaks)
     if scenario.observe.is_usual:
         return columns
     return tuple(columns[i] for i in places_of(scenario.observe, columns))
@@ -59,7 +60,7 @@ def observe(core: Core, state: State, out: Array | None = None, *, forecasts: bo
         out: [n_envs, n_agents, n_features] float32 to write into; none: a new array.
         forecasts: also look ahead; costs time, so only policies that ask get it.
     """
-    view, usual = state.view, core.scenario.observe.is_usual
+    view, usual = state.view, core.scenario.observe.is_usual and core.world.by_month is None
     xp = namespace(view.firm_kw)
     first_flag = len(COMMON) + len(OWN) + len(core.own_columns)
     shape = (core.n_envs, core.n_agents, first_flag + len(core.scenario.agents))
@@ -92,13 +93,13 @@ def observe(core: Core, state: State, out: Array | None = None, *, forecasts: bo
 
 def _chosen(core: Core, state: State, usual: Array, ahead: Forecasts | None, out: Array | None) -> Array:
     """[n_envs, n_agents, n_features] of the usual columns and the scenario's blocks, those that its agents see."""
-    xp, whole = namespace(state.view.firm_kw), usual
-    if core.scenario.observe.n_ahead or state.past is not None:
-        shared, own = block_values(core.scenario, state, ahead, _cap_kw(core, state, xp))
+    xp, whole, peaks = namespace(state.view.firm_kw), usual, peaks_seen(core, state)
+    if core.scenario.observe.n_ahead or state.past is not None or peaks:
+        shared, own = block_values(core.scenario, state, ahead, _cap_kw(core, state, xp), peaks)
         shared = xp.broadcast_to(shared[:, None, :], (*usual.shape[:2], shared.shape[-1]))
         whole = xp.concat((usual, xp.astype(shared, xp.float32), xp.astype(own, xp.float32)), axis=2)
     wanted = core.scenario.observe
-    chosen = whole[:, :, places_of(wanted, all_columns(wanted, core.scenario.named_kinds))]
+    chosen = whole[:, :, places_of(wanted, all_columns(wanted, core.scenario.named_kinds, len(peaks)))]
     if out is None:
         return chosen
     out[...] = chosen
@@ -225,4 +226,5 @@ def look_ahead(core: Core, state: State) -> Forecasts:
         end_value_cur_per_kwh=episode.end_value_cur_per_kwh,
         inside=inside,
         step_h=core.scenario.step_h,
+        peaks=power_ahead(core, state, core.scenario.horizon),
     )

@@ -46,7 +46,7 @@ from gridbazaar.market.found import find_tariff
 from gridbazaar.market.grid.curtailment import RULES as SHARING
 from gridbazaar.market.grid.inverter import RESPONSES
 from gridbazaar.market.mechanisms import load_mechanism, mechanism_stage
-from gridbazaar.market.played import check_playable
+from gridbazaar.market.played import bills_by_month, check_period, check_playable, n_peaks_of
 
 WEEK_H = 168.0  # longest episode: whole weeks belong to one split
 LONGEST_WEEK_H = WEEK_H + 1  # in which the clock is set back
@@ -295,6 +295,7 @@ class Scenario:
         tariff = find_tariff(self.tariff, **self.tariff_options)
         if isinstance(tariff, Design):
             check_playable(tariff)
+            check_period(tariff, self.dates, self.hours)
             if tariff.currency != self.currency:
                 raise ValueError(
                     f"tariff {tariff.name}: its amounts are in {tariff.currency}, those of the scenario (scarcity, "
@@ -305,7 +306,7 @@ class Scenario:
             load_reward(self.reward.function)
         self._check_members()
         if self.observe.columns:
-            places_of(self.observe, all_columns(self.observe, self.named_kinds))
+            places_of(self.observe, all_columns(self.observe, self.named_kinds, self.n_peaks))
         self._check_community()
         if not any(config.count for config in self.agents.values()):
             known = ", ".join([*list_kinds(), *self.kinds])
@@ -353,12 +354,20 @@ class Scenario:
             is_shared = bool("battery" in self.agents and self.agents["battery"].shares)
             owned = [agent for agent in self.agent_names if is_shared and self.agent_kind(agent) == "battery"]
             nodal, outages = self.constraint == "nodal", self.outage.happens
-            check_community(self.customers, kind_of, owned, is_nodal=nodal, has_outages=outages)
+            months = bills_by_month(find_tariff(self.tariff, **self.tariff_options))
+            check_community(
+                self.customers, kind_of, owned, is_nodal=nodal, has_outages=outages, has_months=months
+            )  # fmt: skip
 
     @property
     def customers(self) -> tuple[Customer, ...]:
         """The customers, in the order of their first agents; without a community every agent is one."""
         return find_community(self.community, self.agent_names)
+
+    @property
+    def n_peaks(self) -> int:
+        """Charges on power that the tariff has."""
+        return n_peaks_of(find_tariff(self.tariff, **self.tariff_options))
 
     @property
     def step_h(self) -> float:

@@ -9,6 +9,7 @@ from gridbazaar.agents.plan import Plan, View
 from gridbazaar.data.arrays import Array
 from gridbazaar.market.grid.balanced import Flow
 from gridbazaar.market.orders import Clearing, Orders, Setting
+from gridbazaar.market.settlement.peaks import MonthCarry
 from gridbazaar.market.settlement.position import Delivery
 from gridbazaar.market.settlement.settle import Bill, Rates, Services
 
@@ -138,6 +139,7 @@ class State:
     carry: Array  # [n_envs, n_carry] int64, what the mechanism keeps from interval to interval; mostly n_carry = 0
     standing: Standing | None = None  # of the VPPs, where the scenario has calls
     past: Past | None = None  # where agents observe it
+    months: MonthCarry | None = None  # of charges by the billing period, where the tariff has any
 
 
 @dataclass(frozen=True, slots=True)

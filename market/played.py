@@ -1,14 +1,15 @@
 """A tariff as an interval market plays it: prices of every step and a standing charge that accrues.
 
-A design can be played where a row's bill does not hang on other rows: no charge on power, no netting beyond the
-interval, no tiers, nothing that is due by the month or the year but fixed charges. What cannot is refused by name with
-the reason. Value added tax goes to the line tax, for the state receives it; a neighbour's kWh bears the charges of one
+A design can be played where a row's bill does not hang on other rows: no netting beyond the interval, no tiers, nothing
+that is due by the year but fixed charges. Charges on power and free kWh of fed-in energy hang on the month so far,
+which is carried (``by_month.py``); they need episodes of whole months. What cannot be played is refused with the
+reason. Value added tax goes to the line tax, for the state receives it; a neighbour's kWh bears the charges of one
 behind the same transformer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +20,10 @@ from gridbazaar.data.clock import midnight
 from gridbazaar.data.units import to_micro
 from gridbazaar.market.billing.clock import LocalRows, is_due, local_rows
 from gridbazaar.market.billing.prices import NANO, row_prices, vat_rate
+from gridbazaar.market.by_month import is_by_month, month_charges
 from gridbazaar.market.charge import Charge
 from gridbazaar.market.design import Design
+from gridbazaar.market.settlement.peaks import MonthCharges
 from gridbazaar.market.tariff import Prices, Tariff, price
 
 Floats = NDArray[np.float64]
@@ -36,6 +39,7 @@ class Played:
     prices: Prices
     fixed_cur: Floats  # [n_steps + 1] standing charge of a connection up to the beginning of each step
     imbalance_cur_per_kwh: float
+    by_month: MonthCharges | None = None  # what hangs on the month so far; none: nothing
 
 
 def play(tariff: Tariff | Design, spot_cur_per_kwh: Floats, calendar: Calendar) -> Played:
@@ -58,7 +62,18 @@ def play(tariff: Tariff | Design, spot_cur_per_kwh: Floats, calendar: Calendar) 
     begin = midnight(calendar.first_day, zone)
     starts = begin + (np.arange(calendar.n_steps) * calendar.step_min * 60).astype("timedelta64[s]")
     rows = local_rows(tariff, starts, calendar.step_min, zone)
-    return Played(_prices(tariff, rows, spot_cur_per_kwh), _fixed(tariff, rows), _IMBALANCE_CUR_PER_KWH)
+    prices, fixed_cur = _prices(tariff, rows, spot_cur_per_kwh), _fixed(tariff, rows)
+    return Played(prices, fixed_cur, _IMBALANCE_CUR_PER_KWH, month_charges(tariff, rows))
+
+
+def n_peaks_of(tariff: Tariff | Design) -> int:
+    """How many charges on power there are."""
+    return 0 if isinstance(tariff, Tariff) else sum(charge.sort == "power" for charge in tariff.charges)
+
+
+def bills_by_month(tariff: Tariff | Design) -> bool:
+    """Whether a part of it hangs on a billing period."""
+    return not isinstance(tariff, Tariff) and any(map(is_by_month, tariff.charges))
 
 
 def check_playable(design: Design) -> None:
@@ -69,6 +84,31 @@ def check_playable(design: Design) -> None:
             f"tariff {design.name}: cannot be played interval by interval: {'; '.join(reasons)}. "
             f"'gridbazaar bill' bills it on metered series"
         )
+
+
+def check_period(design: Design, dates: Sequence[str], hours: float) -> None:
+    """Refuse episodes that are no whole months under a design that bills by the month; says what to do.
+
+    Args:
+        design: what is played.
+        dates: first and last day of the episode; none: it has no dates.
+        hours: how long it lasts.
+    """
+    by_month = [charge for charge in design.charges if is_by_month(charge)]
+    if not by_month or (dates and _is_whole(*dates)):
+        return
+    what = "capacity charge" if design.has_power else "free kWh"
+    got = f"days from {dates[0]} to {dates[1]}" if dates else f"{hours:g} h"
+    raise ValueError(
+        f"tariff {design.name}: {what} on less than a billing period: it is billed by the calendar month, got an "
+        f"episode of {got}; play whole months, such as dates = ['2024-02-01', '2024-02-29'], or bill what another "
+        "tariff brings ('gridbazaar compare --bill')"
+    )
+
+
+def _is_whole(first: str, last: str) -> bool:
+    after = np.datetime64(last, "D") + 1
+    return all(day == day.astype("datetime64[M]").astype("datetime64[D]") for day in (np.datetime64(first, "D"), after))
 
 
 def _reasons(design: Design) -> Iterator[str]:
@@ -86,13 +126,14 @@ def _reasons(design: Design) -> Iterator[str]:
 
 
 def _reasons_of(charge: Charge) -> Iterator[str]:
-    if charge.sort == "power":
-        yield "capacity charge on less than a billing period"
+    if charge.shared_by != "none":
+        yield "a charge on power that a building shares"
     if charge.sort == "levy":
         yield "a levy on other lines of the bill"
     if charge.tiers_kwh or charge.lump_kwh or charge.lump_cur_per_year:
         yield "tiers or lump sums on less than a billing period"
-    if any(window.free_kwh_per_month for window in charge.windows) or charge.spot_average != "interval":
+    has_free = any(window.free_kwh_per_month for window in charge.windows)
+    if (has_free and not is_by_month(charge)) or charge.spot_average != "interval":
         yield "free kWh or mean prices of a month on less than a billing period"
     if charge.sort == "energy" and charge.flow not in ("import", "export"):
         yield "gross meters of load and sun"
@@ -109,7 +150,7 @@ def _prices(design: Design, rows: LocalRows, spot: Floats) -> Prices:
     zero = np.zeros(len(rows.month))
     lines = {name: zero for name in ("retail", "network", "tax", "local_network", "local_tax", "export")}
     for charge in design.charges:
-        if charge.sort != "energy":
+        if charge.sort != "energy" or is_by_month(charge):
             continue
         due = row_prices(charge, design, rows, spot)[0] / NANO * is_due(rows, charge.from_day, charge.to_day)
         vat = vat_rate(charge, design) * due

@@ -16,8 +16,9 @@ _LACK_CUR_PER_KWH = 10.0
 
 
 def expected(
-    view: View, ahead: Forecasts, e: int, n_steps: int, is_planned: NDArray[np.bool_], community: Community
-) -> Foresight:
+    view: View, ahead: Forecasts, e: int, n_steps: int, is_planned: NDArray[np.bool_], community: Community,
+    margin: float = 0.0,
+) -> Foresight:  # fmt: skip
     """Give the next ``n_steps`` intervals of environment ``e`` as they are expected, a batch of one.
 
     Args:
@@ -27,6 +28,7 @@ def expected(
         n_steps: how far to look.
         is_planned: [n_agents] bool, whose storage is planned; others do not store.
         community: its tables say what chargers give back, how they taper and what they share.
+        margin: distance from a peak over the load or surplus expected, for both err.
 
     Storage is as its owner sees it: full power until it is full or empty, at its best efficiencies. Wires are left out.
     """
@@ -77,7 +79,11 @@ def expected(
     if community.lead:
         plan["lead"] = np.array(community.lead)
     return Foresight(
-        scarcity_cur_per_kwh=ahead.scarcity_cur_per_kwh, **{name: np.asarray(x)[None] for name, x in plan.items()}
+        scarcity_cur_per_kwh=ahead.scarcity_cur_per_kwh,
+        peaks=tuple(
+            peak.row(e, n_steps).cautious(ahead.net_kw[e : e + 1, :, :n_steps], margin) for peak in ahead.peaks
+        ),
+        **{name: np.asarray(x)[None] for name, x in plan.items()},
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.agents.dispatch.epigraph import add_peaks
 from gridbazaar.agents.dispatch.rows import Rows
 from gridbazaar.agents.policy import Foresight
 from gridbazaar.data.arrays import Array
@@ -82,6 +83,7 @@ def _solve_row(
         program.equal(meters(~has), firm_kw[~has])
     phantom = _phantom(episode, e, program, step_h, least_cur, stored, (sources, engine))
     _connection(episode, e, program, step_h, least_cur, draw, send, phantom)
+    add_peaks(program, episode.peaks, e, draw, _most_kw(episode, e)[0].max(axis=1), step_h)
     x, cost = program.solve()
     power_kw, room_kwh = np.zeros((2, n_agents, n_steps))
     power_kw[chosen] = x[charge] - x[release]

@@ -5,6 +5,9 @@ prices, expected loads and sun, the caps of the connection, and what is stored a
 for certain, expects no car that is not there, and plays the beginning of its schedule. No clock decides how far it
 gets, so it repeats itself.
 
+Under a charge on power a month's peak is a variable that starts from what it has come to so far. It keeps a distance
+from it that grows with the load expected, for that is not certain.
+
 What the program has no variables for follows a rule: engines, heat, hot water and appliances, VPPs that answer the
 operator's calls, everybody in an island, upkeep, and cars that came since the last plan.
 """
@@ -50,15 +53,18 @@ class Policy:
         horizon_h: how far it looks; no further than the forecasts and the episode go.
         every: intervals from one plan to the next.
         rest: name of the rule for what is not planned; none: what suits the community.
+        margin: distance kept from a peak that is paid for, over the load or surplus expected.
     """
 
     needs_forecasts = True
     needs_foresight = False
 
-    def __init__(self, horizon_h: float = 24.0, every: int = 1, rest: str | None = None) -> None:
+    def __init__(self, horizon_h: float = 24.0, every: int = 1, rest: str | None = None, margin: float = 1.5) -> None:
         if horizon_h <= 0 or every < 1:
             raise ValueError(f"mpc: expected horizon_h > 0 and every >= 1, got {horizon_h} and {every}")
-        self.horizon_h, self.every, self.rest = horizon_h, every, rest
+        if margin < 0:
+            raise ValueError(f"mpc: expected margin >= 0, got {margin}")
+        self.horizon_h, self.every, self.rest, self.margin = horizon_h, every, rest, margin
 
     def start(self, community: Community, rng: np.random.Generator, episode: Foresight | None = None) -> Any:
         rest = load_rule(self.rest or _suits(community))
@@ -89,7 +95,7 @@ class Policy:
         for e in range(shape[0]):
             n = min(int(ahead.inside[e].sum()), most)
             if n and is_planned[e].any():
-                row = expected(observation.view, ahead, e, n, is_planned[e], community)
+                row = expected(observation.view, ahead, e, n, is_planned[e], community, self.margin)
                 found = solve_optimum(row, community.step_h, is_exact=False)
                 k = min(self.every, n)
                 power_kw[e, :, :k], room_kwh[e, :, :k] = found.power_kw[0, :, :k], found.room_kwh[0, :, :k]
@@ -111,4 +117,6 @@ def _suits(community: Community) -> str:
         return "vpp_dispatch"
     if {"heat", "water", "appliance"} & set(community.actions.get("prosumer", ())):
         return "preheat"
-    return "merit" if "genset" in community.kind_slices else "opportunity_cost"
+    if "genset" in community.kind_slices:
+        return "merit"
+    return "peak_shaving" if community.pays_for_power else "opportunity_cost"

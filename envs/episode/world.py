@@ -9,19 +9,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gridbazaar.agents.kind import AnyKind, Series
-from gridbazaar.data.arrays import Array
+from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.bank import Bank, read_only
 from gridbazaar.data.feeders import load_feeder
 from gridbazaar.data.forecast.forecast import forecast_by
 from gridbazaar.data.generator import GeneratorConfig, make_bank
 from gridbazaar.data.loaders.load import load_bank
 from gridbazaar.data.sessions import find_sessions
+from gridbazaar.data.trees import mapped
 from gridbazaar.data.units import to_micro
 from gridbazaar.envs.scenario import DataConfig, Scenario
 from gridbazaar.market.found import find_tariff
 from gridbazaar.market.grid.balanced import Grid
 from gridbazaar.market.played import Played, play
 from gridbazaar.market.settlement.customers import Customers, customers_of
+from gridbazaar.market.settlement.peaks import MonthCharges
 from gridbazaar.market.settlement.settle import Rates
 from gridbazaar.market.settlement.shares import Holding, holding
 
@@ -61,6 +63,7 @@ class World:
     scarcity_ucur_per_kwh: int  # beyond the cap of the connection
     held: Holding | None  # members' shares in the batteries; none: there are no shares
     customers: Customers | None  # who is one customer; none: every agent is one, and a member
+    by_month: MonthCharges | None  # what the tariff asks by the billing period; none: nothing
 
     @property
     def n_agents(self) -> int:
@@ -160,7 +163,14 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         fixed_ucur=to_array(to_micro(played.fixed_cur)),
         scarcity_ucur_per_kwh=round(scenario.connection.scarcity_cur_per_kwh * 1e6), held=_held(scenario, to_array),
         customers=_customers(scenario, to_array),
+        by_month=None if played.by_month is None else mapped(played.by_month, _exactly(to_array)),
     )  # fmt: skip
+
+
+def _exactly(to_array: Any) -> Any:
+    """Give what turns arrays into those of the core's library, float64 as they are: money is no physics."""
+    like = to_array(np.zeros(1))
+    return lambda x: namespace(like).asarray(x, like)
 
 
 def _held(scenario: Scenario, to_array: Any) -> Holding | None:

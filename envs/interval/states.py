@@ -12,6 +12,7 @@ from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import from_micro
 from gridbazaar.envs.episode.world import World
 from gridbazaar.envs.interval.calls import Answers
+from gridbazaar.envs.interval.carry import first_months
 from gridbazaar.envs.interval.fleet import Fleet
 from gridbazaar.envs.interval.now import now_of
 from gridbazaar.envs.interval.rates import rates_at
@@ -20,6 +21,7 @@ from gridbazaar.envs.interval.worth import mean_price
 from gridbazaar.envs.state import Episode, Past, Standing, State, Transition
 from gridbazaar.market.mechanisms import carry_width
 from gridbazaar.market.orders import mean_price_ucur_per_kwh
+from gridbazaar.market.settlement.peaks import MonthCarry
 
 
 class Seen(NamedTuple):
@@ -71,6 +73,7 @@ def first_state(
         carry=to_array(np.zeros((n_envs, carry_width(world.scenario.mechanism, 2 * world.n_agents)), np.int64)),
         standing=standing,
         past=_no_past(world, n_envs, to_array),
+        months=first_months(world, episode),
     )
 
 
@@ -92,7 +95,7 @@ def _past(past: Past, price_cur_per_kwh: Array, metered_kw: Array) -> Past:
 
 def next_state(
     state: State, seen: Seen, devices: tuple[Any, ...], standing: Standing | None, happened: Transition,
-    n_clipped: Array, step_h: float,
+    n_clipped: Array, step_h: float, months: MonthCarry | None = None,
 ) -> State:  # fmt: skip
     """Give the state after an interval.
 
@@ -104,6 +107,7 @@ def next_state(
         happened: the interval.
         n_clipped: [n_envs] entries of the action that were out of bounds.
         step_h: its length.
+        months: what is carried of charges by the billing period.
     """
     clearing, xp = happened.market.clearing, namespace(state.t)
     filled = clearing.traded_ukwh + clearing.outside_ukwh
@@ -124,4 +128,5 @@ def next_state(
         carry=state.carry if clearing.carry is None else clearing.carry,
         standing=standing,
         past=None if state.past is None else _past(state.past, from_micro(price), from_micro(metered) / step_h),
+        months=months,
     )

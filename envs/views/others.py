@@ -51,6 +51,7 @@ def community_of(core: Core, state: State | None = None) -> Community:
         scenario=scenario.name,
         lead=() if core.world.customers is None else tuple(map(int, host(core.world.customers.lead))),
         by_hand=tuple(by_hand),
+        pays_for_power=core.world.by_month is not None and bool(core.world.by_month.power),
     )
 
 

@@ -35,7 +35,7 @@ def spaces_md() -> str:
     actions = "\n".join(parts)
     n = len(COMMON) + len(OWN)
     flags = columns[n:]
-    shared, each = block_columns(ObserveConfig(ahead_h=2.0, last=2))
+    shared, each = block_columns(ObserveConfig(ahead_h=2.0, last=2), n_peaks=1)
     own = "\n".join(
         f"Kind `{name}`:\n\n{_columns_md(found)}" for name in kinds() if (found := shipped_columns(name, "columns"))
     )

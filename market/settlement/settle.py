@@ -12,7 +12,9 @@ money is paid by the party in whose column it stands.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from gridbazaar.data.arrays import Array, namespace, ratio
 from gridbazaar.data.units import energy_cost_ucur
@@ -98,6 +100,14 @@ class Services:
     shared_ucur: Array  # members' part of what a VPP earned; each row sums to zero
 
 
+class Posting(NamedTuple):
+    """What agents pay on a line to a party, beside what the interval's prices ask."""
+
+    line: str
+    to: str
+    ucur: Array  # [n_envs, n_agents] int64
+
+
 class _Postings:
     """Lines under construction; a payment always names both sides."""
 
@@ -130,7 +140,7 @@ class _Postings:
 
 def settle(
     orders: Orders, clearing: Clearing, setting: Setting, delivery: Delivery, rates: Rates, terms: Terms,
-    services: Services | None = None,
+    services: Services | None = None, by_month: Sequence[Posting] = (),
 ) -> Bill:  # fmt: skip
     """Bill one interval.
 
@@ -142,6 +152,7 @@ def settle(
         terms: connections, contracts and standing charges; the whole bill of a customer with several agents stands
             in the column of its first one.
         services: money of the operator's calls, where there are any.
+        by_month: what the interval adds to what is due by the billing period, ``peaks.py``.
     """
     xp = namespace(clearing.traded_ukwh)
     n_agents = delivery.metered_ukwh.shape[1]
@@ -173,6 +184,8 @@ def settle(
         _called(post, services, xp.sum(delivery.activated_ukwh, axis=1), rates)
     post.among_agents("share", terms.rent_ucur)
     post.from_agents("fixed", terms.fixed_ucur, "retailer")
+    for posting in by_month:
+        post.from_agents(posting.line, posting.ucur, posting.to)
     if terms.held is not None:
         post.among_agents("share", pass_on(xp.sum(post.ucur[:, :, :n_agents], axis=1), terms.held))
     if terms.customers is not None and terms.customers.has_families:

@@ -25,20 +25,19 @@ from gridbazaar.market.tariffs import list_tariffs, load_tariff
 
 HAS_HOLIDAYS = importlib.util.find_spec("holidays") is not None
 REFUSED = {
-    "au_two_way": "capacity charge on less than a billing period",
     "at_rec_vienna": "relief of stored energy that goes back",
-    "be_flanders": "capacity charge on less than a billing period",
     "de_14a_module_1_3": "tiers or lump sums on less than a billing period",
     "de_14a_module_2": "a meter of its own for controllable devices",
     "es_self_consumption": "netting over an hour on less than a billing period; a levy on other lines of the bill",
     "it_cer": "a premium of the whole bill or community",
     "nl_saldering": "netting over a year on less than a billing period",
-    "no_bkk": "capacity charge on less than a billing period",
     "us_ca_ev2a": "netting over a month on less than a billing period",
     "us_ca_nbt": "netting over a month on less than a billing period",
     "us_ca_nem2": "netting over a year on less than a billing period",
 }
-PLAYED = sorted(set(list_designs()) - set(REFUSED))
+BY_MONTH = ("au_two_way", "be_flanders", "no_bkk")
+"""Played in whole months; ``settlement/test_peaks.py`` holds what is due by the month."""
+PLAYED = sorted(set(list_designs()) - set(REFUSED) - set(BY_MONTH))
 EASTER = np.datetime64("2025-03-28", "D")
 
 

@@ -73,12 +73,12 @@ class Played:
         return np.array([h.money.bill.ucur[0, :, column].sum() / 1e6 for h in self.happened])
 
 
-def play(core: Core, policy: str, seed: int = 1) -> Played:
+def play(core: Core, policy: str, seed: int = 1, n_steps: int | None = None) -> Played:
     state, chosen = core.reset(seed, split="validation"), load_policy(policy)
     ahead = foresight(core, state) if chosen.needs_foresight else None
     memory = chosen.start(community_of(core, state), np.random.default_rng(0), ahead)
     states, happened, actions = [state], [], []
-    for _ in range(core.n_steps):
+    for _ in range(core.n_steps if n_steps is None else n_steps):
         action, memory = chosen.act(observe(core, state, forecasts=chosen.needs_forecasts), memory)
         actions.append(widened(np.asarray(action), core.n_actions))
         state, transition = core.step(state, actions[-1])
@@ -139,6 +139,21 @@ def test_an_agents_return_differs_by_minus_its_own_cost(scenario: str, policy: s
         assert gain == pytest.approx(-more_cur, abs=1e-6 * max(1.0, np.abs(played.cost_cur[:, agent]).sum()))
         moved = max(moved, abs(more_cur))
     assert moved > 1e-3, "no deviation cost anything: the test looked at nothing"
+
+
+@pytest.mark.parametrize("policy", only(("random",), ("random", "peak_shaving", "opportunity_cost")))
+def test_the_same_where_power_is_billed_by_the_month(policy: str) -> None:
+    """The first two days of a month, in which the peak rises; what an interval adds to it is of the bill."""
+    month = {"tariff": "be_flanders", "dates": ("2024-02-01", "2024-02-29"), "step_min": 60, "data.n_days": 100}
+    played = play(core_of("street", **NO_SHAPING, **month), policy, n_steps=48)
+    capacity = np.array([h.money.bill.line("capacity")[0, : played.core.n_agents] for h in played.happened]) / 1e6
+    assert (capacity[1:] > 0.1).any()
+    rng = np.random.default_rng(3)
+    for agent in deciders(played, 10):
+        other = deviated(played, agent, 10, rng)
+        gain = (other.rewards - played.rewards[10:])[:, agent].sum()
+        more_cur = (other.cost_cur - played.cost_cur[10:])[:, agent].sum()
+        assert gain == pytest.approx(-more_cur, abs=1e-6 * max(1.0, np.abs(played.cost_cur[:, agent]).sum()))
 
 
 NODAL = {"constraint": "nodal", "mechanism": "nodal"}

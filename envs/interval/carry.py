@@ -1,0 +1,39 @@
+"""Carry: what hangs on the billing period so far, from interval to interval, under designs that bill by the month.
+
+Every agent is an account: its whole meter makes the peak, also what it trades with neighbours; a VPP's devices are one.
+"""
+
+from __future__ import annotations
+
+from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.envs.episode.world import World
+from gridbazaar.envs.state import Episode, State
+from gridbazaar.market.orders import Clearing
+from gridbazaar.market.settlement.peaks import MonthCarry, Reading, advance, begin, due_ucur
+from gridbazaar.market.settlement.position import Delivery
+from gridbazaar.market.settlement.settle import Posting
+
+
+def first_months(world: World, episode: Episode) -> MonthCarry | None:
+    """Give the carry with which an episode begins: a month without a past; none: nothing is billed by it."""
+    if world.by_month is None:
+        return None
+    return begin(world.by_month, episode.start.shape[0], world.n_agents, episode.start)
+
+
+def month_postings(
+    world: World, state: State, clearing: Clearing, delivery: Delivery
+) -> tuple[tuple[Posting, ...], MonthCarry | None]:
+    """Give what an interval adds to what is due by the month, [n_envs, n_agents] each, and the carry after it."""
+    if world.by_month is None or state.months is None:
+        return (), None
+    n, start = world.n_agents, state.episode.start
+    traded: Array = clearing.traded_ukwh[:, :n] + clearing.traded_ukwh[:, n:]
+    metered, xp = delivery.metered_ukwh, namespace(traded)
+    # What neighbours traded beyond what a meter counted is no local energy.
+    local = xp.clip(traded, xp.minimum(metered, 0), xp.maximum(metered, 0))
+    reading = Reading(metered, local, metered - local)
+    after = advance(world.by_month, state.months, reading, start + state.t, start)
+    more = due_ucur(world.by_month, after) - due_ucur(world.by_month, state.months)
+    entries = enumerate(world.by_month.entries)
+    return tuple(Posting(entry.line, entry.to, more[:, :, i]) for i, entry in entries), after
