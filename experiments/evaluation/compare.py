@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.envs.scenarios import load_scenario
-from gridbazaar.experiments.evaluation.design_bills import DesignBills, bills_under, check_designs, read_customers
+from gridbazaar.experiments.evaluation.customers import read_customers
+from gridbazaar.experiments.evaluation.design_bills import DesignBills, bills_under, check_designs
 from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.experiments.evaluation.metrics import OPERATOR
 from gridbazaar.experiments.evaluation.result import Evaluation

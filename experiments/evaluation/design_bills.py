@@ -6,17 +6,14 @@ customer are one meter. What customers traded with neighbours beyond what their 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.data.clock import midnight
-from gridbazaar.data.inputs import read_text
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import Scenario
@@ -56,40 +53,6 @@ class DesignBills:
             for m, (year, month) in enumerate(billed.months)
             for j, entry in enumerate(billed.entries)
         )  # fmt: skip
-
-
-def read_customers(path: Path, agents: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Read who owns which agents from CSV with the columns ``customer`` and ``agent``; an agent left out is its own.
-
-    Raises:
-        ValueError: names the line of an agent that there is none of, or that two own.
-    """
-    rows = list(csv.reader(read_text(path).splitlines()))
-    if not rows or [cell.strip() for cell in rows[0]] != ["customer", "agent"]:
-        raise ValueError(
-            f"{path}, line 1: expected the columns customer,agent; got {','.join(rows[0]) if rows else ''}"
-        )
-    owner: dict[str, str] = {}
-    for line, row in enumerate(rows[1:], 2):
-        if not any(cell.strip() for cell in row):
-            continue
-        if len(row) != 2 or not row[0].strip():
-            raise ValueError(f"{path}, line {line}: expected a customer and an agent, got {','.join(row)!r}")
-        customer, agent = (cell.strip() for cell in row)
-        if agent not in agents:
-            raise ValueError(f"{path}, line {line}: expected one of {', '.join(agents)}; got {agent!r}")
-        if agent in owner:
-            raise ValueError(f"{path}, line {line}: {agent} is {owner[agent]}'s already; expected each agent once")
-        owner[agent] = customer
-    found: dict[str, tuple[str, ...]] = {}
-    for agent in agents:
-        customer = owner.get(agent, agent)
-        found[customer] = (*found.get(customer, ()), agent)
-    if clash := [name for name, held in found.items() if name in agents and name not in held]:
-        raise ValueError(
-            f"{path}: customers are named like agents of others: {', '.join(clash)}; give them other names"
-        )
-    return found
 
 
 def bills_under(

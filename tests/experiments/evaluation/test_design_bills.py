@@ -14,7 +14,8 @@ from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.evaluation.accounts import Accounts
 from gridbazaar.experiments.evaluation.compare import bills_frame, compare
-from gridbazaar.experiments.evaluation.design_bills import bills_under, read_customers
+from gridbazaar.experiments.evaluation.customers import read_customers
+from gridbazaar.experiments.evaluation.design_bills import bills_under
 from gridbazaar.experiments.evaluation.play import Played, play
 from gridbazaar.market.designs import load_design
 from tests.experiments.cli.runner import invoke
