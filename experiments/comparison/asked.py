@@ -137,14 +137,13 @@ def ask(
     money = next((one.currency for one in chosen.values() if isinstance(one, Design)), world.currency)
     if strange := [f"{design.currency} of {design.name}" for design in billed if design.currency != money]:
         raise ValueError(f"designs: what is played is paid in {money}, got {', '.join(strange)}; bill them apart")
-    if taken := [design.name for design in billed if design.name in chosen]:
-        raise ValueError(f"designs: {', '.join(taken)}: played as a tariff already; leave it out of one of them")
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(seed) for seed in seeds)
     check_designs(billed, world, numbers, split, is_part=is_part)
     is_equal, why_not = _equal_revenue(equal_revenue, allowed_cur, [*chosen.values(), *billed])
     nodal = "the wires of this scenario have prices, which are those of a market" if world.constraint == "nodal" else ""
     asked = Asked(
-        scenario=scenario, overrides=overrides, tariffs=chosen, sources=dict(zip(chosen, tariffs, strict=True)), mechanisms=rules, policies=labelled(policies),
+        scenario=scenario, overrides=overrides, tariffs=chosen,
+        sources=dict(zip(chosen, tariffs, strict=True)), mechanisms=rules, policies=labelled(policies),
         today=today or next(iter(chosen)), seeds=numbers, split=split, designs=billed,
         customers=(
             each_its_own(world.agent_names) if customers is None else read_community(Path(customers), world.agent_names)

@@ -33,7 +33,7 @@ class Daybook:
     wires: dict[str, Floats] = field(init=False)  # [n_steps, n_envs] each, of ``WIRES``
     day_ucur: Ints = field(init=False)  # [n_days, n_envs, n_parties] all lines of the bill
     pv_kwh: Floats = field(init=False)  # [n_envs, n_agents] used or fed in
-    resource_cur: Floats = field(init=False)  # [n_days, n_envs] wear, discomfort, upkeep and what was not served
+    resource_cur: Floats = field(init=False)  # [n_days, n_envs] wear, discomfort, upkeep, not served, less stored
     kept: list[tuple[Any, Any, Any, Any]] = field(default_factory=list)  # setting, delivery, rent, beyond the cap
 
     def __post_init__(self) -> None:

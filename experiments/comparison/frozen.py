@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.data.trees import each
+from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.interval.rates import rates_at
 from gridbazaar.envs.interval.setting import terms_of, upper_ucur_per_kwh
@@ -24,8 +25,8 @@ from gridbazaar.experiments.comparison.daybook import Daybook, line_places
 from gridbazaar.experiments.evaluation.accounts import ENERGY, Accounts
 from gridbazaar.market.auction.ex_post import metered
 from gridbazaar.market.mechanisms import carry_width, load_mechanism, mechanism_draws
-from gridbazaar.market.orders import Orders, Setting
-from gridbazaar.market.settlement.settle import Rates, Terms, settle
+from gridbazaar.market.orders import Orders
+from gridbazaar.market.settlement.settle import SYSTEM_PARTIES, Rates, Terms, settle
 
 Ints = NDArray[np.int64]
 
@@ -133,9 +134,7 @@ def _settle_batch(
         over_cap_ukwh=np.concatenate(beyond),
     )  # fmt: skip
     bill = settle(orders, clearing, setting, delivery, rates, terms).ucur
-    traded, pay = (
-        (x[:, :n] + x[:, n:]).reshape(n_steps, n_envs, n) for x in (clearing.traded_ukwh, clearing.pay_ucur)
-    )
+    traded, pay = ((x[:, :n] + x[:, n:]).reshape(n_steps, n_envs, n) for x in (clearing.traded_ukwh, clearing.pay_ucur))
     return np.asarray(bill), traded, pay, int(np.asarray(delivery.loss_ukwh).sum())
 
 
@@ -187,9 +186,6 @@ def frozen_checks(outcomes: Sequence[FrozenOutcome], asked: Asked) -> list[Froze
 
 
 def _check(on: FrozenOutcome, off: FrozenOutcome, asked: Asked) -> FrozenCheck:
-    from gridbazaar.data.units import MICRO
-    from gridbazaar.market.settlement.settle import SYSTEM_PARTIES
-
     change = sum(
         a.bill_ucur.sum(axis=(0, 1, 2)) - b.bill_ucur.sum(axis=(0, 1, 2))
         for a, b in zip(on.accounts, off.accounts, strict=True)

@@ -57,7 +57,9 @@ def _is_scaled(charge: Charge) -> bool:
 
 def _charge(charge: Charge, factor: float) -> Charge:
     if charge.table_cur_per_kwh:
-        raise ValueError(f"table_cur_per_kwh: a network line read from the table {charge.table_cur_per_kwh} has no factor")
+        raise ValueError(
+            f"table_cur_per_kwh: a network line read from the table {charge.table_cur_per_kwh} has no factor"
+        )
     windows = tuple(replace(window, **_times(window, _OF_WINDOWS, factor)) for window in charge.windows)
     return replace(charge, windows=windows, **_times(charge, _AMOUNTS, factor))
 

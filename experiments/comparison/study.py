@@ -11,7 +11,15 @@ import numpy as np
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.experiments.comparison.asked import Asked
-from gridbazaar.experiments.comparison.cell import EQUAL, NO_AUTOMATION, NO_MARKET, WRITTEN, BilledOutcome, Cell, Outcome
+from gridbazaar.experiments.comparison.cell import (
+    EQUAL,
+    NO_AUTOMATION,
+    NO_MARKET,
+    WRITTEN,
+    BilledOutcome,
+    Cell,
+    Outcome,
+)
 from gridbazaar.experiments.comparison.daybook import Daybook
 from gridbazaar.experiments.comparison.frozen import FrozenOutcome, frozen_outcomes
 from gridbazaar.experiments.comparison.network_lines import billed_revenue, revenue_of, scaled
