@@ -58,6 +58,11 @@ class Asked:
         return with_runs({NO_AUTOMATION: NO_AUTOMATION} | dict(self.policies))[0]
 
     @property
+    def runs(self) -> Mapping[str, tuple[str, ...]]:
+        """Labels of the runs of each folder of runs."""
+        return with_runs(self.policies)[1]
+
+    @property
     def cells(self) -> list[Cell]:
         """All that is played."""
         return [Cell(t, m, p) for t in self.tariffs for m in self.played_mechanisms for p in self.played_policies]

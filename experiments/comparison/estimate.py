@@ -10,11 +10,12 @@ import numpy as np
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.experiments.comparison.asked import Asked
+from gridbazaar.experiments.evaluation.evaluate import BATCH
 from gridbazaar.experiments.evaluation.play import play
 
 _TRIED, _WARM = 12, 4  # intervals that are played, and of them those that are not counted
 _ROUNDS = 1.5  # of equal revenue, in the mean of what is usual
-_BATCH = 32
+_TOGETHER = 0.25  # of the time of one tariff, for each further one beside it
 
 
 class _EnoughError(Exception):
@@ -25,10 +26,10 @@ def estimate_s(asked: Asked) -> float:
     """Seconds that playing takes, about: the first intervals of each policy, times all cells and rounds."""
     tariff, mechanism, _ = asked.status_quo
     scenario = asked.world(tariff, mechanism)
-    numbers = np.asarray(asked.seeds[:_BATCH], np.int64)
+    numbers = np.asarray(asked.seeds[:BATCH], np.int64)
     core = Core(scenario, len(numbers))
-    n_batches = -(-len(asked.seeds) // _BATCH)
-    n_worlds = len(asked.tariffs) * len(asked.played_mechanisms)
+    n_batches = -(-len(asked.seeds) // BATCH)
+    n_worlds = len(asked.played_mechanisms) * (1.0 + _TOGETHER * (len(asked.tariffs) - 1))
     rounds = 1.0 + _ROUNDS * asked.equal_revenue
     per_interval = sum(_interval_s(asked, core, source, numbers) for source in asked.played_policies.values())
     return per_interval * core.n_steps * n_batches * n_worlds * rounds

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from gridbazaar.agents.policies import load_policy
-from gridbazaar.envs.core import Core
 from gridbazaar.experiments.comparison.asked import Asked
 from gridbazaar.experiments.comparison.cell import (
     EQUAL,
@@ -20,22 +19,26 @@ from gridbazaar.experiments.comparison.cell import (
     Cell,
     Outcome,
 )
-from gridbazaar.experiments.comparison.daybook import Daybook
 from gridbazaar.experiments.comparison.frozen import FrozenOutcome, frozen_outcomes
 from gridbazaar.experiments.comparison.network_lines import billed_revenue, revenue_of, scaled
-from gridbazaar.experiments.evaluation.accounts import Accounts
+from gridbazaar.experiments.comparison.plays import Books, play_together
 from gridbazaar.experiments.evaluation.design_bills import DesignBills, bills_under
-from gridbazaar.experiments.evaluation.evaluate import evaluate
-from gridbazaar.experiments.evaluation.fairness import EqualRevenue, Revenue, equal_revenue
-from gridbazaar.experiments.evaluation.metrics import Tally
-from gridbazaar.experiments.evaluation.play import play
+from gridbazaar.experiments.evaluation.evaluate import BATCH, evaluation_of, loaded_for
+from gridbazaar.experiments.evaluation.fairness import (
+    MOST_ROUNDS,
+    EqualRevenue,
+    Revenue,
+    equal_revenue,
+    is_met,
+    next_scale,
+)
 from gridbazaar.experiments.evaluation.result import Evaluation
 from gridbazaar.market.design import Design
+from gridbazaar.market.tariff import Tariff
 
 Tick = Callable[[str, int, int], None]
 SETTLED = 1e-4
 """Share of the allowed revenue by which what comes in may miss it; prices are whole micro-units."""
-_BATCH = 32
 
 AnyOutcome = Outcome | BilledOutcome
 
@@ -81,101 +84,112 @@ def study(asked: Asked, *, tick: Tick | None = None) -> Study:
     """
     evaluations: dict[tuple[str, str], Evaluation] = {}
     outcomes: list[Outcome] = []
-    for tariff, held in asked.tariffs.items():
-        for mechanism in asked.played_mechanisms:
-            books: dict[str, list[Daybook]] = {}
-            keeps = tariff == asked.today and mechanism == asked.status_quo.mechanism
-            found = evaluate(
-                asked.world(tariff, mechanism), asked.policies, seeds=asked.seeds, split=asked.split, bound=False,
-                accounts=True, allow_code=asked.allow_code, tick=_told(tick, f"{tariff}, {mechanism}"),
-                record=_keeper(books, keeps=keeps),
-            )  # fmt: skip
-            evaluations[tariff, mechanism] = found
-            outcomes += [
-                Outcome(
-                    Cell(tariff, mechanism, result.policy), WRITTEN, held, result.accounts,
-                    tuple(books[result.policy]), result.figures,
-                )
-                for result in found.results
-            ]  # fmt: skip
-    billed = [_billed(asked, design, one) for design in asked.designs for one in outcomes if _is_today(asked, one)]
+    for mechanism in asked.played_mechanisms:
+        found, came = _as_written(asked, mechanism, tick)
+        evaluations |= found
+        outcomes += came
+    outcomes.sort(key=lambda one: asked.cells.index(one.cell))
+    billed = [
+        _billed(asked, design, one) for design in asked.designs for one in outcomes if one.cell.tariff == asked.today
+    ]
     quo = next(one for one in outcomes if one.cell == asked.status_quo)
-    allowed = revenue_of(quo.accounts) if asked.allowed_cur is None else Revenue(asked.allowed_cur, 0.0)
-    allowed_cur = allowed.fixed_cur + allowed.scaled_cur
+    allowed_cur = sum(revenue_of(quo.accounts)) if asked.allowed_cur is None else asked.allowed_cur
     base = [one for one in outcomes if one.cell[:2] == asked.status_quo[:2]]
     frozen, not_frozen = frozen_outcomes(asked, base)
     if asked.equal_revenue:
-        outcomes += [_equal(asked, one, allowed_cur, tick) for one in list(outcomes)]
+        equal = _equal(asked, outcomes, allowed_cur, tick)
+        outcomes += [equal[cell] for cell in asked.cells]
         billed += [_equal_billed(asked, one, allowed_cur) for one in list(billed)]
     return Study(asked, evaluations, tuple(outcomes), tuple(billed), frozen, not_frozen, allowed_cur)
 
 
-def _is_today(asked: Asked, one: Outcome) -> bool:
-    """Whether its dispatch is billed under designs of months."""
-    return one.cell.tariff == asked.today
+def _as_written(
+    asked: Asked, mechanism: str, tick: Tick | None
+) -> tuple[dict[tuple[str, str], Evaluation], list[Outcome]]:
+    """Play all tariffs side by side under one rule, a policy at a time."""
+    worlds = {tariff: asked.world(tariff, mechanism) for tariff in asked.tariffs}
+    sources = asked.played_policies
+    loaded = {
+        tariff: loaded_for(world, sources, asked.seeds, asked.split, allow_code=asked.allow_code)
+        for tariff, world in worlds.items()
+    }[asked.today]
+    keeps = [(tariff, mechanism) == asked.status_quo[:2] for tariff in worlds]
+    books = {
+        policy: play_together(
+            list(worlds.values()), player, asked.seeds, split=asked.split, keeps=keeps,
+            tick=_counted(asked, tick, f"{mechanism}: {policy}"),
+        )
+        for policy, player in loaded.items()
+    }  # fmt: skip
+    evaluations, outcomes = {}, []
+    for k, tariff in enumerate(worlds):
+        mine = {policy: played[k] for policy, played in books.items()}
+        tallies = {policy: [held.tally for held in batches] for policy, batches in mine.items()}
+        accounts = {policy: [held.accounts for held in batches] for policy, batches in mine.items()}
+        found = evaluation_of(worlds[tariff], asked.split, asked.seeds, tallies, accounts, sources, asked.runs)
+        evaluations[tariff, mechanism] = found
+        outcomes += [
+            _outcome(Cell(tariff, mechanism, policy), WRITTEN, asked.tariffs[tariff], batches)
+            for policy, batches in mine.items()
+        ]
+    return evaluations, outcomes
 
 
-def _told(tick: Tick | None, what: str) -> Tick | None:
+def _outcome(cell: Cell, prices: str, tariff: Tariff | Design, batches: Sequence[Books]) -> Outcome:
+    parts = [held.tally.figures() for held in batches]
+    figures = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return Outcome(
+        cell, prices, tariff, tuple(held.accounts for held in batches), tuple(held.day for held in batches), figures
+    )
+
+
+def _counted(asked: Asked, tick: Tick | None, what: str) -> Callable[[], None] | None:
+    """Give what counts the intervals of a play."""
     if tick is None:
         return None
-    report = tick
-    return lambda name, done, total: report(f"{what}: {name}", done, total)
+    report, done = tick, [0]
+    total = asked.world(asked.today, next(iter(asked.mechanisms))).n_steps * -(-len(asked.seeds) // BATCH)
+
+    def count() -> None:
+        done[0] += 1
+        report(what, done[0], total)
+
+    return count
 
 
-def _keeper(books: dict[str, list[Daybook]], *, keeps: bool) -> Callable[[str, Core, Any], None]:
-    """Give what keeps a daybook for every policy and batch."""
+def _equal(asked: Asked, written: Sequence[Outcome], allowed_cur: float, tick: Tick | None) -> dict[Cell, Outcome]:
+    """Scale network prices until the operator recovers what it may, the dispatch answering each time.
 
-    def keep(policy: str, core: Core, happened: Any) -> None:
-        held = books.setdefault(policy, [])
-        if not held or held[-1].core is not core:
-            held.append(Daybook(core, keeps=keeps))
-        held[-1].add(happened)
-
-    return keep
-
-
-def played(asked: Asked, cell: Cell, tariff: Any, tick: Callable[[], None] | None = None) -> Outcome:
-    """Play a cell with a tariff of other prices."""
-    scenario = asked.world(tariff, cell.mechanism)
-    policy = load_policy(asked.played_policies[cell.policy], allow_code=asked.allow_code)
-    accounts, books, tallies = [], [], list[Tally]()
-    for i in range(0, len(asked.seeds), _BATCH):
-        numbers = np.asarray(asked.seeds[i : i + _BATCH], np.int64)
-        core = Core(scenario, len(numbers))
-        state = core.reset(numbers, split=asked.split)
-        account, book = Accounts(core, state, numbers), Daybook(core)
-
-        def seen(happened: Any, account: Accounts = account, book: Daybook = book) -> None:
-            account.add(happened)
-            book.add(happened)
-
-        tallies.append(play(core, policy, numbers, split=asked.split, state=state, record=seen, tick=tick).tally)
-        accounts.append(account)
-        books.append(book)
-    parts = [tally.figures() for tally in tallies]
-    figures = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return Outcome(cell, EQUAL, tariff, tuple(accounts), tuple(books), figures)
+    A cell has a factor of its own; all tariffs of a rule and a policy that still miss play their next one together.
+    """
+    found = {one.cell: replace(one, prices=EQUAL) for one in written}
+    for mechanism in asked.played_mechanisms:
+        for policy, source in asked.played_policies.items():
+            player = load_policy(source, allow_code=asked.allow_code)
+            for n in range(MOST_ROUNDS):
+                wanted = {
+                    cell: scale
+                    for cell in (Cell(tariff, mechanism, policy) for tariff in asked.tariffs)
+                    if (scale := _next(found[cell], allowed_cur)) is not None
+                }
+                if not wanted:
+                    break
+                tariffs = {cell: scaled(asked.tariffs[cell.tariff], scale) for cell, scale in wanted.items()}
+                batches = play_together(
+                    [asked.world(tariff, mechanism) for tariff in tariffs.values()], player, asked.seeds,
+                    split=asked.split, tick=_counted(asked, tick, f"{mechanism}: {policy}, equal revenue {n + 1}"),
+                )  # fmt: skip
+                for (cell, scale), mine in zip(wanted.items(), batches, strict=True):
+                    path = (*found[cell].path, scale)
+                    found[cell] = replace(_outcome(cell, EQUAL, tariffs[cell], mine), scale=scale, path=path)
+    return {
+        cell: replace(one, is_settled=is_met(revenue_of(one.accounts), allowed_cur, SETTLED))
+        for cell, one in found.items()
+    }
 
 
-def _equal(asked: Asked, written: Outcome, allowed_cur: float, tick: Tick | None) -> Outcome:
-    """Scale network prices until the operator recovers what it may, the dispatch answering each time."""
-    tried: dict[float, Outcome] = {1.0: replace(written, prices=EQUAL)}
-    total, what = sum(book.core.n_steps for book in written.books), ", ".join(written.cell)
-
-    def collect(scale: float) -> Revenue:
-        if scale not in tried:
-            done, rounds = [0], len(tried)
-
-            def count() -> None:
-                done[0] += 1
-                if tick is not None:
-                    tick(f"{what}: round {rounds} of equal revenue", done[0], total)
-
-            tried[scale] = played(asked, written.cell, scaled(written.tariff, scale), count)
-        return revenue_of(tried[scale].accounts)
-
-    found = equal_revenue(collect, allowed_cur, settled=SETTLED)
-    return replace(tried[found.scale], scale=found.scale, path=found.path, is_settled=found.is_settled)
+def _next(one: Outcome, allowed_cur: float) -> float | None:
+    return next_scale(one.scale, revenue_of(one.accounts), allowed_cur, SETTLED)
 
 
 def _billed(asked: Asked, design: Design, one: Outcome) -> BilledOutcome:

@@ -64,18 +64,25 @@ def equal_revenue(
     path = [1.0]
     revenue = collect(1.0)
     for _ in range(most_rounds):
-        if revenue.scaled_cur <= 0 or _is_met(revenue, allowed_cur, settled):
-            break
-        wanted = path[-1] * (allowed_cur - revenue.fixed_cur) / revenue.scaled_cur
-        if wanted <= 0:
+        wanted = next_scale(path[-1], revenue, allowed_cur, settled)
+        if wanted is None:
             break
         path.append(wanted)
         revenue = collect(wanted)
-    is_settled = _is_met(revenue, allowed_cur, settled)
+    is_settled = is_met(revenue, allowed_cur, settled)
     return EqualRevenue(path[-1], revenue.fixed_cur + revenue.scaled_cur, is_settled, tuple(path))
 
 
-def _is_met(revenue: Revenue, allowed_cur: float, settled: float) -> bool:
+def next_scale(scale: float, revenue: Revenue, allowed_cur: float, settled: float = _SETTLED) -> float | None:
+    """Give the factor to try after ``scale`` brought ``revenue``; none where it is met, or no factor can bring it."""
+    if revenue.scaled_cur <= 0 or is_met(revenue, allowed_cur, settled):
+        return None
+    wanted = scale * (allowed_cur - revenue.fixed_cur) / revenue.scaled_cur
+    return wanted if wanted > 0 else None
+
+
+def is_met(revenue: Revenue, allowed_cur: float, settled: float = _SETTLED) -> bool:
+    """Whether what comes in is what is allowed, but for a share of it."""
     return abs(revenue.fixed_cur + revenue.scaled_cur - allowed_cur) <= settled * abs(allowed_cur)
 
 
