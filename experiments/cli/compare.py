@@ -74,6 +74,7 @@ def compare(
         typer.Option(help="CSV of customer,agent and labels such as member, income_cur, tenant; none: each agent."),
     ] = None,
     part: Annotated[bool, typer.Option("--part", help="Bill a part of a year that is netted as a whole.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Also write the comparison as a page, FILE.html.")] = None,
     seeds: Seeds = 20,
     split: Split = "test",
     dates: Dates = None,
@@ -93,10 +94,11 @@ def compare(
     from gridbazaar.experiments.comparison.estimate import duration_words, estimate_s
     from gridbazaar.experiments.comparison.study import study
     from gridbazaar.experiments.comparison.write import tables_of
-    from gridbazaar.experiments.files import check_folder
+    from gridbazaar.experiments.files import check_folder, check_outputs
 
     overrides = read_overrides(settings, data, seed, of_files(timezone, repair, stamps, columns, drop_bad), dates)
     check_folder(out, force=force)
+    check_outputs({"--report": report}, {"--customers": customers, "the scenario": scenario}, force=force)
     asked = ask(
         scenario, terminal.names(tariffs), terminal.names(policies), terminal.names(mechanisms) if mechanisms else (),
         today=today, seeds=seeds, split=split, designs=terminal.names(bill) if bill else (), customers=customers,
@@ -109,6 +111,8 @@ def compare(
         found = study(asked, tick=terminal.evaluation_bar(bar))
     tables = tables_of(found)
     written = _written(found, tables, out, force=force)
+    if report is not None:
+        written.append(_reported(found, tables, report))
     _show(found, tables)
     typer.echo(f"written: {', '.join(written)}")
     if not _is_sound(tables):
@@ -131,6 +135,14 @@ def _written(found: Study, tables: Tables, out: Path, *, force: bool) -> list[st
             names.append(f"{name}.csv")
         names += write_tables(tables, folder)
     return [str(out / name) for name in names]
+
+
+def _reported(found: Study, tables: Tables, path: Path) -> str:
+    from gridbazaar.experiments.files import write_text
+    from gridbazaar.experiments.report.comparison import render_comparison
+
+    write_text(path, render_comparison(found, tables, command=terminal.command()))
+    return str(path)
 
 
 def _show(found: Study, tables: Tables) -> None:
