@@ -29,6 +29,7 @@ from gridbazaar.experiments.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from gridbazaar.experiments.comparison.record import Record
     from gridbazaar.experiments.comparison.study import Study
     from gridbazaar.experiments.comparison.write import Tables
 
@@ -92,9 +93,10 @@ def compare(
     """Compare tariffs, market rules and policies on the same episodes: who pays how much, who wins, who loses."""
     from gridbazaar.experiments.comparison.asked import ask
     from gridbazaar.experiments.comparison.estimate import duration_words, estimate_s
+    from gridbazaar.experiments.comparison.record import of_study
     from gridbazaar.experiments.comparison.study import study
     from gridbazaar.experiments.comparison.write import tables_of
-    from gridbazaar.experiments.files import check_folder, check_outputs
+    from gridbazaar.experiments.files import check_folder, check_outputs, write_text
 
     overrides = read_overrides(settings, data, seed, of_files(timezone, repair, stamps, columns, drop_bad), dates)
     check_folder(out, force=force)
@@ -110,23 +112,24 @@ def compare(
     with terminal.progress() as bar:
         found = study(asked, tick=terminal.evaluation_bar(bar))
     tables = tables_of(found)
-    written = _written(found, tables, out, force=force)
-    if report is not None:
-        written.append(_reported(found, tables, report))
-    _show(found, tables)
+    record = of_study(found, tables)
+    page = None if report is None else _page(found, tables)
+    written = _written(record, tables, out, force=force)
+    if report is not None and page is not None:
+        write_text(report, page)
+        written.append(str(report))
+    _show(found, tables, record)
     typer.echo(f"written: {', '.join(written)}")
     if not _is_sound(tables):
         typer.echo("money or losses do not add up (see above); please report it", err=True)
         raise typer.Exit(door.BROKEN)
 
 
-def _written(found: Study, tables: Tables, out: Path, *, force: bool) -> list[str]:
+def _written(record: Record, tables: Tables, out: Path, *, force: bool) -> list[str]:
     """Write everything into the folder, or nothing."""
-    from gridbazaar.experiments.comparison.record import of_study
     from gridbazaar.experiments.comparison.write import write_tables
     from gridbazaar.experiments.files import replacing_folder, write_json, write_text
 
-    record = of_study(found, tables)
     with replacing_folder(out, force=force) as folder:
         write_json(folder / "compare.json", record.json)
         names = ["compare.json"]
@@ -137,25 +140,22 @@ def _written(found: Study, tables: Tables, out: Path, *, force: bool) -> list[st
     return [str(out / name) for name in names]
 
 
-def _reported(found: Study, tables: Tables, path: Path) -> str:
-    from gridbazaar.experiments.files import write_text
+def _page(found: Study, tables: Tables) -> str:
     from gridbazaar.experiments.report.comparison import render_comparison
 
-    write_text(path, render_comparison(found, tables, command=terminal.command()))
-    return str(path)
+    return render_comparison(found, tables, command=terminal.command())
 
 
-def _show(found: Study, tables: Tables) -> None:
+def _show(found: Study, tables: Tables, record: Record) -> None:
     """Print all tables that fit on a screen."""
     from gridbazaar.experiments.cli.compared import bills_table, comparison_table
     from gridbazaar.experiments.cli.studied import study_tables, study_words
-    from gridbazaar.experiments.comparison.record import comparisons
 
     shown = terminal.console()
-    for mechanism, one in comparisons(found).items():
+    for mechanism, one in record.comparisons.items():
         shown.print(comparison_table(one, mechanism))
-        if one.designs:
-            shown.print(bills_table(one.drawn()))
+    for bills in record.drawn.values():
+        shown.print(bills_table(bills))
     for table in study_tables(found, tables):
         shown.print(table)
     for line in study_words(found, tables):

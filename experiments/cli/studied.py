@@ -28,10 +28,17 @@ def study_tables(found: Study, tables: Tables) -> Iterator[Table]:
     for prices in (WRITTEN, EQUAL):
         cells = tables.cells[(tables.cells["prices"] == prices) & (tables.cells["basis"] != FROZEN)]
         if not cells.empty:
-            yield _cells(found, cells, prices)
-            yield _winners(found, tables.groups, prices)
+            yield _named(_cells(found, cells, prices))
+            yield from map(_named, _winners(found, tables.groups, prices))
     if not tables.frozen.empty:
-        yield _frozen(found, tables.frozen)
+        yield _named(_frozen(found, tables.frozen))
+
+
+def _named(made: Table) -> Table:
+    """Keep the names of a cell in one piece; numbers have room enough."""
+    for column in made.columns[: len(_NAMES)]:
+        column.no_wrap = True
+    return made
 
 
 def _cells(found: Study, cells: pd.DataFrame, prices: str) -> Table:
@@ -55,7 +62,7 @@ def _cells(found: Study, cells: pd.DataFrame, prices: str) -> Table:
     return table(title, head, rows)
 
 
-def _winners(found: Study, groups: pd.DataFrame, prices: str) -> Table:
+def _winners(found: Study, groups: pd.DataFrame, prices: str) -> Iterator[Table]:
     """Of all customers and of members, non-members, with and without sun: who pays less than today."""
     held = groups[(groups["prices"] == prices) & (groups["basis"] != FROZEN)]
     if not found.asked.customers.has_members:
@@ -75,25 +82,28 @@ def _winners(found: Study, groups: pd.DataFrame, prices: str) -> Table:
         *_NAMES, "basis", "group", ">customers", ">bill", ">win", ">each", ">lose", ">each", ">10 %", ">median",
         ">90 %",
     )  # fmt: skip
-    title = f"\nWho wins and loses against {found.asked.today}, prices {prices}: {found.asked.currency} an episode"
-    return table(title, head, rows)
+    if rows:
+        today, currency = found.asked.today, found.asked.currency
+        yield table(f"\nWho wins and loses against {today}, prices {prices}: {currency} an episode", head, rows)
 
 
 def _frozen(found: Study, frozen: pd.DataFrame) -> Table:
     paid = [name for name in frozen.columns if name.endswith("_loses_cur")]
     head = (
         *_NAMES, ">members save", *(f">{name.removesuffix('_loses_cur').replace('_', ' ')} loses" for name in paid),
-        ">losses change, kWh", ">found with nobody",
+        ">found with nobody", ">losses change, kWh", ">network made whole: factor", ">others pay", ">members keep",
     )  # fmt: skip
     rows = [
         [
             *(row[name] for name in _NAMES), _number(row["members_save_cur"]), *(_number(row[name]) for name in paid),
-            f"{row['loss_change_ukwh'] / 1e6:.6f}", f"{row['missing_ucur'] / 1e6:.6f}",
+            f"{row['missing_ucur'] / 1e6:.6f}", f"{row['loss_change_ukwh'] / 1e6:.6f}",
+            f"{row['network_factor']:.4f}", _number(row["outsiders_more_cur"]), _number(row["members_keep_cur"]),
         ]
         for row in frozen.to_dict("records")
     ]  # fmt: skip
-    days = len(found.asked.seeds)
-    return table(f"\nDispatch frozen, market on against off: {found.asked.currency}, {days} episodes", head, rows)
+    n = len(found.asked.seeds)
+    title = f"\nDispatch frozen, market on against off: {found.asked.currency}, {n} episode{'s' * (n > 1)}"
+    return table(title, head, rows)
 
 
 def _number(x: Any, digits: int = 2) -> str:

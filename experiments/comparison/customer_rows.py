@@ -29,7 +29,10 @@ CELL = ("basis", "prices", "tariff", "mechanism", "policy")
 """Columns that name a cell."""
 WHO = ("seed", "month", "customer")
 SUN = "sun"
-"""Column that says whether a customer has PV in the episode: yes or no."""
+"""Column that says whether a home has PV in the episode: yes or no; who has no home is of ``NO_HOME``."""
+NO_HOME = "no home"
+"""Of customers with a car, a battery or other devices alone."""
+_YES_NO = {True: "yes", False: "no"}
 BILL_LINES = (*LINES, VAT_LINE)
 
 
@@ -37,7 +40,7 @@ def customer_rows(found: Study) -> pd.DataFrame:
     """One row a cell, episode, month and customer: labels, kWh, kW, every line of the bill, and counterfactuals."""
     import pandas as pd
 
-    sun = _sun(found)
+    sun, homes = _sun(found), _homes(found.asked)
     rows: list[Row] = []
     for one in found.outcomes:
         rows += _of_accounts(found.asked, _named(PLAYED, one.prices, one.cell), one.accounts)
@@ -46,7 +49,7 @@ def customer_rows(found: Study) -> pd.DataFrame:
     for billed in found.billed:
         rows += _of_bills(found.asked, billed)
     for row in rows:
-        row[SUN] = "yes" if (row["seed"], row["customer"]) in sun else "no"
+        row[SUN] = NO_HOME if row["customer"] not in homes else _YES_NO[(row["seed"], row["customer"]) in sun]
     frame = pd.DataFrame(rows)
     return _with_counterfactuals(frame, found.asked)
 
@@ -117,6 +120,13 @@ def _of_bills(asked: Asked, one: BilledOutcome) -> Iterator[Row]:
                 for j, entry in enumerate(bills.bill.entries):
                     row[f"{entry.line}_cur"] += int(amounts[i, m, j]) / MICRO
                 yield row | {"bill_cur": int(amounts[i, m].sum()) / MICRO}
+
+
+def _homes(asked: Asked) -> set[str]:
+    """Customers with a home."""
+    world = asked.world(asked.today, next(iter(asked.mechanisms)))
+    names = {f"{name}_{i}" for name, kind, config in world.named_kinds if kind.is_home for i in range(config.count)}
+    return {customer for customer, held in asked.customers.agents.items() if names.intersection(held)}
 
 
 def _sun(found: Study) -> set[tuple[int, str]]:

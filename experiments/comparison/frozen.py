@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,8 @@ from gridbazaar.envs.interval.rates import rates_at
 from gridbazaar.envs.interval.setting import terms_of, upper_ucur_per_kwh
 from gridbazaar.experiments.comparison.asked import Asked
 from gridbazaar.experiments.comparison.cell import NO_MARKET, Cell, Outcome
-from gridbazaar.experiments.comparison.daybook import Daybook, line_places
+from gridbazaar.experiments.comparison.daybook import Daybook, line_places, party_place
+from gridbazaar.experiments.comparison.network_lines import OPERATOR, SCALED
 from gridbazaar.experiments.evaluation.accounts import ENERGY, Accounts
 from gridbazaar.market.auction.ex_post import metered
 from gridbazaar.market.mechanisms import carry_width, load_mechanism, mechanism_draws
@@ -57,6 +58,9 @@ class FrozenCheck:
     loss_change_ukwh: int
     losses_change_ucur: int
     missing_ucur: int  # what is found with nobody
+    factor: float  # on network prices, that would make the network operator whole
+    outsiders_more_cur: float  # what non-members would then pay more
+    members_keep_cur: float  # what members would then still save
 
     @property
     def holds(self) -> bool:
@@ -197,7 +201,27 @@ def _check(on: FrozenOutcome, off: FrozenOutcome, asked: Asked) -> FrozenCheck:
     others |= {party: int(changed[n + i]) for i, party in enumerate(SYSTEM_PARTIES)}
     saved = -int(changed[:n][is_member].sum())
     missing = max(abs(saved - sum(others.values())), on.off_balance_ucur, off.off_balance_ucur)
+    factor, outsiders_cur, insiders_cur = _made_whole(on, off, is_member)
     return FrozenCheck(
         on.cell, saved / MICRO, {name: x / MICRO for name, x in others.items() if x}, on.loss_ukwh - off.loss_ukwh,
-        on.losses_ucur - off.losses_ucur, missing,
+        on.losses_ucur - off.losses_ucur, missing, factor, outsiders_cur, saved / MICRO - insiders_cur,
     )  # fmt: skip
+
+
+class _Whole(NamedTuple):
+    factor: float
+    outsiders_cur: float
+    insiders_cur: float
+
+
+def _made_whole(on: FrozenOutcome, off: FrozenOutcome, is_member: NDArray[np.bool_]) -> _Whole:
+    """The factor on network prices that brings what came in without the market, and who pays how much more by it."""
+    n = len(is_member)
+    before, after = (
+        np.asarray(sum(book.bill_ucur[:, :, line_places(*SCALED)].sum(axis=(0, 1, 2)) for book in one.accounts))
+        for one in (off, on)
+    )
+    place = party_place(n, OPERATOR)
+    factor = float(before[place]) / float(after[place]) if after[place] else 1.0
+    more = (factor - 1.0) * after[:n] / MICRO
+    return _Whole(factor, float(more[~is_member].sum()), float(more[is_member].sum()))

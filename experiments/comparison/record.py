@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gridbazaar.experiments.comparison.study import Study
 from gridbazaar.experiments.comparison.write import Tables, notes_of
-from gridbazaar.experiments.evaluation.compare import Comparison, bills_frame
+from gridbazaar.experiments.evaluation.compare import Comparison, Drawn, bills_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +18,8 @@ class Record(NamedTuple):
 
     json: dict[str, Any]
     frames: Mapping[str, pd.DataFrame]
+    comparisons: Mapping[str, Comparison]  # by rule
+    drawn: Mapping[str, Sequence[Drawn]]  # bills of the dispatch, by rule; none without designs
 
 
 def comparisons(found: Study) -> dict[str, Comparison]:
@@ -54,6 +56,7 @@ def of_study(found: Study, tables: Tables) -> Record:
         "compare": joined({rule: one.to_frame() for rule, one in by_rule.items()}),
         "accounts": joined({rule: one.accounts() for rule, one in by_rule.items()}),
     }
-    if found.asked.designs:
-        frames["bills"] = joined({rule: bills_frame(one.drawn()) for rule, one in by_rule.items()})
-    return Record(json, frames)
+    drawn = {rule: one.drawn() for rule, one in by_rule.items()} if found.asked.designs else {}
+    if drawn:
+        frames["bills"] = joined({rule: bills_frame(bills) for rule, bills in drawn.items()})
+    return Record(json, frames, by_rule, drawn)

@@ -51,7 +51,8 @@ def frozen_table(checks: list[FrozenCheck]) -> pd.DataFrame:
         row |= {f"{party.replace('-', '_')}_loses_cur": amount for party, amount in check.others_cur.items()}
         row |= {
             "loss_change_ukwh": check.loss_change_ukwh, "losses_change_ucur": check.losses_change_ucur,
-            "missing_ucur": check.missing_ucur,
+            "missing_ucur": check.missing_ucur, "network_factor": check.factor,
+            "outsiders_more_cur": check.outsiders_more_cur, "members_keep_cur": check.members_keep_cur,
         }  # fmt: skip
         rows.append(row)
     return pd.DataFrame(rows).fillna(0.0) if rows else pd.DataFrame(columns=["tariff", "mechanism", "policy"])

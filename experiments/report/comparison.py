@@ -14,7 +14,7 @@ from gridbazaar.experiments.comparison.write import Tables, notes_of
 from gridbazaar.experiments.files import versions
 from gridbazaar.experiments.report import comparison_plots as plots
 from gridbazaar.experiments.report import drawing
-from gridbazaar.experiments.report.comparison_words import Told, answer, told
+from gridbazaar.experiments.report.comparison_words import SUN_WORDS, Told, answer, told
 from gridbazaar.experiments.report.limits import not_modelled
 from gridbazaar.experiments.report.page import PAGE, listed, picture, plural, section, seeds_text
 from gridbazaar.experiments.report.table import html_table
@@ -127,7 +127,7 @@ def _bills(about: Told) -> str:
             if of_month:
                 month = of_month[0]
                 indices.append(about.row("rows", cell, month=month, **who))
-                sun = "PV" if row[SUN] == "yes" else "no PV"
+                sun = SUN_WORDS[row[SUN]]
                 names.append(f"{row['customer']} ({sun}{episode}), {label}")
     lines = [line for line in BILL_LINES if any(abs(t.value("rows", i, f"{line}_cur")) > 5e-3 for i in indices)]
     amounts = {line: [t.value("rows", i, f"{line}_cur") for i in indices] for line in lines}
@@ -146,7 +146,7 @@ def _bills(about: Told) -> str:
 def _distribution(about: Told) -> str:
     each = by_customer(about.traced.tables["rows"])
     mine = each[(each[list(CELL)] == [PLAYED, about.prices, *about.hero]).all(axis=1)]
-    parts = {"with PV": mine[mine[SUN] == "yes"], "without PV": mine[mine[SUN] == "no"]}
+    parts = {name: mine[mine[SUN] == value] for value, name in SUN_WORDS.items()}
     changes = {
         name: (part["bill_cur"] - part["today_bill_cur"]).to_numpy() for name, part in parts.items() if len(part)
     }

@@ -8,7 +8,7 @@ from html import escape
 from typing import NamedTuple
 
 from gridbazaar.experiments.comparison.cell import EQUAL, NO_MARKET, WRITTEN, Cell
-from gridbazaar.experiments.comparison.customer_rows import PLAYED, SUN
+from gridbazaar.experiments.comparison.customer_rows import NO_HOME, PLAYED, SUN
 from gridbazaar.experiments.comparison.groups import ALL
 from gridbazaar.experiments.comparison.study import Study
 from gridbazaar.experiments.evaluation.customers import MEMBER
@@ -17,6 +17,8 @@ from gridbazaar.experiments.report.traced import Traced
 
 FEWEST_DAYS = 7
 """Below which no difference between days is told from chance."""
+SUN_WORDS = {"yes": "with PV", "no": "without PV", NO_HOME: "without a home"}
+"""What a page calls the values of ``SUN``."""
 _LEAST_CUR = 0.005
 
 
@@ -101,7 +103,7 @@ def _who(about: Told, row: int | None, against: str) -> str:
 
 
 def _by_sun(about: Told, cell: Cell) -> str:
-    return _of_two(about, cell, SUN, "With PV", "without")
+    return _of_two(about, cell, SUN, "Of homes with PV", "of those without")
 
 
 def _by_member(about: Told, cell: Cell) -> str:
@@ -194,7 +196,7 @@ def _outside(about: Told) -> Iterator[str]:
         return
     parts = []
     for i in mine:
-        who = "with PV" if frame.at[i, "value"] == "yes" else "without PV"
+        who = SUN_WORDS[str(frame.at[i, "value"])]
         pays, least, most = (
             t.number("subsidies", i, name) for name in ("pays_cur", "incremental_cur", "stand_alone_cur")
         )

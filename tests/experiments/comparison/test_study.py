@@ -157,6 +157,11 @@ def test_with_the_dispatch_frozen_the_market_only_moves_money(found: Study, tabl
     for check in checks:
         assert check.holds
         assert (check.loss_change_ukwh, check.losses_change_ucur, check.missing_ucur) == (0, 0, 0)
+        operator = check.others_cur.get(OPERATOR, 0.0)
+        assert check.members_cur - check.members_keep_cur + check.outsiders_more_cur == pytest.approx(
+            operator, abs=1e-5
+        )
+        assert (check.factor > 1.0) == (operator > 0.0) == (check.outsiders_more_cur > 0.0)
     assert sum(check.members_cur for check in checks) > 1.0
     alone = tables.rows[(tables.rows["basis"] == FROZEN) & (tables.rows["customer"] == "alone")]
     assert not alone[["bought_local_kwh", "sold_local_kwh", "market_cur"]].to_numpy().any()  # it is no member
