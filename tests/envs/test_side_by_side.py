@@ -19,7 +19,7 @@ def test_rows_of_tariffs_are_what_they_are_alone() -> None:
     cores = [Core(load_scenario("street", tariff=t, **SMALL), 2) for t in ("flat", "spot", "at_dynamic")]
     states = [core.reset(np.array([0, 7])) for core in cores]
     whole, state, rng = side_by_side(cores), joined(cores, states), np.random.default_rng(3)
-    bought = 0
+    bought, together = 0, None
     for _ in range(whole.n_steps):
         action = rng.uniform(-1.1, 1.1, (2, whole.n_agents, whole.n_actions))
         seen = observe(whole, state, forecasts=True)
@@ -37,6 +37,7 @@ def test_rows_of_tariffs_are_what_they_are_alone() -> None:
             assert (part.reward == alone.reward).all()
             bought += int(alone.delivery.metered_ukwh.max())
     assert bought > 0
+    assert together is not None
     bills = [rows_of(together, slice(2 * k, 2 * k + 2), whole.n_envs).money.bill.ucur for k in range(3)]
     assert (bills[0] != bills[1]).any()
     assert (bills[1] != bills[2]).any()
