@@ -58,6 +58,11 @@ def _name(cell: Cell) -> str:
     return f"{cell.tariff}, {cell.mechanism}, {cell.policy}"
 
 
+def _two_lines(first: str, second: str) -> str:
+    """A name as HTML that leaves room for numbers beside it."""
+    return f"{escape(first)}<br>{escape(second)}"
+
+
 def _question(about: Told) -> str:
     asked = about.found.asked
     scenario = about.found.evaluations[about.hero[:2]].scenario
@@ -98,7 +103,8 @@ def _flows(about: Told) -> str:
     table = html_table(
         ["", *rows], words,
         f"{about.currency} a mean episode: what all customers pay, and what each party receives of it; below zero it "
-        "pays. Together the parties receive what customers pay, to the millionth.",
+        "pays. Together the parties receive what customers pay, to the millionth. The network operator's row also has "
+        "what it kept of scarcity and paid for losses.",
         narrow=True,
     )  # fmt: skip
     figure = picture(
@@ -197,10 +203,10 @@ def _cells(about: Told) -> str:
         for i, row in enumerate(t.tables["cells"].to_dict("records")):
             if row["prices"] != prices or row["basis"] == "frozen":
                 continue
-            names = f"{row['tariff']}, {row['mechanism']}, {row['policy']}"
+            names = _two_lines(f"{row['tariff']}, {row['mechanism']}", row["policy"])
             billed = "" if row["basis"] == PLAYED else " <small>billed on the dispatch</small>"
             rows.append([
-                escape(names) + billed, t.number("cells", i, "customers_pay_cur"),
+                names + billed, t.number("cells", i, "customers_pay_cur"),
                 *(t.number("cells", i, f"{name}_more_cur_per_day", signed=True)
                   for name in ("today", "no_market", "no_automation")),
                 t.number("cells", i, "network_revenue_cur"), t.number("cells", i, "deficit_cur"),
@@ -225,9 +231,9 @@ def _groups(about: Told) -> str:
         if row["policy"] != about.hero.policy:
             continue
         group = row["group"] if row["group"] == ALL else f"{row['group']} {row['value']}"
-        names = f"{row['tariff']}, {row['mechanism']}: {group}"
+        names = _two_lines(f"{row['tariff']}, {row['mechanism']}", group)
         rows.append([
-            escape(names), t.number("groups", i, "customers", 0), t.number("groups", i, "bill_cur"),
+            names, t.number("groups", i, "customers", 0), t.number("groups", i, "bill_cur"),
             *(t.number("groups", i, f"today_{what}", digits)
               for what, digits in (("winners", 0), ("mean_gain_cur", 2), ("losers", 0), ("mean_loss_cur", 2),
                                    ("q10_cur", 2), ("q50_cur", 2), ("q90_cur", 2))),
@@ -250,7 +256,8 @@ def _frozen(about: Told) -> str:
     columns = [name for name in frame.columns if name.endswith("_loses_cur")]
     rows = [
         [
-            escape(f"{row['tariff']}, {row['mechanism']}, {row['policy']}"), t.number("frozen", i, "members_save_cur"),
+            _two_lines(f"{row['tariff']}, {row['mechanism']}", row["policy"]),
+            t.number("frozen", i, "members_save_cur"),
             *(t.number("frozen", i, name) for name in columns), t.number("frozen", i, "loss_change_ukwh", 0),
             t.number("frozen", i, "missing_ucur", 0),
         ]

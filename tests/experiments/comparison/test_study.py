@@ -18,14 +18,14 @@ from gridbazaar.experiments.comparison.customer_rows import BILLED, CELL, FROZEN
 from gridbazaar.experiments.comparison.frozen import frozen_checks
 from gridbazaar.experiments.comparison.network_lines import OPERATOR, revenue_of, scaled
 from gridbazaar.experiments.comparison.study import SETTLED, Study, study
-from gridbazaar.experiments.comparison.write import Tables, tables_of
+from gridbazaar.experiments.comparison.write import Tables, tables_of, write_tables
 from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.market.designs import load_design
 from gridbazaar.market.settlement.settle import LINES
 from gridbazaar.market.tariffs import load_tariff
 
 SMALL: dict[str, Any] = {
-    "hours": 12, "step_min": 60, "data.n_homes": 8, "data.n_roofs": 4, "data.n_cars": 4, "data.n_days": 80,
+    "hours": 8, "step_min": 60, "data.n_homes": 8, "data.n_roofs": 4, "data.n_cars": 4, "data.n_days": 80,
 }  # fmt: skip
 COMMUNITY = """customer,agent,member,income_cur,tenure
 family,prosumer_0,yes,40000,owner
@@ -272,6 +272,14 @@ def test_wrong_labels_are_refused_with_their_line(text: str, why: str, tmp_path:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=why):
         ask("street", ["flat"], ["idle"], seeds=1, customers=path, **SMALL)
+
+
+def test_tables_are_parquet_too_where_there_is_pyarrow(tables: Tables, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    written = write_tables(tables, tmp_path)
+    assert "rows.parquet" in written
+    for name, table in tables._asdict().items():
+        assert len(pd.read_parquet(tmp_path / f"{name}.parquet")) == len(table)
 
 
 def test_tables_are_frames_of_plain_columns(tables: Tables) -> None:

@@ -50,6 +50,8 @@ def test_a_command_answers_on_fewer_days(place: int, tmp_path: Path, monkeypatch
     given = words(place)
     given[given.index("--seeds") + 1] = "1"
     given[given.index("--out") + 1] = str(tmp_path / "out")
+    if "--report" in given:
+        given[given.index("--report") + 1] = str(tmp_path / "answer.html")
     given = ["2024-02-01,2024-02-29" if re.fullmatch(r"[\d,-]{21}", word) else word for word in given]
     done = invoke(main, given)
     assert done.exit_code == 0, done.stderr

@@ -8,6 +8,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from gridbazaar.experiments.comparison.asked import ask
@@ -28,11 +29,24 @@ CELL_OF = re.compile(r'<span data-cell="(\w+):(\d+):(\w+)" title="([^"]*)">([^<]
 
 @pytest.fixture(scope="module")
 def made() -> tuple[Any, Tables, str]:
-    found = study(ask("street", ["flat", "tou"], ["self_consumption"], ["uniform_price"], seeds=2, **SMALL))
+    found = study(ask("street", ["flat", "de_flat_eeg"], ["self_consumption"], ["uniform_price"], seeds=2, **SMALL))
     tables = tables_of(found)
     return found, tables, render_comparison(found, tables, command="gridbazaar compare street <x>")
 
 
+def test_a_number_says_its_file_line_and_column() -> None:
+    traced = Traced({"cells": pd.DataFrame({"tariff": ["flat", "tou"], "cost_cur": [1234.567, -0.004]})})
+    row = traced.row("cells", tariff="flat")
+    shown = traced.number("cells", row, "cost_cur")
+    assert shown == '<span data-cell="cells:0:cost_cur" title="cells.csv, line 2, cost_cur">1,234.57</span>'
+    assert ">+0.00<" in traced.number("cells", traced.row("cells", tariff="tou"), "cost_cur", signed=True)
+    assert ">0.004<" in traced.number("cells", 1, "cost_cur", 3, size=True)
+    assert "\N{MINUS SIGN}0.004" in traced.number("cells", 1, "cost_cur", 3)
+    assert traced.number("cells", traced.row("cells", tariff="spot"), "cost_cur") == "-"
+    assert traced.number("cells", 0, "gone_cur") == "-"
+
+
+@pytest.mark.slow
 def test_every_number_names_its_cell(made: tuple[Any, Tables, str], tmp_path: Path) -> None:
     _, tables, page = made
     write_tables(tables, tmp_path)
@@ -51,6 +65,7 @@ def test_every_number_names_its_cell(made: tuple[Any, Tables, str], tmp_path: Pa
         assert float(there) == pytest.approx(value, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_the_page_needs_nothing_else(made: tuple[Any, Tables, str]) -> None:
     page = made[2]
     assert "<script" not in page
@@ -58,12 +73,13 @@ def test_the_page_needs_nothing_else(made: tuple[Any, Tables, str]) -> None:
     assert "gridbazaar compare street &lt;x&gt;" in page
 
 
+@pytest.mark.slow
 def test_the_answer_says_who_wins_and_that_two_days_are_few(made: tuple[Any, Tables, str]) -> None:
     found, tables, _ = made
     said = [re.sub(r"<[^>]+>", "", unescape(text)) for text in answer(told(found, Traced(tables._asdict())))]
-    assert said[0].startswith("tou in place of flat: All customers together pay ")
+    assert said[0].startswith("de_flat_eeg in place of flat: All customers together pay ")
     assert "2 days are too few to tell it from chance" in said[0]
-    cell = {"basis": PLAYED, "prices": EQUAL} | Cell("tou", "uniform_price", "self_consumption")._asdict()
+    cell = {"basis": PLAYED, "prices": EQUAL} | Cell("de_flat_eeg", "uniform_price", "self_consumption")._asdict()
     groups = tables.groups
     row = groups[[all(r[k] == v for k, v in (cell | {"group": "all"}).items()) for r in groups.to_dict("records")]]
     assert f"Of 12 customers {row['today_winners'].iloc[0]:.0f} pay less" in said[0]
