@@ -6,6 +6,7 @@ Agents of one customer stand behind one meter as the market sees it. Who is not 
 from __future__ import annotations
 
 import csv
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,8 @@ from gridbazaar.data.inputs import read_text
 
 _NEEDED = ("customer", "agent")
 _SWITCHES = ("member", "automated")
-LABELS = ("income", "tenant", "vulnerable")
-"""What groups of customers may be told apart by; any words."""
+INCOME = "income_cur"
+"""The label that is a number: what a customer earns a year."""
 _WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 
@@ -28,7 +29,7 @@ class Customer:
     agents: tuple[str, ...]
     member: bool = True  # of the local market; others trade with the retailer alone
     automated: bool = True  # its flexible devices follow the policy; else the plain rule
-    labels: Mapping[str, str] | tuple[tuple[str, str], ...] = ()  # of ``LABELS``, for groups in results
+    labels: Mapping[str, str] | tuple[tuple[str, str], ...] = ()  # any words by any name, for groups in results
 
     def label(self, name: str) -> str:
         """Give what a label says, empty where it says nothing."""
@@ -73,33 +74,20 @@ def find_community(given: Any, agents: Sequence[str]) -> tuple[Customer, ...]:
     )
 
 
-def read_customers(path: Path, agents: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Read who owns which agents from CSV with the columns ``customer`` and ``agent``; an agent left out is its own.
-
-    Raises:
-        ValueError: names the line of an agent that there is none of, or that two own; or says that the file is about
-            more than bills.
-    """
-    found = _read(path, agents)
-    if any(not (customer.member and customer.automated) for customer in found):
-        raise ValueError(
-            f"{path}: who is no member or not automated plays otherwise, and is not only billed otherwise; give the "
-            f"file as --set community={path}, or leave the columns {' and '.join(_SWITCHES)} out"
-        )
-    return {customer.name: customer.agents for customer in found}
-
-
 def _read(path: Path, agents: Sequence[str]) -> tuple[Customer, ...]:
     if not path.is_file():
         raise ValueError(f"{path}: expected a CSV file with the columns {','.join(_NEEDED)}, there is none")
     rows = list(csv.reader(read_text(path).splitlines()))
     head = [cell.strip() for cell in rows[0]] if rows else []
-    allowed = (*_NEEDED, *_SWITCHES, *LABELS)
-    if tuple(head[:2]) != _NEEDED or set(head) - set(allowed) or len(set(head)) < len(head):
+    if tuple(head[:2]) != _NEEDED or not all(head) or len(set(head)) < len(head):
         raise ValueError(
             f"{path}, line 1: expected the columns {','.join(_NEEDED)}; got {','.join(head)}. Further ones may be "
-            f"{', '.join(allowed[2:])}, each once"
+            f"{', '.join(_SWITCHES)} and labels, each once"
         )
+    known = (*_SWITCHES, INCOME)
+    for name in head[2:]:
+        if name not in known and (meant := difflib.get_close_matches(name, _SWITCHES, 1, 0.75)):
+            raise ValueError(f"{path}, line 1: {name!r}: expected {meant[0]}, or a label of another name")
     owned: list[tuple[str, str, str]] = []
     said: dict[str, dict[str, tuple[str, int]]] = {}
     for line, row in enumerate(rows[1:], 2):
@@ -118,20 +106,32 @@ def _read(path: Path, agents: Sequence[str]) -> tuple[Customer, ...]:
                 raise ValueError(f"{path}, line {line}: {column}: expected yes or no, or nothing; got {cell!r}")
             if not cell:
                 continue
+            if column == INCOME:
+                _check_income(cell, f"{path}, line {line}")
             before, at = of.setdefault(column, (cell, line))
             if before.lower() != cell.lower():
                 raise ValueError(
                     f"{path}, line {line}: {column} of {cells[0]} is {cell!r}, but {before!r} in line {at}; expected "
                     "one for all its agents"
                 )
+    labels = [name for name in head[2:] if name not in _SWITCHES]
     return tuple(
         Customer(
             name, of,
             **{switch: _WORDS[said[name][switch][0].lower()] for switch in _SWITCHES if switch in said.get(name, {})},
-            labels=tuple((label, said[name][label][0]) for label in LABELS if label in said.get(name, {})),
+            labels=tuple((label, said[name][label][0]) for label in labels if label in said.get(name, {})),
         )
         for name, of in _owned(owned, agents, str(path)).items()
     )  # fmt: skip
+
+
+def _check_income(said: str, where: str) -> None:
+    try:
+        amount = float(said)
+    except ValueError:
+        amount = -1.0
+    if not 0 < amount < float("inf"):
+        raise ValueError(f"{where}: {INCOME}: expected an amount above 0 a year, got {said!r}")
 
 
 def _owned(rows: Sequence[tuple[str, str, str]], agents: Sequence[str], source: str) -> dict[str, tuple[str, ...]]:
@@ -178,5 +178,8 @@ def _check(customer: Customer, where: str) -> None:
     for switch in _SWITCHES:
         if not isinstance(getattr(customer, switch), bool):
             raise ValueError(f"{where}: {switch}: expected true or false, got {getattr(customer, switch)!r}")
-    if unknown := set(dict(customer.labels)) - set(LABELS):
-        raise ValueError(f"{where}: labels: expected {', '.join(LABELS)}; got {', '.join(sorted(unknown))}")
+    for name, said in dict(customer.labels).items():
+        if not isinstance(name, str) or not name or name in _SWITCHES or not isinstance(said, str):
+            raise ValueError(f"{where}: labels: expected text by names, none of {', '.join(_SWITCHES)}; got {name!r}")
+        if name == INCOME and said:
+            _check_income(said, where)

@@ -27,7 +27,7 @@ from gridbazaar.envs.columns import (
     places_of,
 )
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.interval.rates import rates_at, retail_at
+from gridbazaar.envs.interval.rates import price_step, rates_at, retail_at
 from gridbazaar.envs.interval.setting import upper_ucur_per_kwh
 from gridbazaar.envs.interval.worth import until
 from gridbazaar.envs.observe_blocks import block_values
@@ -214,11 +214,11 @@ def look_ahead(core: Core, state: State) -> Forecasts:
             blocks.append(load_kw - pv_kw)
         nets.append(xp.concat(blocks, axis=1))
     nets[0] = xp.where(world.firm_is_chosen, 0.0, state.view.firm_kw)
-    rates = world.rates
+    rates, priced = world.rates, price_step(episode, steps)
     return Forecasts(
         retail_cur_per_kwh=retail_at(world, episode, steps - episode.start[:, None]),
-        export_cur_per_kwh=from_micro(rates.export[steps]),
-        local_charge_cur_per_kwh=from_micro((rates.local_network + rates.local_tax)[steps]),
+        export_cur_per_kwh=from_micro(rates.export[priced]),
+        local_charge_cur_per_kwh=from_micro((rates.local_network + rates.local_tax)[priced]),
         net_kw=xp.stack(nets, axis=2),
         import_cap_kw=episode.import_cap_kw,
         export_cap_kw=episode.export_cap_kw,

@@ -111,6 +111,7 @@ class Episode:
     lottery: Array | None  # [n_envs, n_steps, n_agents] in [0, 1), where the mechanism draws
     outages: Outages | None  # where the scenario has any
     calls: Calls | None = None  # where the scenario has any
+    prices_from: Array | None = None  # [n_envs] int64, added to a step where prices are looked up; none: one tariff
 
 
 @dataclass(frozen=True, slots=True)

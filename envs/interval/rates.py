@@ -12,9 +12,19 @@ from gridbazaar.envs.state import Episode
 from gridbazaar.market.settlement.settle import Rates
 
 
+def price_step(episode: Episode, step: Array) -> Array:
+    """Give where the prices of a step of the bank ([n_envs] or [n_envs, n]) stand: rows may have tariffs of their own.
+
+    See ``side_by_side``.
+    """
+    if episode.prices_from is None:
+        return step
+    return step + episode.prices_from.reshape(-1, *[1] * (step.ndim - 1))
+
+
 def rates_at(world: World, episode: Episode, t: Array) -> Rates:
     """Give the tariff in interval ``t`` [n_envs]."""
-    step = episode.start + t
+    step = price_step(episode, episode.start + t)
     rates = each(world.rates, lambda x: x[step])
     extra = None if episode.calls is None else episode.calls.extra_ucur_per_kwh
     if extra is None:
@@ -25,7 +35,7 @@ def rates_at(world: World, episode: Episode, t: Array) -> Rates:
 def retail_at(world: World, episode: Episode, t: Array) -> Array:
     """Give the retail price with all charges in intervals ``t`` [n_envs(, n)], currency per kWh, of the same shape."""
     xp, start = namespace(t), episode.start.reshape(-1, *[1] * (t.ndim - 1))
-    retail = world.retail_cur_per_kwh[start + t]
+    retail = world.retail_cur_per_kwh[price_step(episode, start + t)]
     extra = None if episode.calls is None else episode.calls.extra_ucur_per_kwh
     if extra is None:
         return retail

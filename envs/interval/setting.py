@@ -8,6 +8,7 @@ from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import to_micro
 from gridbazaar.envs.episode.world import World
 from gridbazaar.envs.interval.island import Outage
+from gridbazaar.envs.interval.rates import price_step
 from gridbazaar.envs.state import Episode, State
 from gridbazaar.market.auction.rationing import increments
 from gridbazaar.market.mechanisms import mechanism_stage
@@ -70,7 +71,7 @@ def terms_of(world: World, episode: Episode, t: Array) -> Terms:
     Both are differences of sums that are rounded once, over intervals and, for rents, over agents: an episode's
     amounts are exact, and what is paid in an interval is received.
     """
-    step, n_steps = episode.start + t, world.scenario.n_steps
+    step, n_steps = price_step(episode, episode.start + t), world.scenario.n_steps
     due = world.fixed_ucur[step + 1] - world.fixed_ucur[step]
     running = namespace(t).cumsum(episode.rent_ucur, axis=1)
     rent = running * (t + 1)[:, None] // n_steps - running * t[:, None] // n_steps

@@ -13,7 +13,7 @@ from gridbazaar.experiments.evaluation.compare import Comparison, Drawn
 from gridbazaar.experiments.evaluation.statistics import Interval
 
 
-def comparison_table(found: Comparison) -> Table:
+def comparison_table(found: Comparison, mechanism: str = "") -> Table:
     """Show what each kind pays under each tariff, and how much more than under the first."""
     first = found.evaluations[found.reference]
     rows = []
@@ -23,7 +23,8 @@ def comparison_table(found: Comparison) -> Table:
             row += [_signed(r.more_cur.mean), _ends(r.more_cur, "+")]
         rows.append(row)
     episodes = f"{len(first.seeds)} {first.split} episodes"
-    title = f"{first.scenario.name}: {first.scenario.currency} per episode, mean and 95 % interval of {episodes}"
+    named = f"{first.scenario.name}, {mechanism}" if mechanism else first.scenario.name
+    title = f"{named}: {first.scenario.currency} per episode, mean and 95 % interval of {episodes}"
     head = ("tariff", "policy", "kind", ">cost", ">interval", f">more than {found.reference}", ">interval")
     return table(title, head, rows)
 

@@ -1,4 +1,4 @@
-"""Commands that let policies play: evaluate them, and compare tariffs by them."""
+"""The command that lets policies play and measures them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ from gridbazaar.experiments.cli.options import (
     DropBad,
     Force,
     MasterSeed,
-    Policies,
     Repair,
-    ScenarioName,
     Seeds,
     Settings,
     Split,
@@ -147,71 +145,6 @@ def evaluate(
         raise typer.Exit(door.CHECK_FAILED)
     if check is not None:
         typer.echo(f"all figures agree with {check}")
-
-
-@evaluate_app.command(
-    epilog=terminal.epilog("compare village --tariffs flat,tou,spot --policies self_consumption --out report")
-)
-def compare(
-    scenario: ScenarioName,
-    tariffs: Annotated[
-        str, typer.Option(metavar="A,B,...", help="Tariffs or TOML files; differences are from the first.")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for compare.json, compare.csv and accounts.csv.")],
-    policies: Policies = "idle,self_consumption",
-    bill: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B,...",
-            help="Designs under which the meters that came are billed too: list designs. Into bills.csv.",
-        ),
-    ] = None,
-    customers: Annotated[
-        Path | None,
-        typer.Option(help="CSV of customer,agent: whose devices are one meter in those bills; none: each agent."),
-    ] = None,
-    part: Annotated[bool, typer.Option("--part", help="Bill a part of a year that is netted as a whole.")] = False,
-    seeds: Seeds = 20,
-    split: Split = "test",
-    dates: Dates = None,
-    data: Data = None,
-    timezone: Timezone = None,
-    repair: Repair = None,
-    stamps: Stamps = None,
-    columns: Columns = None,
-    drop_bad: DropBad = None,
-    settings: Settings = None,
-    seed: MasterSeed = None,
-    allow_code: AllowCode = False,
-    force: Force = False,
-) -> None:
-    """Show what each kind of agent pays under several tariffs, with the same policies on the same episodes."""
-    from gridbazaar.experiments.cli.compared import bills_table, comparison_table
-    from gridbazaar.experiments.evaluation.compare import bills_frame
-    from gridbazaar.experiments.evaluation.compare import compare as play
-    from gridbazaar.experiments.files import check_folder, new_folder, write_json, write_text
-
-    overrides = read_overrides(settings, data, seed, of_files(timezone, repair, stamps, columns, drop_bad), dates)
-    chosen, named = terminal.names(tariffs), terminal.names(policies)
-    designs = terminal.names(bill) if bill else []
-    check_folder(out, force=force)
-    with terminal.progress() as bar:
-        found = play(
-            scenario, chosen, named, seeds=seeds, split=split, designs=designs, customers=customers, is_part=part,
-            tick=terminal.evaluation_bar(bar), allow_code=allow_code, **overrides,
-        )  # fmt: skip
-    new_folder(out, force=force)
-    write_json(out / "compare.json", found.to_json())
-    write_text(out / "compare.csv", found.to_frame().to_csv(index=False))
-    write_text(out / "accounts.csv", found.accounts().to_csv(index=False))
-    written = ["compare.json", "compare.csv", "accounts.csv"]
-    terminal.console().print(comparison_table(found))
-    if designs:
-        drawn = found.drawn()
-        write_text(out / "bills.csv", bills_frame(drawn).to_csv(index=False))
-        written.append("bills.csv")
-        terminal.console().print(bills_table(drawn))
-    typer.echo(f"written: {', '.join(str(out / name) for name in written)}")
 
 
 def usual(scenario: Scenario) -> list[str]:

@@ -11,6 +11,7 @@ import typer.core
 from gridbazaar.experiments.cli import door
 from gridbazaar.experiments.cli.bench import bench_app
 from gridbazaar.experiments.cli.bill import bill_app
+from gridbazaar.experiments.cli.compare import compare_app
 from gridbazaar.experiments.cli.data import data_app
 from gridbazaar.experiments.cli.evaluate import evaluate_app
 from gridbazaar.experiments.cli.ledger import ledger_app
@@ -54,6 +55,7 @@ main = typer.Typer(
 )  # fmt: skip
 main.add_typer(train_app)
 main.add_typer(evaluate_app)
+main.add_typer(compare_app)
 main.add_typer(rollout_app)
 main.add_typer(replay_app)
 main.add_typer(study_app)

@@ -60,7 +60,7 @@ class Accounts:
         """Count one interval."""
         n, envs = self.core.n_agents, np.arange(self.core.n_envs)
         t = np.asarray(happened.t)
-        at = self._month[envs, t], envs
+        at = self.month_of(t)
         metered = np.asarray(happened.delivery.metered_ukwh)
         local = np.asarray(happened.market.clearing.traded_ukwh)
         pay = np.asarray(happened.market.clearing.pay_ucur)
@@ -71,6 +71,11 @@ class Accounts:
         self.bill_ucur[at] += np.asarray(happened.money.bill.ucur)
         self.energy_ukwh[at] += np.stack([np.maximum(metered, 0), np.maximum(-metered, 0), bought, sold], axis=1)
         self.peak_ukwh[at] = np.maximum(self.peak_ukwh[at], metered)
+
+    def month_of(self, t: Any) -> tuple[Ints, Ints]:
+        """The places of step ``t`` of each episode ([n_envs] or a number) in what is kept by month."""
+        envs = np.arange(self.core.n_envs)
+        return self._month[envs, t], envs
 
     def to_frame(self) -> pd.DataFrame:
         """One row a month, episode and party: kWh, highest kW of a step, each line of the bill and their sum."""

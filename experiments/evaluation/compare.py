@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.data.community import read_customers
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.design_bills import DesignBills, bills_under, check_designs
 from gridbazaar.experiments.evaluation.evaluate import evaluate
@@ -55,7 +54,6 @@ class Comparison:
 
     evaluations: dict[str, Evaluation]
     designs: tuple[Design, ...] = ()  # under which the meters are billed too, the dispatch as it was
-    customers: Mapping[str, Sequence[str]] | None = None  # the agents of each; none: every agent is one
     is_part: bool = False  # bill a part of a year of netting
 
     @property
@@ -138,7 +136,7 @@ class Comparison:
             for result in evaluation.results
             for design in self.designs
             for book in result.accounts
-            for bills in bills_under(design, book, self.customers, is_part=self.is_part)
+            for bills in bills_under(design, book, is_part=self.is_part)
         ]
 
 
@@ -172,7 +170,7 @@ def compare(
         tariffs: names or paths of tariffs and designs, or objects; differences are taken from the first.
         policies, seeds, split, allow_code, tick: as in ``evaluate``.
         designs: names, paths or objects of tariff designs, under which the meters that came are billed too.
-        customers: CSV of ``customer,agent``, whose devices are one meter in those bills; none: every agent is one.
+        customers: the scenario's ``community``, as a CSV: whose devices are one meter, who is a member and automated.
         is_part: bill a part of a year of netting.
     """
     found = [find_tariff(tariff) for tariff in tariffs]
@@ -188,6 +186,10 @@ def compare(
         raise ValueError(f"tariffs: expected designs of one currency, got {listed}; compare them apart")
     if "tariff" in overrides:
         raise ValueError("tariff: it is what is compared; leave it out of the settings")
+    if customers is not None:
+        if "community" in overrides:
+            raise ValueError("customers: they are the community that the settings name; give one of the two")
+        overrides["community"] = str(customers)
     worlds = {
         name: load_scenario(scenario, allow_code=allow_code, tariff=tariff, **overrides)
         for name, tariff in chosen.items()
@@ -195,9 +197,6 @@ def compare(
 
     billed = tuple(load_design(design) for design in designs)
     first = next(iter(worlds.values()))
-    if customers is not None and not billed:
-        raise ValueError("customers: they are who is billed under designs; name some, or leave customers out")
-    owned = None if customers is None else read_customers(Path(customers), first.agent_names)
     money = next(iter(currencies), first.currency)
     if strange := [f"{design.currency} of {design.name}" for design in billed if design.currency != money]:
         raise ValueError(f"designs: what is played is paid in {money}, got {', '.join(strange)}; bill them apart")
@@ -224,6 +223,5 @@ def compare(
             for t, world in worlds.items()
         },
         designs=billed,
-        customers=owned,
         is_part=is_part,
     )

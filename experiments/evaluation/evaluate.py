@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.agents.policies import LEARNED, SORT, is_own, learned, load_policy, optimum
-from gridbazaar.agents.policy import NoBoundError
+from gridbazaar.agents.policy import NoBoundError, Policy
 from gridbazaar.data.registry import name_of, stated
 from gridbazaar.envs.contract import check_own_kinds, check_policy
 from gridbazaar.envs.core import Core
@@ -39,7 +39,8 @@ from gridbazaar.experiments.span import read_span, refuse_shared
 BOUND, REPLAY, PERFECT = "bound", "replay", "replay, no errors"
 """What is computed beside the policies, as ``tick`` calls it."""
 NOT_ASKED_FOR = "it was not asked for"
-_BATCH = 32
+BATCH = 32
+"""Episodes that are played at once."""
 _TRIED = 3  # intervals that a policy of one's own plays before anything else does
 
 
@@ -79,16 +80,11 @@ def evaluate(
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(s) for s in seeds)
     if not numbers:
         raise ValueError("seeds: expected at least one")
-    check_own_kinds(chosen)
     sources, runs = with_runs({"idle": "idle"} | labelled(policies))
-    loaded = {name: load_policy(source, allow_code=allow_code) for name, source in sources.items()}
-    for source in filter(is_own, sources.values()):  # a mistake costs no episode
-        check_policy(source, chosen, steps=_TRIED)
-    if split != "train":  # the episodes of training are asked for by name
-        _refuse_trained_on(sources.values(), chosen, split, numbers)
+    loaded = loaded_for(chosen, sources, numbers, split, allow_code=allow_code)
     replays = replays and bound
     names = [*sources, *[REPLAY, PERFECT] * replays]
-    batches = [numbers[i : i + _BATCH] for i in range(0, len(numbers), _BATCH)]
+    batches = [numbers[i : i + BATCH] for i in range(0, len(numbers), BATCH)]
     tallies: dict[str, list[Tally]] = {name: [] for name in names}
     bounds: list[Bound] = []
     kept: dict[str, list[Accounts]] = {name: [] for name in sources}
@@ -124,9 +120,38 @@ def evaluate(
             for name, tally in _replayed(core, batch, split, bounds[-1], tallies, sources, count).items():
                 tallies[name].append(tally)
     found = _evaluation(chosen, split, numbers, tallies, bounds, no_bound)
-    found = replace(found, results=tuple(replace(r, accounts=tuple(kept[r.policy])) for r in found.results))
+    return _complete(found, kept, sources, runs)
+
+
+def loaded_for(
+    scenario: Scenario, sources: Mapping[str, Any], seeds: tuple[int, ...], split: str, *, allow_code: bool = False
+) -> dict[str, Policy]:
+    """Load policies for a scenario, and refuse what would fail later or was trained on these episodes."""
+    check_own_kinds(scenario)
+    loaded = {name: load_policy(source, allow_code=allow_code) for name, source in sources.items()}
+    for source in filter(is_own, sources.values()):  # a mistake costs no episode
+        check_policy(source, scenario, steps=_TRIED)
+    if split != "train":  # the episodes of training are asked for by name
+        _refuse_trained_on(sources.values(), scenario, split, seeds)
+    return loaded
+
+
+def evaluation_of(
+    scenario: Scenario, split: str, seeds: tuple[int, ...], tallies: dict[str, list[Tally]],
+    accounts: Mapping[str, Sequence[Accounts]], sources: Mapping[str, Any], runs: Mapping[str, tuple[str, ...]],
+) -> Evaluation:  # fmt: skip
+    """Put together what was played elsewhere: batches of each policy, idle among them; without a bound."""
+    found = _evaluation(scenario, split, seeds, tallies, [], NOT_ASKED_FOR)
+    return _complete(found, accounts, sources, runs)
+
+
+def _complete(
+    found: Evaluation, accounts: Mapping[str, Sequence[Accounts]], sources: Mapping[str, Any],
+    runs: Mapping[str, tuple[str, ...]],
+) -> Evaluation:  # fmt: skip
+    results = tuple(replace(r, accounts=tuple(accounts[r.policy])) for r in found.results)
     own = {label: stated(source, SORT) for label, source in sources.items() if is_own(source)}
-    return replace(found, code=own, runs=runs)
+    return replace(found, results=results, code=own, runs=runs)
 
 
 def _all_of(*told: Callable[[Transition], None] | None) -> Callable[[Transition], None]:

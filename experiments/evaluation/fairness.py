@@ -51,7 +51,7 @@ class EqualRevenue:
 
 
 def equal_revenue(
-    collect: Callable[[float], Revenue], allowed_cur: float, most_rounds: int = MOST_ROUNDS
+    collect: Callable[[float], Revenue], allowed_cur: float, most_rounds: int = MOST_ROUNDS, settled: float = _SETTLED
 ) -> EqualRevenue:
     """Scale network prices until they bring what is allowed.
 
@@ -59,21 +59,31 @@ def equal_revenue(
         collect: what comes in at a factor, after customers have answered it.
         allowed_cur: revenue.
         most_rounds: after which what was found stands as it is.
+        settled: share of what is allowed by which the revenue may miss it.
     """
     path = [1.0]
     revenue = collect(1.0)
     for _ in range(most_rounds):
-        if revenue.scaled_cur <= 0:
-            break
-        wanted = path[-1] * (allowed_cur - revenue.fixed_cur) / revenue.scaled_cur
-        if wanted <= 0:
+        wanted = next_scale(path[-1], revenue, allowed_cur, settled)
+        if wanted is None:
             break
         path.append(wanted)
         revenue = collect(wanted)
-        if abs(revenue.fixed_cur + revenue.scaled_cur - allowed_cur) <= _SETTLED * abs(allowed_cur):
-            break
-    total = revenue.fixed_cur + revenue.scaled_cur
-    return EqualRevenue(path[-1], total, abs(total - allowed_cur) <= _SETTLED * abs(allowed_cur), tuple(path))
+    is_settled = is_met(revenue, allowed_cur, settled)
+    return EqualRevenue(path[-1], revenue.fixed_cur + revenue.scaled_cur, is_settled, tuple(path))
+
+
+def next_scale(scale: float, revenue: Revenue, allowed_cur: float, settled: float = _SETTLED) -> float | None:
+    """Give the factor to try after ``scale`` brought ``revenue``; none where it is met, or no factor can bring it."""
+    if revenue.scaled_cur <= 0 or is_met(revenue, allowed_cur, settled):
+        return None
+    wanted = scale * (allowed_cur - revenue.fixed_cur) / revenue.scaled_cur
+    return wanted if wanted > 0 else None
+
+
+def is_met(revenue: Revenue, allowed_cur: float, settled: float = _SETTLED) -> bool:
+    """Whether what comes in is what is allowed, but for a share of it."""
+    return abs(revenue.fixed_cur + revenue.scaled_cur - allowed_cur) <= settled * abs(allowed_cur)
 
 
 @dataclass(frozen=True, slots=True)

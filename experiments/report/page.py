@@ -119,6 +119,7 @@ tr.mark small{font-weight:400}
 pre{background:var(--soft);border-radius:8px;padding:.8rem 1rem;overflow-x:auto;font-size:.85rem;line-height:1.45;
 margin:0 0 .9rem}
 .listing{columns:2 22rem;white-space:pre-wrap}
+.command{white-space:pre-wrap;overflow-wrap:anywhere}
 .bad{color:var(--c-c1121f)}
 ul{margin:0;padding-left:1.2rem}
 li{margin:.25rem 0;max-width:90ch}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gridbazaar.data.community import Community, Customer, find_community, read_customers
+from gridbazaar.data.community import Community, Customer, find_community
 
 AGENTS = ("prosumer_0", "prosumer_1", "battery_0", "ev_0")
 WHOLE = """customer,agent,member,automated,income,tenant,vulnerable
@@ -52,7 +52,15 @@ def test_a_community_in_python_says_the_same_and_survives_being_taken_apart(tmp_
     [
         ("customer,agent\na,ev_0\nb,ev_0\n", r"line 3: ev_0 is a's already; expected each agent once"),
         ("customer,agent\na,ev_7\n", r"line 2: expected one of prosumer_0, .*; got 'ev_7'"),
-        ("customer,agent,colour\na,ev_0,red\n", r"line 1: expected the columns .* Further ones may be member, auto"),
+        ("customer,agent,automatd\na,ev_0,no\n", r"line 1: 'automatd': expected automated, or a label of another name"),
+        (
+            "customer,agent,tenant,tenant\na,ev_0,x,y\n",
+            r"line 1: expected .* Further ones may be member, auto",
+        ),
+        (
+            "customer,agent,income_cur\na,ev_0,much\n",
+            r"line 2: income_cur: expected an amount above 0",
+        ),
         ("customer,agent,member\na,ev_0,perhaps\n", r"line 2: member: expected yes or no, or nothing; got 'perhaps'"),
         ("customer,agent,member\na,ev_0\n", r"line 2: expected 3 cells, a customer and an agent first"),
         (
@@ -78,15 +86,14 @@ def test_a_wrong_table_is_refused_with_its_line(text: str, why: str, tmp_path: P
         (Community((Customer("a", ("ev_0",)), Customer("a", ("battery_0",)))), "expected each customer once"),
         (Community((Customer("a", ("ev_0",)), Customer("b", ("ev_0",)))), "customer 'b': ev_0 is a's already"),
         (Community((Customer("a", ("ev_9",)),)), "customer 'a': expected one of prosumer_0"),
-        (Community((Customer("a", ("ev_0",), labels={"size": "L"}),)), "labels: expected income, tenant, vulnerable"),
+        (
+            Community((Customer("a", ("ev_0",), labels={"member": "L"}),)),
+            "labels: expected text by names",
+        ),
+        (Community((Customer("a", ("ev_0",), labels={"income_cur": "-1"}),)), "income_cur: expected an amount above 0"),
         (Community((Customer("a", ("ev_0",), member="no"),)), "member: expected true or false, got 'no'"),  # type: ignore[arg-type]  # what is tried
     ],
 )
 def test_a_wrong_community_is_refused(community: object, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         find_community(community, AGENTS)
-
-
-def test_bills_alone_do_not_take_what_changes_how_customers_play(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"--set community=.*mine.csv, or leave the columns member and automated out"):
-        read_customers(written(tmp_path, WHOLE), AGENTS)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gridbazaar.agents.policies import load_policy
-from gridbazaar.data.community import read_customers
+from gridbazaar.data.community import find_community
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.cli.main import main
@@ -133,7 +133,7 @@ def test_a_wrong_table_of_customers_is_refused_with_its_line(text: str, why: str
     path = tmp_path / "customers.csv"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=why):
-        read_customers(path, ("prosumer_0", "prosumer_1"))
+        find_community(path, ("prosumer_0", "prosumer_1"))
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_wrong_table_of_customers_is_refused_with_its_line(text: str, why: str
         (("--bill", "be_flanders"), "be_flanders"),  # a day is no whole month
         (("--bill", "no_bkk", "--dates", "2024-02-01,2024-02-29"), "what is played is paid in EUR, got NOK of no_bkk"),
         (("--bill", "flanders"), "flanders"),
-        (("--customers", "nowhere.csv"), "customers: they are who is billed under designs"),
+        (("--customers", "nowhere.csv"), "nowhere.csv: expected a CSV file"),
     ],
 )
 def test_what_cannot_be_billed_is_refused_before_anything_is_played(

@@ -1,0 +1,172 @@
+"""The command that compares tariffs, market rules and policies, and says who wins and who pays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gridbazaar.experiments.cli import door, terminal
+from gridbazaar.experiments.cli.options import (
+    AllowCode,
+    Columns,
+    Data,
+    Dates,
+    DropBad,
+    Force,
+    MasterSeed,
+    Policies,
+    Repair,
+    ScenarioName,
+    Seeds,
+    Settings,
+    Split,
+    Stamps,
+    Timezone,
+    of_files,
+    read_overrides,
+)
+
+if TYPE_CHECKING:
+    from gridbazaar.experiments.comparison.record import Record
+    from gridbazaar.experiments.comparison.study import Study
+    from gridbazaar.experiments.comparison.write import Tables
+
+compare_app = typer.Typer()
+
+
+@compare_app.command(
+    epilog=terminal.epilog("compare village --tariffs flat,tou --mechanisms uniform_price,none --out report")
+)
+def compare(
+    scenario: ScenarioName,
+    tariffs: Annotated[
+        str, typer.Option(metavar="A,B,...", help="Tariffs or TOML files; differences are from the first.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for compare.json and tables as CSV, and Parquet with pyarrow.")],
+    mechanisms: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="Market rules; none: that of the scenario. The rule none is no market."),
+    ] = None,
+    policies: Policies = "idle,self_consumption",
+    today: Annotated[str | None, typer.Option(help="The tariff that stands for today's; none: the first.")] = None,
+    equal_revenue: Annotated[
+        bool | None,
+        typer.Option(
+            "--equal-revenue/--no-equal-revenue",
+            help="Scale network lines until the network operator recovers what it may, dispatch answering; none: "
+            "where all tariffs have such lines.",
+        ),
+    ] = None,
+    allowed_revenue: Annotated[
+        float | None,
+        typer.Option(help="That revenue, an episode; none: what it receives today, without market and automation."),
+    ] = None,
+    bill: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Designs under which the meters that came are billed too: list designs. Into bills.csv.",
+        ),
+    ] = None,
+    customers: Annotated[
+        Path | None,
+        typer.Option(help="CSV of customer,agent and labels such as member, income_cur, tenant; none: each agent."),
+    ] = None,
+    part: Annotated[bool, typer.Option("--part", help="Bill a part of a year that is netted as a whole.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Also write the comparison as a page, FILE.html.")] = None,
+    seeds: Seeds = 20,
+    split: Split = "test",
+    dates: Dates = None,
+    data: Data = None,
+    timezone: Timezone = None,
+    repair: Repair = None,
+    stamps: Stamps = None,
+    columns: Columns = None,
+    drop_bad: DropBad = None,
+    settings: Settings = None,
+    seed: MasterSeed = None,
+    allow_code: AllowCode = False,
+    force: Force = False,
+) -> None:
+    """Compare tariffs, market rules and policies on the same episodes: who pays how much, who wins, who loses."""
+    from gridbazaar.experiments.comparison.asked import ask
+    from gridbazaar.experiments.comparison.estimate import duration_words, estimate_s
+    from gridbazaar.experiments.comparison.record import of_study
+    from gridbazaar.experiments.comparison.study import study
+    from gridbazaar.experiments.comparison.write import tables_of
+    from gridbazaar.experiments.files import check_folder, check_outputs, write_text
+
+    overrides = read_overrides(settings, data, seed, of_files(timezone, repair, stamps, columns, drop_bad), dates)
+    check_folder(out, force=force)
+    check_outputs({"--report": report}, {"--customers": customers, "the scenario": scenario}, force=force)
+    asked = ask(
+        scenario, terminal.names(tariffs), terminal.names(policies), terminal.names(mechanisms) if mechanisms else (),
+        today=today, seeds=seeds, split=split, designs=terminal.names(bill) if bill else (), customers=customers,
+        is_part=part, equal_revenue=equal_revenue,
+        allowed_cur=None if allowed_revenue is None else allowed_revenue * seeds, allow_code=allow_code, **overrides,
+    )  # fmt: skip
+    n = len(asked.cells)
+    typer.echo(f"{n} cells on {seeds} {split} episodes, about {duration_words(estimate_s(asked))}")
+    with terminal.progress() as bar:
+        found = study(asked, tick=terminal.evaluation_bar(bar))
+    tables = tables_of(found)
+    record = of_study(found, tables)
+    page = None if report is None else _page(found, tables)
+    written = _written(record, tables, out, force=force)
+    if report is not None and page is not None:
+        write_text(report, page)
+        written.append(str(report))
+    _show(found, tables, record)
+    typer.echo(f"written: {', '.join(written)}")
+    if not _is_sound(tables):
+        typer.echo("money or losses do not add up (see above); please report it", err=True)
+        raise typer.Exit(door.BROKEN)
+
+
+def _written(record: Record, tables: Tables, out: Path, *, force: bool) -> list[str]:
+    """Write everything into the folder, or nothing."""
+    from gridbazaar.experiments.comparison.write import write_tables
+    from gridbazaar.experiments.files import replacing_folder, write_json, write_text
+
+    with replacing_folder(out, force=force) as folder:
+        write_json(folder / "compare.json", record.json)
+        names = ["compare.json"]
+        for name, frame in record.frames.items():
+            write_text(folder / f"{name}.csv", frame.to_csv(index=False))
+            names.append(f"{name}.csv")
+        names += write_tables(tables, folder)
+    return [str(out / name) for name in names]
+
+
+def _page(found: Study, tables: Tables) -> str:
+    from gridbazaar.experiments.report.comparison import render_comparison
+
+    return render_comparison(found, tables, command=terminal.command())
+
+
+def _show(found: Study, tables: Tables, record: Record) -> None:
+    """Print all tables that fit on a screen."""
+    from gridbazaar.experiments.cli.compared import bills_table, comparison_table
+    from gridbazaar.experiments.cli.studied import study_tables, study_words
+
+    shown = terminal.console()
+    for mechanism, one in record.comparisons.items():
+        shown.print(comparison_table(one, mechanism))
+    for bills in record.drawn.values():
+        shown.print(bills_table(bills))
+    for table in study_tables(found, tables):
+        shown.print(table)
+    for line in study_words(found, tables):
+        typer.echo(line)
+
+
+def _is_sound(tables: Tables) -> bool:
+    """Whether every row of every cell adds up, and the frozen dispatch only moves money."""
+    cells: Any = tables.cells.get("off_balance_ucur")
+    frozen = tables.frozen
+    off = 0.0 if cells is None else float(cells.fillna(0).abs().max())
+    names = ("loss_change_ukwh", "losses_change_ucur", "missing_ucur")
+    moved = sum(float(frozen[name].abs().sum()) for name in names if name in frozen)
+    return off == 0 and moved == 0

@@ -1,0 +1,1 @@
+"""Compares tariffs, market rules and policies on the same days, and says who pays whom; plays through evaluation."""

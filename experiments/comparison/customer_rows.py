@@ -1,0 +1,165 @@
+"""The rows of a comparison: one a customer, calendar month, episode and cell, with the same bill in counterfactuals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gridbazaar.data.units import MICRO
+from gridbazaar.experiments.comparison.asked import Asked
+from gridbazaar.experiments.comparison.cell import NO_AUTOMATION, NO_MARKET, WRITTEN, BilledOutcome
+from gridbazaar.experiments.comparison.study import COUNTERFACTUALS, Study
+from gridbazaar.experiments.evaluation.accounts import ENERGY, Accounts
+from gridbazaar.experiments.evaluation.customers import INCOME, MEMBER
+from gridbazaar.market.billing.bill import VAT_LINE
+from gridbazaar.market.settlement.settle import LINES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Ints = NDArray[np.int64]
+Row = dict[str, Any]
+
+PLAYED, BILLED, FROZEN = "played", "billed", "frozen"
+"""How a row came about: in play; billed on the dispatch of a play; settled again with the dispatch frozen."""
+CELL = ("basis", "prices", "tariff", "mechanism", "policy")
+"""Columns that name a cell."""
+WHO = ("seed", "month", "customer")
+SUN = "sun"
+"""Column that says whether a home has PV in the episode: yes or no; who has no home is of ``NO_HOME``."""
+NO_HOME = "no home"
+"""Of customers with a car, a battery or other devices alone."""
+_YES_NO = {True: "yes", False: "no"}
+BILL_LINES = (*LINES, VAT_LINE)
+
+
+def customer_rows(found: Study) -> pd.DataFrame:
+    """One row a cell, episode, month and customer: labels, kWh, kW, every line of the bill, and counterfactuals."""
+    import pandas as pd
+
+    sun, homes = _sun(found), _homes(found.asked)
+    rows: list[Row] = []
+    for one in found.outcomes:
+        rows += _of_accounts(found.asked, _named(PLAYED, one.prices, one.cell), one.accounts)
+    for settled in found.frozen:
+        rows += _of_accounts(found.asked, _named(FROZEN, WRITTEN, settled.cell), settled.accounts)
+    for billed in found.billed:
+        rows += _of_bills(found.asked, billed)
+    for row in rows:
+        row[SUN] = NO_HOME if row["customer"] not in homes else _YES_NO[(row["seed"], row["customer"]) in sun]
+    frame = pd.DataFrame(rows)
+    return _with_counterfactuals(frame, found.asked)
+
+
+def label_columns(asked: Asked) -> tuple[str, ...]:
+    """Columns by which customers can be grouped."""
+    return (MEMBER, SUN, *(name for name in asked.customers.columns if name not in (MEMBER, INCOME)))
+
+
+def _named(basis: str, prices: str, cell: Sequence[str]) -> Row:
+    return dict(zip(CELL, (basis, prices, *cell), strict=True))
+
+
+def owned(asked: Asked) -> Ints:
+    """[n_customers, n_agents] 1 where the agent is the customer's."""
+    agents = [agent for held in asked.customers.agents.values() for agent in held]
+    names = sorted(agents, key=_order(asked))
+    return np.array([[agent in held for agent in names] for held in asked.customers.agents.values()], np.int64)
+
+
+def _order(asked: Asked) -> Any:
+    names = asked.world(asked.today, next(iter(asked.mechanisms))).agent_names
+    return {name: i for i, name in enumerate(names)}.__getitem__
+
+
+def _labels(asked: Asked, customer: str) -> Row:
+    said = {name: asked.customers.label(customer, name) for name in asked.customers.columns}
+    return said | {MEMBER: "yes" if asked.customers.is_member(customer) else "no"}
+
+
+def _of_accounts(asked: Asked, named: Row, accounts: Sequence[Accounts]) -> Iterator[Row]:
+    whose = owned(asked)
+    for book in accounts:
+        n = book.core.n_agents
+        bills = np.einsum("mela,ca->mecl", book.bill_ucur[..., :n], whose)
+        energy = np.einsum("mela,ca->mecl", book.energy_ukwh, whose)
+        net = np.einsum("tea,ca->tec", book.net_ukwh, whose)
+        for month, env in np.argwhere(book.has).tolist():
+            peaks = _peak_kw(book, net, month, env)
+            for i, customer in enumerate(asked.customers.agents):
+                row = {**named, "seed": int(book.seeds[env]), "month": book.months[month], "customer": customer}
+                row |= _labels(asked, customer)
+                row |= {name: energy[month, env, i, j] / MICRO for j, name in enumerate(ENERGY)}
+                row["peak_kw"] = peaks[i]
+                lines = bills[month, env, i]
+                row |= {f"{line}_cur": lines[j] / MICRO for j, line in enumerate(LINES)}
+                yield row | {f"{VAT_LINE}_cur": 0.0, "bill_cur": int(lines.sum()) / MICRO}
+
+
+def _peak_kw(book: Accounts, net: Ints, month: int, env: int) -> Any:
+    """[n_customers] most that each drew in a step of the month."""
+    steps = [t for t in range(book.core.n_steps) if book.month_of(t)[0][env] == month]
+    return np.maximum(net[steps, env].max(axis=0), 0) / MICRO / book.core.scenario.step_h
+
+
+def _of_bills(asked: Asked, one: BilledOutcome) -> Iterator[Row]:
+    """Bills of a design of months; what the meters showed is that of the dispatch."""
+    named = _named(BILLED, one.prices, one.cell)
+    shown = {
+        (row["seed"], row["month"], row["customer"]): row for row in _of_accounts(asked, named, one.dispatch.accounts)
+    }
+    for bills in one.bills:
+        amounts = bills.bill.ucur
+        for i, customer in enumerate(bills.customers):
+            for m, (year, month) in enumerate(bills.bill.months):
+                key = (bills.seed, f"{year:04d}-{month:02d}", customer)
+                row = dict(shown[key]) | {f"{line}_cur": 0.0 for line in BILL_LINES}
+                for j, entry in enumerate(bills.bill.entries):
+                    row[f"{entry.line}_cur"] += int(amounts[i, m, j]) / MICRO
+                yield row | {"bill_cur": int(amounts[i, m].sum()) / MICRO}
+
+
+def _homes(asked: Asked) -> set[str]:
+    """Customers with a home."""
+    world = asked.world(asked.today, next(iter(asked.mechanisms)))
+    names = {f"{name}_{i}" for name, kind, config in world.named_kinds if kind.is_home for i in range(config.count)}
+    return {customer for customer, held in asked.customers.agents.items() if names.intersection(held)}
+
+
+def _sun(found: Study) -> set[tuple[int, str]]:
+    """Episodes and customers with PV."""
+    quo = next(one for one in found.outcomes if one.cell == found.asked.status_quo)
+    whose, names = owned(found.asked), list(found.asked.customers.agents)
+    has = set()
+    for book, day in zip(quo.accounts, quo.books, strict=True):
+        made = day.pv_kwh @ whose.T
+        has |= {(int(book.seeds[env]), names[i]) for env, i in np.argwhere(made > 0).tolist()}
+    return has
+
+
+def _with_counterfactuals(frame: pd.DataFrame, asked: Asked) -> pd.DataFrame:
+    """Put beside each bill the same customer's bill of the month in the three counterfactuals; empty where not played.
+
+    A design that is billed on a dispatch has today's tariff as it was played beside it.
+    """
+    bills = {
+        key: bill for key, bill in zip(zip(*(frame[name] for name in (*CELL, *WHO)), strict=True), frame["bill_cur"],
+                                       strict=True)
+    }  # fmt: skip
+    columns: dict[str, list[float]] = {name: [] for name in COUNTERFACTUALS}
+    for basis, prices, tariff, mechanism, policy, *who in zip(*(frame[n] for n in (*CELL, *WHO)), strict=True):
+        as_played = PLAYED if basis == BILLED else basis
+        for name, key in zip(
+            COUNTERFACTUALS,
+            (
+                (as_played, prices, asked.today, mechanism, policy, *who),
+                (basis, prices, tariff, NO_MARKET, policy, *who),
+                (basis, prices, tariff, mechanism, NO_AUTOMATION, *who),
+            ),
+            strict=True,
+        ):
+            columns[name].append(bills.get(key, float("nan")))
+    return frame.assign(**{f"{name}_bill_cur": values for name, values in columns.items()})
