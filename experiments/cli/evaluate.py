@@ -11,12 +11,15 @@ import typer
 from gridbazaar.experiments.cli import door, terminal
 from gridbazaar.experiments.cli.options import (
     MOST_SEED,
+    Address,
     AllowCode,
     Columns,
     Data,
     Dates,
     DropBad,
+    Engine,
     Force,
+    HowMany,
     MasterSeed,
     Policies,
     Repair,
@@ -28,6 +31,7 @@ from gridbazaar.experiments.cli.options import (
     Timezone,
     of_files,
     read_overrides,
+    read_workers,
 )
 from gridbazaar.experiments.cli.suite import play_suite
 
@@ -38,7 +42,7 @@ if TYPE_CHECKING:
 
 evaluate_app = typer.Typer()
 _RULES = ("idle", "self_consumption", "time_of_use", "price_threshold", "opportunity_cost")
-_OF_SUITE = ("suite", "json", "junit", "golden", "update_golden", "force")
+_OF_SUITE = ("suite", "json", "junit", "golden", "update_golden", "force", "workers", "engine", "address")
 
 
 @evaluate_app.command(
@@ -94,6 +98,9 @@ def evaluate(
         Path | None,
         typer.Option("--ledger", help="Play the first episode of the first policy named again, into a ledger."),
     ] = None,
+    workers: HowMany = None,
+    engine: Engine = None,
+    address: Address = None,
     allow_code: AllowCode = False,
     force: Force = False,
 ) -> None:
@@ -104,11 +111,13 @@ def evaluate(
     from gridbazaar.experiments.files import check_outputs, write_json, write_text
     from gridbazaar.experiments.report.table import runs_table
 
+    by = read_workers(workers, engine, address)
     if suite is not None:
         _refuse_beside_suite(context)
-        raise typer.Exit(
-            play_suite(suite, json=json, junit=junit, golden=golden, update_golden=update_golden, force=force)
+        code = play_suite(
+            suite, json=json, junit=junit, golden=golden, update_golden=update_golden, force=force, workers=by
         )
+        raise typer.Exit(code)
     if scenario is None:
         raise ValueError("expected a scenario, or --suite; see gridbazaar list scenarios")
     if junit is not None or golden is not None or update_golden:
@@ -126,7 +135,8 @@ def evaluate(
         refuse_other_settings(recorded, check, chosen, split, numbers)
     with terminal.progress() as bar:
         found = play(
-            chosen, named, seeds=numbers, split=split, tick=terminal.evaluation_bar(bar), allow_code=allow_code
+            chosen, named, seeds=numbers, split=split, tick=terminal.evaluation_bar(bar), allow_code=allow_code,
+            workers=by,
         )  # fmt: skip
     if json is not None:
         write_json(json, found.to_json())
@@ -182,6 +192,9 @@ def compare(
     drop_bad: DropBad = None,
     settings: Settings = None,
     seed: MasterSeed = None,
+    workers: HowMany = None,
+    engine: Engine = None,
+    address: Address = None,
     allow_code: AllowCode = False,
     force: Force = False,
 ) -> None:
@@ -198,7 +211,8 @@ def compare(
     with terminal.progress() as bar:
         found = play(
             scenario, chosen, named, seeds=seeds, split=split, designs=designs, customers=customers, is_part=part,
-            tick=terminal.evaluation_bar(bar), allow_code=allow_code, **overrides,
+            workers=read_workers(workers, engine, address), tick=terminal.evaluation_bar(bar), allow_code=allow_code,
+            **overrides,
         )  # fmt: skip
     new_folder(out, force=force)
     write_json(out / "compare.json", found.to_json())
