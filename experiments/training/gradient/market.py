@@ -132,24 +132,19 @@ def cost_of_agents_cur(
         connections: [n_agents] shares of the connection's rebate, adding up to 1.
 
     Neighbours pay each other the local price. Who uses a full connection pays its rent, which comes back to all by
-    their connections, but for what lies beyond the cap.
+    their connections, but for what lies beyond the cap. Where the band is empty and reserves fill just as much as the
+    cap lets through, the core's rent lies between nothing and scarcity; here it is nothing.
     """
     owed = _owe(fills, metered, withheld, is_brp, terms)
     each = owed.tariff + fills.local * fills.price
     through = owed.net.sum(1, keepdim=True)
     planned = (fills.firm + fills.flexible - fills.local).sum(1, keepdim=True)
-    import_is_full = _is_full(torch.maximum(through, planned) - terms.import_cap_kwh)
-    export_is_full = _is_full(torch.maximum(-through, -planned) - terms.export_cap_kwh)
-    rent = terms.scarcity * (import_is_full - export_is_full)
+    import_is_full = (owed.over > 0) | (planned > terms.import_cap_kwh + _LEAST)
+    export_is_full = (owed.spilt > 0) | (-planned > terms.export_cap_kwh + _LEAST)
+    rent = terms.scarcity * (import_is_full.to(through.dtype) - export_is_full.to(through.dtype))
     given = rent * through - terms.scarcity * (owed.over + owed.spilt)
     each = each + rent * owed.net - given * connections
     return each if owed.withheld is None else each + owed.withheld
-
-
-def _is_full(beyond_kwh: Tensor) -> Tensor:
-    """1 where a cap is passed, else 0; on the way back as if that came about softly."""
-    soft = torch.sigmoid(beyond_kwh / _SOFT_KWH)
-    return (beyond_kwh > 0).to(soft.dtype) + soft - soft.detach()
 
 
 class _Owe(NamedTuple):

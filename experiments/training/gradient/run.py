@@ -72,7 +72,7 @@ class GradientConfig:
     threads: Annotated[int, Within(1, 1024)] = 1
     objective: Annotated[str, OneOf("community", PARTICIPATION)] = "community"
     margin_cur: NotNegative = 0.4  # of participation: by which a kind's mean cost of an episode is to be below idle's
-    multiplier_rate: Positive = 0.03  # of participation: an update's rise for each unit of currency that a kind lacks
+    multiplier_rate: Positive = 0.1  # of participation: an update's rise for each unit of currency that a kind lacks
 
     def __post_init__(self) -> None:
         check_table(self, "")

@@ -22,7 +22,7 @@ from gridbazaar.envs.state import State
 from gridbazaar.experiments.evaluation.play import play
 from gridbazaar.experiments.training.gradient.market import Fills, Terms, Withheld, cost_of_agents_cur
 
-_MOST = 10.0
+_MOST = 4.0
 """A multiplier goes no higher: what cannot be had is not paid for without end."""
 
 
