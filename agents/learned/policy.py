@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.agents.dispatch.upkeep import with_upkeep
 from gridbazaar.agents.learned.ahead import N_ERRORS, Known, condense
 from gridbazaar.agents.learned.columns import PUBLIC, columns, own_names
 from gridbazaar.agents.learned.network import EAGER, RESERVED, check, respond
 from gridbazaar.agents.plan import View
-from gridbazaar.agents.policies.maintain import with_upkeep
 from gridbazaar.agents.policy import Community, Forecasts, Foresight, Observation
 from gridbazaar.data.arrays import Array
 

@@ -195,7 +195,7 @@ class _Run:
         held = fresh if last is None else _tensors(last.learning)
         self.participation: Participation | None = None
         if config.objective == PARTICIPATION:
-            refuse_shared_batteries(scenario)
+            refuse_shared_batteries(self.core)
             of_kinds = None if last is None else held.pop(_MULTIPLIERS).numpy()
             self.participation = Participation(self.core, config.margin_cur, config.multiplier_rate, of_kinds)
         if held.keys() != fresh.keys():

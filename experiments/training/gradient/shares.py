@@ -17,7 +17,6 @@ from torch import Tensor
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import State
 from gridbazaar.experiments.evaluation.play import play
 from gridbazaar.experiments.training.gradient.market import Fills, Terms, Withheld, cost_of_agents_cur
@@ -84,11 +83,11 @@ class Participation:
         return added
 
 
-def refuse_shared_batteries(scenario: Scenario) -> None:
+def refuse_shared_batteries(core: Core) -> None:
     """Refuse members' shares in batteries, whose results the twin does not pass on.
 
     Raises:
         ValueError: there are such shares.
     """
-    if (battery := scenario.agents.get("battery")) is not None and getattr(battery, "shares", None):
+    if core.world.held is not None:
         raise ValueError("objective: participation does not know battery.shares; leave one of the two out")

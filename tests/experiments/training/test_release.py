@@ -79,6 +79,22 @@ def test_what_was_trained_in_other_settings_is_refused(tmp_path: Path, monkeypat
     assert not ships_for(load_scenario("street"))
 
 
+def test_what_learned_in_another_scenario_belongs_to_the_one_that_it_plays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ageing").mkdir()
+    for name in (CONFIG, MODEL):
+        (tmp_path / "ageing" / name).write_bytes((learned.FOLDER / "ageing" / name).read_bytes())
+    monkeypatch.setattr(learned, "FOLDER", tmp_path)
+    held = json.loads((tmp_path / "ageing" / CONFIG).read_text())
+    assert held["train"]["scenario"] == "village"
+    assert misfit("ageing") is None
+    assert held["shipped"]["plays_sha256"] == settings_sha256(load_scenario("ageing"))
+    held["shipped"]["plays_sha256"] = "0" * 64
+    (tmp_path / "ageing" / CONFIG).write_text(json.dumps(held))
+    assert "trained in settings 000000000000" in (misfit("ageing") or "")
+
+
 def recipe(updates: int = 4) -> dict[str, Recipe]:
     return {"street": Recipe("street", "gradient", 0.1, {**TINY, "updates": updates})}
 

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from gridbazaar.agents.learned.network import EAGER, RESERVED
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
+from gridbazaar.experiments.evaluation.metrics import Tally
 from gridbazaar.experiments.evaluation.play import play
 from gridbazaar.experiments.training.checkpoint import read_checkpoint
+from gridbazaar.experiments.training.gradient import market
 from gridbazaar.experiments.training.gradient import run as runs
 from gridbazaar.experiments.training.gradient import shares as shared
 from gridbazaar.experiments.training.gradient.episodes import draw
@@ -22,15 +25,7 @@ from gridbazaar.experiments.training.gradient.run import GradientConfig, train_g
 from gridbazaar.experiments.training.gradient.shares import Participation, Shares
 from gridbazaar.experiments.training.gradient.twin import Twin
 from tests.experiments.training.gradient.test_run import SHORT, equal, weights_of
-from tests.experiments.training.gradient.test_twin import (
-    EAGER,
-    PER_EPISODE_CUR,
-    RESERVED,
-    Floats,
-    Tally,
-    scenario_of,
-    some_actions,
-)
+from tests.experiments.training.gradient.test_twin import PER_EPISODE_CUR, Floats, scenario_of, some_actions
 
 PARTICIPATES = replace(SHORT, objective="participation")
 
@@ -61,7 +56,7 @@ def test_each_agent_bears_what_it_bears_in_the_core(case: str) -> None:
 
 @pytest.mark.parametrize("part", ["scarcity", "sold"])
 def test_a_sign_that_is_flipped_is_noticed(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = shared.cost_of_agents_cur
+    right = market.cost_of_agents_cur
 
     def wrong(fills: Any, metered: Any, withheld: Any, is_brp: Any, terms: Any, connections: Any) -> Any:
         return right(fills, metered, withheld, is_brp, terms._replace(**{part: -getattr(terms, part)}), connections)
@@ -129,4 +124,4 @@ def test_what_participation_cannot_do_is_refused() -> None:
         GradientConfig(objective="fair")
     owned = load_scenario("village", **{"battery.shares": {"prosumer_0": 0.5, "prosumer_1": 0.5}})
     with pytest.raises(ValueError, match=r"participation does not know battery\.shares"):
-        shared.refuse_shared_batteries(owned)
+        shared.refuse_shared_batteries(Core(owned, 1))
