@@ -84,6 +84,9 @@ def evaluate(
     ] = False,
     json: Annotated[Path | None, typer.Option("--json", help="Write all figures as JSON.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write one row a policy and episode.")] = None,
+    marl_eval: Annotated[
+        Path | None, typer.Option("--marl-eval", help="Write runs and their learning curves as marl-eval reads them.")
+    ] = None,
     check: Annotated[Path | None, typer.Option("--check", help="Compare with a record; code 1 if it differs.")] = None,
     record: Annotated[Path | None, typer.Option("--record", help="Write a record for --check.")] = None,
     tolerance: Annotated[
@@ -124,7 +127,7 @@ def evaluate(
         raise ValueError("--junit, --golden and --update-golden are of --suite; give --suite ci, or leave them out")
     if tolerance is not None and not (math.isfinite(tolerance) and (check or record)):
         raise ValueError(f"--tolerance: expected a number, with --check or --record, got {tolerance}")
-    outputs = {"--json": json, "--csv": csv, "--record": record, "--ledger": ledger}
+    outputs = {"--json": json, "--csv": csv, "--marl-eval": marl_eval, "--record": record, "--ledger": ledger}
     inputs = {f"--data {path}": path for path in data or []} | {"--check": check, "the scenario": scenario}
     check_outputs(outputs, inputs, force=force)
     files = of_files(timezone, repair, stamps, columns, drop_bad)
@@ -142,6 +145,10 @@ def evaluate(
         write_json(json, found.to_json())
     if csv is not None:
         write_text(csv, found.to_frame().to_csv(index=False))
+    if marl_eval is not None:
+        from gridbazaar.experiments.evaluation.marl_eval import to_marl_eval
+
+        write_json(marl_eval, to_marl_eval(found, _curves(named)))
     if record is not None:
         within = TOLERANCE if tolerance is None else tolerance
         write_json(record, golden_of(found, tolerance=within, command=terminal.command()))
@@ -244,15 +251,33 @@ def _refuse_beside_suite(context: typer.Context) -> None:
         raise ValueError(f"--suite: {', '.join(other)}: a suite says in its file what is played; leave that out")
 
 
+def _sources(policies: list[str]) -> dict[str, Any]:
+    """What each policy is read from, by the label under which it is shown."""
+    from gridbazaar.experiments.evaluation.evaluate import labelled
+    from gridbazaar.experiments.evaluation.runs import with_runs
+
+    return with_runs(labelled(policies))[0]
+
+
+def _curves(policies: list[str]) -> dict[str, list[dict[str, float]]]:
+    """The learning curves of runs, by the label under which they are shown."""
+    from gridbazaar.agents.policies import list_policies
+    from gridbazaar.agents.policies.trained import model_of
+    from gridbazaar.experiments.training.folder import algo_of, read_curve
+
+    sources = {label: str(source) for label, source in _sources(policies).items() if source not in list_policies()}
+    models = {label: model_of(source) for label, source in sources.items()}
+    folders = {label: model.parent for label, model in models.items() if model is not None}
+    return {label: read_curve(folder) for label, folder in folders.items() if algo_of(folder) is not None}
+
+
 def _say_what_played(policies: list[str]) -> None:
     """Name the file that each training run played, for a run has several."""
     from gridbazaar.agents.policies import list_policies
     from gridbazaar.agents.policies.trained import model_of
-    from gridbazaar.experiments.evaluation.evaluate import labelled
-    from gridbazaar.experiments.evaluation.runs import with_runs
     from gridbazaar.experiments.training.checkpoint import about
 
-    for label, source in with_runs(labelled(policies))[0].items():
+    for label, source in _sources(policies).items():
         path = None if source in list_policies() else model_of(str(source))
         if path is not None:
             typer.echo(f"{label} played {path}, {about(path)}")
