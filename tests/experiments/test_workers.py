@@ -61,8 +61,9 @@ def in_parts(monkeypatch: pytest.MonkeyPatch, **more: Any) -> Any:
 
 @pytest.mark.parametrize("more", [{"seeds": 5}, {"seeds": 3, "forecast": "perfect"}, {"seeds": 3, "bound": False}])
 def test_parts_give_what_one_process_gives(monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]) -> None:
-    """Batches of two, so that some are whole and one is not."""
+    """Batches of two, so that some are whole and one is not; each program by itself."""
     monkeypatch.setattr(evaluate_module, "_BATCH", 2)
+    monkeypatch.setattr(playing, "_SOLVED_TOGETHER", 1)
     ticks: list[tuple[str, int, int]] = []
     whole = evaluate("street", POLICIES, **SHORT, **more)
     parts = in_parts(monkeypatch, **SHORT, **more, tick=lambda *told: ticks.append(told))
