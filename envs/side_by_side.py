@@ -25,12 +25,14 @@ def side_by_side(cores: Sequence[Core]) -> Core:
         cores: of one scenario but for its tariff, each with as many rows as it has.
 
     Raises:
-        ValueError: they differ in more than the tariff.
+        ValueError: they differ in more than the tariff, or one bills by the month, which is followed in one core.
     """
     first = cores[0]
     plain = [replace(core.scenario, tariff=first.scenario.tariff, tariff_options={}) for core in cores]
     if any(other != plain[0] for other in plain[1:]):
         raise ValueError("cores: expected scenarios that differ in their tariff alone")
+    if any(core.world.by_month is not None for core in cores):
+        raise ValueError("cores: expected tariffs whose intervals stand alone, one bills by the month; step it apart")
     whole = Core(first.scenario, sum(core.n_envs for core in cores))
     worlds = [core.world for core in cores]
     xp = namespace(first.world.retail_cur_per_kwh)

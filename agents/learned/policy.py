@@ -1,4 +1,7 @@
-"""Learned: a policy that was learned by gradient through the model, acting in NumPy alone."""
+"""Learned: a policy that was learned by gradient through the model, acting in NumPy alone.
+
+The model knows no failures; where devices fail, a rule looks after them, as it does for MPC.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.agents.dispatch.upkeep import with_upkeep
 from gridbazaar.agents.learned.ahead import N_ERRORS, Known, condense
 from gridbazaar.agents.learned.columns import PUBLIC, columns, own_names
 from gridbazaar.agents.learned.network import EAGER, RESERVED, check, respond
@@ -107,6 +111,7 @@ class Policy:
         answer = respond(self.weights, public.astype(np.float32), own.astype(np.float32), memory.is_car)
         power = np.tanh(answer[..., 0].astype(np.float64))
         action = np.stack([power, np.where(answer[..., 1] > 0, EAGER, RESERVED)], axis=-1)
+        action = with_upkeep(action, observation, memory.community)  # it learned where nothing fails
         return action, _Memory(memory.community, memory.flags, memory.is_car, errors)
 
 

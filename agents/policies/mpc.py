@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from gridbazaar.agents.dispatch.expect import expected
 from gridbazaar.agents.dispatch.follow import follow
 from gridbazaar.agents.dispatch.schedule import solve_optimum
+from gridbazaar.agents.dispatch.upkeep import with_upkeep
 from gridbazaar.agents.policies import load_rule
-from gridbazaar.agents.policies.maintain import with_upkeep
 from gridbazaar.agents.policy import Community, Forecasts, Foresight, Observation
 from gridbazaar.agents.policy import Policy as AnyPolicy
 from gridbazaar.data.arrays import Array

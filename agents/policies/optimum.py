@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gridbazaar.agents.dispatch.follow import follow
 from gridbazaar.agents.dispatch.schedule import Schedule, solve_optimum
-from gridbazaar.agents.policies.maintain import with_upkeep
+from gridbazaar.agents.dispatch.upkeep import with_upkeep
 from gridbazaar.agents.policy import Community, Foresight, Observation
 from gridbazaar.data.arrays import Array
 

@@ -27,7 +27,7 @@ _BAD_INPUT = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirecto
 _EXTRAS = {
     "torch": "train", "stable_baselines3": "train", "tensorboard": "train", "pandapower": "real",
     "pyarrow": "parquet", "minari": "minari", "h5py": "minari", "sb3_contrib": "contrib", "onnxruntime": "onnx",
-    "holidays": "bills",
+    "holidays": "bills", "ray": "cluster",
 }  # fmt: skip
 _OURS = Path(__file__).resolve().parents[2]
 

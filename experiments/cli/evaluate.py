@@ -11,12 +11,15 @@ import typer
 from gridbazaar.experiments.cli import door, terminal
 from gridbazaar.experiments.cli.options import (
     MOST_SEED,
+    Address,
     AllowCode,
     Columns,
     Data,
     Dates,
     DropBad,
+    Engine,
     Force,
+    HowMany,
     MasterSeed,
     Repair,
     Seeds,
@@ -26,6 +29,7 @@ from gridbazaar.experiments.cli.options import (
     Timezone,
     of_files,
     read_overrides,
+    read_workers,
 )
 from gridbazaar.experiments.cli.suite import play_suite
 
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
 
 evaluate_app = typer.Typer()
 _RULES = ("idle", "self_consumption", "time_of_use", "price_threshold", "opportunity_cost")
-_OF_SUITE = ("suite", "json", "junit", "golden", "update_golden", "force")
+_OF_SUITE = ("suite", "json", "junit", "golden", "update_golden", "force", "workers", "engine", "address")
 
 
 @evaluate_app.command(
@@ -78,6 +82,9 @@ def evaluate(
     ] = False,
     json: Annotated[Path | None, typer.Option("--json", help="Write all figures as JSON.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write one row a policy and episode.")] = None,
+    marl_eval: Annotated[
+        Path | None, typer.Option("--marl-eval", help="Write runs and their learning curves as marl-eval reads them.")
+    ] = None,
     check: Annotated[Path | None, typer.Option("--check", help="Compare with a record; code 1 if it differs.")] = None,
     record: Annotated[Path | None, typer.Option("--record", help="Write a record for --check.")] = None,
     tolerance: Annotated[
@@ -92,6 +99,9 @@ def evaluate(
         Path | None,
         typer.Option("--ledger", help="Play the first episode of the first policy named again, into a ledger."),
     ] = None,
+    workers: HowMany = None,
+    engine: Engine = None,
+    address: Address = None,
     allow_code: AllowCode = False,
     force: Force = False,
 ) -> None:
@@ -102,18 +112,20 @@ def evaluate(
     from gridbazaar.experiments.files import check_outputs, write_json, write_text
     from gridbazaar.experiments.report.table import runs_table
 
+    by = read_workers(workers, engine, address)
     if suite is not None:
         _refuse_beside_suite(context)
-        raise typer.Exit(
-            play_suite(suite, json=json, junit=junit, golden=golden, update_golden=update_golden, force=force)
+        code = play_suite(
+            suite, json=json, junit=junit, golden=golden, update_golden=update_golden, force=force, workers=by
         )
+        raise typer.Exit(code)
     if scenario is None:
         raise ValueError("expected a scenario, or --suite; see gridbazaar list scenarios")
     if junit is not None or golden is not None or update_golden:
         raise ValueError("--junit, --golden and --update-golden are of --suite; give --suite ci, or leave them out")
     if tolerance is not None and not (math.isfinite(tolerance) and (check or record)):
         raise ValueError(f"--tolerance: expected a number, with --check or --record, got {tolerance}")
-    outputs = {"--json": json, "--csv": csv, "--record": record, "--ledger": ledger}
+    outputs = {"--json": json, "--csv": csv, "--marl-eval": marl_eval, "--record": record, "--ledger": ledger}
     inputs = {f"--data {path}": path for path in data or []} | {"--check": check, "the scenario": scenario}
     check_outputs(outputs, inputs, force=force)
     files = of_files(timezone, repair, stamps, columns, drop_bad)
@@ -124,12 +136,17 @@ def evaluate(
         refuse_other_settings(recorded, check, chosen, split, numbers)
     with terminal.progress() as bar:
         found = play(
-            chosen, named, seeds=numbers, split=split, tick=terminal.evaluation_bar(bar), allow_code=allow_code
+            chosen, named, seeds=numbers, split=split, tick=terminal.evaluation_bar(bar), allow_code=allow_code,
+            workers=by,
         )  # fmt: skip
     if json is not None:
         write_json(json, found.to_json())
     if csv is not None:
         write_text(csv, found.to_frame().to_csv(index=False))
+    if marl_eval is not None:
+        from gridbazaar.experiments.evaluation.marl_eval import to_marl_eval
+
+        write_json(marl_eval, to_marl_eval(found, _curves(named)))
     if record is not None:
         within = TOLERANCE if tolerance is None else tolerance
         write_json(record, golden_of(found, tolerance=within, command=terminal.command()))
@@ -163,15 +180,33 @@ def _refuse_beside_suite(context: typer.Context) -> None:
         raise ValueError(f"--suite: {', '.join(other)}: a suite says in its file what is played; leave that out")
 
 
+def _sources(policies: list[str]) -> dict[str, Any]:
+    """What each policy is read from, by the label under which it is shown."""
+    from gridbazaar.experiments.evaluation.evaluate import labelled
+    from gridbazaar.experiments.evaluation.runs import with_runs
+
+    return with_runs(labelled(policies))[0]
+
+
+def _curves(policies: list[str]) -> dict[str, list[dict[str, float]]]:
+    """The learning curves of runs, by the label under which they are shown."""
+    from gridbazaar.agents.policies import list_policies
+    from gridbazaar.agents.policies.trained import model_of
+    from gridbazaar.experiments.training.folder import algo_of, read_curve
+
+    sources = {label: str(source) for label, source in _sources(policies).items() if source not in list_policies()}
+    models = {label: model_of(source) for label, source in sources.items()}
+    folders = {label: model.parent for label, model in models.items() if model is not None}
+    return {label: read_curve(folder) for label, folder in folders.items() if algo_of(folder) is not None}
+
+
 def _say_what_played(policies: list[str]) -> None:
     """Name the file that each training run played, for a run has several."""
     from gridbazaar.agents.policies import list_policies
     from gridbazaar.agents.policies.trained import model_of
-    from gridbazaar.experiments.evaluation.evaluate import labelled
-    from gridbazaar.experiments.evaluation.runs import with_runs
     from gridbazaar.experiments.training.checkpoint import about
 
-    for label, source in with_runs(labelled(policies))[0].items():
+    for label, source in _sources(policies).items():
         path = None if source in list_policies() else model_of(str(source))
         if path is not None:
             typer.echo(f"{label} played {path}, {about(path)}")

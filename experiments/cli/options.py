@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from gridbazaar.experiments.workers import Workers
 
 MOST_SEED = 2**32 - 1
 """Of a seed; generators of other libraries take no larger one."""
@@ -62,6 +65,37 @@ Policies = Annotated[
         "--policies", metavar="A,B,...", help="Names, run folders, files mine.py[:Class], LABEL=any of them; and idle."
     ),
 ]
+
+
+HowMany = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", min=1, max=4096, metavar="N",
+        help="Processes that work at once, of one thread each; what comes is the same however many there are.",
+    ),
+]  # fmt: skip
+Engine = Annotated[
+    str | None, typer.Option("--engine", help="Of workers: loky, processes of this machine; or ray, of a cluster.")
+]
+Address = Annotated[
+    str | None, typer.Option("--address", help="Of a cluster of Ray; none: one that is begun on this machine.")
+]
+
+
+def read_workers(n: int | None, engine: str | None, address: str | None) -> Workers | None:
+    """Give who does the work, none where nobody was asked for."""
+    from gridbazaar.experiments.workers import ENGINES, Workers
+
+    if n is None:
+        for name, given in (("--engine", engine), ("--address", address)):
+            if given is not None:
+                raise ValueError(f"{name}: it is of --workers; say how many, such as --workers 2")
+        return None
+    if engine is not None and engine not in ENGINES:
+        raise ValueError(f"--engine: expected one of {', '.join(ENGINES)}; got {engine!r}")
+    if address is not None and engine != "ray":
+        raise ValueError("--address: it is of --engine ray; leave it out, or ask for that")
+    return Workers(n, engine or ENGINES[0], address)
 
 
 def read_overrides(

@@ -12,11 +12,13 @@ from gridbazaar.experiments.cli import door, terminal
 
 if TYPE_CHECKING:
     from gridbazaar.experiments.evaluation.suite import Ran
+    from gridbazaar.experiments.workers import Workers
 
 
 def play_suite(
-    name: str, *, json: Path | None, junit: Path | None, golden: Path | None, update_golden: bool, force: bool
-) -> int:
+    name: str, *, json: Path | None, junit: Path | None, golden: Path | None, update_golden: bool, force: bool,
+    workers: Workers | None = None,
+) -> int:  # fmt: skip
     """Play a suite; give the exit code.
 
     Args:
@@ -25,6 +27,7 @@ def play_suite(
         golden: its record; none: the one beside it.
         update_golden: write the record instead of comparing with it.
         force: replace results that exist; a record is replaced in any case.
+        workers: who plays its runs.
     """
     from gridbazaar.experiments.evaluation.junit import to_junit
     from gridbazaar.experiments.evaluation.suite import read_record, read_suite, run_suite
@@ -39,7 +42,7 @@ def play_suite(
         raise ValueError(f"{record}: there is no record of {suite.path.name}; make one with --update-golden")
     recorded = None if update_golden else read_record(suite, record)
     with terminal.progress() as bar:
-        ran = run_suite(suite, recorded, tick=_ticker(terminal.evaluation_bar(bar)))
+        ran = run_suite(suite, recorded, workers=workers, tick=_ticker(terminal.evaluation_bar(bar)))
     if json is not None:
         write_json(json, ran.to_json())
     if junit is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,11 +12,14 @@ import typer
 from gridbazaar.experiments.cli import door, terminal
 from gridbazaar.experiments.cli.options import (
     MOST_SEED,
+    Address,
     AllowCode,
     Columns,
     Data,
     DropBad,
+    Engine,
     Force,
+    HowMany,
     Repair,
     Seeds,
     Settings,
@@ -24,11 +27,13 @@ from gridbazaar.experiments.cli.options import (
     Timezone,
     of_files,
     read_overrides,
+    read_workers,
 )
 
 if TYPE_CHECKING:
     from gridbazaar.experiments.training.gradient.run import GradientConfig
     from gridbazaar.experiments.training.train import TrainConfig
+    from gridbazaar.experiments.workers import Workers
 
 train_app = typer.Typer()
 
@@ -101,6 +106,9 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint, or extend a finished run to --steps.")
     ] = False,
+    workers: HowMany = None,
+    engine: Engine = None,
+    address: Address = None,
     allow_code: AllowCode = False,
     force: Force = False,
 ) -> None:
@@ -122,7 +130,7 @@ def train(
     given = fields_set | {name: value for name, value in options.items() if value is not None}
     if resume and force:
         raise ValueError("--resume goes on with the run, --force replaces it; give one of them")
-    has_runs = read_runs(out) if resume else None
+    has_runs, by = read_runs(out) if resume else None, read_workers(workers, engine, address)
     held_algo = has_runs["train"].get("algo") if has_runs else algo_of(out)
     if resume:
         table, run = learner(str(held_algo or "ppo"), f"{out}: algo of its config.json")
@@ -131,8 +139,10 @@ def train(
     _refuse_unknown(table, fields_set, [name for name, value in options.items() if value is not None])
     if has_runs or (seeds is not None and not resume):
         config = _config_of_runs(out, table, given, has_runs, seeds, force=force)
-        _train_runs(run, config, out, allow_code=allow_code)
+        _train_runs(config, out, allow_code=allow_code, workers=by)
         return
+    if by is not None:
+        raise ValueError("--workers: they train the runs of --seeds, one each; leave it out, or give --seeds")
     if seeds is not None:
         raise ValueError(f"--seeds: {out} is the folder of one run, not of several; leave it out")
     if resume:
@@ -178,16 +188,19 @@ def _config_of_runs(
     return config
 
 
-def _train_runs(run: Callable[..., Path], config: Any, out: Path, *, allow_code: bool) -> None:
-    """Train the runs of a folder one after the other, each with a bar of its own."""
+def _train_runs(config: Any, out: Path, *, allow_code: bool, workers: Workers | None) -> None:
+    """Train the runs of a folder one after the other, each with a bar of its own; by workers all under one bar."""
+    from gridbazaar.experiments.runs import read_runs
     from gridbazaar.experiments.training.folder import checkpoint_steps
     from gridbazaar.experiments.training.seeds import train_runs
 
     try:
         with terminal.progress() as bar:
+            all_runs = None if workers is None else bar.add_task("runs", total=len((read_runs(out) or {})["seeds"]))
             folders = train_runs(
-                run, config, out, allow_code=allow_code, report=lambda seed: terminal.training_bar(bar, f"seed {seed}")
-            )
+                config.algo, config, out, allow_code=allow_code, workers=workers,
+                report=lambda seed: terminal.training_bar(bar, f"seed {seed}"), done=lambda seed: bar.advance(all_runs),
+            )  # fmt: skip
     except KeyboardInterrupt as error:
         code, word = door.answer(error)
         to_go_on = terminal.to_paste("train", "--out", out, "--resume")

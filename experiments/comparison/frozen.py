@@ -27,6 +27,7 @@ from gridbazaar.experiments.evaluation.accounts import ENERGY, Accounts
 from gridbazaar.market.auction.ex_post import metered
 from gridbazaar.market.mechanisms import carry_width, load_mechanism, mechanism_draws
 from gridbazaar.market.orders import Orders
+from gridbazaar.market.played import bills_by_month
 from gridbazaar.market.settlement.settle import SYSTEM_PARTIES, Rates, Terms, settle
 
 Ints = NDArray[np.int64]
@@ -72,14 +73,16 @@ def frozen_outcomes(asked: Asked, base: Sequence[Outcome]) -> tuple[tuple[Frozen
     """Settle the dispatch of each policy under every tariff and rule, none among them.
 
     Returns:
-        What came, and the rules that cannot price metered energy, with the reason.
+        What came, and what is left out with the reason: rules that cannot price metered energy, tariffs that bill by
+        the month.
     """
-    found, left_out = [], {}
+    found: list[FrozenOutcome] = []
+    left_out = {name: "it bills power by the month" for name, one in asked.tariffs.items() if bills_by_month(one)}
     for mechanism, given in ({NO_MARKET: NO_MARKET} | dict(asked.mechanisms)).items():
         if why := _why_not(given, asked):
             left_out[mechanism] = why
             continue
-        for tariff in asked.tariffs:
+        for tariff in (name for name in asked.tariffs if not bills_by_month(asked.tariffs[name])):
             for one in base:
                 found.append(_settled(asked, one, tariff, mechanism, given))
     return tuple(found), left_out
@@ -128,8 +131,10 @@ def _settle_batch(
         export_ucur_per_kwh=rates.export,
     )  # fmt: skip
     delivery = _joined(deliveries)
-    energy = np.concatenate([delivery.metered_ukwh, np.zeros_like(delivery.metered_ukwh)], axis=1)
-    world = core.world
+    world, counted = core.world, delivery.metered_ukwh
+    if world.customers is not None:
+        counted = world.customers.gather(counted)
+    energy = np.concatenate([counted, np.zeros_like(counted)], axis=1)
     orders = Orders(energy, np.zeros_like(energy), world.order_agent, world.order_bus)
     mine = np.tile(is_member, 2)
     clearing = rule(metered("frozen dispatch", replace(orders, energy_ukwh=energy * mine), setting), setting)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,23 @@ def bound_of(core: Core, state: State) -> Bound:
         NoBoundError: the scenario has what the program does not cover.
     """
     ahead = foresight(core, state)
-    schedule = solve_optimum(ahead, core.scenario.step_h)
+    return _bound(core, state, ahead, solve_optimum(ahead, core.scenario.step_h))
+
+
+def bound_with(core: Core, state: State, schedule: Schedule) -> Bound:
+    """Give the bound where the schedules of the episodes are at hand."""
+    return _bound(core, state, foresight(core, state), schedule)
+
+
+def schedule_of(core: Core, state: State, rows: slice) -> Schedule:
+    """Solve for some of the episodes that begin with ``state``; errors as of ``bound_of``."""
+    ahead = foresight(core, state)
+    each: dict[str, Any] = {f.name: getattr(ahead, f.name) for f in fields(ahead)}
+    some: dict[str, Any] = {name: x[rows] if isinstance(x, np.ndarray) else x for name, x in each.items()}
+    return solve_optimum(Foresight(**some), core.scenario.step_h)
+
+
+def _bound(core: Core, state: State, ahead: Foresight, schedule: Schedule) -> Bound:
     fixed_ucur, start = core.world.fixed_ucur, state.episode.start
     standing_cur = (fixed_ucur[start + core.n_steps] - fixed_ucur[start]) * core.world.connections.sum() / MICRO
     cost_cur = schedule.cost_cur + core.stored_value_cur(state).sum(1) + standing_cur

@@ -17,6 +17,7 @@ from gridbazaar.experiments.evaluation.metrics import OPERATOR
 from gridbazaar.experiments.evaluation.result import Evaluation
 from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval
 from gridbazaar.experiments.files import versions
+from gridbazaar.experiments.workers import Workers
 from gridbazaar.market.design import Design
 from gridbazaar.market.designs import load_design
 from gridbazaar.market.found import find_tariff
@@ -160,6 +161,7 @@ def compare(
     customers: str | Path | None = None,
     is_part: bool = False,
     allow_code: bool = False,
+    workers: Workers | int | None = None,
     tick: Callable[[str, int, int], None] | None = None,
     **overrides: Any,
 ) -> Comparison:
@@ -168,7 +170,7 @@ def compare(
     Args:
         scenario: its name, with ``overrides``.
         tariffs: names or paths of tariffs and designs, or objects; differences are taken from the first.
-        policies, seeds, split, allow_code, tick: as in ``evaluate``.
+        policies, seeds, split, allow_code, workers, tick: as in ``evaluate``.
         designs: names, paths or objects of tariff designs, under which the meters that came are billed too.
         customers: the scenario's ``community``, as a CSV: whose devices are one meter, who is a member and automated.
         is_part: bill a part of a year of netting.
@@ -218,6 +220,7 @@ def compare(
                 bound=False,
                 accounts=True,
                 allow_code=allow_code,
+                workers=workers,
                 tick=told(t),
             )
             for t, world in worlds.items()

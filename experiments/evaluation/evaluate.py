@@ -12,33 +12,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.agents.policies import LEARNED, SORT, is_own, learned, load_policy, optimum
-from gridbazaar.agents.policy import NoBoundError, Policy
+from gridbazaar.agents.policies import LEARNED, SORT, is_own, learned, load_policy
+from gridbazaar.agents.policy import Policy
 from gridbazaar.data.registry import name_of, stated
 from gridbazaar.envs.contract import check_own_kinds, check_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
-from gridbazaar.envs.state import State, Transition
+from gridbazaar.envs.state import Transition
 from gridbazaar.experiments.evaluation.accounts import Accounts
-from gridbazaar.experiments.evaluation.bound import Bound, bound_of, ceiling_cur
+from gridbazaar.experiments.evaluation.bound import ceiling_cur
 from gridbazaar.experiments.evaluation.metrics import Tally
-from gridbazaar.experiments.evaluation.play import play
+from gridbazaar.experiments.evaluation.parts import PERFECT, REPLAY, Batch, figures_of
+from gridbazaar.experiments.evaluation.playing import NOT_ASKED_FOR, Asked, Came, Count, play_by, play_here
 from gridbazaar.experiments.evaluation.result import Evaluation, Replays, Result
 from gridbazaar.experiments.evaluation.runs import with_runs
 from gridbazaar.experiments.evaluation.statistics import share_interval
 from gridbazaar.experiments.span import read_span, refuse_shared
+from gridbazaar.experiments.workers import Workers
 
-BOUND, REPLAY, PERFECT = "bound", "replay", "replay, no errors"
-"""What is computed beside the policies, as ``tick`` calls it."""
-NOT_ASKED_FOR = "it was not asked for"
 BATCH = 32
 """Episodes that are played at once."""
 _TRIED = 3  # intervals that a policy of one's own plays before anything else does
@@ -54,6 +52,7 @@ def evaluate(
     bound: bool = True,
     accounts: bool = False,
     allow_code: bool = False,
+    workers: Workers | int | None = None,
     tick: Callable[[str, int, int], None] | None = None,
     record: Callable[[str, Core, Transition], None] | None = None,
     **overrides: Any,
@@ -73,8 +72,11 @@ def evaluate(
         accounts: also keep what every agent was billed and metered in each calendar month.
         allow_code: also load Python files that a scenario's TOML file names, and play models that others made with
             stable-baselines3, which may run code of theirs.
+        workers: processes that play at once, or how many on this machine; what is found is the same however many
+            there are. None: this process alone.
         tick: called with (policy, intervals done, intervals in all), for progress; first the ``bound`` is computed.
-        record: called with (policy, core, what happened) after every interval of every policy, replays aside.
+        record: called with (policy, core, what happened) after every interval of every policy, replays aside; without
+            workers.
     """
     chosen = load_scenario(scenario, allow_code=allow_code, **overrides)
     numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(int(s) for s in seeds)
@@ -82,45 +84,14 @@ def evaluate(
         raise ValueError("seeds: expected at least one")
     sources, runs = with_runs({"idle": "idle"} | labelled(policies))
     loaded = loaded_for(chosen, sources, numbers, split, allow_code=allow_code)
-    replays = replays and bound
-    names = [*sources, *[REPLAY, PERFECT] * replays]
-    batches = [numbers[i : i + BATCH] for i in range(0, len(numbers), BATCH)]
-    tallies: dict[str, list[Tally]] = {name: [] for name in names}
-    bounds: list[Bound] = []
-    kept: dict[str, list[Accounts]] = {name: [] for name in sources}
-    no_bound = None if bound else NOT_ASKED_FOR
-    done = dict.fromkeys([*[BOUND] * bound, *names], 0)
-
-    def count(name: str) -> None:
-        done[name] += 1
-        if tick is not None:
-            tick(name, done[name], len(batches) * (1 if name == BOUND else chosen.n_steps))
-
-    for batch in batches:
-        core = Core(chosen, len(batch))
-        ahead = None
-        if bound:
-            try:
-                bounds.append(bound_of(core, core.reset(np.asarray(batch, np.int64), split=split)))
-                ahead = bounds[-1].ahead
-            except NoBoundError as error:
-                no_bound = str(error)
-            count(BOUND)
-        for name, source in sources.items():
-            policy = optimum.Policy(bounds[-1].schedule) if source == "optimum" and ahead else loaded[name]
-            state = core.reset(np.asarray(batch, np.int64), split=split)
-            book = Accounts(core, state, np.asarray(batch, np.int64)) if accounts else None
-            seen = _all_of(book.add if book else None, partial(record, name, core) if record else None)
-            played = play(
-                core, policy, batch, split=split, state=state, ahead=ahead, record=seen, tick=partial(count, name)
-            )
-            tallies[name].append(played.tally)
-            kept[name] += [book] if book else []
-        if replays and no_bound is None:
-            for name, tally in _replayed(core, batch, split, bounds[-1], tallies, sources, count).items():
-                tallies[name].append(tally)
-    found = _evaluation(chosen, split, numbers, tallies, bounds, no_bound)
-    return _complete(found, kept, sources, runs)
+    replays, by = replays and bound, Workers(workers) if isinstance(workers, int) else workers
+    if by is not None and record is not None:
+        raise ValueError("record: it sees what is played in this process; leave workers out")
+    batches = [Batch(chosen, numbers[i : i + BATCH], split) for i in range(0, len(numbers), BATCH)]
+    asked = Asked(sources, bound=bound, replays=replays, keeps_accounts=accounts, allow_code=allow_code)
+    count = Count(asked, batches, tick)
+    came = play_here(asked, batches, loaded, count, record) if by is None else play_by(asked, batches, by, count)
+    return _told(_evaluation(chosen, split, numbers, came), sources, runs)
 
 
 def loaded_for(
@@ -137,95 +108,57 @@ def loaded_for(
 
 
 def evaluation_of(
-    scenario: Scenario, split: str, seeds: tuple[int, ...], tallies: dict[str, list[Tally]],
+    scenario: Scenario, split: str, seeds: tuple[int, ...], tallies: Mapping[str, Sequence[Tally]],
     accounts: Mapping[str, Sequence[Accounts]], sources: Mapping[str, Any], runs: Mapping[str, tuple[str, ...]],
 ) -> Evaluation:  # fmt: skip
     """Put together what was played elsewhere: batches of each policy, idle among them; without a bound."""
-    found = _evaluation(scenario, split, seeds, tallies, [], NOT_ASKED_FOR)
-    return _complete(found, accounts, sources, runs)
+    played = {
+        name: [figures_of(tally, book) for tally, book in zip(parts, accounts[name], strict=True)]
+        for name, parts in tallies.items()
+    }
+    return _told(_evaluation(scenario, split, seeds, Came(played, NOT_ASKED_FOR)), sources, runs)
 
 
-def _complete(
-    found: Evaluation, accounts: Mapping[str, Sequence[Accounts]], sources: Mapping[str, Any],
-    runs: Mapping[str, tuple[str, ...]],
-) -> Evaluation:  # fmt: skip
-    results = tuple(replace(r, accounts=tuple(accounts[r.policy])) for r in found.results)
+def _told(found: Evaluation, sources: Mapping[str, Any], runs: Mapping[str, tuple[str, ...]]) -> Evaluation:
+    """Say of policies of one's own what they are, and of runs whose they are."""
     own = {label: stated(source, SORT) for label, source in sources.items() if is_own(source)}
-    return replace(found, results=results, code=own, runs=runs)
+    return replace(found, code=own, runs=runs)
 
 
-def _all_of(*told: Callable[[Transition], None] | None) -> Callable[[Transition], None]:
-    """Tell all of those who want to know of an interval."""
-    listening = [tell for tell in told if tell]
-
-    def tell_all(happened: Transition) -> None:
-        for tell in listening:
-            tell(happened)
-
-    return tell_all
-
-
-def _replayed(
-    core: Core, batch: tuple[int, ...], split: str, bound: Bound, tallies: dict[str, list[Tally]],
-    sources: dict[str, Any], count: Callable[[str], None],
-) -> dict[str, Tally]:  # fmt: skip
-    """Play the optimum's schedule with the forecasts of the scenario, unless it was played as a policy, and without.
-
-    Forecasts also say what stored energy is worth in the end; that stays as it is, so that both costs can be compared.
-    """
-    policy, seeds = optimum.Policy(bound.schedule), np.asarray(batch, np.int64)
-
-    def play_in(there: Core, name: str, state: State) -> Tally:
-        return play(there, policy, seeds, state=state, ahead=bound.ahead, tick=partial(count, name)).tally
-
-    state = core.reset(seeds, split=split)
-    same = next((name for name, source in sources.items() if source == "optimum"), None)
-    replay = play_in(core, REPLAY, state) if same is None else tallies[same][-1]
-    if core.scenario.forecast == "perfect":
-        return {REPLAY: replay, PERFECT: replay}
-    knowing = Core(replace(core.scenario, forecast="perfect"), core.n_envs)
-    begun = knowing.reset(seeds, split=split)
-    end_value = state.episode.end_value_cur_per_kwh
-    begun = replace(begun, episode=replace(begun.episode, end_value_cur_per_kwh=end_value))
-    return {REPLAY: replay, PERFECT: play_in(knowing, PERFECT, begun)}
-
-
-def _evaluation(
-    scenario: Scenario, split: str, numbers: tuple[int, ...], tallies: dict[str, list[Tally]], bounds: list[Bound],
-    no_bound: str | None,
-) -> Evaluation:  # fmt: skip
+def _evaluation(scenario: Scenario, split: str, numbers: tuple[int, ...], came: Came) -> Evaluation:
     """Put the batches together and measure them against idle, bound and replays."""
-    nothing = np.full(len(numbers), np.nan)
-    bound_cur = nothing if no_bound else np.concatenate([b.cost_cur for b in bounds])
-    scored = {name: np.concatenate([t.scored_cur for t in parts]) for name, parts in tallies.items() if parts}
+    nothing, no_bound = np.full(len(numbers), np.nan), came.no_bound
+    bound_cur = nothing if no_bound else np.concatenate(came.bound_cur)
+    scored = {name: np.concatenate([p.scored_cur for p in parts]) for name, parts in came.policies.items()}
+    replays = {name: np.concatenate(parts) for name, parts in came.replays.items() if parts and no_bound is None}
     if no_bound is None:
-        rounding = np.concatenate([b.rounding_cur for b in bounds])
-        for name, cost_cur in scored.items():
+        rounding = np.concatenate(came.rounding_cur)
+        for name, cost_cur in (scored | replays).items():
             _refuse_above_bound(name, numbers, cost_cur, bound_cur, rounding)
     idle, ceiling = scored["idle"], ceiling_cur(scored["idle"], bound_cur)
     replayed = None
-    if no_bound is None and REPLAY in scored:
-        replay, perfect = scored[REPLAY], scored[PERFECT]
+    if replays:
+        replay, perfect = replays[REPLAY], replays[PERFECT]
         scores = share_interval(idle, replay, ceiling), share_interval(idle, perfect, ceiling)
         replayed = Replays(replay, perfect, *scores)
-    idle_kinds = _joined([t.kind_cost_cur() for t in tallies["idle"]])
+    idle_kinds = _joined([p.kind_cost_cur for p in came.policies["idle"]])
     results = []
-    for name in (n for n in tallies if n not in (REPLAY, PERFECT)):
-        cost_cur, parts = scored[name], tallies[name]
-        kinds = _joined([t.kind_cost_cur() for t in parts])
+    for name, parts in came.policies.items():
+        cost_cur, kinds = scored[name], _joined([p.kind_cost_cur for p in parts])
         results.append(
             Result(
                 policy=name,
                 seeds=numbers,
-                figures=_joined([t.figures() for t in parts]),
+                figures=_joined([p.figures for p in parts]),
                 kind_cost_cur=kinds,
                 kind_savings_cur={kind: idle_kinds[kind] - cost for kind, cost in kinds.items()},
-                agent_cost_cur=np.concatenate([t.cost_cur for t in parts]),
+                agent_cost_cur=np.concatenate([p.cost_cur for p in parts]),
                 scored_cur=cost_cur,
                 savings_cur=idle - cost_cur,
                 score=share_interval(idle, cost_cur, ceiling),
                 of_replay=share_interval(idle, cost_cur, nothing if replayed is None else replayed.cost_cur),
                 of_perfect=share_interval(idle, cost_cur, nothing if replayed is None else replayed.perfect_cur),
+                accounts=tuple(p.accounts for p in parts if p.accounts is not None),
             )
         )
     return Evaluation(

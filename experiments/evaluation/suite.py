@@ -28,6 +28,7 @@ from gridbazaar.experiments.evaluation.metrics import COMMUNITY_FIGURES
 from gridbazaar.experiments.evaluation.result import Evaluation
 from gridbazaar.experiments.files import versions
 from gridbazaar.experiments.fingerprint import fingerprint, settings_sha256
+from gridbazaar.experiments.workers import Workers, each
 
 FOLDER = Path(__file__).with_name("suites")
 SOUND, MOVED, BROKEN, CHANGED, SKIPPED = "sound", "moved", "broken", "changed", "skipped"
@@ -180,33 +181,59 @@ def _run_of(path: Path, i: int, table: Any) -> Run:
 
 
 def run_suite(
-    suite: Suite, golden: Mapping[str, Any] | None, *, tick: Callable[[str, str, int, int], None] | None = None
-) -> Ran:
+    suite: Suite, golden: Mapping[str, Any] | None, *, workers: Workers | None = None,
+    tick: Callable[[str, str, int, int], None] | None = None,
+) -> Ran:  # fmt: skip
     """Play a suite and hold it to its record.
 
     Args:
         suite: what is played.
         golden: the record, see ``read_record``; none: only balances are held.
-        tick: called with (run, policy, intervals done, intervals in all).
+        workers: who plays, a run each; none: this process.
+        tick: called with (run, policy, intervals done, intervals in all); of workers only as a run is done.
     """
-    evaluations, integers, outcomes, seconds = {}, {}, [], {}
-    for run in suite.runs:
-        begun_s = time.monotonic()
-        watch = _Watch()
-        try:
-            told = None if tick is None else _told(tick, run.name)
-            found = evaluate(
-                load_scenario(run.scenario, **run.settings), run.policies, seeds=run.seeds, record=watch.add, tick=told
-            )
-        except AssertionError as error:  # of ours: a policy cheaper than the bound
-            outcomes.append(Outcome(run.name, "", "balances", BROKEN, str(error) or "what always holds did not"))
-        else:
-            evaluations[run.name], integers[run.name] = found, watch.hashes()
-            outcomes += watch.outcomes(run.name)
-            if golden is not None:
-                outcomes += _compared(suite, run.name, found, integers[run.name], golden)
-        seconds[run.name] = time.monotonic() - begun_s
-    return Ran(suite, evaluations, integers, tuple(outcomes), seconds)
+    if workers is None:
+        done = [_play(_Part(suite, run, golden), None if tick is None else _told(tick, run.name)) for run in suite.runs]
+    else:
+        told = (lambda i: None) if tick is None else (lambda i: tick(suite.runs[i].name, "played", 1, 1))
+        done = each(_play, [_Part(suite, run, golden) for run in suite.runs], workers, told)
+    played = {run.name: one for run, one in zip(suite.runs, done, strict=True)}
+    return Ran(
+        suite, {name: one.found for name, one in played.items() if one.found is not None},
+        {name: one.integers for name, one in played.items() if one.found is not None},
+        tuple(outcome for one in played.values() for outcome in one.outcomes),
+        {name: one.seconds for name, one in played.items()},
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    suite: Suite
+    run: Run
+    golden: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    found: Evaluation | None  # none: something broke
+    integers: dict[str, str]
+    outcomes: list[Outcome]
+    seconds: float
+
+
+def _play(part: _Part, tick: Callable[[str, int, int], None] | None = None) -> _Done:
+    """Play one run of a suite and hold it to its record."""
+    run, watch, begun_s = part.run, _Watch(), time.monotonic()
+    try:
+        scenario = load_scenario(run.scenario, **run.settings)
+        found = evaluate(scenario, run.policies, seeds=run.seeds, record=watch.add, tick=tick)
+    except AssertionError as error:  # of ours: a policy cheaper than the bound
+        broken = Outcome(run.name, "", "balances", BROKEN, str(error) or "what always holds did not")
+        return _Done(None, {}, [broken], time.monotonic() - begun_s)
+    hashes, outcomes = watch.hashes(), watch.outcomes(run.name)
+    if part.golden is not None:
+        outcomes += _compared(part.suite, run.name, found, hashes, part.golden)
+    return _Done(found, hashes, outcomes, time.monotonic() - begun_s)
 
 
 def _told(tick: Callable[[str, str, int, int], None], run: str) -> Callable[[str, int, int], None]:

@@ -40,7 +40,7 @@ class Recipe:
     scenario: str
     algo: str
     minutes: float  # that it takes on one core
-    fields: Mapping[str, Any]  # of the training's configuration
+    fields: Mapping[str, Any]  # of the training's configuration; ``scenario`` among them where it learns in another one
 
 
 def read_recipes(path: Path = RECIPES) -> dict[str, Recipe]:
@@ -71,7 +71,10 @@ def misfit(name: str) -> str | None:
         trained = settings_sha256(scenario_of(held["scenario"]))
     except ValueError as error:
         return f"{name}: this version knows no such scenario ({error}); gridbazaar release policies --only {name}"
-    now = settings_sha256(load_scenario(name, **held["train"]["overrides"]))
+    trained_in, plays = held["train"]["scenario"], held["shipped"].get("plays_sha256")
+    now = settings_sha256(load_scenario(trained_in, **held["train"]["overrides"]))
+    if trained == now and plays is not None:  # it learned in another scenario
+        trained, now = plays, settings_sha256(load_scenario(name))
     if trained == now:
         return None
     return f"{name}: trained in settings {trained[:12]}, it has {now[:12]}; gridbazaar release policies --only {name}"
@@ -133,7 +136,7 @@ def _trained(recipe: Recipe, folder: Path, report: Report | None) -> Path:
     begun = algo_of(folder) is not None
     if begun:
         held = read_as(folder, table) if algo_of(folder) == recipe.algo else None
-        now = settings_sha256(load_scenario(recipe.scenario, **config.overrides))
+        now = settings_sha256(load_scenario(config.scenario, **config.overrides))
         if held != config or settings_sha256(scenario_of(read_manifest(folder)["scenario"])) != now:
             raise ValueError(
                 f"{folder}: holds a run of another recipe or of other settings; remove it, or name another"
@@ -158,13 +161,15 @@ def ship(run: Path, folder: Path) -> Path:
     curve = {point["steps"]: point["score"] for point in read_curve(run)}
     steps = read_arrays(source)[0]["steps"]
     shipped = {
-        "scenario": scenario.name,
+        "scenario": folder.name,
         "scenario_sha256": settings_sha256(scenario),
-        "command": f"gridbazaar release policies --only {scenario.name}",
+        "command": f"gridbazaar release policies --only {folder.name}",
         "steps": steps,
         "seeds": [held["train"]["seed"]],
         "validation_score": curve.get(steps),
     }
+    if scenario.name != folder.name:
+        shipped["plays_sha256"] = settings_sha256(load_scenario(folder.name))
     kept = {name: value for name, value in held["versions"].items() if name not in _UNTIMED}
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / CONFIG, {"shipped": shipped} | held | {"versions": kept})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from gridbazaar.agents.policies.trained import CONFIG, MODEL
 from gridbazaar.experiments.files import new_folder, write_json
 from gridbazaar.experiments.runs import RUNS, read_runs, run_of
 from gridbazaar.experiments.training.folder import read_as
+from gridbazaar.experiments.training.learners import learner
+from gridbazaar.experiments.workers import Workers, each
 
 MOST = 2**32
 
@@ -48,21 +50,26 @@ def more_runs(folder: Path, config: Any, n: int) -> None:
 
 
 def train_runs(
-    run: Callable[..., Path],
+    algo: str,
     config: Any,
     folder: Path,
     *,
     allow_code: bool = False,
+    workers: Workers | None = None,
     report: Callable[[int], Callable[[int, int, dict[str, float]], None] | None] = lambda seed: None,
+    done: Callable[[int], None] = lambda seed: None,
 ) -> list[Path]:
-    """Train what is left of a folder of runs, one after the other.
+    """Train what is left of a folder of runs, one after the other, or at once by workers.
 
     Args:
-        run: of the way to learn, such as ``train``.
+        algo: the way to learn, see ``learners``.
         config: of all runs; each has its own seed in place of that one's.
         folder: that ``begin_runs`` made. What is complete there is left alone, what was interrupted goes on.
-        allow_code: as of ``run``.
-        report: gives the ``report`` of the run with a seed.
+        allow_code: as of the way to learn.
+        workers: who trains, a run each, all of them where this folder is; none: this process. A run whose worker died
+            goes on from its last checkpoint.
+        report: gives the ``report`` of the run with a seed, without workers.
+        done: called with the seed of a run that is complete, with workers.
 
     Returns:
         The folders of the runs. Each is, bit for bit, what a run of its own with that seed gives.
@@ -70,13 +77,28 @@ def train_runs(
     held = read_runs(folder)
     if held is None:
         raise ValueError(f"expected a folder of runs in {folder}, found no {RUNS}")
-    folders = []
-    for seed in held["seeds"]:
-        place = run_of(folder, seed)
-        folders.append(place)
-        if (place / MODEL).is_file():
-            continue
-        goes_on = (place / CONFIG).is_file()
-        mine = read_as(place, type(config)) if goes_on else replace(config, seed=seed)
-        run(mine, place, force=not goes_on, resume=goes_on, allow_code=allow_code, report=report(seed))
-    return folders
+    left = [seed for seed in held["seeds"] if not (run_of(folder, seed) / MODEL).is_file()]
+    parts = [_Part(algo, config, run_of(folder, seed), seed, allow_code) for seed in left]
+    if workers is None:
+        for part in parts:
+            _train(part, report(part.seed))
+    else:
+        each(_train, parts, workers, lambda i: done(left[i]))
+    return [run_of(folder, seed) for seed in held["seeds"]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    algo: str
+    config: Any
+    place: Path
+    seed: int
+    allow_code: bool
+
+
+def _train(part: _Part, report: Callable[[int, int, dict[str, float]], None] | None = None) -> None:
+    """Train one run, or go on with it."""
+    goes_on = (part.place / CONFIG).is_file()
+    config = read_as(part.place, type(part.config)) if goes_on else replace(part.config, seed=part.seed)
+    _, run = learner(part.algo)
+    run(config, part.place, force=not goes_on, resume=goes_on, allow_code=part.allow_code, report=report)

@@ -129,10 +129,16 @@ def move(batteries: Batteries, energy_kwh: Tensor, power_kw: Tensor, step_h: flo
     return after, (-power_kw).clamp(min=0) @ batteries.wear * step_h
 
 
+def wear_of_agents(batteries: Batteries, power_kw: Tensor, step_h: float) -> Tensor:
+    """[n_envs, n_agents] wear of what batteries give."""
+    worn: Tensor = ((-power_kw).clamp(min=0) * batteries.wear) @ batteries.agent_of * step_h
+    return worn
+
+
 def drive_on(
     drawn_kw: Tensor, view: View, device: Any, params: Any, now: Now, unserved_cur_per_kwh: float
 ) -> tuple[Any, Tensor]:
-    """Move the cars' energy; give them afterwards and what it cost beside bills, [n_envs]."""
+    """Move the cars' energy; give them afterwards and what it cost beside bills, [n_envs, n_cars]."""
     config, step_h, car = params.config, now.series.step_h, car_of(params.visits, device.visit)
     after, _ = move_kwh(device.energy_kwh, drawn_kw, car_storage(config, car.capacity_kwh, car.charge_kw), step_h)
     leaves = ((now.t + 1)[:, None] == car.depart) & view.is_active
@@ -146,4 +152,4 @@ def drive_on(
         after, visit, goes, public = drive(params.visits, visit, after, leaves, config.trip_floor_frac)
         cost = cost + config.public_cur_per_kwh * public
         arrival = None if arrival is None else torch.where(goes, after, arrival)
-    return replace(device, energy_kwh=after, visit=visit, arrival_kwh=arrival), cost.sum(1)
+    return replace(device, energy_kwh=after, visit=visit, arrival_kwh=arrival), cost

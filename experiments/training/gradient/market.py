@@ -15,6 +15,8 @@ from torch import Tensor
 from gridbazaar.agents.learned.network import RESERVED
 
 _LEAST = 1e-9
+_SOFT_KWH = 0.5
+"""Energy over which the price rises by a step of its ladder, on the way back."""
 
 
 class Fills(NamedTuple):
@@ -39,7 +41,7 @@ class Terms(NamedTuple):
     scarcity: float
 
 
-def clear(firm: Tensor, wish: Tensor, eager: Tensor, terms: Terms) -> Fills:
+def clear(firm: Tensor, wish: Tensor, eager: Tensor, terms: Terms, *, moves_price: bool = False) -> Fills:
     """Clear an interval at a uniform price.
 
     Args:
@@ -47,6 +49,7 @@ def clear(firm: Tensor, wish: Tensor, eager: Tensor, terms: Terms) -> Fills:
         wish: [n_envs, n_agents] kWh of the device.
         eager: [n_envs, n_agents] 1 where the device is filled at any price, 0 where by neighbours alone.
         terms: of the interval.
+        moves_price: on the way back orders move the price as if its steps were soft; else it counts as given.
     """
     opposed = firm * wish < 0
     netted = torch.where(opposed, torch.minimum(firm.abs(), wish.abs()), torch.zeros_like(firm)) * wish.sign()
@@ -69,6 +72,9 @@ def clear(firm: Tensor, wish: Tensor, eager: Tensor, terms: Terms) -> Fills:
     )
     share = torch.where(filled > 0, of_bought, of_sold)
     price = _price(net, offered, asked, upper, terms)
+    if moves_price:
+        soft = _soft_price(net, offered, asked, upper, terms)
+        price = price + soft - soft.detach()
     return Fills(flexible + netted, firm, flexible, filled * share, share, price)
 
 
@@ -81,6 +87,17 @@ def _price(net: Tensor, offered: Tensor, asked: Tensor, upper: Tensor, terms: Te
     below = torch.where(surplus > terms.export_cap_kwh, terms.sold - terms.scarcity, terms.sold)
     short = torch.where(rest > 0, above, sellers)
     return torch.where(net > 0, short, torch.where(surplus > 0, below, buyers))
+
+
+def _soft_price(net: Tensor, offered: Tensor, asked: Tensor, upper: Tensor, terms: Terms) -> Tensor:
+    """[n_envs, 1] the steps of ``_price``, each a sigmoid of the energy that is left of it."""
+    width = upper - terms.sold
+    low, middle, high = (0.5 + RESERVED) * width, -2 * RESERVED * width, (0.5 + RESERVED) * width
+    rises = ((low, net + asked), (middle, net), (high, net - offered))
+    price = terms.sold.clone()
+    for rise, left_kwh in rises:
+        price = price + rise * torch.sigmoid(left_kwh / _SOFT_KWH)
+    return price
 
 
 class Withheld(NamedTuple):
@@ -100,6 +117,45 @@ def cost_cur(fills: Fills, metered: Tensor, withheld: Withheld | None, is_brp: T
         is_brp: [n_agents] bool, pays the tariff on its schedule; others pay it on what they metered less local trade.
         terms: of the interval.
     """
+    owed = _owe(fills, metered, withheld, is_brp, terms)
+    cost = owed.tariff.sum(1) + terms.scarcity * (owed.over + owed.spilt)[:, 0]
+    return cost if owed.withheld is None else cost + owed.withheld.sum(1)
+
+
+def cost_of_agents_cur(
+    fills: Fills, metered: Tensor, withheld: Withheld | None, is_brp: Tensor, terms: Terms, connections: Tensor
+) -> Tensor:
+    """Give what the interval costs each agent, [n_envs, n_agents]; it adds up to ``cost_cur``.
+
+    Args:
+        fills, metered, withheld, is_brp, terms: as of ``cost_cur``.
+        connections: [n_agents] shares of the connection's rebate, adding up to 1.
+
+    Neighbours pay each other the local price. Who uses a full connection pays its rent, which comes back to all by
+    their connections, but for what lies beyond the cap. Where the band is empty and reserves fill just as much as the
+    cap lets through, the core's rent lies between nothing and scarcity; here it is nothing.
+    """
+    owed = _owe(fills, metered, withheld, is_brp, terms)
+    each = owed.tariff + fills.local * fills.price
+    through = owed.net.sum(1, keepdim=True)
+    planned = (fills.firm + fills.flexible - fills.local).sum(1, keepdim=True)
+    import_is_full = (owed.over > 0) | (planned > terms.import_cap_kwh + _LEAST)
+    export_is_full = (owed.spilt > 0) | (-planned > terms.export_cap_kwh + _LEAST)
+    rent = terms.scarcity * (import_is_full.to(through.dtype) - export_is_full.to(through.dtype))
+    given = rent * through - terms.scarcity * (owed.over + owed.spilt)
+    each = each + rent * owed.net - given * connections
+    return each if owed.withheld is None else each + owed.withheld
+
+
+class _Owe(NamedTuple):
+    tariff: Tensor  # [n_envs, n_agents] of the retailer, and charges on what neighbours deliver
+    withheld: Tensor | None  # [n_envs, n_agents] for what the wires withheld
+    net: Tensor  # [n_envs, n_agents] kWh with the retailer
+    over: Tensor  # [n_envs, 1] kWh beyond the cap of import
+    spilt: Tensor  # [n_envs, 1] kWh beyond the cap of export
+
+
+def _owe(fills: Fills, metered: Tensor, withheld: Withheld | None, is_brp: Tensor, terms: Terms) -> _Owe:
     net = metered - fills.local
     if withheld is not None:
         net = net - withheld.sun - withheld.devices
@@ -108,11 +164,10 @@ def cost_cur(fills: Fills, metered: Tensor, withheld: Withheld | None, is_brp: T
     charges = terms.local * fills.local.clamp(min=0)
     through = net.sum(1, keepdim=True)
     over, spilt = (through - terms.import_cap_kwh).clamp(min=0), (-through - terms.export_cap_kwh).clamp(min=0)
-    cost = (retail + charges).sum(1) + terms.scarcity * (over + spilt)[:, 0]
     if withheld is None:
-        return cost
+        return _Owe(retail + charges, None, net, over, spilt)
     rent = terms.scarcity * ((over > 0).to(net.dtype) - (spilt > 0).to(net.dtype))
-    return cost + _owed(fills, withheld, net, rent, terms).sum(1)
+    return _Owe(retail + charges, _owed(fills, withheld, net, rent, terms), net, over, spilt)
 
 
 def _tariff(energy: Tensor, bought: Tensor, sold: Tensor) -> Tensor:

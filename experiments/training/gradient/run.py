@@ -34,7 +34,8 @@ from gridbazaar.experiments.files import check_folder
 from gridbazaar.experiments.training import checkpoint as checkpoints
 from gridbazaar.experiments.training.checkpoint import Checkpoint, read_checkpoint
 from gridbazaar.experiments.training.folder import begin, read_as, read_scenario
-from gridbazaar.experiments.training.gradient.episodes import draw
+from gridbazaar.experiments.training.gradient.episodes import Episodes, draw
+from gridbazaar.experiments.training.gradient.shares import Participation, Shares, refuse_shared_batteries
 from gridbazaar.experiments.training.gradient.twin import Twin, refuse_uncovered
 from gridbazaar.experiments.training.validation import Validation
 
@@ -43,6 +44,9 @@ Arrays = dict[str, NDArray[Any]]
 Report = Callable[[int, int, dict[str, float]], None]
 
 _EPISODES_A_SEED = 1_000_003
+PARTICIPATION = "participation"
+"""Objective: the community's cost under the condition that no kind is worse off than idle."""
+_MULTIPLIERS = "participation_multipliers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +70,16 @@ class GradientConfig:
     checkpoint_updates: CountFromOne = 25
     validate_seeds: Annotated[int, Within(0, 100_000)] = 16
     threads: Annotated[int, Within(1, 1024)] = 1
+    objective: Annotated[str, OneOf("community", PARTICIPATION)] = "community"
+    margin_cur: NotNegative = 0.4  # of participation: by which a kind's mean cost of an episode is to be below idle's
+    multiplier_rate: Positive = 0.1  # of participation: an update's rise for each unit of currency that a kind lacks
 
     def __post_init__(self) -> None:
         check_table(self, "")
+        if self.objective != PARTICIPATION:
+            for name in ("margin_cur", "multiplier_rate"):
+                if getattr(self, name) != GradientConfig.__dataclass_fields__[name].default:
+                    raise ValueError(f"{name}: it is of objective = {PARTICIPATION!r}; leave it out, or ask for that")
 
 
 def train_gradient(
@@ -182,6 +193,11 @@ class _Run:
         fresh = first_weights(len(own_names(self.kinds)), config.seed)
         self.mean = {n: x.clone() for n, x in fresh.items()} if last is None else _tensors(last.weights)
         held = fresh if last is None else _tensors(last.learning)
+        self.participation: Participation | None = None
+        if config.objective == PARTICIPATION:
+            refuse_shared_batteries(self.core)
+            of_kinds = None if last is None else held.pop(_MULTIPLIERS).numpy()
+            self.participation = Participation(self.core, config.margin_cur, config.multiplier_rate, of_kinds)
         if held.keys() != fresh.keys():
             raise ValueError(f"{folder / CHECKPOINT}: expected the weights of a run by gradient; start the run anew")
         self.weights = {name: held[name] for name in fresh}  # the optimiser counts them
@@ -217,10 +233,11 @@ class _Run:
         """Play, differentiate, step."""
         config, n = self.config, self.done
         begin = config.seed * _EPISODES_A_SEED + n * config.n_envs
-        episodes = draw(self.core, begin + np.arange(config.n_envs), "train")
-        mean_cur = self.twin.play(episodes, Chooser(self.core, self.weights, self._noise())).mean()
+        seeds = begin + np.arange(config.n_envs)
+        episodes = draw(self.core, seeds, "train")
+        mean_cur, added = self._play(seeds, episodes)
         self.adam.zero_grad()
-        mean_cur.backward()  # type: ignore[no-untyped-call]
+        (mean_cur + added if added is not None else mean_cur).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.weights.values(), config.most_norm)
         fall = 0.5 * (1 + math.cos(math.pi * n / config.updates))
         rate = config.learning_rate * (config.last_rate + (1 - config.last_rate) * fall)
@@ -231,6 +248,16 @@ class _Run:
         for name, x in self.weights.items():
             self.mean[name] = kept * self.mean[name] + (1 - kept) * x.detach()
         return float(mean_cur.detach())
+
+    def _play(self, seeds: NDArray[np.int64], episodes: Episodes) -> tuple[Tensor, Tensor | None]:
+        """Give the mean cost of the community, and what the conditions of participation add to it."""
+        chooser = Chooser(self.core, self.weights, self._noise())
+        if self.participation is None:
+            return self.twin.play(episodes, chooser).mean(), None
+        state = self.core.reset(seeds, split="train")
+        shares = Shares(self.core, state)
+        mean_cur = self.twin.play(episodes, chooser, shares).mean()
+        return mean_cur, self.participation.weighed(shares, self.participation.idle_cur(seeds, state))
 
     def _noise(self) -> Tensor:
         """Drawn by seed and update alone."""
@@ -249,14 +276,21 @@ class _Run:
         if self.validation is None:
             self.validation = Validation(self.scenario, self.config.validate_seeds)
         weights = _arrays(self.mean)
-        score = self.validation.score(Policy(weights, self.kinds))
-        if not self.best or score > max(point["score"] for point in self.curve):
-            self.best = weights
+        score, worst_cur = self.validation.judge(Policy(weights, self.kinds))
         seconds = time.monotonic() - self.begun_s
-        self.curve.append({"steps": self.done * self.per_update, "seconds": seconds, "score": score})
+        point = {"steps": self.done * self.per_update, "seconds": seconds, "score": score}
+        if self.participation is not None:
+            point["worst_cur"] = worst_cur
+        if not self.best or _rank(point) > max(map(_rank, self.curve)):
+            self.best = weights
+        self.curve.append(point)
 
     def _best_steps(self) -> int:
-        return int(max(self.curve, key=lambda point: point["score"])["steps"])
+        return int(max(self.curve, key=_rank)["steps"])
+
+    def _learning(self) -> Arrays:
+        more = {} if self.participation is None else {_MULTIPLIERS: self.participation.multipliers}
+        return _arrays(self.weights) | more
 
     def _save(self) -> None:
         moments, rate = checkpoints.moments_of(self.adam)
@@ -265,11 +299,16 @@ class _Run:
             Checkpoint(
                 steps=self.done * self.per_update, episodes=self.done * self.config.n_envs,
                 seconds=time.monotonic() - self.begun_s, curve=self.curve, weights=_arrays(self.mean),
-                learning=_arrays(self.weights), moments=moments, rate=rate, best=self.best,
+                learning=self._learning(), moments=moments, rate=rate, best=self.best,
             ),
         )  # fmt: skip
         if self.best:
             checkpoints.write_weights(self.folder, BEST, self.best, self._best_steps())
+
+
+def _rank(point: Mapping[str, float]) -> tuple[float, float]:
+    """What makes a point of the curve the best: first that no kind is worse off, where that is asked for."""
+    return min(point.get("worst_cur", 0.0), 0.0), point["score"]
 
 
 def _arrays(weights: Mapping[str, Tensor]) -> Arrays:

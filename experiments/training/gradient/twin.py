@@ -26,6 +26,7 @@ from gridbazaar.experiments.training.gradient import devices
 from gridbazaar.experiments.training.gradient.episodes import Episodes
 from gridbazaar.experiments.training.gradient.market import Terms, Withheld, clear, cost_cur
 from gridbazaar.experiments.training.gradient.screen import Screen
+from gridbazaar.experiments.training.gradient.shares import Shares
 
 Choose = Callable[[int, Ahead, View], tuple[Tensor, Tensor]]
 """Of the interval's number, what is known and the devices: power [n_envs, n_agents] in [-1, 1] and eager, 1 or 0."""
@@ -98,14 +99,14 @@ class Twin:
         self.cars = names.index("ev") if "ev" in names else None
         self.car_columns = core.scenario.kind_slices.get("ev", slice(0, 0))
 
-    def play(self, episodes: Episodes, choose: Choose) -> Tensor:
-        """Play whole episodes; give what the score counts of each, [n_envs]."""
+    def play(self, episodes: Episodes, choose: Choose, shares: Shares | None = None) -> Tensor:
+        """Play whole episodes; give what the score counts of each, [n_envs]; ``shares`` counts it by agent, too."""
         core, state, step_h = self.core, episodes.state, self.scenario.step_h
         batteries, energy = devices.batteries_of(core, state), devices.first_energy(core, state)
         cars = None if self.cars is None else state.devices[self.cars]
         params = None if self.cars is None else state.episode.params[self.cars]
         cost, terms = episodes.standing_cur + episodes.begin_cur, self._terms(episodes)
-        unserved_cur_per_kwh = self.scenario.reward.unserved_cur_per_kwh
+        unserved_cur_per_kwh, is_shared = self.scenario.reward.unserved_cur_per_kwh, shares is not None
         for i in range(core.n_steps):
             now = Now(self.series, state.episode.start + i, state.t + i)
             seen = None if cars is None else kinds()["ev"].view(cars, params, now)
@@ -114,7 +115,7 @@ class Twin:
                 batteries, energy, seen, self.car_columns, episodes.firm_kw[i], left_h, step_h
             )
             power, eager = choose(i, episodes.ahead[i], view)
-            fills = clear(view.firm_kw * step_h, wish_of(power, view) * step_h, eager, terms[i])
+            fills = clear(view.firm_kw * step_h, wish_of(power, view) * step_h, eager, terms[i], moves_price=is_shared)
             fill_kw = fills.device / step_h
             battery_kw = devices.share_kw(batteries, fill_kw, view, low_kw, high_kw)
             car_kw, must_kw = fill_kw[:, self.car_columns], view.firm_kw[:, self.car_columns]
@@ -130,11 +131,19 @@ class Twin:
                 battery_kw, car_kw = battery_kw * of_batteries, car_kw * of_cars
             energy, worn = devices.move(batteries, energy, battery_kw, step_h)
             cost = cost + cost_cur(fills, metered, withheld, self.is_brp, terms[i]) + worn
+            borne = None
             if seen is not None:
                 cars, borne = devices.drive_on(car_kw + must_kw, seen, cars, params, now, unserved_cur_per_kwh)
-                cost = cost + borne
-        left_kwh = (energy @ batteries.agent_of * batteries.still.eta_dis * batteries.still.is_stationary).sum(1)
-        scored: Tensor = cost - left_kwh * episodes.end_value
+                cost = cost + borne.sum(1)
+            if shares is not None:
+                shares.add(fills, metered, withheld, terms[i])
+                shares.wear(devices.wear_of_agents(batteries, battery_kw, step_h))
+                if borne is not None:
+                    shares.wear(self._among_agents(borne, metered))
+        left_kwh = energy @ batteries.agent_of * batteries.still.eta_dis * batteries.still.is_stationary
+        if shares is not None:
+            shares.wear(-left_kwh * episodes.end_value[:, None])
+        scored: Tensor = cost - left_kwh.sum(1) * episodes.end_value
         return scored
 
     def _terms(self, episodes: Episodes) -> list[Terms]:

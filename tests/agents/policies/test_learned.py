@@ -18,6 +18,7 @@ from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 from gridbazaar.envs.views.others import community_of
 from gridbazaar.experiments.cli.evaluate import usual
 from gridbazaar.experiments.evaluation.evaluate import evaluate
+from gridbazaar.experiments.evaluation.play import play
 
 
 def rows(*shape: int) -> np.ndarray:
@@ -96,3 +97,14 @@ def test_an_evaluation_shows_it_at_once_where_there_is_one() -> None:
 def test_it_costs_less_than_the_engineered_rule(name: str) -> None:
     found = evaluate(name, ["opportunity_cost", "learned"], seeds=range(20, 84), replays=False)
     assert found.paired("learned", "opportunity_cost").low > 0
+
+
+def test_what_can_fail_is_looked_after() -> None:
+    """The network knows no failures; the rule's upkeep is added to what it chooses."""
+    core = Core(load_scenario("ageing", step_min=60), 4)
+    played = play(core, load_policy("learned"), [0, 1, 2, 3], split="validation", keep=True)
+    asked = dict.fromkeys(("prosumer", "battery", "vpp"), False)
+    for happened in played.transitions:
+        for kind in asked:
+            asked[kind] |= bool((happened.plan.executed[:, core.scenario.kind_slices[kind], 2] > 0.5).any())
+    assert all(asked.values())

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from gridbazaar.agents.devices.failure import Failure
+from gridbazaar.agents.dispatch.upkeep import gain_of_upkeep_cur
 from gridbazaar.agents.policies import load_policy
-from gridbazaar.agents.policies.maintain import Policy, gain_of_upkeep_cur
+from gridbazaar.agents.policies.maintain import Policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import observe
 from gridbazaar.envs.views.others import community_of

@@ -16,6 +16,8 @@ from gridbazaar.envs.state import Transition
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.evaluation import suite as suites
 from gridbazaar.experiments.evaluation.suite import list_suites, read_record, read_suite
+from gridbazaar.experiments.files import to_json
+from gridbazaar.experiments.workers import Workers, each
 from tests.experiments.cli.runner import invoke
 
 DOCS = Path(__file__).parents[3] / "docs" / "ci.md"
@@ -53,6 +55,19 @@ def check(recorded: Path, tmp_path: Path, edit: Edit | None = None) -> tuple[Any
     outputs = ("--golden", str(changed), "--json", str(out), "--junit", str(junit), "--force")
     found = invoke(main, ["evaluate", "--suite", str(recorded), *outputs])
     return found, json.loads(out.read_text()), Xml.fromstring(junit.read_text())
+
+
+def test_runs_that_workers_play_are_held_to_the_same(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite = read_suite(str(recorded))
+    golden = read_record(suite, suite.golden)
+    alone = suites.run_suite(suite, golden)
+    monkeypatch.setattr(suites, "each", lambda function, parts, workers, done: each(function, parts, None, done))
+    ticks: list[tuple[str, str, int, int]] = []
+    found = suites.run_suite(suite, golden, workers=Workers(2), tick=lambda *told: ticks.append(told))
+    assert ticks == [(RUN, "played", 1, 1)]
+    assert found.outcomes == alone.outcomes
+    assert found.integers == alone.integers
+    assert to_json(found.evaluations[RUN].to_json()) == to_json(alone.evaluations[RUN].to_json())
 
 
 def row(golden: dict[str, Any]) -> dict[str, Any]:

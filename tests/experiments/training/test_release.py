@@ -48,7 +48,8 @@ def test_what_ships_came_by_its_recipe(name: str) -> None:
     table, _ = learner(recipe.algo)
     config = read_table(table, {"scenario": name, "algo": recipe.algo, **recipe.fields}, name)
     held = json.loads((learned.FOLDER / name / CONFIG).read_text())
-    assert held["train"] == json.loads(to_json(config))
+    trained = read_table(table, held["train"], name)  # fields that are new since count as usual
+    assert json.loads(to_json(trained)) == json.loads(to_json(config))
 
 
 def test_what_ships_is_small_and_holds_arrays_of_32_bits() -> None:
@@ -77,6 +78,22 @@ def test_what_was_trained_in_other_settings_is_refused(tmp_path: Path, monkeypat
     assert why is not None
     assert "gridbazaar release policies --only street" in why
     assert not ships_for(load_scenario("street"))
+
+
+def test_what_learned_in_another_scenario_belongs_to_the_one_that_it_plays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ageing").mkdir()
+    for name in (CONFIG, MODEL):
+        (tmp_path / "ageing" / name).write_bytes((learned.FOLDER / "ageing" / name).read_bytes())
+    monkeypatch.setattr(learned, "FOLDER", tmp_path)
+    held = json.loads((tmp_path / "ageing" / CONFIG).read_text())
+    assert held["train"]["scenario"] == "village"
+    assert misfit("ageing") is None
+    assert held["shipped"]["plays_sha256"] == settings_sha256(load_scenario("ageing"))
+    held["shipped"]["plays_sha256"] = "0" * 64
+    (tmp_path / "ageing" / CONFIG).write_text(json.dumps(held))
+    assert "trained in settings 000000000000" in (misfit("ageing") or "")
 
 
 def recipe(updates: int = 4) -> dict[str, Recipe]:

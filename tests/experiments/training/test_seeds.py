@@ -34,7 +34,7 @@ def same(one: Path, other: Path) -> bool:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "both"
     begin_runs(folder, TINY, 2)
-    assert train_runs(train, TINY, folder) == [run_of(folder, 3), run_of(folder, 4)]
+    assert train_runs("ppo", TINY, folder) == [run_of(folder, 3), run_of(folder, 4)]
     return folder
 
 
@@ -49,11 +49,11 @@ def test_what_is_missing_is_trained_and_nothing_else(runs: Path, tmp_path: Path)
     folder = Path(shutil.copytree(runs, tmp_path / "copy"))
     shutil.rmtree(run_of(folder, 4))
     before = (run_of(folder, 3) / MODEL).stat().st_mtime_ns
-    train_runs(train, TINY, folder)
+    train_runs("ppo", TINY, folder)
     assert (run_of(folder, 3) / MODEL).stat().st_mtime_ns == before
     assert same(run_of(folder, 4), run_of(runs, 4))
     (run_of(folder, 4) / MODEL).unlink()  # as if it had been interrupted after its last checkpoint
-    train_runs(train, TINY, folder)
+    train_runs("ppo", TINY, folder)
     assert same(run_of(folder, 4), run_of(runs, 4))
 
 

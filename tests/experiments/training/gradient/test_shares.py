@@ -1,0 +1,127 @@
+"""Who bears what in the twin: each agent's cost is the core's, and multipliers weigh kinds that are worse off."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gridbazaar.agents.learned.network import EAGER, RESERVED
+from gridbazaar.agents.policies import load_policy
+from gridbazaar.envs.core import Core
+from gridbazaar.envs.scenarios import load_scenario
+from gridbazaar.experiments.evaluation.metrics import Tally
+from gridbazaar.experiments.evaluation.play import play
+from gridbazaar.experiments.training.checkpoint import read_checkpoint
+from gridbazaar.experiments.training.gradient import market
+from gridbazaar.experiments.training.gradient import run as runs
+from gridbazaar.experiments.training.gradient import shares as shared
+from gridbazaar.experiments.training.gradient.episodes import draw
+from gridbazaar.experiments.training.gradient.run import GradientConfig, train_gradient
+from gridbazaar.experiments.training.gradient.shares import Participation, Shares
+from gridbazaar.experiments.training.gradient.twin import Twin
+from tests.experiments.training.gradient.test_run import SHORT, equal, weights_of
+from tests.experiments.training.gradient.test_twin import PER_EPISODE_CUR, Floats, scenario_of, some_actions
+
+PARTICIPATES = replace(SHORT, objective="participation")
+
+
+def costs(case: str, n_envs: int = 3) -> tuple[Floats, Floats, Floats]:
+    """Of each agent in the core and in the twin, [n_envs, n_agents]; and the twin's total, [n_envs]."""
+    core = Core(scenario_of(case), n_envs)
+    power, eager = some_actions(core)
+    state = core.reset(0, split="validation")
+    shares, tally = Shares(core, state), Tally(core, state)
+    for p, e in zip(power, eager, strict=True):
+        state, happened = core.step(state, np.stack([p, np.where(e > 0, EAGER, RESERVED)], axis=-1))
+        tally.add(happened)
+    powers, eagers = torch.from_numpy(power), torch.from_numpy(eager)
+    with torch.no_grad():
+        episodes = draw(core, np.arange(n_envs), "validation")
+        total = Twin(core).play(episodes, lambda i, ahead, view: (powers[i], eagers[i]), shares)
+    return tally.cost_cur, shares.cost.numpy(), total.numpy()
+
+
+@pytest.mark.parametrize("case", ["village", "thin wires", "tight caps", "cars that come back"])
+def test_each_agent_bears_what_it_bears_in_the_core(case: str) -> None:
+    """Local trades, rent of a full connection and its rebate, what is made good, wear and what is left."""
+    of_core, of_twin, total = costs(case)
+    assert np.abs(of_core - of_twin).max() < PER_EPISODE_CUR / 10
+    np.testing.assert_allclose(of_twin.sum(1), total, atol=1e-9)
+
+
+@pytest.mark.parametrize("part", ["scarcity", "sold"])
+def test_a_sign_that_is_flipped_is_noticed(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = market.cost_of_agents_cur
+
+    def wrong(fills: Any, metered: Any, withheld: Any, is_brp: Any, terms: Any, connections: Any) -> Any:
+        return right(fills, metered, withheld, is_brp, terms._replace(**{part: -getattr(terms, part)}), connections)
+
+    monkeypatch.setattr(shared, "cost_of_agents_cur", wrong)
+    of_core, of_twin, _ = costs("tight caps", 1)
+    assert np.abs(of_core - of_twin).max() > PER_EPISODE_CUR
+
+
+def test_a_kind_weighs_more_as_long_as_it_is_worse_off() -> None:
+    """Batteries pay a unit more than under idle, and all others a unit less."""
+    core = Core(load_scenario("village", step_min=60), 2)
+    state = core.reset(0, split="train")
+    idle = play(core, load_policy("idle"), [0, 1], split="train", state=state).tally.cost_cur
+    held, shares = Participation(core, 0.5, 0.1, None), Shares(core, state)
+    batteries = core.scenario.kind_slices["battery"]
+    per_agent = [-1.0 / (s.stop - s.start) for s in core.scenario.kind_slices.values() for _ in range(s.start, s.stop)]
+    more = np.array(per_agent)
+    more[batteries] *= -1
+    shares.cost = torch.from_numpy(idle + more).requires_grad_()
+    added = [held.weighed(shares, held.idle_cur(np.arange(2), state)) for _ in range(3)]
+    np.testing.assert_allclose(held.multipliers, [0.0, 3 * 0.1 * 1.5, 0.0, 0.0], atol=1e-9)
+    assert [round(float(x.detach()), 9) for x in added] == [0.0, 0.225, 0.45]
+    added[-1].backward()  # type: ignore[no-untyped-call]
+    assert shares.cost.grad is not None
+    assert (shares.cost.grad[:, batteries] > 0).all()
+    assert float(shares.cost.grad.abs().sum()) == pytest.approx(float(shares.cost.grad[:, batteries].sum()))
+
+
+def test_a_run_goes_on_with_its_multipliers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = train_gradient(PARTICIPATES, tmp_path / "whole")
+    right, done = runs._Run._update, [0]
+
+    def fails(self: runs._Run) -> float:
+        if done[0] == 3:
+            raise KeyboardInterrupt
+        done[0] += 1
+        return right(self)
+
+    monkeypatch.setattr(runs._Run, "_update", fails)
+    with pytest.raises(KeyboardInterrupt):
+        train_gradient(PARTICIPATES, tmp_path / "cut")
+    monkeypatch.setattr(runs._Run, "_update", right)
+    cut = train_gradient(PARTICIPATES, tmp_path / "cut", resume=True)
+    assert equal(weights_of(whole), weights_of(cut))
+    held = [read_checkpoint(folder) for folder in (whole, cut)]
+    assert held[0] is not None
+    assert held[1] is not None
+    name = "participation_multipliers"
+    np.testing.assert_array_equal(held[0].learning[name], held[1].learning[name])
+    assert held[0].learning[name].max() > 0
+    assert all("worst_cur" in point for point in held[0].curve)
+
+
+def test_the_best_of_a_run_is_one_by_which_nobody_loses() -> None:
+    points = [{"score": 90.0, "worst_cur": -1.0}, {"score": 60.0, "worst_cur": 0.3}, {"score": 70.0, "worst_cur": 0.1}]
+    assert max(points, key=runs._rank) == points[2]
+    assert max([{"score": 1.0}, {"score": 2.0}], key=runs._rank) == {"score": 2.0}
+
+
+def test_what_participation_cannot_do_is_refused() -> None:
+    with pytest.raises(ValueError, match="margin_cur: it is of objective = 'participation'"):
+        GradientConfig(margin_cur=1.0)
+    with pytest.raises(ValueError, match="objective: expected"):
+        GradientConfig(objective="fair")
+    owned = load_scenario("village", **{"battery.shares": {"prosumer_0": 0.5, "prosumer_1": 0.5}})
+    with pytest.raises(ValueError, match=r"participation does not know battery\.shares"):
+        shared.refuse_shared_batteries(Core(owned, 1))
