@@ -79,7 +79,7 @@ def notes_of(found: Study) -> dict[str, str]:
         named = ", ".join(design.name for design in asked.designs)
         notes["billed"] = f"{named}: billed on the dispatch that came under {asked.today}; nobody answered"
     if asked.customers.has_members:
-        notes["members"] = "who is no member trades in no cell of the frozen dispatch; in play all agents trade"
+        notes["members"] = "who is no member buys and sells with the retailer alone, in play and on frozen meters"
     return notes
 
 

@@ -62,7 +62,7 @@ def in_parts(monkeypatch: pytest.MonkeyPatch, **more: Any) -> Any:
 @pytest.mark.parametrize("more", [{"seeds": 5}, {"seeds": 3, "forecast": "perfect"}, {"seeds": 3, "bound": False}])
 def test_parts_give_what_one_process_gives(monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]) -> None:
     """Batches of two, so that some are whole and one is not; each program by itself."""
-    monkeypatch.setattr(evaluate_module, "_BATCH", 2)
+    monkeypatch.setattr(evaluate_module, "BATCH", 2)
     monkeypatch.setattr(playing, "_SOLVED_TOGETHER", 1)
     ticks: list[tuple[str, int, int]] = []
     whole = evaluate("street", POLICIES, **SHORT, **more)
@@ -104,7 +104,7 @@ def test_options_of_nobody_are_refused(words: list[str], text: str, tmp_path: Pa
 
 @pytest.mark.slow
 def test_one_worker_or_two_give_the_same_to_the_byte(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate_module, "_BATCH", 2)
+    monkeypatch.setattr(evaluate_module, "BATCH", 2)
     found = [evaluate("street", POLICIES, seeds=5, workers=n, **SHORT) for n in (None, 1, 2)]
     assert len({to_json(one.to_json()) for one in found}) == 1
     compared = [compare("street", ["flat", "tou"], POLICIES[:1], seeds=3, workers=n, **SHORT) for n in (None, 2)]
@@ -171,7 +171,7 @@ def test_a_cluster_of_two_nodes_gives_the_same(monkeypatch: pytest.MonkeyPatch, 
     clusters: Any = pytest.importorskip("ray.cluster_utils")
     cluster = clusters.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     cluster.add_node(num_cpus=1)
-    monkeypatch.setattr(evaluate_module, "_BATCH", 2)
+    monkeypatch.setattr(evaluate_module, "BATCH", 2)
     try:
         of_cluster = Workers(2, "ray", cluster.address)
         parts = [Deadly(i, str(tmp_path / "mark") if i == 1 else "") for i in range(4)]

@@ -1,0 +1,72 @@
+"""Tariffs that are played together, by customers of every sort, give what each gives alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gridbazaar.agents.policies import load_policy
+from gridbazaar.data.community import Community, Customer
+from gridbazaar.envs.core import Core
+from gridbazaar.envs.scenarios import load_scenario
+from gridbazaar.envs.side_by_side import side_by_side
+from gridbazaar.experiments.comparison.asked import ask
+from gridbazaar.experiments.comparison.frozen import frozen_checks
+from gridbazaar.experiments.comparison.plays import play_together
+from gridbazaar.experiments.comparison.study import study
+from gridbazaar.experiments.evaluation.evaluate import evaluate
+
+COMMUNITY = Community(
+    (
+        Customer("family", ("prosumer_0", "ev_0", "battery_0"), automated=False),
+        Customer("outside", ("prosumer_1",), member=False),
+    )
+)
+SMALL: dict[str, Any] = {"hours": 6.0, "start_h": 12.0, "step_min": 60, "community": COMMUNITY}
+MONTH: dict[str, Any] = {"dates": ("2024-02-01", "2024-02-29"), "step_min": 60}
+
+
+def costs(tariffs: list[str], policy: str, n: int, **more: Any) -> list[NDArray[np.float64]]:
+    worlds = [load_scenario("street", tariff=tariff, **more) for tariff in tariffs]
+    played = play_together(worlds, load_policy(policy), range(n), split="test")
+    return [np.concatenate([books.tally.scored_cur for books in of]) for of in played]
+
+
+@pytest.mark.parametrize("policy", ["opportunity_cost", "random"])
+def test_customers_play_as_they_do_in_an_evaluation(policy: str) -> None:
+    """Devices of the family follow the plain rule, whoever steers the others; who is no member trades with nobody."""
+    for tariff, cost in zip(["flat", "tou"], costs(["flat", "tou"], policy, 3, **SMALL), strict=True):
+        found = evaluate("street", [policy], seeds=3, bound=False, tariff=tariff, **SMALL)
+        assert cost.tolist() == found.result(policy).scored_cur.tolist()
+        steered = evaluate("street", [policy], seeds=3, bound=False, tariff=tariff, **SMALL | {"community": None})
+        assert cost.tolist() != steered.result(policy).scored_cur.tolist()
+
+
+@pytest.mark.slow
+def test_a_tariff_that_bills_by_the_month_is_played_apart() -> None:
+    for tariff, cost in zip(["be_flanders", "flat"], costs(["be_flanders", "flat"], "idle", 1, **MONTH), strict=True):
+        found = evaluate("street", ["idle"], seeds=1, bound=False, tariff=tariff, **MONTH)
+        assert cost.tolist() == found.result("idle").scored_cur.tolist()
+    cores = [Core(load_scenario("street", tariff=tariff, **MONTH)) for tariff in ("be_flanders", "flat")]
+    with pytest.raises(ValueError, match="one bills by the month; step it apart"):
+        side_by_side(cores)
+
+
+def test_families_on_frozen_meters_trade_as_one(tmp_path: Path) -> None:
+    """What a family's devices exchange is no trade, so the market takes nothing from the retailer for it."""
+    path = tmp_path / "all.csv"
+    agents = load_scenario("street", hours=6.0).agent_names
+    one = [agent for agent in agents if not agent.startswith("vpp")]
+    path.write_text("customer,agent\n" + "".join(f"one,{agent}\n" for agent in one), encoding="utf-8")
+    short: dict[str, Any] = {"seeds": 2, "equal_revenue": False, "hours": 6.0, "step_min": 60, "start_h": 9.0}
+    short |= {"vpp.count": 0}
+    found = study(ask("street", ["flat"], ["idle"], ["uniform_price"], customers=path, **short))
+    checks = frozen_checks(found.frozen, found.asked)
+    assert checks
+    assert all(check.holds and check.members_cur == 0 for check in checks)
+    apart = study(ask("street", ["flat"], ["idle"], ["uniform_price"], **short))
+    assert all(check.members_cur > 0 for check in frozen_checks(apart.frozen, apart.asked))
