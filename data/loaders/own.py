@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from gridbazaar.data.loaders import csv
 from gridbazaar.data.loaders.readings import Options, Readings
@@ -41,8 +41,7 @@ def _loader(given: Any) -> Loader:
         found = vars(found)["read"]
     if not callable(found):
         raise SORT.unknown(given, tuple(installed(SORT.group)))
-    loader: Loader = found
-    return loader
+    return cast(Loader, found)
 
 
 def read(loader: Loader, path: Path, options: Options) -> tuple[Readings, ...] | None:

@@ -18,6 +18,7 @@ from gridbazaar.experiments.comparison.asked import ask
 from gridbazaar.experiments.comparison.frozen import frozen_checks
 from gridbazaar.experiments.comparison.plays import play_together
 from gridbazaar.experiments.comparison.study import study
+from gridbazaar.experiments.evaluation.accounts import ENERGY, Accounts
 from gridbazaar.experiments.evaluation.evaluate import evaluate
 
 COMMUNITY = Community(
@@ -68,5 +69,12 @@ def test_families_on_frozen_meters_trade_as_one(tmp_path: Path) -> None:
     checks = frozen_checks(found.frozen, found.asked)
     assert checks
     assert all(check.holds and check.members_cur == 0 for check in checks)
+    assert not any(bought_ukwh(book) for one in found.frozen for book in one.accounts)
     apart = study(ask("street", ["flat"], ["idle"], ["uniform_price"], **short))
     assert all(check.members_cur > 0 for check in frozen_checks(apart.frozen, apart.asked))
+    assert any(bought_ukwh(book) for one in apart.frozen for book in one.accounts)
+
+
+def bought_ukwh(book: Accounts) -> int:
+    """Bought from neighbours."""
+    return int(book.energy_ukwh[:, :, ENERGY.index("bought_local_kwh")].sum())
