@@ -294,3 +294,9 @@ def test_what_is_kept_back_for_a_release_after_a_wait_is_worked_out_by_hand() ->
     leaky = kept_back_kwh(at(2.0, 0.0), replace(store, loss_per_h=0.5), at(1.0, 1.0), at(1.5, 1.5))
     counted = (1 - 0.5**1.5) / math.log(2)
     assert leaky.tolist() == pytest.approx([(1.0 + 2.5 * counted) / 0.5**2.5, 1.0], abs=1e-12)
+
+
+@pytest.mark.parametrize("part", ["k0", "k1", "k2"])
+def test_each_part_of_a_converter_loses(part: str) -> None:
+    assert Converter(**{part: 0.01}).loses
+    assert not Converter().loses

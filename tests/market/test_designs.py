@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -120,3 +120,17 @@ def test_flanders_bills_its_worked_case() -> None:
     data = rows("2025-01-01", "2025-12-31", drawn, step_min=15, tz="Europe/Brussels")
     found = bill(load_design("be_flanders"), replace(data, spot_cur_per_kwh=np.zeros(data.n_rows)))
     assert money(found.line_cur("capacity", with_vat=True).sum()) == "140.25"
+
+
+def test_who_says_nothing_of_a_check_asks_for_none() -> None:
+    assert not load_design("us_ca_sce_tou", check=False).check
+    plain = {f.name: f.default for f in fields(Design)}
+    assert plain["check"] is False
+
+
+def test_a_factor_on_spot_prices_is_no_price_of_another_unit() -> None:
+    design = load_design("gb_agile")
+    (first, *others) = design.charges
+    assert replace(design, charges=(replace(first, spot_factor=100.0), *others)).charges[0].spot_factor == 100.0
+    with pytest.raises(ValueError, match=r"spot_factor: expected a number in \[-100, 100\]"):
+        replace(design, charges=(replace(first, spot_factor=100.1), *others))

@@ -268,3 +268,29 @@ def test_torch_gives_the_same_integers(name: str) -> None:
             other = getattr(theirs, field)
             assert other.dtype == torch.int64
             assert array.tolist() == other.tolist(), field
+
+
+def test_what_is_no_array_is_no_array_of_a_setting() -> None:
+    _, setting = random_books()
+    assert {"wires", "carry"}.isdisjoint(arrays_of(replace(setting, wires=object())))  # type: ignore[arg-type]  # any that is no array
+
+
+LEAKY = """
+from dataclasses import replace
+
+from gridbazaar.market.mechanisms.uniform_price import uniform_price
+
+STAGE = "ex_ante"
+
+def leaky(orders, setting):
+    cleared = uniform_price(orders, setting)
+    traded = cleared.traded_ukwh.copy()
+    traded[-1, 0] += 1
+    return replace(cleared, traded_ukwh=traded)
+"""
+
+
+def test_a_rule_that_loses_energy_in_one_row_is_told_which(tmp_path: Path) -> None:
+    (tmp_path / "leaky.py").write_text(LEAKY, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"traded_ukwh does not sum to zero .* is off by 1"):
+        check_mechanism(tmp_path / "leaky.py")

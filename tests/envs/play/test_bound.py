@@ -243,3 +243,29 @@ def test_an_island_within_a_day_has_a_retailer_before_and_after() -> None:
     for t, happened in enumerate(played.transitions):
         outside = np.abs(happened.market.clearing.outside_ukwh).sum()
         assert (outside == 0) == (begin <= t < end), t
+
+
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [("heating", "heat pumps"), ("water", "hot-water tanks"), ("appliance", "appliances that wait")],
+)
+def test_each_thing_of_a_home_that_the_program_lacks_is_named(table: str, name: str) -> None:
+    core = Core(load_scenario("street", **{f"prosumer.{table}.share": [0.0, 1.0]}))
+    with pytest.raises(NoBoundError, match=name):
+        foresight(core, core.reset([0]))
+
+
+def test_who_is_cut_last_may_be_anyone() -> None:
+    """Where the newest connection is cut first, less sent by one may cut another: any share, wherever anyone is."""
+    core = Core(load_scenario("street", curtailment="last_in", **OPTIONS["thin wires"]))
+    ratio = foresight(core, core.reset([0], split="train")).withheld_ratio[0]
+    is_cut = (ratio > 0).any(axis=0)
+    assert is_cut.any()
+    assert np.isinf(ratio[:, is_cut]).all()
+    assert (ratio[:, ~is_cut] == 0).all()
+
+
+def test_a_home_withholds_from_none_to_all_of_its_sun() -> None:
+    core = Core(load_scenario("street", **{"prosumer.curtailable": True}))
+    (curtail,) = (column for column in core.action_columns["prosumer"] if column.name == "curtail")
+    assert (curtail.low, curtail.high) == (-1.0, 1.0)

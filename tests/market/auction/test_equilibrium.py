@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gridbazaar.market.auction.equilibrium import clear_at_uniform_price
+from gridbazaar.market.auction.price_rules import RULES
 from gridbazaar.market.orders import Clearing, Orders, Setting, Status
 from gridbazaar.market.rule import arrays_of
 from tests.market.books import as_orders, as_setting, books, books_with_retailers, clear_one, retailers, unit_book
@@ -150,17 +151,18 @@ def test_orders_may_stand_in_any_column(case: tuple[Book, Outside | None], rando
 
 
 @some
-@given(st.lists(books_with_retailers(), min_size=2, max_size=6))
-def test_a_row_of_a_batch_equals_the_row_alone(cases: list[tuple[Book, Outside | None]]) -> None:
+@given(st.lists(books_with_retailers(), min_size=2, max_size=6), st.sampled_from(sorted(RULES)))
+def test_a_row_of_a_batch_equals_the_row_alone(cases: list[tuple[Book, Outside | None]], rule: str) -> None:
     width = max(len(book.energy) for book, _ in cases)
     padded = []
     for book, outside in cases:
         fill = [0] * (width - len(book.energy))
         book = Book(book.energy + fill, book.limit + fill, list(range(width)))
         padded.append((book, outside or Outside(10**7, -(10**7))))
-    batch = clear_at_uniform_price(as_orders(*(b for b, _ in padded)), as_setting(*(o for _, o in padded)))
+    orders, setting = as_orders(*(b for b, _ in padded)), as_setting(*(o for _, o in padded))
+    batch = clear_at_uniform_price(orders, setting, price_rule=rule)
     for env, (book, outside) in enumerate(padded):
-        assert row(batch, env) == row(clear_one(book, outside))
+        assert row(batch, env) == row(clear_one(book, outside, price_rule=rule))
 
 
 @many

@@ -81,3 +81,9 @@ def test_entries_that_are_none_are_passed_over() -> None:
 def test_an_unknown_account_is_named() -> None:
     with pytest.raises(ValueError, match="account: expected one that the ledger opened, got 'eve'"):
         day("eve")
+
+
+def test_a_meter_says_what_was_drawn_and_what_was_fed_in() -> None:
+    more = reading(1, "bob", -KWH), reading(1, "bob", KWH // 2)
+    found = day("bob", *more)
+    assert (found.drawn_ukwh, found.injected_ukwh) == (3 * KWH + KWH // 2, KWH)

@@ -211,3 +211,10 @@ def test_what_would_give_wrong_prices_is_refused(change: dict[str, Any], message
     } | change
     with pytest.raises(ValueError, match=message):
         clear_nodal(**given)
+
+
+def test_wires_without_time_are_refused() -> None:
+    orders = ((1.0, 0.1, 0), (1.0, 0.1, 1), (1.0, 0.1, 1))
+    wires = replace(lossless_wires(LinearGrid(small_feeder([10, 3])), *orders), step_h=0.0)
+    with pytest.raises(ValueError, match=r"step_h > 0, came .* and 0\.0"):
+        clear_nodal(a_book(*orders), TARIFF, wires)

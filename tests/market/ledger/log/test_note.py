@@ -168,3 +168,11 @@ def test_notes_below_each_other_are_taken_apart() -> None:
     assert split_notes(join_notes(notes)) == notes
     with pytest.raises(NoteError, match="empty line between"):
         split_notes(notes[0] + "\nhalf of one\n")
+
+
+@pytest.mark.parametrize("line", ["- log AAAAAAA=", "— a+b AAAAAAA=", "— log AAAA"])
+def test_a_line_that_is_no_signature_is_refused(line: str) -> None:
+    """Another dash, a name that is none, too few bytes: each alone."""
+    with pytest.raises(NoteError, match="expected a signature line"):
+        Note.parse(f"text\n\n{line}\n")
+    assert Note.parse("text\n\n— log AAAAAAA=\n").signatures[0].name == "log"
