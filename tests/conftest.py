@@ -10,6 +10,8 @@ import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 
+from tests.stacks import is_there
+
 # How long a case takes depends on what else the machine does.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
@@ -20,6 +22,9 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
 
+
+# What these test cannot be imported without torch.
+collect_ignore = [] if is_there("torch") else ["experiments/test_demo.py", "experiments/training/gradient"]
 
 Lend = Callable[[NDArray[Any]], NDArray[Any]]
 

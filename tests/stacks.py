@@ -25,10 +25,18 @@ STACKS = {
 """Extra, and the modules that it brings."""
 
 
+def is_there(module: str) -> bool:
+    """Whether a module can be imported; nothing of it is."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # somebody hides it
+        return False
+
+
 def needs(stack: str) -> pytest.MarkDecorator:
     """Skip a test where an extra is not installed, unless it is the one that should be; then all others are skipped."""
     asked_for = os.environ.get("GRIDBAZAAR_STACK")
-    missing = [module for module in STACKS[stack] if find_spec(module) is None]
+    missing = [module for module in STACKS[stack] if not is_there(module)]
     if asked_for is not None:
         return pytest.mark.skipif(asked_for != stack, reason=f"{asked_for} is asked for, this is of {stack}")
     reason = f"needs the extra {stack}; {', '.join(missing)} is not installed, make examples has it"
