@@ -15,7 +15,6 @@ from gridbazaar.data.community import Community, Customer
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario, scenario_of
 from gridbazaar.experiments.describe import scenario_toml
-from gridbazaar.experiments.training.gradient.twin import refuse_uncovered
 
 FAMILY = Community((Customer("family", ("prosumer_1", "battery_0", "ev_0")),))
 BESIDE = Community((*FAMILY.customers, Customer("beside", ("prosumer_0",), member=False)))
@@ -62,6 +61,9 @@ def test_what_is_not_worked_out_for_customers_is_refused_by_name(more: dict[str,
 
 @pytest.mark.parametrize("community", [FAMILY, BESIDE])
 def test_the_differentiable_interval_refuses_families(community: Community) -> None:
+    pytest.importorskip("torch")
+    from gridbazaar.experiments.training.gradient.twin import refuse_uncovered
+
     with pytest.raises(ValueError, match=r"customers of several agents, or that are no members \(community\)"):
         refuse_uncovered(street(community=community))
     refuse_uncovered(street(community=Community((Customer("one", ("prosumer_1",)),))))

@@ -16,8 +16,16 @@ from gridbazaar.envs.core import Core
 from gridbazaar.envs.observe import feature_columns, look_ahead, observe, shared_columns
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.views.pettingzoo_env import parallel_env
-from gridbazaar.envs.views.vec_env import vec_env
 from tests.envs.playing import differences, drawn_actions
+
+
+def vec_env(*given: Any, **more: Any) -> Any:
+    """Skip what needs stable-baselines3 where there is none."""
+    pytest.importorskip("stable_baselines3")
+    from gridbazaar.envs.views.vec_env import vec_env as made
+
+    return made(*given, **more)
+
 
 SHORT: dict[str, Any] = {"hours": 4.0, "start_h": 15.0}
 FULL: dict[str, Any] = {"observe": {"public": False, "ahead_h": 3.0, "ahead_step_h": 0.5, "last": 3}}

@@ -14,10 +14,18 @@ from gridbazaar.envs.safety import COSTS, safety_costs
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.views.discrete import choices, discrete_env
 from gridbazaar.envs.views.pettingzoo_env import MarketParallelEnv, parallel_env
-from gridbazaar.envs.views.vec_env import vec_env
 from tests.envs.playing import differences
 
 pytestmark = pytest.mark.filterwarnings("error")
+
+
+def vec_env(*given: Any, **more: Any) -> Any:
+    """Skip what needs stable-baselines3 where there is none."""
+    pytest.importorskip("stable_baselines3")
+    from gridbazaar.envs.views.vec_env import vec_env as made
+
+    return made(*given, **more)
+
 
 WIDE: dict[str, Any] = {"vpp.failure.mtbf_h": 300.0}  # the VPP then has a component more than the others
 
