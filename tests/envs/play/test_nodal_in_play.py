@@ -98,7 +98,7 @@ def test_no_policy_beats_the_bound_with_prices_per_bus() -> None:
     for result in found.results:
         assert (result.scored_cur >= found.bound_cur).all()
     with pytest.raises(NoBoundError, match="any price of a bus"):
-        evaluate("village", ["optimum"], seeds=1, split="train", **PRICED)
+        evaluate("village", ["optimum"], seeds=3, split="train", **PRICED)
 
 
 def test_a_row_of_a_batch_is_the_row_alone() -> None:
