@@ -27,7 +27,7 @@ _LEGEND = (
     "it imports. Numbers: files."
 )
 _OF_CIRCLES = " Red arrows close a circle."
-_WIDTH, _EDGE, _LEFT, _BETWEEN = 1000.0, 10.0, 150.0, 28.0  # of the page, beside all, of the rooms, of two layers
+_WIDTH, _EDGE, _LEFT, _BETWEEN = 1200.0, 10.0, 150.0, 28.0  # of the page, beside all, of the rooms, of two layers
 _LETTER, _LINE, _FOOT, _PAD, _APART = 7.3, 16.0, 26.0, 14.0, 14.0  # of a box, and between boxes
 _SQUARE, _PORT, _SWEEPS, _PROMISE = 7.0, 9.0, 16, 100
 
@@ -92,10 +92,12 @@ def _layer(layer: str, rooms: Sequence[Room], top: float) -> tuple[list[str], fl
                 circles.append((item, items[other]))
     height = max(_APART * (len(c) - 1) + sum(item.height for item in c) for c in columns) + 2 * _PAD
     _arrange(columns, top + _PAD, top + height - _PAD)
-    in_column = (_WIDTH - _EDGE - _LEFT) / len(columns)
-    for n, column in enumerate(columns):
-        middle = _WIDTH - _EDGE - in_column * (n + 0.5)
-        widest = max(item.width for item in column)
+    widths = [max(item.width for item in column) for column in columns]
+    apart = (_WIDTH - _EDGE - _LEFT - sum(widths)) / len(columns)
+    right = _WIDTH - _EDGE
+    for column, widest in zip(columns, widths, strict=True):
+        middle = right - (widest + apart) / 2
+        right -= widest + apart
         for item in column:
             item.width = item.width if item.room else widest
             item.x = round(middle - item.width / 2, 1)
