@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,7 @@ def imported_files(source: str, files: dict[str, str]) -> set[str]:
     return found
 
 
+@lru_cache(maxsize=1)
 def import_graph() -> dict[str, set[str]]:
     """Which file imports which others."""
     files = modules()

@@ -16,6 +16,8 @@ from gridbazaar.experiments.training.gradient.run import GradientConfig
 from gridbazaar.experiments.training.train import TrainConfig, read_config
 from tests.experiments.cli.runner import invoke
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("stable_baselines3")
 
 TINY = {"n_envs": 2, "validate_seeds": 1}

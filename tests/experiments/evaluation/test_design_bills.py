@@ -20,6 +20,8 @@ from gridbazaar.experiments.evaluation.play import Played, play
 from gridbazaar.market.designs import load_design
 from tests.experiments.cli.runner import invoke
 
+pytestmark = pytest.mark.slow
+
 MONTH: dict[str, Any] = {
     "dates": ("2024-02-01", "2024-02-29"), "step_min": 60, "data.n_homes": 8, "data.n_roofs": 4, "data.n_cars": 4,
     "data.n_days": 80,

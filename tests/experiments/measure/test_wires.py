@@ -81,6 +81,7 @@ def test_the_used_share_is_the_largest_of_rating_and_both_sides_of_the_band() ->
 # The village
 
 
+@pytest.mark.slow
 def test_the_villages_wires_come_near_and_hardly_withhold(village: Cards) -> None:
     """Unsteered they come near on a good part of the days; at most 1 % of anyone's energy is withheld."""
     for card in village.values():

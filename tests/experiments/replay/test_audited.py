@@ -30,6 +30,8 @@ from tests.browser import answers, in_browser, look, opened
 from tests.experiments.cli.runner import invoke
 from tests.experiments.replay.conftest import EPISODE
 
+pytestmark = pytest.mark.slow
+
 READ = """
 await new Promise(done => setTimeout(done, 50));
 return {

@@ -356,6 +356,7 @@ def test_numbers_are_written_plainly() -> None:
     assert [number(x, 1) for x in (-0.04, 0.0, -0.06, float("nan"))] == ["0.0", "0.0", "-0.1", "-"]
 
 
+@pytest.mark.slow
 @in_browser
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_phone_and_a_desktop_show_the_whole_page(page: str, width: int, tmp_path: Path) -> None:
@@ -371,6 +372,7 @@ def test_a_phone_and_a_desktop_show_the_whole_page(page: str, width: int, tmp_pa
     assert min(seen.pictures) > 0.75 * min(width, 1000), "pictures are as wide as the text"
 
 
+@pytest.mark.slow
 @in_browser
 def test_it_is_printed_on_few_pages(page: str, tmp_path: Path) -> None:
     path = tmp_path / "report.html"

@@ -8,6 +8,8 @@ import pytest
 from gridbazaar.experiments.studies import claims
 from gridbazaar.experiments.studies.place import live, place
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.slow
 def test_sun_and_market_lower_bills_and_fees_keep_them_up() -> None:

@@ -8,6 +8,8 @@ import pytest
 from gridbazaar.experiments.studies.flexibility import _Paid, flexibility
 from gridbazaar.market.flexibility.baselines import RULES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("rule", RULES)
 def test_where_all_days_are_alike_only_gaming_is_paid_for_nothing(rule: str) -> None:

@@ -14,6 +14,8 @@ from gridbazaar.experiments.studies.place import Lived, live, place
 from gridbazaar.experiments.studies.places import PLACES
 from tests.experiments.cli.runner import invoke
 
+pytestmark = pytest.mark.slow
+
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 NOBODY = {"bids": [0.0], "asks": [1.0]}
 

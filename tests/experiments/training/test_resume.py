@@ -24,6 +24,8 @@ from gridbazaar.experiments.training.train import TrainConfig, extend, read_conf
 from tests.envs.everything import EVERYTHING
 from tests.quick import only
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch")
 
 ROLLOUT = 2 * 6 * 24  # environments, agents, intervals
