@@ -74,8 +74,7 @@ class Rows:
         from scipy.sparse import csr_array
 
         row, column, value = (np.concatenate([t[i] for t in self._eq]) for i in range(3))
-        place = row.astype(np.int32), column.astype(np.int32)  # old SciPy hands HiGHS no wider ones
-        matrix, rhs = csr_array((value, place), shape=(self.n_eq, self.n)), np.concatenate(self._eq_rhs)
+        matrix, rhs = csr_array((value, (row, column)), shape=(self.n_eq, self.n)), np.concatenate(self._eq_rhs)
         is_whole = np.concatenate(self.is_whole)
         low: Any = np.concatenate(self.low)  # SciPy takes arrays here, whatever its signature says
         high: Any = np.concatenate(self.high)

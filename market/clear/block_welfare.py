@@ -129,8 +129,7 @@ def _decide(program: _Program, ruled_out: list[Array]) -> Array:
     columns = _Columns(*np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1]))
     rows = _rows(program, columns, ruled_out)
     at = np.concatenate([np.full(len(row.column), i) for i, row in enumerate(rows)])
-    place = at.astype(np.int32), np.concatenate([row.column for row in rows]).astype(np.int32)  # as old SciPy needs it
-    table = (np.concatenate([row.value for row in rows]), place)
+    table = (np.concatenate([row.value for row in rows]), (at, np.concatenate([row.column for row in rows])))
     lower, upper = _bounds(program, columns)
     low, high = _ranges(rows)
     found = milp(
