@@ -19,6 +19,7 @@ def train(folder: Path, *settings: str) -> tuple[int, str]:
 
 
 def test_fields_of_the_training_are_set(tmp_path: Path) -> None:
+    pytest.importorskip("stable_baselines3")
     few = ("steps=48", "n_envs=2", "minibatches=1", "validate_seeds=0", "learning_rate=1e-3", "width=8", "seed=3")
     code, said = train(tmp_path, *few)
     assert code == 0, said
@@ -27,6 +28,7 @@ def test_fields_of_the_training_are_set(tmp_path: Path) -> None:
 
 
 def test_a_file_holds_fields_of_the_training(tmp_path: Path) -> None:
+    pytest.importorskip("stable_baselines3")
     file = tmp_path / "few.toml"
     file.write_text("steps = 48\nn_envs = 2\nminibatches = 1\nvalidate_seeds = 0\nwidth = 8\n")
     arguments = ["train", "street", "--set", "hours=1.0", "--train-file", str(file), "--set-train", "width=4"]
