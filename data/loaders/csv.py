@@ -5,7 +5,7 @@ Every column but ``time`` ends in its unit:
 ==============================================  ====================================================================
 ``time``                                        beginning of the step; ISO 8601, local time, or with an offset
 ``<home>_load_kw``, ``_load_w``, ``_load_kwh``  mean power over the step, or energy of the step (or a register, see
-``_load_wh``                                    ``grid.py``); >= 0
+``_load_wh``                                    ``values.py``); >= 0
 ``<home>_pv_kw_per_kwp``, ``..._w_...``,        output per installed kWp, or energy of the step per kWp; >= 0
 ``..._kwh_...``
 ``spot_cur_per_kwh``, ``spot_cur_per_mwh``      wholesale price, may be negative

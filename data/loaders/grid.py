@@ -5,9 +5,7 @@
 - ``dst``: files whose days all have 24 hours: what the change set forward leaves out is cut, what the change set back
   shows twice is doubled.
 - ``gaps``: missing rows and numbers are interpolated over at most three hours.
-- ``negative``: negative load, PV and wind become zero.
-- ``register``: a counter's differences, in place of what it shows.
-- ``spikes``: up to a thousandth of the steps of a load or PV beyond all bounds are interpolated.
+- ``negative``, ``register``, ``spikes``: see ``values.py``.
 """
 
 from __future__ import annotations
@@ -19,11 +17,10 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from gridbazaar.data.bounds import MOST_PRICE
 from gridbazaar.data.calendar import make_calendar
 from gridbazaar.data.clock import clock_changes, local_day, midnight, to_utc
-from gridbazaar.data.loaders.plausible import LOAD, PV, Bounds, is_register, most_kw
 from gridbazaar.data.loaders.readings import Column, Options, Readings, usual_step_s
+from gridbazaar.data.loaders.values import Work, as_power, signed
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -31,17 +28,7 @@ Ints = NDArray[np.int64]
 Times = NDArray[np.datetime64]
 
 _LONGEST_GAP_H = 3.0
-_MOST_SPIKES = 1e-3  # of all steps; the share of a larger one is no spike
 _MOST_HOLES = 20.0  # missing rows over rows; above it a stamp is wrong
-_NOT_NEGATIVE = ("load", "fed_in", "pv", "wind")
-_LIMITS = {"spot": MOST_PRICE, "retail": MOST_PRICE, "carbon": 10.0, "wind": 100.0, "outdoor": 80.0}
-_HINTS = {
-    "spot": "a price per MWh? name it spot_cur_per_mwh",
-    "retail": "a price per MWh?",
-    "carbon": "grams? name it carbon_g_per_kwh",
-    "wind": "km/h?",
-    "outdoor": "Kelvin or Fahrenheit?",
-}
 _SHOWN = 10
 
 
@@ -71,41 +58,19 @@ class Gridded:
         return replace(self, first_day=first_day, n_days=n_days, columns=columns)
 
 
-@dataclass(slots=True)
-class _Work:
-    """A grid under construction."""
-
-    readings: Readings
-    options: Options
-    timezone: str | None
-    problems: list[str]
-    notes: list[str]
-
-    def stop_at_problems(self) -> None:
-        if self.problems:
-            n = len(self.problems)
-            listed = "\n  ".join(self.problems)
-            raise ValueError(f"{self.place}: {n} fault{'s' if n > 1 else ''}\n  {listed}")
-
-    @property
-    def place(self) -> str:
-        paths = self.readings.paths
-        return str(paths[0]) if len(paths) == 1 else f"{paths[0].parent} ({self.readings.name})"
-
-
 def put_on_grid(readings: Readings, options: Options, timezone: str | None) -> Gridded:
     """Give the series of readings on a grid of whole local days.
 
     Raises:
         ValueError: names every fault of the file with its lines or times, and what to do.
     """
-    work = _Work(readings, options, timezone, [], list(readings.notes))
+    work = Work(readings, options, timezone, [], list(readings.notes))
     times, order, step_s = _times(work)
-    columns = [_signed(work, _rows_of(column, order), order) for column in readings.columns]
+    columns = [signed(work, _rows_of(column, order), order) for column in readings.columns]
     if readings.lasts_s is not None:
         times, columns, step_s = _evened(work, times, columns, readings.lasts_s[order], step_s)
     grid, is_missing, columns = _regular(work, times, columns, step_s)
-    columns = [_as_power(work, column, step_s) for column in columns]
+    columns = [as_power(work, column, step_s) for column in columns]
     grid, is_missing, columns, step_s = _whole_days(work, grid, is_missing, columns, step_s)
     step_min = step_s // 60
     if timezone is not None and "dst" in options.repair:
@@ -121,7 +86,7 @@ def _rows_of(column: Column, order: Ints) -> Column:
     return replace(column, values=column.values[order])
 
 
-def _times(work: _Work) -> tuple[Times, Ints, int]:
+def _times(work: Work) -> tuple[Times, Ints, int]:
     """Give beginnings in order of time, UTC where there is a zone; which row each is of; seconds a step."""
     readings = work.readings
     if not len(readings.times):
@@ -148,7 +113,7 @@ def _times(work: _Work) -> tuple[Times, Ints, int]:
     return times[order], order, step_s
 
 
-def _from_clock(work: _Work, clock: str) -> tuple[Times, int]:
+def _from_clock(work: Work, clock: str) -> tuple[Times, int]:
     """Turn readings of a clock into UTC."""
     readings, shown = work.readings, work.readings.times
     step_s = usual_step_s(work.place, shown)
@@ -172,7 +137,7 @@ def _from_clock(work: _Work, clock: str) -> tuple[Times, int]:
     return times, step_s
 
 
-def _note_ends(work: _Work, times: Times, step_s: int) -> None:
+def _note_ends(work: Work, times: Times, step_s: int) -> None:
     """Say it where stamps look like ends of steps: from one step after midnight to midnight."""
     if not len(times):
         return
@@ -183,32 +148,8 @@ def _note_ends(work: _Work, times: Times, step_s: int) -> None:
         )
 
 
-def _signed(work: _Work, column: Column, order: Ints) -> Column:
-    """Refuse or repair what is below zero and may not be; refuse what is beyond the bounds of its kind."""
-    values = column.values
-    with np.errstate(invalid="ignore"):
-        negative = np.flatnonzero(values < 0) if column.kind in _NOT_NEGATIVE else np.zeros(0, np.int64)
-        limit = _LIMITS.get(column.kind, np.inf)
-        beyond = np.flatnonzero(np.abs(values) > limit)
-    if len(negative) and "negative" in work.options.repair:
-        values = np.where(values < 0, 0.0, values)
-        work.notes.append(f"{column.name}: {len(negative)} negative values are 0")
-    elif len(negative):
-        work.problems.append(
-            f"{column.name}: expected values of at least 0, {work.readings.rows(np.sort(order[negative]))} "
-            f"{'is' if len(negative) == 1 else 'are'} negative; correct them, or repair=negative makes them 0"
-        )
-    if len(beyond):
-        hint = _HINTS.get(column.kind, "")
-        work.problems.append(
-            f"{column.name}: expected values up to {limit:g}, {work.readings.rows(np.sort(order[beyond]))} "
-            f"{'is' if len(beyond) == 1 else 'are'} beyond; {hint}"
-        )
-    return replace(column, values=values)
-
-
 def _evened(
-    work: _Work, times: Times, columns: list[Column], lasts_s: Ints, step_s: int
+    work: Work, times: Times, columns: list[Column], lasts_s: Ints, step_s: int
 ) -> tuple[Times, list[Column], int]:
     """Part rows that last longer than others, so that all last as long as the shortest."""
     shortest = int(lasts_s.min())
@@ -223,7 +164,7 @@ def _evened(
     return evened, [replace(c, values=c.values[row] / (parts[row] if c.is_energy else 1)) for c in columns], shortest
 
 
-def _regular(work: _Work, times: Times, columns: list[Column], step_s: int) -> tuple[Times, Bools, list[Column]]:
+def _regular(work: Work, times: Times, columns: list[Column], step_s: int) -> tuple[Times, Bools, list[Column]]:
     """Give a grid from the first row to the last, which of its steps have no row, and the columns on it."""
     readings = work.readings
     is_first = np.concatenate([[True], times[1:] != times[:-1]]) if len(times) else np.zeros(0, np.bool_)
@@ -269,55 +210,18 @@ def _regular(work: _Work, times: Times, columns: list[Column], step_s: int) -> t
     return grid, is_missing, placed
 
 
-def _rows_at(work: _Work, times: Times, places: Ints, alone: bool = False) -> str:
+def _rows_at(work: Work, times: Times, places: Ints, alone: bool = False) -> str:
     """Name the rows of the file that have these times; ``alone``: only those at these places."""
     readings = work.readings
     if readings.lasts_s is not None:
         return _stamp_labels(times[places], work.timezone)
-    shown, order, _ = _times(_Work(readings, work.options, work.timezone, [], []))
+    shown, order, _ = _times(Work(readings, work.options, work.timezone, [], []))
     rows = order[places] if alone else order[np.isin(shown, times[places])]
     return readings.rows(np.sort(rows))
 
 
-def _as_power(work: _Work, column: Column, step_s: int) -> Column:
-    """Turn energies of a step, and registers that are to be repaired, into mean power."""
-    per_hour = 3600 / step_s if column.is_energy else 1.0
-    values = column.values
-    if column.kind == "load" and "register" in work.options.repair and is_register(values):
-        known = np.flatnonzero(np.isfinite(values))
-        used = np.diff(values[known]) / np.diff(known)
-        values = np.full(len(values), np.nan)
-        values[known[0] : known[-1]] = np.repeat(used, np.diff(known))
-        n_falls = int((used < 0).sum())
-        values = np.where(values < 0, np.nan, values)
-        per_hour = 3600 / step_s
-        falls = f"; it falls {n_falls} times, which are gaps" if n_falls else ""
-        work.notes.append(f"{column.name}: takes the differences of a meter's register{falls}")
-    bounds: Bounds | None = {"load": LOAD, "pv": PV}.get(column.kind)
-    values = values * per_hour
-    if bounds is not None and "spikes" in work.options.repair:
-        limit = most_kw(values, bounds)
-        with np.errstate(invalid="ignore"):
-            spikes = np.flatnonzero(values > limit)
-        if 0 < len(spikes) <= max(_MOST_SPIKES * len(values), 1):
-            peak = float(values[spikes].max())
-            values[spikes] = np.interp(spikes, *_others(values, spikes))
-            work.notes.append(
-                f"{column.name}: interpolated {len(spikes)} spike(s) of up to {peak:.4g} {bounds.unit}, "
-                f"beyond {limit:.4g}"
-            )
-    return replace(column, values=values, is_energy=False)
-
-
-def _others(values: Floats, spikes: Ints) -> tuple[Ints, Floats]:
-    good = np.isfinite(values)
-    good[spikes] = False
-    at = np.flatnonzero(good)
-    return (at, values[at]) if len(at) else (np.zeros(1, np.int64), np.zeros(1))
-
-
 def _whole_days(
-    work: _Work, grid: Times, is_missing: Bools, columns: list[Column], step_s: int
+    work: Work, grid: Times, is_missing: Bools, columns: list[Column], step_s: int
 ) -> tuple[Times, Bools, list[Column], int]:
     """Cut off days that are not whole; part the steps where midnights lie between them."""
     timezone, step = work.timezone, np.timedelta64(step_s, "s")
@@ -355,7 +259,7 @@ def _whole_days(
 
 
 def _doubled(
-    work: _Work, grid: Times, is_missing: Bools, columns: list[Column], step_min: int
+    work: Work, grid: Times, is_missing: Bools, columns: list[Column], step_min: int
 ) -> tuple[list[Column], Bools]:
     """Let what the clock shows twice come twice where the file has it once."""
     n_days = round(len(grid) * step_min / 1440)
@@ -368,7 +272,7 @@ def _doubled(
     return [replace(c, values=c.values[rows]) for c in columns], is_missing & ~is_second
 
 
-def _filled(work: _Work, grid: Times, is_missing: Bools, columns: Sequence[Column], step_min: int) -> list[Column]:
+def _filled(work: Work, grid: Times, is_missing: Bools, columns: Sequence[Column], step_min: int) -> list[Column]:
     """Interpolate what may be repaired; report the rows and the cells that may not."""
     may = "gaps" in work.options.repair
     most = round(_LONGEST_GAP_H * 60 / step_min) if may else 0
