@@ -43,7 +43,7 @@ def load_bank(
             ``loaders/csv.py``), Green Button, NEM12, prices of ENTSO-E, SMARD and AEMO.
         step_min: minutes a step of the bank; hourly data at 15 minutes hold their power.
         drop_bad: leave out homes that fail the sanity tests, instead of using them with a warning.
-        repair: faults to repair: "dst", "gaps", "negative", "register", "spikes" (see ``loaders/grid.py`` and ``values.py``).
+        repair: faults to repair: "dst", "gaps", "negative", "register", "spikes" (``loaders/grid.py``, ``values.py``).
         timezone: the zone whose clock people read (such as "Europe/Berlin"), needed when the times carry an offset or
             come from a clock that is changed; none: that of the files, else every day has 24 hours.
         stamps: what times of plain CSV mark of their steps, "begin" or "end".

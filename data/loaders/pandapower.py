@@ -6,70 +6,15 @@ The net is read through its tables alone, so that pandapower itself need not be 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from gridbazaar.data.feeder import Feeder, Line, Transformer, build
+from gridbazaar.data.loaders.pandapower_net import Net, cell_of, check_cells, check_tables, number_of, table_of
 
 _LOADS = {"load": 1.0, "sgen": -1.0, "storage": 1.0}
 """Tables of fixed powers, and the sign that makes draws positive."""
-_UNKNOWN = (
-    "gen", "shunt", "ward", "xward", "trafo3w", "impedance", "dcline", "motor", "asymmetric_load", "asymmetric_sgen",
-    "svc", "tcsc", "ssc", "vsc", "b2b_vsc", "bi_vsc", "line_dc", "load_dc", "source_dc",
-)  # fmt: skip
-"""Tables that change the flow and that a Feeder cannot hold."""
-_ENDS = {
-    "line": ("from_bus", "to_bus"), "trafo": ("hv_bus", "lv_bus"), "ext_grid": ("bus",), "load": ("bus",),
-    "sgen": ("bus",), "storage": ("bus",),
-}  # fmt: skip
-"""Columns that name buses."""
-_NUMBERS = {
-    "bus": ("vn_kv",), "ext_grid": ("vm_pu",), "load": ("p_mw", "q_mvar"), "sgen": ("p_mw", "q_mvar"),
-    "storage": ("p_mw", "q_mvar"),
-    "line": ("length_km", "r_ohm_per_km", "x_ohm_per_km", "max_i_ka"),
-    "trafo": ("sn_mva", "vn_hv_kv", "vn_lv_kv", "vk_percent", "vkr_percent", "pfe_kw", "i0_percent"),
-}  # fmt: skip
-"""Columns that must hold numbers."""
-_FACTORS = {"load": ("scaling",), "sgen": ("scaling",), "storage": ("scaling",), "line": ("df", "parallel"),
-            "trafo": ("parallel",)}  # fmt: skip
-"""Columns that must hold numbers where a table has them."""
 _CHARGING_SHARE = 1e-3
-
-
-@dataclass(frozen=True, slots=True)
-class _Net:
-    """The tables, with buses joined by closed switches and elements taken out by open ones."""
-
-    tables: Any
-    joined: Mapping[int, int]  # bus -> the bus that stands for all it is joined with
-    opened: frozenset[tuple[str, int]]  # ("l", line) and ("t", transformer)
-    dead: frozenset[int]  # buses out of service
-
-    def rows(self, table: str) -> list[tuple[int, Any]]:
-        """Give (index, row) of what is in service, as its buses are; none where the net lacks the table."""
-        frame = _table(self.tables, table)
-        if frame is None:
-            return []
-        ends = [column for column in _ENDS.get(table, ()) if column in frame]
-        return [
-            (int(index), row)
-            for index, row in frame.iterrows()
-            if bool(row.get("in_service", True)) and not any(row[end] in self.dead for end in ends)
-        ]
-
-    def base_kv(self, bus: int) -> float:
-        """Give the rated voltage of a bus."""
-        of_bus = self.tables.bus["vn_kv"][self.tables.bus.index == bus]
-        return float(of_bus.iloc[0]) if len(of_bus) else 1.0
-
-    def bus_name(self, bus: int) -> str:
-        """Give the net's name of a bus where no other bus has it, else its index."""
-        if bus not in self.joined or "name" not in self.tables.bus:
-            return str(bus)
-        names = [str(name) for name in self.tables.bus["name"]]
-        own = str(self.tables.bus["name"][self.tables.bus.index == bus].iloc[0])
-        return own if own not in ("", "None", "nan") and names.count(own) == 1 else str(bus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +59,10 @@ def load_feeder_from_pandapower(
     faults: list[str] = []
     title = name or str(getattr(net, "name", "") or "pandapower net")
     dead = _dead_buses(net)
-    tables = _Net(net, _join_buses(net, dead, faults), _opened(net), dead)
-    _check_cells(tables, faults)
+    tables = Net(net, _join_buses(net, dead, faults), _opened(net), dead)
+    check_cells(tables, faults)
     _refuse(title, faults)  # what has no numbers is not looked at any further
-    _check_tables(tables, faults)
+    check_tables(tables, faults)
     root = _find_root(tables, faults)
     base_kv = tables.base_kv(root.low_bus if root.transformer else root.bus)
     branches = _branches(tables, base_kv, faults)
@@ -142,7 +87,7 @@ def _refuse(title: str, faults: list[str]) -> None:
 
 def _dead_buses(net: Any) -> frozenset[int]:
     """Give the buses out of service."""
-    frame = _table(net, "bus")
+    frame = table_of(net, "bus")
     if frame is None or "vn_kv" not in frame:
         raise ValueError("net.bus: expected a table of buses with their vn_kv, came none; give a pandapower net")
     return frozenset(int(bus) for bus, row in frame.iterrows() if not bool(row.get("in_service", True)))
@@ -155,7 +100,7 @@ def _join_buses(net: Any, dead: frozenset[int], faults: list[str]) -> dict[int, 
         one, other = int(row["bus"]), int(row["element"])
         if row["et"] != "b" or not bool(row["closed"]) or one not in joined or other not in joined:
             continue
-        if _number(row.get("z_ohm")) > 0:
+        if number_of(row.get("z_ohm")) > 0:
             faults.append(
                 f"net.switch {index}: expected a bus-bus switch without impedance (z_ohm = 0), came {row['z_ohm']:g}; "
                 "give a line in its place"
@@ -174,58 +119,11 @@ def _opened(net: Any) -> frozenset[tuple[str, int]]:
 
 
 def _switch_rows(net: Any) -> list[tuple[int, Any]]:
-    frame = _table(net, "switch")
+    frame = table_of(net, "switch")
     return [] if frame is None else list(frame.iterrows())
 
 
-def _table(net: Any, name: str) -> Any:
-    """Give a table of a net, None where it has no such rows."""
-    frame = getattr(net, name, None)
-    return None if frame is None or not len(frame) else frame
-
-
-def _check_cells(net: _Net, faults: list[str]) -> None:
-    """Refuse tables that lack columns, and cells without a finite number where there must be one."""
-    for table in _NUMBERS:
-        rows = net.rows(table)
-        needed = (*_ENDS.get(table, ()), *_NUMBERS[table])
-        missing = [column for column in needed if rows and column not in rows[0][1]]
-        if missing:
-            faults.append(f"net.{table}: expected the columns {', '.join(needed)}; came none of {', '.join(missing)}")
-            continue
-        for index, row in rows:
-            for column in (*needed, *(c for c in _FACTORS.get(table, ()) if c in row)):
-                if not math.isfinite(_cell(row[column])):
-                    faults.append(f"net.{table} {index}: expected {column}, a number; came {row[column]}")
-
-
-def _cell(value: Any) -> float:
-    """A number, NaN for what is none."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan
-
-
-def _check_tables(net: _Net, faults: list[str]) -> None:
-    for table in _UNKNOWN:
-        rows = [index for index, _ in net.rows(table)]
-        if rows:
-            listed = ", ".join(map(str, rows))
-            faults.append(f"net.{table} rows {listed}: expected none in service; a feeder cannot hold them")
-    for table, columns in _ENDS.items():
-        for index, row in net.rows(table):
-            for column in columns:
-                if int(row[column]) not in net.joined:
-                    faults.append(f"net.{table} {index}: expected a bus of the net for {column}, came {row[column]:g}")
-    for index in net.tables.bus.index[net.tables.bus.index.duplicated()]:
-        faults.append(f"net.bus {index}: expected each bus once, came it twice; rename one")
-    for index, row in net.rows("bus"):
-        if not float(row["vn_kv"]) > 0:
-            faults.append(f"net.bus {index}: expected vn_kv > 0, the base voltage; came {row['vn_kv']}")
-
-
-def _find_root(net: _Net, faults: list[str]) -> _Root:
+def _find_root(net: Net, faults: list[str]) -> _Root:
     """Find the external grid and the transformer at it."""
     grids, trafos = net.rows("ext_grid"), [(i, row) for i, row in net.rows("trafo") if ("t", i) not in net.opened]
     if len(grids) != 1:
@@ -265,15 +163,15 @@ def _tapped(index: int, row: Any, faults: list[str]) -> tuple[float, float]:
     """Give the rated voltages in kV of both sides at the positions of the taps."""
     voltage_kv = {"hv": float(row["vn_hv_kv"]), "lv": float(row["vn_lv_kv"])}
     for tap in ("tap", "tap2"):
-        steps = _cell(row.get(f"{tap}_pos")) - _cell(row.get(f"{tap}_neutral"))
+        steps = cell_of(row.get(f"{tap}_pos")) - cell_of(row.get(f"{tap}_neutral"))
         side = str(row.get(f"{tap}_side"))
         if not steps or math.isnan(steps) or side not in voltage_kv or not _changes_ratio(row, tap):
             continue
-        rise, angle = steps * _number(row.get(f"{tap}_step_percent")) / 100, _number(row.get(f"{tap}_step_degree"))
+        rise, angle = steps * number_of(row.get(f"{tap}_step_percent")) / 100, number_of(row.get(f"{tap}_step_degree"))
         along, across = 1 + rise * math.cos(math.radians(angle)), rise * math.sin(math.radians(angle))
         voltage_kv[side] *= math.hypot(along, across)
     for column in ("tap_dependency_table", "tap_dependent_impedance"):
-        if _number(row.get(column)):
+        if number_of(row.get(column)):
             faults.append(f"net.trafo {index}: expected taps without a table, came {column}; set it to False")
     return voltage_kv["hv"], voltage_kv["lv"]
 
@@ -282,16 +180,10 @@ def _changes_ratio(row: Any, tap: str) -> bool:
     """Whether a tap changer moves the voltage, not the phase alone; one whose type is unset does nothing."""
     if f"{tap}_changer_type" in row:
         return str(row[f"{tap}_changer_type"]) in ("Ratio", "Symmetrical")
-    return not _number(row.get(f"{tap}_phase_shifter"))
+    return not number_of(row.get(f"{tap}_phase_shifter"))
 
 
-def _number(value: Any) -> float:
-    """Give a number, 0 for what the table leaves empty."""
-    number = _cell(value)
-    return 0.0 if math.isnan(number) else number
-
-
-def _branches(net: _Net, base_kv: float, faults: list[str]) -> list[_Branch]:
+def _branches(net: Net, base_kv: float, faults: list[str]) -> list[_Branch]:
     branches = []
     for index, row in net.rows("line"):
         if ("l", index) in net.opened:
@@ -325,7 +217,7 @@ def _branches(net: _Net, base_kv: float, faults: list[str]) -> list[_Branch]:
     return branches
 
 
-def _directed(net: _Net, branches: list[_Branch], root: _Root, faults: list[str]) -> dict[int, Line]:
+def _directed(net: Net, branches: list[_Branch], root: _Root, faults: list[str]) -> dict[int, Line]:
     """Turn lines away from the root and give them parents first, by the bus they feed; report loops and islands."""
     fed: dict[int, Line] = {}
     if root.bus < 0:
@@ -363,13 +255,13 @@ def _directed(net: _Net, branches: list[_Branch], root: _Root, faults: list[str]
     return fed
 
 
-def _place_loads(net: _Net, lines: dict[int, Line], root: _Root, faults: list[str]) -> Transformer | None:
+def _place_loads(net: Net, lines: dict[int, Line], root: _Root, faults: list[str]) -> Transformer | None:
     """Put loads, generators and storage into the lines, or the transformer given back, that feed their buses."""
     transformer = root.transformer
     for table, sign in _LOADS.items():
         for index, row in net.rows(table):
             where, bus = f"net.{table} {index}", net.joined.get(int(row["bus"]), -1)
-            if any(_number(row.get(column)) for column in row.index if str(column).startswith("const_")):
+            if any(number_of(row.get(column)) for column in row.index if str(column).startswith("const_")):
                 faults.append(f"{where}: expected constant power, came a share of constant impedance or current")
             scale = 1000 * sign * float(row.get("scaling", 1.0))
             p_kw, q_kvar = scale * float(row["p_mw"]), scale * float(row["q_mvar"])
@@ -383,10 +275,10 @@ def _place_loads(net: _Net, lines: dict[int, Line], root: _Root, faults: list[st
     return transformer
 
 
-def _check_capacitance(net: _Net, base_kv: float, lines: dict[int, Line], root: _Root, faults: list[str]) -> None:
+def _check_capacitance(net: Net, base_kv: float, lines: dict[int, Line], root: _Root, faults: list[str]) -> None:
     hertz = float(getattr(net.tables, "f_hz", 50.0))
     charging_kvar = sum(
-        2 * math.pi * hertz * 1e-9 * _number(row.get("c_nf_per_km")) * float(row["length_km"]) * base_kv**2 * 1000
+        2 * math.pi * hertz * 1e-9 * number_of(row.get("c_nf_per_km")) * float(row["length_km"]) * base_kv**2 * 1000
         * float(row.get("parallel", 1) or 1)
         for index, row in net.rows("line")
         if ("l", index) not in net.opened
