@@ -55,7 +55,7 @@ def read(loader: Loader, path: Path, options: Options) -> tuple[Readings, ...] |
         table = loader(path)
         if table is None:
             return None
-        columns = {str(name): [_text(value) for value in values] for name, values in table.items()}
+        columns = {str(name): [str(value).strip() for value in values] for name, values in table.items()}
     except Exception as error:
         raise ValueError(f"{where}: {type(error).__name__}: {error}") from error
     lengths = {name: len(cells) for name, cells in columns.items()}
@@ -67,12 +67,3 @@ def read(loader: Loader, path: Path, options: Options) -> tuple[Readings, ...] |
         return csv.read(Rows(path, rows, range(len(rows)), "utf-8", "\t"), options)
     except ValueError as error:
         raise ValueError(f"{where} gave a table that is no plain CSV: {error}") from error
-
-
-def _text(value: Any) -> str:
-    """A cell as plain CSV has it; what is no number is empty."""
-    if isinstance(value, str):
-        return value.strip()
-    if value is None or value != value:
-        return ""
-    return str(value)

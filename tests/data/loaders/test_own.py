@@ -71,6 +71,23 @@ def test_it_gives_the_bank_that_a_csv_file_gives(folder: Path, sort: str) -> Non
     assert float(found.load_kw[0, 0]) == pytest.approx(0.3)
 
 
+def test_a_gap_is_one_as_in_a_csv_file_and_a_folder_may_be_of_another_make(folder: Path) -> None:
+    """A folder with schema.json is CityLearn's, but not where a loader reads it."""
+    times = np.datetime64("2024-01-01T00:00") + np.arange(len(WATTS)) * np.timedelta64(30, "m")
+    watts: list[Any] = WATTS.tolist()
+    watts[10], watts[11] = float("nan"), None
+
+    def gappy(path: Path) -> dict[str, Any]:
+        return {"time": times, "h1_load_w": watts}
+
+    (folder / "schema.json").write_text("{}")
+    with pytest.raises(ValueError, match="repair=gaps"):
+        load_bank(folder, step_min=30, loader=gappy)
+    found = load_bank(folder, step_min=30, loader=gappy, repair=("gaps",))
+    between = WATTS[9] + (WATTS[12] - WATTS[9]) * np.array([1, 2]) / 3
+    np.testing.assert_allclose(found.load_kw[0, 10:12], between / 1000)
+
+
 @pytest.mark.parametrize(
     ("name", "path", "words"),
     [

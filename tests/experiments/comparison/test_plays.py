@@ -52,6 +52,9 @@ def test_a_tariff_that_bills_by_the_month_is_played_apart() -> None:
     for tariff, cost in zip(["be_flanders", "flat"], costs(["be_flanders", "flat"], "idle", 1, **MONTH), strict=True):
         found = evaluate("street", ["idle"], seeds=1, bound=False, tariff=tariff, **MONTH)
         assert cost.tolist() == found.result("idle").scored_cur.tolist()
+    worlds = [load_scenario("street", tariff=tariff, **MONTH) for tariff in ("be_flanders", "flat")]
+    kept = play_together(worlds, load_policy("idle"), [0], split="test", keeps=[True, False])
+    assert [bool(books.day.kept) for (books,) in kept] == [True, False]
     cores = [Core(load_scenario("street", tariff=tariff, **MONTH)) for tariff in ("be_flanders", "flat")]
     with pytest.raises(ValueError, match="one bills by the month; step it apart"):
         side_by_side(cores)
