@@ -269,3 +269,11 @@ def test_a_home_withholds_from_none_to_all_of_its_sun() -> None:
     core = Core(load_scenario("street", **{"prosumer.curtailable": True}))
     (curtail,) = (column for column in core.action_columns["prosumer"] if column.name == "curtail")
     assert (curtail.low, curtail.high) == (-1.0, 1.0)
+
+
+def test_a_battery_of_any_size_follows_the_meter() -> None:
+    options = {"prosumer.battery_share": 1.0, "prosumer.battery_kwh": 0.8, "prosumer.follow_meter": True}
+    core = Core(load_scenario("street", **options))
+    state, kind = core.reset([0]), core.scenario.kind("prosumer")
+    program = kind.program(state.episode.params[0], state.devices[0], core.n_steps, core.scenario.step_h)
+    assert np.all(program.follows_meter)

@@ -112,3 +112,15 @@ def test_a_compensation_outside_zero_and_one_is_refused(compensation: Any) -> No
 def test_a_market_without_a_retailer_is_refused() -> None:
     with pytest.raises(ValueError, match="supply_demand_ratio: expected the retailer's import and export price"):
         supply_demand_ratio(as_orders(community([1], [1])), Setting())
+
+
+def test_a_premium_goes_to_the_smallest_supply_too() -> None:
+    """One micro-kWh on each side: the retailer's price for what is fed in, and half of the band on it."""
+    orders = Orders(
+        energy_ukwh=np.array([[1, -1]]), limit_ucur_per_kwh=np.array([[300_000, 100_000]]), agent=np.arange(2),
+        bus=np.zeros(2, np.int64),
+    )  # fmt: skip
+    setting = Setting(*(np.full(1, x) for x in (300_000, 100_000, 10**9, 10**9, 0, 0)))
+    cleared = supply_demand_ratio(orders, setting, compensation=0.5)
+    assert cleared.traded_ukwh.tolist() == [[1, -1]]
+    assert cleared.price_ucur_per_kwh.tolist() == [[200_000, 200_000]]
