@@ -120,7 +120,7 @@ def test_a_premium_goes_to_the_smallest_supply_too() -> None:
         energy_ukwh=np.array([[1, -1]]), limit_ucur_per_kwh=np.array([[300_000, 100_000]]), agent=np.arange(2),
         bus=np.zeros(2, np.int64),
     )  # fmt: skip
-    setting = Setting(*(np.full(1, x) for x in (300_000, 100_000, 10**9, 10**9, 0, 0)))
-    cleared = supply_demand_ratio(orders, setting, compensation=0.5)
+    columns: list[Any] = [np.full(1, x) for x in (300_000, 100_000, 10**9, 10**9, 0, 0)]
+    cleared = supply_demand_ratio(orders, Setting(*columns), compensation=0.5)
     assert cleared.traded_ukwh.tolist() == [[1, -1]]
     assert cleared.price_ucur_per_kwh.tolist() == [[200_000, 200_000]]
