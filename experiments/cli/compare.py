@@ -71,6 +71,13 @@ def compare(
             "where all tariffs have such lines.",
         ),
     ] = None,
+    first_best: Annotated[
+        bool,
+        typer.Option(
+            "--first-best/--no-first-best",
+            help="Solve for what the episodes cost society at least, which cells are measured against.",
+        ),
+    ] = True,
     allowed_revenue: Annotated[
         float | None,
         typer.Option(help="That revenue, an episode; none: what it receives today, without market and automation."),
@@ -128,6 +135,7 @@ def compare(
         scenario, terminal.names(tariffs), terminal.names(policies), terminal.names(mechanisms) if mechanisms else (),
         today=today, automated=_shares(automated), seeds=seeds, split=split,
         designs=terminal.names(bill) if bill else (), customers=customers, rates=_rates(rate), is_part=part,
+        first_best=first_best,
         equal_revenue=equal_revenue,
         allowed_cur=None if allowed_revenue is None else allowed_revenue * seeds, allow_code=allow_code, **overrides,
     )  # fmt: skip

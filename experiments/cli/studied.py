@@ -45,7 +45,7 @@ def _cells(found: Study, cells: pd.DataFrame, prices: str) -> Table:
     more = [f">than {_AGAINST[name]}" for name in COUNTERFACTUALS]
     head = (
         *_head(found), "basis", ">customers pay", *more, ">network receives", ">deficit", ">per kWh", ">scale",
-        ">peak kW", ">losses kWh", ">carbon kg",
+        ">above first best", ">peak kW", ">losses kWh", ">carbon kg",
     )  # fmt: skip
     rows = [
         [
@@ -53,7 +53,8 @@ def _cells(found: Study, cells: pd.DataFrame, prices: str) -> Table:
             *(_number(row[f"{name}_more_cur_per_day"]) for name in COUNTERFACTUALS),
             _number(row["network_revenue_cur"]),
             _number(row["deficit_cur"]), _number(row["deficit_cur_per_kwh"], 4),
-            f"{row['scale']:.4f}{'' if row['is_settled'] else ' !'}", _number(row["peak_import_kw"], 1),
+            f"{row['scale']:.4f}{'' if row['is_settled'] else ' !'}", _number(row["above_first_best_cur"]),
+            _number(row["peak_import_kw"], 1),
             _number(row["loss_kwh"], 1), _number(row["carbon_kg"], 1),
         ]
         for row in cells.to_dict("records")

@@ -48,6 +48,7 @@ class Asked:
     master: int  # seed of the scenario
     automated: tuple[float, ...]  # shares of automated customers; none: as the community says
     is_part: bool
+    first_best: bool  # whether it is solved for
     equal_revenue: bool
     why_not_equal: str  # "" where it is on
     allowed_cur: float | None  # revenue of the network operator over all episodes; none: that of today
@@ -143,6 +144,7 @@ def ask(
     customers: str | Path | None = None,
     rates: Mapping[str, float] | None = None,
     is_part: bool = False,
+    first_best: bool = True,
     equal_revenue: bool | None = None,
     allowed_cur: float | None = None,
     allow_code: bool = False,
@@ -164,6 +166,7 @@ def ask(
         rates: of one unit of other currencies in that of the scenario, by currency; without, designs in them are
             refused.
         is_part: bill a part of a year of netting.
+        first_best: solve for what the episodes cost society at least, which cells are measured against.
         equal_revenue: scale network lines until the network operator recovers what it may; none: where all have such
             lines and one currency.
         allowed_cur: that revenue, over all episodes; none: what it receives today, without market and automation.
@@ -189,9 +192,9 @@ def ask(
         scenario=scenario, overrides=given.overrides, tariffs=chosen, sources=given.sources,
         mechanisms=_mechanisms(mechanisms, world), policies=named, today=today or next(iter(chosen)),
         seeds=given.seeds, split=split, designs=given.designs, customers=customers_of(world.customers),
-        community=world.customers, master=world.seed, automated=shares, is_part=is_part, equal_revenue=is_equal,
-        why_not_equal=why_not, allowed_cur=allowed_cur, why_no_market_off=nodal, allow_code=allow_code,
-        currency=world.currency, rates=given.rates, rate_of=given.rate_of,
+        community=world.customers, master=world.seed, automated=shares, is_part=is_part, first_best=first_best,
+        equal_revenue=is_equal, why_not_equal=why_not, allowed_cur=allowed_cur, why_no_market_off=nodal,
+        allow_code=allow_code, currency=world.currency, rates=given.rates, rate_of=given.rate_of,
     )  # fmt: skip
     for tariff in chosen:
         for mechanism in asked.played_mechanisms:

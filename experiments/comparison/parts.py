@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.experiments.comparison.asked import Asked, Play
 from gridbazaar.experiments.comparison.cell import EQUAL, WRITTEN, Cell, Outcome
+from gridbazaar.experiments.comparison.first_best import Best, first_best
 from gridbazaar.experiments.comparison.network_lines import revenue_of, scaled
 from gridbazaar.experiments.comparison.plays import Books, play_together
 from gridbazaar.experiments.evaluation.fairness import MOST_ROUNDS, Revenue, is_met, next_scale
@@ -74,6 +75,16 @@ class Equal:
 def _named(asked: Asked, mechanism: str, play: Play) -> str:
     share = f", {play.automated_share:.0%} automated" if asked.automated else ""
     return f"{mechanism}: {play.policy}{share}"
+
+
+Part = Best | Written | Equal
+
+
+def do(part: Part, tick: Tick | None = None) -> Any:
+    """Do a part; ``tick`` is called after every interval that is played."""
+    if isinstance(part, Best):
+        return first_best(part)
+    return written(part, tick) if isinstance(part, Written) else equal(part, tick)
 
 
 def written(part: Written, tick: Tick | None = None) -> list[Came]:

@@ -9,9 +9,10 @@ from typing import Any
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.experiments.comparison.asked import Asked
 from gridbazaar.experiments.comparison.cell import EQUAL, NO_MARKET, WRITTEN, BilledOutcome, Cell, Outcome
+from gridbazaar.experiments.comparison.first_best import Best, FirstBest, joined
 from gridbazaar.experiments.comparison.frozen import FrozenOutcome, frozen_outcomes
 from gridbazaar.experiments.comparison.network_lines import billed_revenue, revenue_of, scaled
-from gridbazaar.experiments.comparison.parts import SETTLED, Came, Equal, Written, equal, is_settled, written
+from gridbazaar.experiments.comparison.parts import SETTLED, Came, Equal, Part, Written, do, is_settled
 from gridbazaar.experiments.evaluation.design_bills import DesignBills, bills_under
 from gridbazaar.experiments.evaluation.evaluate import BATCH, evaluation_of, loaded_for
 from gridbazaar.experiments.evaluation.fairness import EqualRevenue, Revenue, equal_revenue
@@ -20,6 +21,7 @@ from gridbazaar.experiments.workers import Workers, each
 from gridbazaar.market.design import Design
 
 Tick = Callable[[str, int, int], None]
+_SOLVED_TOGETHER = 4  # episodes of a part; a program of a month takes long
 
 AnyOutcome = Outcome | BilledOutcome
 
@@ -35,6 +37,7 @@ class Study:
     frozen: tuple[FrozenOutcome, ...]
     not_frozen: Mapping[str, str]  # rules that cannot price a frozen dispatch, and why
     allowed_cur: float  # revenue of the network operator, over all episodes
+    best: FirstBest
 
     def scenario(self, cell: Cell) -> Scenario:
         """The world of a cell."""
@@ -73,7 +76,10 @@ def study(asked: Asked, *, workers: Workers | None = None, tick: Tick | None = N
     """
     _refuse_policies(asked)
     parts = [Written(asked, mechanism, play) for mechanism in asked.played_mechanisms for play in asked.plays]
-    came = _done(written, parts, workers, tick)
+    batches = [asked.seeds[i : i + _SOLVED_TOGETHER] for i in range(0, len(asked.seeds), _SOLVED_TOGETHER)]
+    solves = [Best(asked, numbers, asked.first_best) for numbers in batches]
+    done = _done([*solves, *parts], workers, tick)
+    best, came = joined(done[: len(solves)]), done[len(solves) :]
     outcomes = [one.outcome for found in came for one in found]
     outcomes.sort(key=lambda one: asked.cells.index(one.cell))
     billed = [
@@ -87,7 +93,7 @@ def study(asked: Asked, *, workers: Workers | None = None, tick: Tick | None = N
     if asked.equal_revenue:
         outcomes += _equal(asked, outcomes, allowed_cur, workers, tick)
         billed += [_equal_billed(asked, one, allowed_cur) for one in list(billed)]
-    return Study(asked, evaluations, tuple(outcomes), tuple(billed), frozen, not_frozen, allowed_cur)
+    return Study(asked, evaluations, tuple(outcomes), tuple(billed), frozen, not_frozen, allowed_cur, best)
 
 
 def _refuse_policies(asked: Asked) -> None:
@@ -98,27 +104,24 @@ def _refuse_policies(asked: Asked) -> None:
             loaded_for(world, asked.played_policies, asked.seeds, asked.split, allow_code=asked.allow_code)
 
 
-def _done(
-    function: Callable[..., Any], parts: Sequence[Written] | Sequence[Equal], workers: Workers | None,
-    tick: Tick | None,
-) -> list[Any]:  # fmt: skip
+def _done(parts: Sequence[Part], workers: Workers | None, tick: Tick | None) -> list[Any]:
     """Do all parts, here or by workers; progress is told by the interval here, else by the part."""
     if workers is None:
-        return [function(part, _counted(part, tick)) for part in parts]
+        return [do(part, _counted(part, tick)) for part in parts]
 
     def done(i: int) -> None:
         if tick is not None:
             tick(parts[i].name, 1, 1)
 
-    return each(function, parts, workers, done)
+    return each(do, parts, workers, done)
 
 
-def _counted(part: Written | Equal, tick: Tick | None) -> Callable[[], None] | None:
+def _counted(part: Part, tick: Tick | None) -> Callable[[], None] | None:
     """Give what counts the intervals of a part; rounds of equal revenue are more of them."""
     if tick is None:
         return None
     asked, report, done = part.asked, tick, [0]
-    total = asked.world(asked.today, part.mechanism).n_steps * -(-len(asked.seeds) // BATCH)
+    total = asked.world(asked.today, next(iter(asked.mechanisms))).n_steps * -(-len(asked.seeds) // BATCH)
 
     def count() -> None:
         done[0] += 1
@@ -161,7 +164,7 @@ def _equal(
         for play in asked.plays
     ]  # fmt: skip
     found = {cell: replace(one, prices=EQUAL) for cell, one in at.items()}
-    for changed in _done(equal, parts, workers, tick):
+    for changed in _done(parts, workers, tick):
         found |= changed
     return [replace(found[cell], is_settled=is_settled(found[cell], allowed_cur)) for cell in asked.cells]
 

@@ -80,7 +80,12 @@ def notes_of(found: Study) -> dict[str, str]:
             else f"off: {asked.why_not_equal}"
         ),
         "carbon": NO_MARGINAL,
-        "first_best": "not computed here; gridbazaar evaluate holds policies to the bound",
+        "first_best": (
+            f"not given: {found.best.why_not}"
+            if found.best.why_not
+            else f"society spends at least {found.best.cost_cur.mean():.2f} {asked.currency} an episode, by the "
+            "optimum's program: energy at wholesale and wear, less what is left stored; what wires lose is beside it"
+        ),
     }
     if asked.automated:
         n, listed = len(asked.community), ", ".join(f"{share:g}" for share in asked.automated)

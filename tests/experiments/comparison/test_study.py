@@ -89,9 +89,12 @@ def test_a_cell_is_what_evaluate_plays(found: Study) -> None:
     bought = np.concatenate(
         [-book.bill_ucur[..., book.core.n_agents + 1].sum(axis=(0, 2)) / MICRO for book in one.accounts]
     )
-    stored = resource_cost_cur(one) - (bought + borne)
+    stored = resource_cost_cur(found, one) - (bought + borne)
+    left_kwh = np.concatenate([day.left_kwh for day in one.books])
+    assert stored == pytest.approx(-left_kwh * found.best.worth_cur_per_kwh)
     begun = np.concatenate([book.core.stored_value_cur(book.first).sum(1) for book in one.accounts])
-    assert stored == pytest.approx(-(resource["left_cur"] + begun))
+    own_worth = np.concatenate([book.first.episode.end_value_cur_per_kwh for book in one.accounts])
+    assert left_kwh * own_worth == pytest.approx(resource["left_cur"] + begun)
 
 
 def test_no_neighbour_trades_without_a_market(tables: Tables) -> None:
