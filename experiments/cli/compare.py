@@ -78,6 +78,13 @@ def compare(
             help="Solve for what the episodes cost society at least, which cells are measured against.",
         ),
     ] = True,
+    marginal_carbon: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV of time and carbon_kg_per_kwh or carbon_g_per_kwh: what one kWh more makes the grid emit. None: "
+            "carbon by the average intensity alone.",
+        ),
+    ] = None,
     allowed_revenue: Annotated[
         float | None,
         typer.Option(help="That revenue, an episode; none: what it receives today, without market and automation."),
@@ -130,12 +137,16 @@ def compare(
     overrides = read_overrides(settings, data, seed, of_files(timezone, repair, stamps, columns, drop_bad), dates)
     by = read_workers(workers, engine, address)
     check_folder(out, force=force)
-    check_outputs({"--report": report}, {"--customers": customers, "the scenario": scenario}, force=force)
+    check_outputs(
+        {"--report": report},
+        {"--customers": customers, "--marginal-carbon": marginal_carbon, "the scenario": scenario},
+        force=force,
+    )
     asked = ask(
         scenario, terminal.names(tariffs), terminal.names(policies), terminal.names(mechanisms) if mechanisms else (),
         today=today, automated=_shares(automated), seeds=seeds, split=split,
         designs=terminal.names(bill) if bill else (), customers=customers, rates=_rates(rate), is_part=part,
-        first_best=first_best,
+        first_best=first_best, marginal_carbon=marginal_carbon,
         equal_revenue=equal_revenue,
         allowed_cur=None if allowed_revenue is None else allowed_revenue * seeds, allow_code=allow_code, **overrides,
     )  # fmt: skip

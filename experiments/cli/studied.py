@@ -42,10 +42,11 @@ def _named(made: Table) -> Table:
 
 
 def _cells(found: Study, cells: pd.DataFrame, prices: str) -> Table:
+    has_marginal = found.asked.marginal is not None
     more = [f">than {_AGAINST[name]}" for name in COUNTERFACTUALS]
     head = (
         *_head(found), "basis", ">customers pay", *more, ">network receives", ">deficit", ">per kWh", ">scale",
-        ">above first best", ">peak kW", ">losses kWh", ">carbon kg",
+        ">above first best", ">peak kW", ">losses kWh", ">carbon kg", *[">marginal"] * has_marginal,
     )  # fmt: skip
     rows = [
         [
@@ -54,8 +55,8 @@ def _cells(found: Study, cells: pd.DataFrame, prices: str) -> Table:
             _number(row["network_revenue_cur"]),
             _number(row["deficit_cur"]), _number(row["deficit_cur_per_kwh"], 4),
             f"{row['scale']:.4f}{'' if row['is_settled'] else ' !'}", _number(row["above_first_best_cur"]),
-            _number(row["peak_import_kw"], 1),
-            _number(row["loss_kwh"], 1), _number(row["carbon_kg"], 1),
+            _number(row["peak_import_kw"], 1), _number(row["loss_kwh"], 1), _number(row["carbon_kg"], 1),
+            *[_number(row["marginal_carbon_kg"], 1)] * has_marginal,
         ]
         for row in cells.to_dict("records")
     ]  # fmt: skip

@@ -12,6 +12,7 @@ from gridbazaar.data.registry import name_of
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.comparison.automation import automated_at, community_at, read_shares
+from gridbazaar.experiments.comparison.carbon import Marginal, read_marginal
 from gridbazaar.experiments.comparison.cell import NO_AUTOMATION, NO_MARKET, Cell
 from gridbazaar.experiments.comparison.network_lines import has_network_lines, scaled
 from gridbazaar.experiments.evaluation.customers import Customers, customers_of
@@ -57,6 +58,7 @@ class Asked:
     currency: str
     rates: Mapping[str, float]  # of one unit of each other currency that was met
     rate_of: Mapping[str, float]  # by tariff or design, of those that were in another currency
+    marginal: Marginal | None  # what one kWh more makes the grid emit; none: it is not given
 
     @property
     def played_mechanisms(self) -> dict[str, Any]:
@@ -145,6 +147,7 @@ def ask(
     rates: Mapping[str, float] | None = None,
     is_part: bool = False,
     first_best: bool = True,
+    marginal_carbon: str | Path | None = None,
     equal_revenue: bool | None = None,
     allowed_cur: float | None = None,
     allow_code: bool = False,
@@ -167,6 +170,7 @@ def ask(
             refused.
         is_part: bill a part of a year of netting.
         first_best: solve for what the episodes cost society at least, which cells are measured against.
+        marginal_carbon: CSV of time and carbon_kg_per_kwh or carbon_g_per_kwh, what one kWh more makes the grid emit.
         equal_revenue: scale network lines until the network operator recovers what it may; none: where all have such
             lines and one currency.
         allowed_cur: that revenue, over all episodes; none: what it receives today, without market and automation.
@@ -195,6 +199,7 @@ def ask(
         community=world.customers, master=world.seed, automated=shares, is_part=is_part, first_best=first_best,
         equal_revenue=is_equal, why_not_equal=why_not, allowed_cur=allowed_cur, why_no_market_off=nodal,
         allow_code=allow_code, currency=world.currency, rates=given.rates, rate_of=given.rate_of,
+        marginal=None if marginal_carbon is None else read_marginal(Path(marginal_carbon), world, given.seeds, split),
     )  # fmt: skip
     for tariff in chosen:
         for mechanism in asked.played_mechanisms:

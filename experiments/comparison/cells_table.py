@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.data.units import MICRO
+from gridbazaar.experiments.comparison.carbon import marginal_carbon_kg
 from gridbazaar.experiments.comparison.cell import BilledOutcome, Outcome
 from gridbazaar.experiments.comparison.customer_rows import BILLED, CELL, FROZEN, PLAYED
 from gridbazaar.experiments.comparison.daybook import party_place
@@ -29,7 +30,6 @@ _MEANS = (
 )  # fmt: skip
 _HIGHEST = ("peak_import_kw", "max_voltage_pu", "max_loading")
 _LOWEST = ("min_voltage_pu",)
-NO_MARGINAL = "The data hold an average intensity of the grid alone, so carbon by the marginal one is not given."
 DURATION = tuple(range(101))
 """Percentages of the time that the duration curve is given at."""
 
@@ -41,6 +41,7 @@ def cell_table(found: Study) -> pd.DataFrame:
     what is left in storage: what bills move between parties is not in it. ``*_welfare_cur`` is by how much it is lower
     than in a counterfactual, ``above_first_best_cur`` by how much it is higher than the least that it could be,
     ``first_best_reached_frac`` which part of the way to that, from today without market and automation, is gone.
+    ``carbon_kg`` is by the average intensity, ``marginal_carbon_kg`` by the marginal one, empty where none is given.
     ``*_more_cur_per_day`` is what customers pay more, with the interval over days.
     """
     import pandas as pd
@@ -61,6 +62,8 @@ def _played(found: Study, one: Outcome) -> dict[str, Any]:
     row["losses_cost_cur"] = losses_cost_cur(one.accounts) / len(found.asked.seeds)
     row |= _welfare(found, one)
     row |= {name: float(one.figures[name].mean()) for name in _MEANS}
+    marginal = found.asked.marginal
+    row["marginal_carbon_kg"] = float("nan") if marginal is None else float(marginal_carbon_kg(one, marginal).mean())
     row |= {name: float(one.figures[name].max()) for name in _HIGHEST}
     row |= {name: float(one.figures[name].min()) for name in _LOWEST}
     row["days"] = day_bills_cur(one).size

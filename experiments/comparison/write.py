@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gridbazaar.experiments.comparison.asked import Asked
 from gridbazaar.experiments.comparison.cell import NO_AUTOMATION
-from gridbazaar.experiments.comparison.cells_table import NO_MARGINAL, cell_table, day_table, duration_table
+from gridbazaar.experiments.comparison.cells_table import cell_table, day_table, duration_table
 from gridbazaar.experiments.comparison.customer_rows import customer_rows
 from gridbazaar.experiments.comparison.frozen import FrozenCheck, frozen_checks
 from gridbazaar.experiments.comparison.groups import group_table
@@ -79,7 +79,14 @@ def notes_of(found: Study) -> dict[str, str]:
             if asked.equal_revenue
             else f"off: {asked.why_not_equal}"
         ),
-        "carbon": NO_MARGINAL,
+        "carbon": (
+            "import less export at the head, at the average intensity of the data, and fuel; by the marginal one, of one "
+            + (
+                "kWh more, it is not given (--marginal-carbon FILE)"
+                if asked.marginal is None
+                else f"kWh more, it is beside that, from {asked.marginal.source}"
+            )
+        ),
         "first_best": (
             f"not given: {found.best.why_not}"
             if found.best.why_not
