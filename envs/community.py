@@ -10,7 +10,7 @@ from gridbazaar.data.community import Customer
 
 def check_community(
     customers: Sequence[Customer], kind_of: Mapping[str, AnyKind], owned: Sequence[str], *, is_nodal: bool,
-    has_outages: bool, has_months: bool,
+    has_outages: bool,
 ) -> None:  # fmt: skip
     """Refuse customers that cannot be one meter, and what is not worked out for them.
 
@@ -20,7 +20,6 @@ def check_community(
         owned: agents whose result passes to those who hold shares in them.
         is_nodal: whether buses have prices.
         has_outages: whether there can be any.
-        has_months: whether the tariff bills something by the month.
 
     Raises:
         ValueError: names the customer or the field, and what is allowed.
@@ -44,11 +43,6 @@ def check_community(
         raise ValueError(
             "community: expected no customer of several agents and none that is no member with constraint nodal, where "
             "every meter's order has a price at its bus; take constraint none or curtail"
-        )
-    if has_months and any(len(customer.agents) > 1 for customer in customers):
-        raise ValueError(
-            "community: expected no customer of several agents under a tariff that bills power by the month, for peaks "
-            "are followed meter by meter; play another tariff and bill what comes of it ('gridbazaar compare --bill')"
         )
     if has_outages and not all(customer.member for customer in customers):
         raise ValueError(

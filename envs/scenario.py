@@ -46,7 +46,7 @@ from gridbazaar.market.found import find_tariff
 from gridbazaar.market.grid.curtailment import RULES as SHARING
 from gridbazaar.market.grid.inverter import RESPONSES
 from gridbazaar.market.mechanisms import load_mechanism, mechanism_stage
-from gridbazaar.market.played import bills_by_month, check_period, check_playable, n_peaks_of
+from gridbazaar.market.played import check_period, check_playable, n_peaks_of
 
 WEEK_H = 168.0  # longest episode: whole weeks belong to one split
 LONGEST_WEEK_H = WEEK_H + 1  # in which the clock is set back
@@ -354,10 +354,7 @@ class Scenario:
             is_shared = bool("battery" in self.agents and self.agents["battery"].shares)
             owned = [agent for agent in self.agent_names if is_shared and self.agent_kind(agent) == "battery"]
             nodal, outages = self.constraint == "nodal", self.outage.happens
-            months = bills_by_month(find_tariff(self.tariff, **self.tariff_options))
-            check_community(
-                self.customers, kind_of, owned, is_nodal=nodal, has_outages=outages, has_months=months
-            )  # fmt: skip
+            check_community(self.customers, kind_of, owned, is_nodal=nodal, has_outages=outages)
 
     @property
     def customers(self) -> tuple[Customer, ...]:
