@@ -73,7 +73,8 @@ def power_cur(charge: Mapping[str, Any], kwh: Sequence[Fraction], step_min: int)
     n = charge.get("n", 1)
     billed = max(sum(sorted(highest.values())[-n:], Fraction(0)) / n, exact(charge.get("floor_kw", 0.0)))
     if "steps_kw" not in charge:
-        return billed * Fraction(charge["cur_per_kw"])
+        per_kw: Fraction = charge["cur_per_kw"]
+        return billed * per_kw
     reached = sum(limit <= billed for limit in charge["steps_kw"])
     return Fraction(charge["step_cur"][reached - 1])
 
