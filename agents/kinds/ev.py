@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -39,6 +40,7 @@ from gridbazaar.agents.program import Program
 from gridbazaar.agents.storage import Storage, limits_kw, move_kwh
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.bounds import Charge, Count, NotNegative, OneOf, Positive, PositiveShare, Range, Share, Within
+from gridbazaar.data.own_rows import OwnColumn
 from gridbazaar.data.tables import check_table
 from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
 
@@ -119,6 +121,18 @@ def actions(config: Config) -> Columns:
 
 def features(config: Config) -> tuple[Features, ...]:
     return features_of(config.failure)
+
+
+LASTING = (
+    OwnColumn("car", "series of its sessions, by the number of the charger", of="cars"),
+    OwnColumn("car_kwh", "size of its battery", low=1.0),
+    OwnColumn("car_kw", "what its own charger takes at most", low=0.1),
+)
+
+
+def lacks(config: Config, said: Mapping[str, Any]) -> str:
+    least = said.get("car_kw", config.min_kw)
+    return f"car_kw of {least:g} below ev.min_kw, {config.min_kw:g}" if least < config.min_kw else ""
 
 
 def draw(config: Config, draw: Draw) -> Params:
@@ -261,4 +275,5 @@ def lends(config: Config) -> bool:
 KIND = Kind(
     Config, draw, start, view, move, program,
     actions=actions, features=features, plan=plan, meters=meters, lends=lends, firm_is_chosen=True,
+    lasting=LASTING, lacks=lacks,
 )  # fmt: skip

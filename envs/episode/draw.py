@@ -18,6 +18,7 @@ from gridbazaar.envs.episode.baselines import baselines_ukwh
 from gridbazaar.envs.episode.calls import draw_calls
 from gridbazaar.envs.episode.outages import draw_outages
 from gridbazaar.envs.episode.outlook import cheaper_counts, community_net_kw, end_value_of, outlook_of, running_sum
+from gridbazaar.envs.episode.params import draw_params, draws_of, storage_kwh
 from gridbazaar.envs.episode.world import World
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import Episode
@@ -42,9 +43,7 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
         keys=keys, day=day, bank=bank, step_h=scenario.step_h, n_steps=scenario.n_steps, start_h=scenario.start_h
     )
     start = draw.start
-    params = [kind.draw(config, draw) for kind, config in zip(world.kinds, world.configs, strict=True)]
-    load_kw = _mean_load_kw(world, params, len(keys))
-    params = _share_storage(world, draw, load_kw, params)
+    params, load_kw = draw_params(scenario, world.kinds, world.configs, draws_of(draw, world.lasting.said))
     connection = scenario.connection
     unit = draw.unit("connection", 2)
     retail = np.asarray(host(world.retail_cur_per_kwh))
@@ -60,7 +59,7 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     net_kw = community_net_kw(world, start, params)
     export = host(world.rates.export)[window[:, -1]] / 1e6
     end_value = end_value_of(prices[:, -scenario.horizon :], export, net_kw, scenario.step_h)
-    size_kwh = _storage_kwh(world, params, len(keys))
+    size_kwh = storage_kwh(world.kinds, params, len(keys))
     return Episode(
         seed=to_array(np.asarray(seeds, np.int64)),
         key=to_array(keys.view(np.int64)),
@@ -130,33 +129,6 @@ def draw_days(days: NDArray[np.int64], weekday: NDArray[np.int64], unit: NDArray
 def _lottery(draw: Draw, scenario: Scenario) -> Array:
     """[n_envs, n_steps, n_agents] one stream an agent, so that one more shifts nobody's luck."""
     return np.stack([draw.unit(f"lottery.{name}", scenario.n_steps) for name in scenario.agent_names], axis=2)
-
-
-def _mean_load_kw(world: World, params: list[Any], n_envs: int) -> Array:
-    """[n_envs] mean load of all homes together, over the whole bank; a kilowatt where there are none."""
-    home_kw = world.bank.load_kw.mean(axis=1)
-    known = [
-        kind.must_serve.mean_load_kw(p, home_kw)
-        for kind, p in zip(world.kinds, params, strict=True)
-        if kind.must_serve is not None and kind.must_serve.mean_load_kw is not None
-    ]
-    return sum(known) if known else np.ones(n_envs)
-
-
-def _storage_kwh(world: World, params: list[Any], n_envs: int) -> Array:
-    """[n_envs] stationary storage of the community."""
-    return sum((kind.storage_kwh(p) for kind, p in zip(world.kinds, params, strict=True)), start=np.zeros(n_envs))
-
-
-def _share_storage(world: World, draw: Draw, load_kw: Array, params: list[Any]) -> list[Any]:
-    """Resize stationary storage so that the community has the drawn share of its homes' mean daily load."""
-    share = world.scenario.storage.share_of_load
-    if share is None:
-        return params
-    nominal = _storage_kwh(world, params, len(load_kw))
-    wanted = between(draw.unit("storage.share", 1)[:, 0], *share) * load_kw * 24
-    factor = np.where(nominal > 0, wanted / np.maximum(nominal, 1e-9), 1.0)[:, None]
-    return [kind.scale(p, factor) for kind, p in zip(world.kinds, params, strict=True)]
 
 
 def _rents(world: World, params: list[Any], n_envs: int) -> Array:

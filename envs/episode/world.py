@@ -18,6 +18,7 @@ from gridbazaar.data.loaders.load import load_bank
 from gridbazaar.data.sessions import find_sessions
 from gridbazaar.data.trees import mapped
 from gridbazaar.data.units import to_micro
+from gridbazaar.envs.episode.lasting import Lasting, lasting_of
 from gridbazaar.envs.scenario import DataConfig, Scenario
 from gridbazaar.market.found import find_tariff
 from gridbazaar.market.grid.balanced import Grid
@@ -64,6 +65,7 @@ class World:
     held: Holding | None  # members' shares in the batteries; none: there are no shares
     customers: Customers | None  # who is one customer; none: every agent is one, and a member
     by_month: MonthCharges | None  # what the tariff asks by the billing period; none: nothing
+    lasting: Lasting  # what agents have in all episodes, on the host
 
     @property
     def n_agents(self) -> int:
@@ -122,7 +124,10 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
     n_buses = len(feeder.parent)
     connections = np.repeat([k.connections for k, _ in chosen], counts)
     customers = _customers(scenario)
-    places = _places(chosen, counts, meters, connections, n_buses, feeder.has_transformer, customers)
+    lasting = lasting_of(scenario, bank, feeder.buses, [k for k, _ in chosen], [c for _, c in chosen])
+    places = _places(
+        chosen, counts, meters, connections, n_buses, feeder.has_transformer, customers, lasting.bus
+    )  # fmt: skip
     is_brp = np.repeat([k.is_brp for k, _ in chosen], counts)
     order_agent = np.arange(sum(counts))
     if customers is not None:  # one connection, at a tariff unless all of its agents are balance-responsible
@@ -163,7 +168,7 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         fixed_ucur=to_array(to_micro(played.fixed_cur)),
         scarcity_ucur_per_kwh=round(scenario.connection.scarcity_cur_per_kwh * 1e6), held=_held(scenario, to_array),
         customers=_customers(scenario, to_array),
-        by_month=None if played.by_month is None else mapped(played.by_month, _exactly(to_array)),
+        by_month=None if played.by_month is None else mapped(played.by_month, _exactly(to_array)), lasting=lasting,
     )  # fmt: skip
 
 
@@ -210,11 +215,11 @@ class _Places(NamedTuple):
 
 def _places(
     chosen: list[tuple[AnyKind, Any]], counts: list[int], meters: list[int], connections: Array, n_buses: int,
-    has_transformer: bool, customers: Customers | None,
+    has_transformer: bool, customers: Customers | None, own_bus: Array,
 ) -> _Places:  # fmt: skip
     """Place every connection; a rented device hangs behind its owner's, the homes taking turns.
 
-    All agents of a customer hang where the first would by itself, so nobody else moves.
+    All agents of a customer hang where the first would by itself, or at a bus of their own, so nobody else moves.
     """
     starts = _starts(counts)
     meter_agent = np.concatenate(
@@ -223,6 +228,7 @@ def _places(
     agent_bus = np.zeros(sum(counts), np.int64)
     agent_bus[connections > 0] = _place(int(connections.sum()), n_buses, has_transformer)
     agent_bus = agent_bus if customers is None else agent_bus[customers.lead]
+    agent_bus = np.where(own_bus >= 0, own_bus, agent_bus)
     rented = np.flatnonzero(connections[meter_agent] == 0)
     homes = [
         first + np.arange(count) for (kind, _), count, first in zip(chosen, counts, starts, strict=True) if kind.is_home

@@ -161,7 +161,7 @@ def draw_visits(config: Any, draw: Draw) -> Visits:
     k = _most(sessions, hours, draw.start_h, draw.bank.calendar)
     n_chargers, n_slots = sessions.present.shape
     first = (draw.unit("ev.car", 1) * n_chargers).astype(np.int64)
-    charger = (first + np.arange(n)) % n_chargers
+    charger = draw.kept("car", (first + np.arange(n)) % n_chargers)
     begin_h = (draw.start * step_h)[:, None]
     slot = sessions.first_after(begin_h, charger)[:, :, None] + np.arange(k)
     is_there, slot = slot < n_slots, np.minimum(slot, n_slots - 1)
@@ -177,10 +177,12 @@ def draw_visits(config: Any, draw: Draw) -> Visits:
     arrive, depart, announced = (np.where(is_there, x, draw.n_steps) for x in (arrive, depart, announced))
 
     is_same = sessions.is_same_car[at] & is_there
-    capacity_kwh = _of_car(draw, "ev.capacity_kwh", n, config.capacity_kwh, is_same)
+    capacity_kwh = _kept(draw, "car_kwh", _of_car(draw, "ev.capacity_kwh", n, config.capacity_kwh, is_same))
     charge_kw = np.full(capacity_kwh.shape, config.charge_kw)
+    limit_kw = charge_kw
     if config.onboard_kw is not None:
-        charge_kw = np.minimum(charge_kw, _of_car(draw, "ev.onboard_kw", n, config.onboard_kw, is_same))
+        limit_kw = _of_car(draw, "ev.onboard_kw", n, config.onboard_kw, is_same)
+    charge_kw = np.minimum(charge_kw, _kept(draw, "car_kw", limit_kw))
     required_kwh = config.target_frac * capacity_kwh
     inside = _inside(come_h, leave_h, begin_h, begin_h + hours)
     steps = np.maximum(announced - arrive - 1, 0)
@@ -237,6 +239,13 @@ def _of_car(draw: Draw, stream: str, n: int, limits: tuple[float, float], is_sam
     later = draw.within(f"{stream}.later", n * (k - 1), limits).reshape(-1, n, k - 1)
     whose = np.maximum.accumulate(np.where(is_same & (np.arange(k) > 0), 0, np.arange(k)), axis=2)
     return np.take_along_axis(np.concatenate([drawn, later], axis=2), whose, 2)
+
+
+def _kept(draw: Draw, column: str, values: Array) -> Array:
+    """[n_envs, n_kind, n_visits] with the one car that an agent has in all episodes, where it has one."""
+    first = draw.kept(column, values[:, :, 0])[:, :, None]
+    said = draw.said.get(column)
+    return values if said is None else np.where(np.isnan(said)[:, None], values, first)
 
 
 def _inside(come_h: Array, leave_h: Array, begin_h: Array, end_h: Array) -> Array:
