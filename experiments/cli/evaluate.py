@@ -30,6 +30,7 @@ from gridbazaar.experiments.cli.options import (
     of_files,
     read_overrides,
     read_workers,
+    said,
 )
 from gridbazaar.experiments.cli.suite import play_suite
 
@@ -174,9 +175,7 @@ def usual(scenario: Scenario) -> list[str]:
 
 def _refuse_beside_suite(context: typer.Context) -> None:
     """Refuse options that a suite has in its file."""
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
-    if other := [name for name in given if name not in _OF_SUITE]:
+    if other := [name for name in said(context) if name not in _OF_SUITE]:
         raise ValueError(f"--suite: {', '.join(other)}: a suite says in its file what is played; leave that out")
 
 

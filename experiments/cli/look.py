@@ -67,6 +67,10 @@ def show(
     from gridbazaar.experiments.cli.show import show_thing
     from gridbazaar.experiments.cli.starting import source_of, toml_of
 
+    if plot is not None and (toml or source):
+        raise ValueError("--plot writes a picture, --toml and --source print a file; give one of them")
+    if force and plot is None:
+        raise ValueError("--force: it lets --plot replace a file; leave it out, or give --plot FILE")
     if toml or source:
         if toml and source:
             raise ValueError("--toml shows data, --source shows code; give one of them")
