@@ -158,7 +158,7 @@ def evaluate(
         terminal.console().print(runs_table(found, named[0].partition("=")[0]))
     _say_what_played(named)
     if audited is not None:
-        _say_ledger(audited)
+        _say_ledger(audited, found.scenario.mechanism)
     if not agrees:
         raise typer.Exit(door.CHECK_FAILED)
     if check is not None:
@@ -220,12 +220,16 @@ def _audited(found: Evaluation, policy: str, path: Path, *, allow_code: bool) ->
         return audit_evaluated(found, policy, path, tick=lambda: bar.advance(task), allow_code=allow_code)
 
 
-def _say_ledger(audited: Audited) -> None:
-    """Say what a checker must know."""
+def _say_ledger(audited: Audited, mechanism: Any) -> None:
+    """Say what a checker must know, of a rule of a user's own its file too."""
+    from gridbazaar.data.own import reference_of
+
     path = audited.path
     typer.echo(f"{path}: {audited.policy}, episode {audited.seeds[0]}\nkey: {audited.did}\norigin: {audited.origin}")
     typer.echo(f"last checkpoint, to be kept where the operator cannot change it:\n\n{audited.checkpoint}")
-    to_check = terminal.to_paste("ledger", "verify", path, "--key", audited.did, "--origin", audited.origin)
+    own = reference_of(mechanism)
+    rule = () if own is None else ("--mechanism", own.path if own.name is None else f"{own.path}:{own.name}")
+    to_check = terminal.to_paste("ledger", "verify", path, "--key", audited.did, "--origin", audited.origin, *rule)
     typer.echo(f"check it: {to_check}")
 
 
