@@ -18,6 +18,7 @@ from gridbazaar.experiments.comparison.asked import ask
 from gridbazaar.experiments.comparison.frozen import frozen_checks
 from gridbazaar.experiments.comparison.plays import play_together
 from gridbazaar.experiments.comparison.study import study
+from gridbazaar.experiments.comparison.write import tables_of
 from gridbazaar.experiments.evaluation.accounts import ENERGY, Accounts
 from gridbazaar.experiments.evaluation.evaluate import evaluate
 
@@ -81,3 +82,27 @@ def test_families_on_frozen_meters_trade_as_one(tmp_path: Path) -> None:
 def bought_ukwh(book: Accounts) -> int:
     """Bought from neighbours."""
     return int(book.energy_ukwh[:, :, ENERGY.index("bought_local_kwh")].sum())
+
+
+def test_a_family_is_counted_at_its_meter(tmp_path: Path) -> None:
+    """Bought and fed in at once by two devices of one customer is neither, in kWh, peaks and the operator's kWh."""
+    path = tmp_path / "families.csv"
+    agents = ("prosumer_0", "ev_0", "battery_0")
+    path.write_text("customer,agent\n" + "".join(f"family,{agent}\n" for agent in agents), encoding="utf-8")
+    short: dict[str, Any] = {"seeds": 2, "equal_revenue": False, "first_best": False, "hours": 12.0, "step_min": 60}
+    found = study(ask("street", ["flat"], ["opportunity_cost"], ["none"], customers=path, **short))
+    tables = tables_of(found)
+    (one,) = (one for one in found.outcomes if one.cell.policy == "opportunity_cost")
+    (book,) = one.accounts
+    names = list(book.core.scenario.agent_names)
+    net = book.net_ukwh[:, :, [names.index(agent) for agent in agents]].sum(axis=2)  # [n_steps, n_envs]
+    rows = tables.rows[(tables.rows["customer"] == "family") & (tables.rows["policy"] == "opportunity_cost")]
+    mine = rows[rows["basis"] == "played"].groupby("seed")
+    assert mine["drawn_kwh"].sum().tolist() == pytest.approx(np.maximum(net, 0).sum(axis=0) / 1e6)
+    assert mine["fed_in_kwh"].sum().tolist() == pytest.approx(np.maximum(-net, 0).sum(axis=0) / 1e6)
+    assert mine["peak_kw"].max().tolist() == pytest.approx(net.max(axis=0) / 1e6)
+    of_devices = book.energy_ukwh[:, :, ENERGY.index("drawn_kwh")].sum() / 1e6
+    cells = tables.cells[(tables.cells["policy"] == "opportunity_cost") & (tables.cells["basis"] == "played")]
+    assert cells["drawn_kwh"].iloc[0] * 2 < of_devices - 0.1
+    drawn = tables.rows[(tables.rows["policy"] == "opportunity_cost") & (tables.rows["basis"] == "played")]
+    assert cells["drawn_kwh"].iloc[0] * 2 == pytest.approx(drawn["drawn_kwh"].sum())
