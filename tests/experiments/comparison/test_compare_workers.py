@@ -64,9 +64,8 @@ def test_parts_that_were_sent_give_what_one_process_gives(monkeypatch: pytest.Mo
     monkeypatch.setattr(studies, "each", sent)
     found = study(given, workers=Workers(2), tick=lambda *told: ticks.append(told))
     assert [table.to_csv(index=False) for table in tables_of(found)] == whole
-    assert {"first best", "none: idle, 0% automated", "uniform_price: self_consumption, 50% automated"} <= {
-        name for name, _, _ in ticks
-    }
+    parts = {"first best", "none: flat, tou", "uniform_price: flat, tou"}
+    assert parts <= {name for name, _, _ in ticks}
 
 
 @pytest.mark.slow
