@@ -13,7 +13,7 @@ from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.comparison.cell import NO_AUTOMATION, NO_MARKET, Cell
 from gridbazaar.experiments.comparison.network_lines import has_network_lines, scaled
 from gridbazaar.experiments.evaluation.customers import Customers, customers_of
-from gridbazaar.experiments.evaluation.design_bills import check_designs
+from gridbazaar.experiments.evaluation.design_bills import check_designs, check_whole
 from gridbazaar.experiments.evaluation.evaluate import labelled
 from gridbazaar.experiments.evaluation.runs import with_runs
 from gridbazaar.market.design import Design
@@ -135,6 +135,7 @@ def ask(
             raise ValueError("customers: they are the community that the settings name; give one of the two")
         overrides["community"] = str(customers)
     world = load_scenario(scenario, allow_code=allow_code, **overrides)
+    check_whole([world])
     chosen = _tariffs(tariffs, world.tariff_options)
     given = list(mechanisms) or [world.mechanism]
     rules = {name_of(one): one for one in given}

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.envs.scenarios import load_scenario
-from gridbazaar.experiments.evaluation.design_bills import DesignBills, bills_under, check_designs
+from gridbazaar.experiments.evaluation.design_bills import DesignBills, bills_under, check_designs, check_whole
 from gridbazaar.experiments.evaluation.evaluate import evaluate
 from gridbazaar.experiments.evaluation.metrics import OPERATOR
 from gridbazaar.experiments.evaluation.result import Evaluation
@@ -197,6 +197,7 @@ def compare(
         for name, tariff in chosen.items()
     }
 
+    check_whole(worlds.values())
     billed = tuple(load_design(design) for design in designs)
     first = next(iter(worlds.values()))
     money = next(iter(currencies), first.currency)

@@ -194,6 +194,7 @@ VILLAGERS = Community((Customer("f", ("prosumer_3", "ev_1", "battery_0")),))
         pytest.param("street", {"community": MIXED, "mechanism": "mid_market_rate"}, marks=pytest.mark.slow),
         pytest.param("street", {"community": ALONE, "mechanism": "vcg", **FULL}, marks=pytest.mark.slow),
         pytest.param("street", {"community": ALONE, **MONTH}, marks=pytest.mark.slow),
+        ("street", {"community": ALONE, "tariff": "be_flanders", "carry": "drawn", "hours": 6.0}),
         pytest.param("village", {"community": VILLAGERS, **EVERYTHING}, marks=pytest.mark.slow),
         pytest.param("village", {"community": VILLAGERS, **OUTAGES}, marks=pytest.mark.slow),
     ],
