@@ -162,6 +162,7 @@ def test_where_nothing_can_be_moved_the_bound_is_what_is_paid() -> None:
     assert played.tally.scored_cur == pytest.approx(bound.cost_cur, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_torch_begins_with_the_same_month() -> None:
     pytest.importorskip("torch")
     numpy_core = core_of("no_bkk", 2)
