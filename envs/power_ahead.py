@@ -117,7 +117,7 @@ def _month(
     """Give what of a month lies in the steps ahead; in rows without any there is nothing of it."""
     has_any = is_in.any(axis=1)
     # Before the first step of a month its peak is that of no interval.
-    has_begun = is_in[:, 0] & ~host(charge.begins_month)[steps[:, 0]]
+    has_begun: NDArray[np.bool_] = np.logical_and(is_in[:, 0], ~host(charge.begins_month)[steps[:, 0]])
     counts = (host(charge.counts)[steps] > 0) & is_in
     interval, unit = (
         np.broadcast_to(np.arange(steps.shape[1]), steps.shape)
@@ -154,5 +154,6 @@ def _so_far(charge: PowerCharge, kept: PeakCarry, step: Ints, has_begun: NDArray
         with_it = np.sort(np.concatenate([top, unit[..., None]], axis=2), axis=2)[..., 1:]
         top, unit = np.where(is_over[..., None], with_it, top), np.where(is_over, 0, unit)
     if charge.begins_interval is not None:
-        part = host(kept.part_ukwh) * (has_begun & ~host(charge.begins_interval)[step])[:, None]
+        runs_on = np.logical_and(has_begun, ~host(charge.begins_interval)[step])
+        part = host(kept.part_ukwh) * runs_on[:, None]
     return top, unit, part

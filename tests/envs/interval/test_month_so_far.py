@@ -74,12 +74,11 @@ def test_an_episode_pays_the_bill_of_the_month_with_it_less_that_of_the_days_bef
     """The bill of the same meters, those of a family as one; what comes after the episode draws nothing."""
     core = core_of(name, len(SEEDS), mechanism="mid_market_rate", dates=dates)
     state, first_state = core.reset(SEEDS), core.reset(SEEDS)
-    rng, meters, local, posted = np.random.default_rng(2), [], [], 0
+    rng, meters = np.random.default_rng(2), []
+    posted: Any = 0
     for _ in range(core.n_steps):
         state, happened = core.step(state, rng.uniform(-1, 1, (len(SEEDS), core.n_agents, core.n_actions)))
         meters.append(happened.delivery.metered_ukwh)
-        traded = happened.market.clearing.traded_ukwh
-        local.append(traded[:, : core.n_agents] + traded[:, core.n_agents :])
         posted = posted + happened.money.bill.line("capacity")[:, : core.n_agents]
     owners = [[core.agents.index(agent) for agent in customer.agents] for customer in core.scenario.customers]
     assert core.world.by_month is not None
@@ -118,9 +117,7 @@ def of_meters(core: Core, first: int, ukwh: Any) -> Any:
         timezone="UTC",
         spot_cur_per_kwh=np.zeros(kwh.shape[1]),
     )
-    found = bill(
-        replace(design, charges=tuple(c for c in design.charges if c.sort == "power"), netting=design.netting), data
-    )
+    found = bill(replace(design, charges=tuple(c for c in design.charges if c.sort == "power")), data)
     place = [entry.line for entry in found.entries].index("capacity")
     return found.ucur[:, :, place].sum(axis=1)
 
