@@ -338,6 +338,8 @@ class Kind(Generic[C, P, D]):
     plan: Callable[[Array, View], Plan] = scaled_plan
     meters: Callable[[Array, Plan, View, D, P, Now], Meters] = only_the_device
     must_serve: MustServe[P] | None = None  # None: nothing is expected of it beforehand
+    past_kw: Callable[[P, Any, NDArray[np.int64]], NDArray[np.float64]] | None = None
+    """What agents without must-serve load drew under the plain rule in steps [n_envs, n] of the bank; none: nothing."""
     rent_cur_per_day: Callable[[P], Array] | None = None  # for the device at each meter, [n_envs, n_meters]; None: none
     meters_each: Callable[[C], int] = one  # of an agent; they stand side by side
     is_stationary: bool = False  # ``params.capacity_kwh`` stays in the community; a scenario may resize it

@@ -46,7 +46,7 @@ from gridbazaar.market.found import find_tariff
 from gridbazaar.market.grid.curtailment import RULES as SHARING
 from gridbazaar.market.grid.inverter import RESPONSES
 from gridbazaar.market.mechanisms import load_mechanism, mechanism_stage
-from gridbazaar.market.played import check_period, check_playable, n_peaks_of
+from gridbazaar.market.played import check_part, check_period, check_playable, n_peaks_of
 
 WEEK_H = 168.0  # longest episode: whole weeks belong to one split
 LONGEST_WEEK_H = WEEK_H + 1  # in which the clock is set back
@@ -252,6 +252,7 @@ class Scenario:
     )
     start_h: Annotated[float, Within(0.0, 24.0, is_open_above=True)] = 12.0  # local hour at which an episode begins
     dates: tuple[str, ...] = ()  # first and last local day of one long episode; hours and start_h follow from them
+    carry: Annotated[str, OneOf("whole", "drawn")] = "whole"  # drawn: parts of a billing month are played
     mechanism: Named = "uniform_price"
     tariff: Named = "spot"
     feeder: Named = "village"
@@ -301,13 +302,16 @@ class Scenario:
         tariff = find_tariff(self.tariff, **self.tariff_options)
         if isinstance(tariff, Design):
             check_playable(tariff)
-            check_period(tariff, self.dates, self.hours)
+            if self.carry == "whole":
+                check_period(tariff, self.dates, self.hours)
             if tariff.currency != self.currency:
                 raise ValueError(
                     f"tariff {tariff.name}: its amounts are in {tariff.currency}, those of the scenario (scarcity, "
                     f"lost load, the spot price) in {self.currency}; set currency = {tariff.currency!r} where they are "
                     f"meant in it, or take a design in {self.currency}"
                 )
+        if self.carry == "drawn":
+            check_part(tariff, self.dates)
         if self.reward.function is not None:
             load_reward(self.reward.function)
         self._check_members()

@@ -70,7 +70,7 @@ def power_cur(charge: Mapping[str, Any], kwh: Sequence[Fraction], step_min: int)
         drawn = sum((max(x, Fraction(0)) for x in kwh[first : first + rows]), Fraction(0))
         day = first * step_min // 1440
         highest[day] = max(highest.get(day, Fraction(0)), drawn * 60 / (rows * step_min))
-    n = charge.get("n", 1)
+    n: int = charge.get("n", 1)
     billed = max(sum(sorted(highest.values())[-n:], Fraction(0)) / n, exact(charge.get("floor_kw", 0.0)))
     if "steps_kw" not in charge:
         per_kw: Fraction = charge["cur_per_kw"]

@@ -16,13 +16,15 @@ from gridbazaar.data.clock import days_of
 from gridbazaar.data.trees import mapped
 from gridbazaar.envs.episode.baselines import baselines_ukwh
 from gridbazaar.envs.episode.calls import draw_calls
+from gridbazaar.envs.episode.month_so_far import month_so_far
 from gridbazaar.envs.episode.outages import draw_outages
 from gridbazaar.envs.episode.outlook import cheaper_counts, community_net_kw, end_value_of, outlook_of, running_sum
 from gridbazaar.envs.episode.params import draw_params, draws_of, storage_kwh
-from gridbazaar.envs.episode.world import World
+from gridbazaar.envs.episode.world import World, exactly
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import Episode
 from gridbazaar.market.mechanisms import mechanism_draws
+from gridbazaar.market.settlement.peaks import MonthCarry
 
 
 def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: Any) -> Episode:
@@ -75,7 +77,16 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
         lottery=to_array(_lottery(draw, scenario)) if mechanism_draws(scenario.mechanism) else None,
         outages=mapped(draw_outages(world, draw, params), to_array) if scenario.outage.happens else None,
         calls=None if calls is None else mapped(calls, to_array),
+        months=_months(world, np.asarray(start, np.int64), params, to_array),
     )
+
+
+def _months(world: World, start: NDArray[np.int64], params: list[Any], to_array: Any) -> MonthCarry | None:
+    """Give what the month has come to before each episode; none where episodes are whole billing periods."""
+    if world.scenario.carry == "whole":
+        return None
+    carry: MonthCarry = mapped(month_so_far(world, start, params), exactly(to_array))
+    return carry
 
 
 def first_days(scenario: Scenario, bank: Bank, split: str, seeds: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -135,24 +135,10 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         is_brp = customers.all_of(~is_brp[None] * 1)[0] == 0
     bus_of_meter = np.zeros((len(places.meter_bus), n_buses))
     bus_of_meter[np.arange(len(places.meter_bus)), places.meter_bus] = 1.0
-    series = Series(
-        load_kw=to_array(bank.load_kw),
-        pv_kw_per_kwp=to_array(bank.pv_kw_per_kwp),
-        load_next_kw=to_array(bank.load_next_kw),
-        pv_next_kw_per_kwp=to_array(bank.pv_next_kw_per_kwp),
-        load_outlook_kw=to_array(bank.load_outlook_kw),
-        pv_outlook_kw_per_kwp=to_array(bank.pv_outlook_kw_per_kwp),
-        step_h=scenario.step_h,
-        n_steps=scenario.n_steps,
-        wind_m_per_s=None if bank.wind_m_per_s is None else to_array(bank.wind_m_per_s),
-        wind_next_m_per_s=None if bank.wind_next_m_per_s is None else to_array(bank.wind_next_m_per_s),
-        wind_outlook_m_per_s=None if bank.wind_outlook_m_per_s is None else to_array(bank.wind_outlook_m_per_s),
-        outdoor_c=None if bank.outdoor_c is None else to_array(bank.outdoor_c),
-    )
     return World(
         scenario=scenario, bank=bank,
         kinds=tuple(k for k, _ in chosen), configs=tuple(c for _, c in chosen),
-        slices=_slices(counts), meter_slices=_slices(meters), series=series,
+        slices=_slices(counts), meter_slices=_slices(meters), series=series_of(bank, scenario, to_array),
         rates=_rates(played, to_array),
         retail_cur_per_kwh=to_array(played.prices.retail / 1e6), carbon_kg_per_kwh=to_array(bank.carbon_kg_per_kwh),
         hour=to_array(bank.hour()), grid=grid,
@@ -168,11 +154,29 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         fixed_ucur=to_array(to_micro(played.fixed_cur)),
         scarcity_ucur_per_kwh=round(scenario.connection.scarcity_cur_per_kwh * 1e6), held=_held(scenario, to_array),
         customers=_customers(scenario, to_array),
-        by_month=None if played.by_month is None else mapped(played.by_month, _exactly(to_array)), lasting=lasting,
+        by_month=None if played.by_month is None else mapped(played.by_month, exactly(to_array)), lasting=lasting,
     )  # fmt: skip
 
 
-def _exactly(to_array: Any) -> Any:
+def series_of(bank: Bank, scenario: Scenario, to_array: Any = np.asarray) -> Series:
+    """Give the series that kinds look at, in the library of ``to_array``."""
+    return Series(
+        load_kw=to_array(bank.load_kw),
+        pv_kw_per_kwp=to_array(bank.pv_kw_per_kwp),
+        load_next_kw=to_array(bank.load_next_kw),
+        pv_next_kw_per_kwp=to_array(bank.pv_next_kw_per_kwp),
+        load_outlook_kw=to_array(bank.load_outlook_kw),
+        pv_outlook_kw_per_kwp=to_array(bank.pv_outlook_kw_per_kwp),
+        step_h=scenario.step_h,
+        n_steps=scenario.n_steps,
+        wind_m_per_s=None if bank.wind_m_per_s is None else to_array(bank.wind_m_per_s),
+        wind_next_m_per_s=None if bank.wind_next_m_per_s is None else to_array(bank.wind_next_m_per_s),
+        wind_outlook_m_per_s=None if bank.wind_outlook_m_per_s is None else to_array(bank.wind_outlook_m_per_s),
+        outdoor_c=None if bank.outdoor_c is None else to_array(bank.outdoor_c),
+    )
+
+
+def exactly(to_array: Any) -> Any:
     """Give what turns arrays into those of the core's library, float64 as they are: money is no physics."""
     like = to_array(np.zeros(1))
     return lambda x: namespace(like).asarray(x, like)

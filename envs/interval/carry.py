@@ -16,9 +16,11 @@ from gridbazaar.market.settlement.settle import Posting
 
 
 def first_months(world: World, episode: Episode) -> MonthCarry | None:
-    """Give the carry with which an episode begins: a month without a past; none: nothing is billed by it."""
+    """Give the carry with which an episode begins, its own or that of a new month; none: nothing is billed by it."""
     if world.by_month is None:
         return None
+    if episode.months is not None:
+        return episode.months
     return begin(world.by_month, episode.start.shape[0], world.n_agents, episode.start)
 
 

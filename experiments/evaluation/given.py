@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
-from gridbazaar.experiments.evaluation.design_bills import check_designs
+from gridbazaar.experiments.evaluation.design_bills import check_designs, check_whole
 from gridbazaar.market.design import Design
 from gridbazaar.market.designs import load_design
 from gridbazaar.market.exchange import in_currency
@@ -55,6 +55,7 @@ def read_given(
             raise ValueError("customers: they are the community that the settings name; give one of the two")
         overrides["community"] = str(customers)
     world = load_scenario(scenario, allow_code=allow_code, **overrides)
+    check_whole([world])
     found = _once([find_tariff(tariff, **world.tariff_options) for tariff in tariffs])
     sources = dict(zip(found, tariffs, strict=True))
     billed = {design.name: design for design in map(load_design, designs)}

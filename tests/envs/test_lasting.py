@@ -233,3 +233,36 @@ def test_what_python_says_wrong_is_refused_by_the_customer() -> None:
         core_of(Community((Customer("a", ("prosumer_0",), own={"prosumer_0": {"pv_kwp": "much"}}),)))
     with pytest.raises(ValueError, match=r"community.seed: expected .*; got|community.seed: expected .*, got"):
         core_of(Community((), -3))
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "bills.md").read_text(encoding="utf-8")
+
+
+def test_the_table_of_the_page_is_read(tmp_path: Path) -> None:
+    (text,) = [block for block in PAGE.split("```")[1::2] if "customer,agent,load" in block]
+    core = core_of(written(tmp_path, text.strip() + "\n"))
+    found = devices(core, 0)
+    assert found["pv_kwp"][:, :2].tolist() == [[6.5, 0.0]] * 3
+    assert found["battery_kwh"][:, :2].tolist() == [[8.0, 0.0]] * 3
+    assert (found["car_kwh"] == 58.0).all()
+    assert core.scenario.customers[1].label("tenant") == "yes"
+
+
+def test_the_page_names_every_column_that_a_kind_knows() -> None:
+    from gridbazaar.agents.kinds import kinds
+
+    listed = PAGE.split("### What customers have")[1].split("### Families")[0]
+    for kind in kinds().values():
+        for column in kind.lasting:
+            assert f"`{column.name}`" in listed, column.name
+
+
+def test_the_settings_of_the_page_draw_families() -> None:
+    import tomllib
+
+    (text,) = [block for block in PAGE.split("```toml")[1:] if "[community]" in block]
+    table = tomllib.loads(text.split("```")[0])["community"]
+    scenario = load_scenario("village", community=table)
+    homes = [customer for customer in scenario.customers if customer.name.startswith("household")]
+    assert sum(customer.label("tenant") == "yes" for customer in homes) == round(0.4 * len(homes))
+    assert sum("ev" in agent for customer in homes for agent in customer.agents) == round(0.9 * 6)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridbazaar.agents.devices.cars.charging import needed_before_kwh
 from gridbazaar.agents.kind import Draw
@@ -146,6 +147,30 @@ def _most(sessions: Sessions, hours: float, start_h: float, calendar: Calendar) 
     return max(sessions.most_within(hours, first_h), 1)
 
 
+def chargers_of(config: Any, draw: Draw) -> NDArray[np.int64]:
+    """[n_envs, n_kind] whose sessions each agent has, by the number in the bank; of kind ``ev``."""
+    n_chargers = draw.bank.sessions.present.shape[0]
+    first = (draw.unit("ev.car", 1) * n_chargers).astype(np.int64)
+    return draw.kept("car", (first + np.arange(config.count)) % n_chargers)
+
+
+def charged_on_arrival_kw(
+    sessions: Sessions, charger: int, charge_kw: float, eta_ch: float, steps: NDArray[np.int64], step_h: float
+) -> NDArray[np.float64]:
+    """[n] mean power in steps [n] of the bank, side by side, of cars that charge at full power from when they come.
+
+    They stop when they have what they lacked, or leave.
+    """
+    used = sessions.present[charger]
+    come_h, leave_h, need_kwh = (x[charger][used] for x in (sessions.arrive_h, sessions.depart_h, sessions.need_kwh))
+    full_h = np.minimum(need_kwh / (eta_ch * charge_kw), leave_h - come_h)
+    times_h = np.stack([come_h, come_h + full_h], axis=1).ravel()
+    charged_h = np.stack([np.cumsum(full_h) - full_h, np.cumsum(full_h)], axis=1).ravel()
+    edges_h = np.append(steps, steps[-1] + 1) * step_h
+    kw: NDArray[np.float64] = np.diff(np.interp(edges_h, times_h, charged_h)) * (charge_kw / step_h)
+    return kw
+
+
 def draw_visits(config: Any, draw: Draw) -> Visits:
     """Draw the visits of an episode.
 
@@ -159,9 +184,8 @@ def draw_visits(config: Any, draw: Draw) -> Visits:
     sessions, n, step_h = draw.bank.sessions, config.count, draw.step_h
     hours = draw.n_steps * step_h
     k = _most(sessions, hours, draw.start_h, draw.bank.calendar)
-    n_chargers, n_slots = sessions.present.shape
-    first = (draw.unit("ev.car", 1) * n_chargers).astype(np.int64)
-    charger = draw.kept("car", (first + np.arange(n)) % n_chargers)
+    n_slots = sessions.present.shape[1]
+    charger = chargers_of(config, draw)
     begin_h = (draw.start * step_h)[:, None]
     slot = sessions.first_after(begin_h, charger)[:, :, None] + np.arange(k)
     is_there, slot = slot < n_slots, np.minimum(slot, n_slots - 1)
