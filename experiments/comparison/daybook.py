@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.state import Transition
+from gridbazaar.experiments.comparison.feeder_book import FeederBook
 from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
 
 Floats = NDArray[np.float64]
@@ -34,6 +35,7 @@ class Daybook:
     day_ucur: Ints = field(init=False)  # [n_days, n_envs, n_parties] all lines of the bill
     pv_kwh: Floats = field(init=False)  # [n_envs, n_agents] used or fed in
     resource_cur: Floats = field(init=False)  # [n_days, n_envs] wear, discomfort, upkeep, not served, less stored
+    feeder: FeederBook = field(init=False)
     kept: list[tuple[Any, Any, Any, Any]] = field(default_factory=list)  # setting, delivery, rent, beyond the cap
 
     def __post_init__(self) -> None:
@@ -43,6 +45,7 @@ class Daybook:
         self.day_ucur = np.zeros((n_days, n_envs, n + len(SYSTEM_PARTIES)), np.int64)
         self.resource_cur = np.zeros((n_days, n_envs))
         self.pv_kwh = np.zeros((n_envs, n))
+        self.feeder = FeederBook(self.core)
 
     def add(self, happened: Transition) -> None:
         """Count one interval; all rows of a batch are at the same one."""
@@ -62,6 +65,7 @@ class Daybook:
         borne = devices.wear_cur + devices.discomfort_cur + devices.upkeep_cur + money.shed_cur + unserved_cur
         self.resource_cur[day] += np.asarray(borne - money.stored_value_cur).sum(axis=1)
         self.pv_kwh += devices.pv_kwh
+        self.feeder.add(happened)
         if self.keeps:
             clearing = happened.market.clearing
             self.kept.append(

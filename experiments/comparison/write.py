@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gridbazaar.experiments.comparison.cells_table import NO_MARGINAL, cell_table, day_table, duration_table
 from gridbazaar.experiments.comparison.customer_rows import customer_rows
+from gridbazaar.experiments.comparison.feeder_tables import average_day_table, feeder_table
+from gridbazaar.experiments.comparison.flow_table import flow_table
 from gridbazaar.experiments.comparison.frozen import FrozenCheck, frozen_checks
 from gridbazaar.experiments.comparison.groups import group_table
 from gridbazaar.experiments.comparison.study import Study
@@ -29,6 +31,9 @@ class Tables(NamedTuple):
     frozen: pd.DataFrame
     duration: pd.DataFrame
     days: pd.DataFrame
+    flows: pd.DataFrame
+    average_day: pd.DataFrame
+    feeder: pd.DataFrame
 
 
 def tables_of(found: Study) -> Tables:
@@ -37,7 +42,8 @@ def tables_of(found: Study) -> Tables:
     return Tables(
         rows=rows, cells=cell_table(found), groups=group_table(rows, found.asked), subsidies=subsidy_table(found, rows),
         frozen=frozen_table(frozen_checks(found.frozen, found.asked)), duration=duration_table(found),
-        days=day_table(found),
+        days=day_table(found), flows=flow_table(found, rows), average_day=average_day_table(found),
+        feeder=feeder_table(found),
     )  # fmt: skip
 
 
