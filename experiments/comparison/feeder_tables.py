@@ -84,7 +84,7 @@ def _worst(one: Outcome, names: list[str], whose: NDArray[np.int64]) -> Iterator
     book, kept = one.accounts[batch], one.books[batch].feeder
     core = book.core
     feeder, t = core.world.grid.feeder, int(kept.worst[env])
-    named = dict(zip(CELL, (PLAYED, one.prices, *one.cell), strict=True))
+    named: Row = dict(zip(CELL, (PLAYED, one.prices, *one.cell), strict=True))
     named |= {"seed": int(book.seeds[env]), "at": _at(one, batch, env, t)}
     agent_bus = np.asarray(core.world.order_bus)[: core.n_agents]
     for bus, name in enumerate(feeder.buses):
