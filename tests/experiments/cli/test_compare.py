@@ -68,6 +68,8 @@ def test_what_does_not_add_up_ends_with_an_error_of_ours(tmp_path: Path, monkeyp
         (("--allowed-revenue", "-1"), "allowed-revenue: expected an amount above 0"),
         (("--allowed-revenue", "3", "--no-equal-revenue"), "leave out --no-equal-revenue"),
         (("--customers", "nowhere.csv"), "nowhere.csv"),
+        (("--bills-of", "prosumer_0"), "--bills-of: it chooses what the page shows; give --report FILE.html too"),
+        (("--report", "x.html", "--bills-of", "ev_0,nobody"), "--bills-of: expected some of prosumer_0, "),
     ],
 )
 def test_what_cannot_be_compared_is_refused_first(more: tuple[str, ...], why: str, tmp_path: Path) -> None:
