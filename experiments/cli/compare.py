@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +34,7 @@ from gridbazaar.experiments.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from gridbazaar.experiments.comparison.asked import Asked
     from gridbazaar.experiments.comparison.record import Record
     from gridbazaar.experiments.comparison.study import Study
     from gridbazaar.experiments.comparison.write import Tables
@@ -109,6 +111,13 @@ def compare(
     ] = None,
     part: Annotated[bool, typer.Option("--part", help="Bill a part of a year that is netted as a whole.")] = False,
     report: Annotated[Path | None, typer.Option(help="Also write the comparison as a page, FILE.html.")] = None,
+    bills_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Customers whose bills the page shows line by line; none: from who gains most to who loses most.",
+        ),
+    ] = None,
     seeds: Seeds = 20,
     split: Split = "test",
     dates: Dates = None,
@@ -150,13 +159,14 @@ def compare(
         equal_revenue=equal_revenue,
         allowed_cur=None if allowed_revenue is None else allowed_revenue * seeds, allow_code=allow_code, **overrides,
     )  # fmt: skip
+    shown = _shown(asked, bills_of, report)
     n = len(asked.cells)
     typer.echo(f"{n} cells on {seeds} {split} episodes, about {duration_words(estimate_s(asked, workers or 1))}")
     with terminal.progress() as bar:
         found = study(asked, workers=by, tick=terminal.evaluation_bar(bar))
     tables = tables_of(found)
     record = of_study(found, tables)
-    page = None if report is None else _page(found, tables)
+    page = None if report is None else _page(found, tables, shown)
     written = _written(record, tables, out, force=force)
     if report is not None and page is not None:
         write_text(report, page)
@@ -209,10 +219,22 @@ def _written(record: Record, tables: Tables, out: Path, *, force: bool) -> list[
     return [str(out / name) for name in names]
 
 
-def _page(found: Study, tables: Tables) -> str:
+def _shown(asked: Asked, bills_of: str | None, report: Path | None) -> list[str]:
+    """Customers that were asked for by name."""
+    if bills_of is None:
+        return []
+    if report is None:
+        raise ValueError("--bills-of: it chooses what the page shows; give --report FILE.html too")
+    names, customers = terminal.names(bills_of), asked.customers.agents
+    if strange := [name for name in names if name not in customers]:
+        raise ValueError(f"--bills-of: expected some of {', '.join(customers)}; got {', '.join(strange)}")
+    return names
+
+
+def _page(found: Study, tables: Tables, shown: Sequence[str]) -> str:
     from gridbazaar.experiments.report.comparison import render_comparison
 
-    return render_comparison(found, tables, command=terminal.command())
+    return render_comparison(found, tables, command=terminal.command(), shown=shown)
 
 
 def _show(found: Study, tables: Tables, record: Record) -> None:

@@ -13,6 +13,7 @@ from gridbazaar.envs.core import Core
 from gridbazaar.envs.interval.worth import left_kwh
 from gridbazaar.envs.side_by_side import rows_of
 from gridbazaar.envs.state import State, Transition
+from gridbazaar.experiments.comparison.feeder_book import FeederBook
 from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
 
 Floats = NDArray[np.float64]
@@ -38,6 +39,7 @@ class Daybook:
     borne_cur: Floats = field(init=False)  # [n_days, n_envs] wear, discomfort, upkeep and what was not served
     left_kwh: Floats = field(init=False)  # [n_envs] in storage in the end
     emitted_kg: Floats = field(init=False)  # [n_envs] of fuel that devices burnt
+    feeder: FeederBook = field(init=False)
     kept: list[tuple[Any, Any, Any, Any]] = field(default_factory=list)  # setting, delivery, rent, beyond the cap
 
     def __post_init__(self) -> None:
@@ -48,6 +50,7 @@ class Daybook:
         self.borne_cur = np.zeros((n_days, n_envs))
         self.left_kwh, self.emitted_kg = np.zeros((2, n_envs))
         self.pv_kwh = np.zeros((n_envs, n))
+        self.feeder = FeederBook(self.core)
 
     def add(self, happened: Transition) -> None:
         """Count one interval; all rows of a batch are at the same one."""
@@ -68,6 +71,7 @@ class Daybook:
         self.borne_cur[day] += np.asarray(borne).sum(axis=1)
         self.emitted_kg += devices.emitted_kg.sum(1)
         self.pv_kwh += devices.pv_kwh
+        self.feeder.add(happened)
         if self.keeps:
             clearing = happened.market.clearing
             self.kept.append(
@@ -82,6 +86,7 @@ class Daybook:
         found.left_kwh, found.emitted_kg, found.pv_kwh = (
             values[rows] for values in (self.left_kwh, self.emitted_kg, self.pv_kwh)
         )
+        found.feeder = self.feeder.part(core, rows)
         if keeps:
             found.kept = [rows_of(held, rows, self.core.n_envs) for held in self.kept]
         return found

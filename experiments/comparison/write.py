@@ -11,6 +11,8 @@ from gridbazaar.experiments.comparison.asked import Asked
 from gridbazaar.experiments.comparison.cell import NO_AUTOMATION
 from gridbazaar.experiments.comparison.cells_table import cell_table, day_table, duration_table
 from gridbazaar.experiments.comparison.customer_rows import customer_rows
+from gridbazaar.experiments.comparison.feeder_tables import average_day_table, feeder_table
+from gridbazaar.experiments.comparison.flow_table import flow_table
 from gridbazaar.experiments.comparison.frozen import FrozenCheck, frozen_checks
 from gridbazaar.experiments.comparison.groups import group_table
 from gridbazaar.experiments.comparison.study import Study
@@ -31,6 +33,9 @@ class Tables(NamedTuple):
     frozen: pd.DataFrame
     duration: pd.DataFrame
     days: pd.DataFrame
+    flows: pd.DataFrame
+    average_day: pd.DataFrame
+    feeder: pd.DataFrame
 
 
 def tables_of(found: Study) -> Tables:
@@ -39,7 +44,8 @@ def tables_of(found: Study) -> Tables:
     tables = Tables(
         rows=rows, cells=cell_table(found), groups=group_table(rows, found.asked), subsidies=subsidy_table(found, rows),
         frozen=frozen_table(frozen_checks(found.frozen, found.asked)), duration=duration_table(found),
-        days=day_table(found),
+        days=day_table(found), flows=flow_table(found, rows), average_day=average_day_table(found),
+        feeder=feeder_table(found),
     )  # fmt: skip
     return Tables(*(with_rates(table, found.asked) for table in tables)) if found.asked.rates else tables
 

@@ -19,6 +19,8 @@ FEWEST_DAYS = 7
 """Below which no difference between days is told from chance."""
 SUN_WORDS = {"yes": "with PV", "no": "without PV", NO_HOME: "without a home"}
 """What a page calls the values of ``SUN``."""
+PRICES_WORDS = {WRITTEN: "as written", EQUAL: "of equal revenue"}
+"""What a page calls prices."""
 _LEAST_CUR = 0.005
 
 
@@ -38,6 +40,11 @@ class Told(NamedTuple):
         """The row of a played cell."""
         named = {"basis": PLAYED, "prices": prices or self.prices} | cell._asdict()
         return self.traced.row(table, **named, **more)
+
+
+def cell_name(cell: Cell) -> str:
+    """A cell in one line."""
+    return f"{cell.tariff}, {cell.mechanism}, {cell.policy}"
 
 
 def told(found: Study, traced: Traced) -> Told:

@@ -77,6 +77,8 @@ def test_what_does_not_add_up_ends_with_an_error_of_ours(tmp_path: Path, monkeyp
         (("--rate", "usd=0.9"), "rate: expected three letters such as USD, got 'usd'"),
         (("--rate", "USD=-1"), "rate: expected how many EUR one USD is, above 0; got -1"),
         (("--engine", "ray"), "--engine: it is of --workers"),
+        (("--bills-of", "prosumer_0"), "--bills-of: it chooses what the page shows; give --report FILE.html too"),
+        (("--report", "x.html", "--bills-of", "ev_0,nobody"), "--bills-of: expected some of prosumer_0, "),
     ],
 )
 def test_what_cannot_be_compared_is_refused_first(more: tuple[str, ...], why: str, tmp_path: Path) -> None:
