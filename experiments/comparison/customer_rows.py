@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gridbazaar.data.units import MICRO
 from gridbazaar.experiments.comparison.asked import Asked
-from gridbazaar.experiments.comparison.cell import NO_AUTOMATION, NO_MARKET, WRITTEN, BilledOutcome
+from gridbazaar.experiments.comparison.cell import NO_MARKET, WRITTEN, BilledOutcome, Cell
 from gridbazaar.experiments.comparison.study import COUNTERFACTUALS, Study
 from gridbazaar.experiments.evaluation.accounts import ENERGY, Accounts
 from gridbazaar.experiments.evaluation.customers import INCOME, MEMBER
@@ -25,11 +25,13 @@ Row = dict[str, Any]
 
 PLAYED, BILLED, FROZEN = "played", "billed", "frozen"
 """How a row came about: in play; billed on the dispatch of a play; settled again with the dispatch frozen."""
-CELL = ("basis", "prices", "tariff", "mechanism", "policy")
+CELL = ("basis", "prices", *Cell._fields)
 """Columns that name a cell."""
 WHO = ("seed", "month", "customer")
 SUN = "sun"
 """Column that says whether a home has PV in the episode: yes or no; who has no home is of ``NO_HOME``."""
+AUTOMATED = "automated"
+"""Column that says whether the customer's devices follow the policy of the cell, where shares of such are compared."""
 NO_HOME = "no home"
 """Of customers with a car, a battery or other devices alone."""
 _YES_NO = {True: "yes", False: "no"}
@@ -48,6 +50,10 @@ def customer_rows(found: Study) -> pd.DataFrame:
         rows += _of_accounts(found.asked, _named(FROZEN, WRITTEN, settled.cell), settled.accounts)
     for billed in found.billed:
         rows += _of_bills(found.asked, billed)
+    if found.asked.automated:
+        at = {play.automated_share: found.asked.automated_customers(play.automated_share) for play in found.asked.plays}
+        for row in rows:
+            row[AUTOMATED] = _YES_NO[row["customer"] in at[row["automated_share"]]]
     for row in rows:
         row[SUN] = NO_HOME if row["customer"] not in homes else _YES_NO[(row["seed"], row["customer"]) in sun]
     frame = pd.DataFrame(rows)
@@ -56,10 +62,11 @@ def customer_rows(found: Study) -> pd.DataFrame:
 
 def label_columns(asked: Asked) -> tuple[str, ...]:
     """Columns by which customers can be grouped."""
-    return (MEMBER, SUN, *(name for name in asked.customers.columns if name not in (MEMBER, INCOME)))
+    said = (name for name in asked.customers.columns if name not in (MEMBER, INCOME))
+    return (MEMBER, SUN, *[AUTOMATED] * bool(asked.automated), *said)
 
 
-def _named(basis: str, prices: str, cell: Sequence[str]) -> Row:
+def _named(basis: str, prices: str, cell: Cell) -> Row:
     return dict(zip(CELL, (basis, prices, *cell), strict=True))
 
 
@@ -150,14 +157,15 @@ def _with_counterfactuals(frame: pd.DataFrame, asked: Asked) -> pd.DataFrame:
                                        strict=True)
     }  # fmt: skip
     columns: dict[str, list[float]] = {name: [] for name in COUNTERFACTUALS}
-    for basis, prices, tariff, mechanism, policy, *who in zip(*(frame[n] for n in (*CELL, *WHO)), strict=True):
+    for basis, prices, *named in zip(*(frame[n] for n in (*CELL, *WHO)), strict=True):
+        cell, who = Cell(*named[: len(Cell._fields)]), named[len(Cell._fields) :]
         as_played = PLAYED if basis == BILLED else basis
         for name, key in zip(
             COUNTERFACTUALS,
             (
-                (as_played, prices, asked.today, mechanism, policy, *who),
-                (basis, prices, tariff, NO_MARKET, policy, *who),
-                (basis, prices, tariff, mechanism, NO_AUTOMATION, *who),
+                (as_played, prices, *cell._replace(tariff=asked.today), *who),
+                (basis, prices, *cell._replace(mechanism=NO_MARKET), *who),
+                (basis, prices, *asked.without_automation(cell), *who),
             ),
             strict=True,
         ):

@@ -24,14 +24,16 @@ class _EnoughError(Exception):
 
 def estimate_s(asked: Asked) -> float:
     """Seconds that playing takes, about: the first intervals of each policy, times all cells and rounds."""
-    tariff, mechanism, _ = asked.status_quo
+    tariff, mechanism, *_ = asked.status_quo
     scenario = asked.world(tariff, mechanism)
     numbers = np.asarray(asked.seeds[:BATCH], np.int64)
     core = Core(scenario, len(numbers))
     n_batches = -(-len(asked.seeds) // BATCH)
     n_worlds = len(asked.played_mechanisms) * (1.0 + _TOGETHER * (len(asked.tariffs) - 1))
     rounds = 1.0 + _ROUNDS * asked.equal_revenue
-    per_interval = sum(_interval_s(asked, core, source, numbers) for source in asked.played_policies.values())
+    sources = asked.played_policies
+    per_policy = {name: _interval_s(asked, core, source, numbers) for name, source in sources.items()}
+    per_interval = sum(per_policy[play.policy] for play in asked.plays)
     return per_interval * core.n_steps * n_batches * n_worlds * rounds
 
 

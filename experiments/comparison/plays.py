@@ -108,4 +108,6 @@ def _batch(
             held.day.add(mine)
         if tick is not None:
             tick()
+    for k, held in enumerate(books):
+        held.day.close(part(state, k))
     return books
