@@ -151,7 +151,7 @@ def compare(
         allowed_cur=None if allowed_revenue is None else allowed_revenue * seeds, allow_code=allow_code, **overrides,
     )  # fmt: skip
     n = len(asked.cells)
-    typer.echo(f"{n} cells on {seeds} {split} episodes, about {duration_words(estimate_s(asked))}")
+    typer.echo(f"{n} cells on {seeds} {split} episodes, about {duration_words(estimate_s(asked, workers or 1))}")
     with terminal.progress() as bar:
         found = study(asked, workers=by, tick=terminal.evaluation_bar(bar))
     tables = tables_of(found)

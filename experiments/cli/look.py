@@ -71,6 +71,10 @@ def show(
 
     if settings and what is not Shown.community:
         raise ValueError(f"--set goes with the community of a scenario, not with a {what.value}")
+    if plot is not None and (toml or source):
+        raise ValueError("--plot writes a picture, --toml and --source print a file; give one of them")
+    if force and plot is None:
+        raise ValueError("--force: it lets --plot replace a file; leave it out, or give --plot FILE")
     if toml or source:
         if toml and source:
             raise ValueError("--toml shows data, --source shows code; give one of them")

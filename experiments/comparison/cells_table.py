@@ -12,9 +12,10 @@ from gridbazaar.experiments.comparison.carbon import marginal_carbon_kg
 from gridbazaar.experiments.comparison.cell import BilledOutcome, Outcome
 from gridbazaar.experiments.comparison.customer_rows import BILLED, CELL, FROZEN, PLAYED
 from gridbazaar.experiments.comparison.daybook import party_place
+from gridbazaar.experiments.comparison.meters import drawn_kwh, owned
 from gridbazaar.experiments.comparison.network_lines import billed_revenue, losses_cost_cur, revenue_of
 from gridbazaar.experiments.comparison.study import Study
-from gridbazaar.experiments.evaluation.accounts import ENERGY, Accounts
+from gridbazaar.experiments.evaluation.accounts import Accounts
 from gridbazaar.experiments.evaluation.fairness import Revenue
 from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval
 from gridbazaar.market.settlement.settle import SYSTEM_PARTIES
@@ -91,11 +92,11 @@ def _scale(one: Outcome | BilledOutcome) -> dict[str, Any]:
 def _recovery(found: Study, revenue: Revenue, accounts: tuple[Accounts, ...]) -> dict[str, Any]:
     """The network operator's allowed revenue, what it recovers, and what a deficit adds to everyone's kWh."""
     n, received = len(found.asked.seeds), revenue.fixed_cur + revenue.scaled_cur
-    drawn_kwh = sum(int(book.energy_ukwh[:, :, ENERGY.index("drawn_kwh")].sum()) for book in accounts) / MICRO
+    drawn = drawn_kwh(accounts, owned(found.asked))
     deficit = found.allowed_cur - received
     return {
         "allowed_cur": found.allowed_cur / n, "network_revenue_cur": received / n, "deficit_cur": deficit / n,
-        "deficit_cur_per_kwh": deficit / max(drawn_kwh, 1e-9), "drawn_kwh": drawn_kwh / n,
+        "deficit_cur_per_kwh": deficit / max(drawn, 1e-9), "drawn_kwh": drawn / n,
     }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gridbazaar.data.units import MICRO
 from gridbazaar.experiments.comparison.asked import Asked
 from gridbazaar.experiments.comparison.cell import NO_MARKET, WRITTEN, BilledOutcome, Cell
+from gridbazaar.experiments.comparison.meters import at_meters, owned
 from gridbazaar.experiments.comparison.study import COUNTERFACTUALS, Study
 from gridbazaar.experiments.evaluation.accounts import ENERGY, Accounts
 from gridbazaar.experiments.evaluation.customers import INCOME, MEMBER
@@ -42,14 +43,15 @@ def customer_rows(found: Study) -> pd.DataFrame:
     """One row a cell, episode, month and customer: labels, kWh, kW, every line of the bill, and counterfactuals."""
     import pandas as pd
 
-    sun, homes = _sun(found), _homes(found.asked)
+    whose, homes = owned(found.asked), _homes(found.asked)
+    sun = _sun(found, whose)
     rows: list[Row] = []
     for one in found.outcomes:
-        rows += _of_accounts(found.asked, _named(PLAYED, one.prices, one.cell), one.accounts)
+        rows += _of_accounts(found.asked, _named(PLAYED, one.prices, one.cell), one.accounts, whose)
     for settled in found.frozen:
-        rows += _of_accounts(found.asked, _named(FROZEN, WRITTEN, settled.cell), settled.accounts)
+        rows += _of_accounts(found.asked, _named(FROZEN, WRITTEN, settled.cell), settled.accounts, whose)
     for billed in found.billed:
-        rows += _of_bills(found.asked, billed)
+        rows += _of_bills(found.asked, billed, whose)
     if found.asked.automated:
         at = {play.automated_share: found.asked.automated_customers(play.automated_share) for play in found.asked.plays}
         for row in rows:
@@ -70,53 +72,35 @@ def _named(basis: str, prices: str, cell: Cell) -> Row:
     return dict(zip(CELL, (basis, prices, *cell), strict=True))
 
 
-def owned(asked: Asked) -> Ints:
-    """[n_customers, n_agents] 1 where the agent is the customer's."""
-    agents = [agent for held in asked.customers.agents.values() for agent in held]
-    names = sorted(agents, key=_order(asked))
-    return np.array([[agent in held for agent in names] for held in asked.customers.agents.values()], np.int64)
-
-
-def _order(asked: Asked) -> Any:
-    names = asked.world(asked.today, next(iter(asked.mechanisms))).agent_names
-    return {name: i for i, name in enumerate(names)}.__getitem__
-
-
 def _labels(asked: Asked, customer: str) -> Row:
     said = {name: asked.customers.label(customer, name) for name in asked.customers.columns}
     return said | {MEMBER: "yes" if asked.customers.is_member(customer) else "no"}
 
 
-def _of_accounts(asked: Asked, named: Row, accounts: Sequence[Accounts]) -> Iterator[Row]:
-    whose = owned(asked)
+def _of_accounts(asked: Asked, named: Row, accounts: Sequence[Accounts], whose: Ints) -> Iterator[Row]:
+    labels = [_labels(asked, customer) for customer in asked.customers.agents]
     for book in accounts:
         n = book.core.n_agents
         bills = np.einsum("mela,ca->mecl", book.bill_ucur[..., :n], whose)
-        energy = np.einsum("mela,ca->mecl", book.energy_ukwh, whose)
-        net = np.einsum("tea,ca->tec", book.net_ukwh, whose)
+        meters = at_meters(book, whose)
+        peak_kw = meters.peak_ukwh / MICRO / book.core.scenario.step_h
         for month, env in np.argwhere(book.has).tolist():
-            peaks = _peak_kw(book, net, month, env)
             for i, customer in enumerate(asked.customers.agents):
                 row = {**named, "seed": int(book.seeds[env]), "month": book.months[month], "customer": customer}
-                row |= _labels(asked, customer)
-                row |= {name: energy[month, env, i, j] / MICRO for j, name in enumerate(ENERGY)}
-                row["peak_kw"] = peaks[i]
+                row |= labels[i]
+                row |= {name: meters.energy_ukwh[month, env, j, i] / MICRO for j, name in enumerate(ENERGY)}
+                row["peak_kw"] = peak_kw[month, env, i]
                 lines = bills[month, env, i]
                 row |= {f"{line}_cur": lines[j] / MICRO for j, line in enumerate(LINES)}
                 yield row | {f"{VAT_LINE}_cur": 0.0, "bill_cur": int(lines.sum()) / MICRO}
 
 
-def _peak_kw(book: Accounts, net: Ints, month: int, env: int) -> Any:
-    """[n_customers] most that each drew in a step of the month."""
-    steps = [t for t in range(book.core.n_steps) if book.month_of(t)[0][env] == month]
-    return np.maximum(net[steps, env].max(axis=0), 0) / MICRO / book.core.scenario.step_h
-
-
-def _of_bills(asked: Asked, one: BilledOutcome) -> Iterator[Row]:
+def _of_bills(asked: Asked, one: BilledOutcome, whose: Ints) -> Iterator[Row]:
     """Bills of a design of months; what the meters showed is that of the dispatch."""
     named = _named(BILLED, one.prices, one.cell)
     shown = {
-        (row["seed"], row["month"], row["customer"]): row for row in _of_accounts(asked, named, one.dispatch.accounts)
+        (row["seed"], row["month"], row["customer"]): row
+        for row in _of_accounts(asked, named, one.dispatch.accounts, whose)
     }
     for bills in one.bills:
         amounts = bills.bill.ucur
@@ -136,10 +120,10 @@ def _homes(asked: Asked) -> set[str]:
     return {customer for customer, held in asked.customers.agents.items() if names.intersection(held)}
 
 
-def _sun(found: Study) -> set[tuple[int, str]]:
+def _sun(found: Study, whose: Ints) -> set[tuple[int, str]]:
     """Episodes and customers with PV."""
     quo = next(one for one in found.outcomes if one.cell == found.asked.status_quo)
-    whose, names = owned(found.asked), list(found.asked.customers.agents)
+    names = list(found.asked.customers.agents)
     has = set()
     for book, day in zip(quo.accounts, quo.books, strict=True):
         made = day.pv_kwh @ whose.T

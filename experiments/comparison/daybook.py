@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.interval.worth import left_kwh
+from gridbazaar.envs.side_by_side import rows_of
 from gridbazaar.envs.state import State, Transition
 from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
 
@@ -72,6 +73,18 @@ class Daybook:
             self.kept.append(
                 (happened.market.setting, happened.delivery, clearing.rent_ucur_per_kwh, clearing.over_cap_ukwh)
             )
+
+    def part(self, core: Core, rows: slice, *, keeps: bool) -> Daybook:
+        """Give the book of some rows of the batch; ``keeps`` what settles them again, too."""
+        found = Daybook(core, keeps)
+        found.wires = {name: values[:, rows] for name, values in self.wires.items()}
+        found.day_ucur, found.borne_cur = self.day_ucur[:, rows], self.borne_cur[:, rows]
+        found.left_kwh, found.emitted_kg, found.pv_kwh = (
+            values[rows] for values in (self.left_kwh, self.emitted_kg, self.pv_kwh)
+        )
+        if keeps:
+            found.kept = [rows_of(held, rows, self.core.n_envs) for held in self.kept]
+        return found
 
     def close(self, state: State) -> None:
         """Count what is left in storage, after the last interval."""

@@ -12,7 +12,7 @@ from gridbazaar.experiments.comparison.cell import EQUAL, NO_MARKET, WRITTEN, Bi
 from gridbazaar.experiments.comparison.first_best import Best, FirstBest, joined
 from gridbazaar.experiments.comparison.frozen import FrozenOutcome, frozen_outcomes
 from gridbazaar.experiments.comparison.network_lines import billed_revenue, revenue_of, scaled
-from gridbazaar.experiments.comparison.parts import SETTLED, Came, Equal, Part, Written, do, is_settled
+from gridbazaar.experiments.comparison.parts import SETTLED, Came, Equal, Part, Written, do, is_settled, tariff_groups
 from gridbazaar.experiments.evaluation.design_bills import DesignBills, bills_under
 from gridbazaar.experiments.evaluation.evaluate import BATCH, evaluation_of, loaded_for
 from gridbazaar.experiments.evaluation.fairness import EqualRevenue, Revenue, equal_revenue
@@ -75,7 +75,11 @@ def study(asked: Asked, *, workers: Workers | None = None, tick: Tick | None = N
         tick: called with (what, intervals done, intervals in all), for progress.
     """
     _refuse_policies(asked)
-    parts = [Written(asked, mechanism, play) for mechanism in asked.played_mechanisms for play in asked.plays]
+    parts = [
+        Written(asked, mechanism, tariffs)
+        for mechanism in asked.played_mechanisms
+        for tariffs in tariff_groups(asked, mechanism)
+    ]
     batches = [asked.seeds[i : i + _SOLVED_TOGETHER] for i in range(0, len(asked.seeds), _SOLVED_TOGETHER)]
     solves = [Best(asked, numbers, asked.first_best) for numbers in batches]
     done = _done([*solves, *parts], workers, tick)
@@ -89,7 +93,7 @@ def study(asked: Asked, *, workers: Workers | None = None, tick: Tick | None = N
     allowed_cur = sum(revenue_of(quo.accounts)) if asked.allowed_cur is None else asked.allowed_cur
     base = [one for one in outcomes if one.cell[:2] == asked.status_quo[:2]]
     frozen, not_frozen = frozen_outcomes(asked, base)
-    evaluations = _evaluations(asked, parts, came)
+    evaluations = _evaluations(asked, came)
     if asked.equal_revenue:
         outcomes += _equal(asked, outcomes, allowed_cur, workers, tick)
         billed += [_equal_billed(asked, one, allowed_cur) for one in list(billed)]
@@ -130,9 +134,7 @@ def _counted(part: Part, tick: Tick | None) -> Callable[[], None] | None:
     return count
 
 
-def _evaluations(
-    asked: Asked, parts: Sequence[Written], came: Sequence[Sequence[Came]]
-) -> dict[tuple[str, str, float], Evaluation]:
+def _evaluations(asked: Asked, came: Sequence[Sequence[Came]]) -> dict[tuple[str, str, float], Evaluation]:
     """Put the policies of each tariff, rule and share together, with what is played without automation as idle."""
     figures = {one.outcome.cell: one.figures for found in came for one in found}
     found = {}
@@ -157,11 +159,15 @@ def _equal(
     at = {one.cell: one for one in outcomes}
     parts = [
         Equal(
-            asked, mechanism, play,
-            {t: revenue_of(at[Cell(t, mechanism, *play)].accounts) for t in asked.tariffs}, allowed_cur,
+            asked, mechanism,
+            {
+                cell: revenue_of(at[cell].accounts)
+                for cell in (Cell(tariff, mechanism, *play) for tariff in tariffs for play in asked.plays)
+            },
+            allowed_cur,
         )
         for mechanism in asked.played_mechanisms
-        for play in asked.plays
+        for tariffs in tariff_groups(asked, mechanism)
     ]  # fmt: skip
     found = {cell: replace(one, prices=EQUAL) for cell, one in at.items()}
     for changed in _done(parts, workers, tick):

@@ -12,8 +12,9 @@ import numpy as np
 
 from gridbazaar.data.units import MICRO
 from gridbazaar.experiments.comparison.cell import EQUAL, WRITTEN, Outcome
-from gridbazaar.experiments.comparison.customer_rows import CELL, PLAYED, label_columns, owned
+from gridbazaar.experiments.comparison.customer_rows import CELL, PLAYED, label_columns
 from gridbazaar.experiments.comparison.daybook import line_places
+from gridbazaar.experiments.comparison.meters import owned
 from gridbazaar.experiments.comparison.study import Study
 from gridbazaar.experiments.evaluation.fairness import cross_subsidy
 

@@ -80,11 +80,11 @@ def notes_of(found: Study) -> dict[str, str]:
             else f"off: {asked.why_not_equal}"
         ),
         "carbon": (
-            "import less export at the head, at the average intensity of the data, and fuel; by the marginal one, of one "
+            "import less export at the head, at the average intensity of the data, and fuel; by the marginal one, of "
             + (
-                "kWh more, it is not given (--marginal-carbon FILE)"
+                "one kWh more, it is not given (--marginal-carbon FILE)"
                 if asked.marginal is None
-                else f"kWh more, it is beside that, from {asked.marginal.source}"
+                else f"one kWh more, it is beside that, from {asked.marginal.source}"
             )
         ),
         "first_best": (

@@ -70,7 +70,7 @@ def test_the_optimum_at_wholesale_prices_reaches_it_and_nobody_undercuts_it(foun
 
 def test_cells_say_how_far_they_are_above_it(found: Study) -> None:
     cells = cell_table(found)
-    played = cells[cells["basis"] == "played"].set_index(["tariff", "policy"])
+    played: Any = cells[cells["basis"] == "played"].set_index(["tariff", "policy"])
     assert played["above_first_best_cur"].min() > 0
     assert played.at[("flat", "idle"), "first_best_reached_frac"] == 0.0
     assert 0.85 < played.at[("wholesale", "optimum"), "first_best_reached_frac"] <= 1.0

@@ -21,6 +21,7 @@ from gridbazaar.experiments.comparison.parts import SETTLED
 from gridbazaar.experiments.comparison.study import Study, study
 from gridbazaar.experiments.comparison.write import Tables, tables_of, write_tables
 from gridbazaar.experiments.evaluation.evaluate import evaluate
+from gridbazaar.market.design import Design
 from gridbazaar.market.designs import load_design
 from gridbazaar.market.settlement.settle import LINES
 from gridbazaar.market.tariffs import load_tariff
@@ -241,7 +242,8 @@ def test_scaling_touches_network_lines_alone() -> None:
     assert twice == replace(flat, network_cur_per_kwh=0.16, local_network_cur_per_kwh=0.04)
     design = load_design("be_flanders")
     more = scaled(design, 1.5)
-    for before, after in zip(design.charges, more.charges, strict=True):  # type: ignore[union-attr]
+    assert isinstance(more, Design)
+    for before, after in zip(design.charges, more.charges, strict=True):
         if before.line == "capacity":
             assert after.cur_per_kw_year == pytest.approx(1.5 * (before.cur_per_kw_year or 0.0))
         elif before.line != "network":
