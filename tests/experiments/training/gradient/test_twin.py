@@ -151,6 +151,17 @@ def test_a_sign_that_is_flipped_is_noticed(part: str, monkeypatch: pytest.Monkey
     assert np.abs(off_cur).max() > PER_EPISODE_CUR
 
 
+def test_what_wires_withhold_is_made_good_with_the_rent_that_was_due_when_it_was_sold() -> None:
+    """12 kWh are bought through a connection of 11; the load turns out 2 less, and wires withhold 2 of the device."""
+    one = torch.ones((1, 1), dtype=torch.float64)
+    terms = market.Terms(bought=0.3 * one, sold=0.1 * one, local=0 * one, import_cap_kwh=11 * one,
+                         export_cap_kwh=11 * one, scarcity=0.5)  # fmt: skip
+    fills = market.clear(6 * one, 6 * one, one, terms)
+    withheld = market.Withheld(0 * one, -2 * one)
+    found = market.cost_cur(fills, (4 + 6 - 2) * one, withheld, torch.tensor([False]), terms)
+    assert float(found) == pytest.approx(10 * 0.3 - 2 * (0.3 + 0.5))
+
+
 def test_the_screen_lets_nothing_pass_that_wires_withhold(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the linear estimate is far from every limit, the core's wiring withholds nothing."""
     core, asked = Core(load_scenario("village", step_min=60), 8), {True: 0, False: 0}
