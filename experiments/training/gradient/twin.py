@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from gridbazaar.agents.devices.cars.site import fit_kw
 from gridbazaar.agents.devices.home import household
 from gridbazaar.agents.kind import Now
 from gridbazaar.agents.kinds import kinds
@@ -63,7 +64,7 @@ def _uncovered_of(kind: str, config: Any) -> list[str]:
         return ["the kind"] if config.count else []
     found = ["failures"] if config.failure.happens else []
     if kind == "ev":
-        return found + (["a site limit"] if config.site_kw is not None else [])
+        return found
     found += ["ageing"] if config.ageing.happens else []
     if kind == "prosumer":
         found += ["follow_meter"] * config.follow_meter
@@ -159,7 +160,11 @@ class _Play:
         if inside is not None:
             view = replace(view, more=self._at_home()[0].seen(self._at_home()[1], inside, now))
         power, eager, *choice = choose(i, ahead, view)
-        wanted = self._want(i, view, wish_of(power, view), inside, *choice)
+        wish_kw = wish_of(power, view)
+        if cars is not None and cars.more is not None:  # their site has a limit
+            at = twin.car_columns
+            wish_kw = torch.cat([wish_kw[:, : at.start], fit_kw(wish_kw[:, at], cars), wish_kw[:, at.stop :]], dim=1)
+        wanted = self._want(i, view, wish_kw, inside, *choice)
         fills = clear(
             wanted.firm_kw * step_h, wanted.wish_kw * step_h, eager, terms, moves_price=self.shares is not None
         )

@@ -39,7 +39,7 @@ def some_actions(core: Core, seed: int = 0) -> tuple[Floats, Floats]:
 
 def at_home(core: Core, seed: int = 0) -> Floats:
     """What homes choose beside, [n_steps, n_envs, n_homes, n]; n is 0 where that is nothing."""
-    homes = core.scenario.kind_slices["prosumer"]
+    homes = core.scenario.kind_slices.get("prosumer", slice(0, 0))
     shape = (core.n_steps, core.n_envs, homes.stop - homes.start, len(choices_of(core.scenario)))
     return np.clip(np.random.default_rng([seed, 1]).normal(0.0, 0.5, shape), -1.0, 1.0)
 
@@ -47,7 +47,7 @@ def at_home(core: Core, seed: int = 0) -> Floats:
 def action_of(core: Core, power: Floats, eager: Floats, more: Floats) -> Floats:
     action = np.zeros((core.n_envs, core.n_agents, core.n_actions))
     action[..., 0], action[..., 1] = power, np.where(eager > 0, EAGER, RESERVED)
-    action[:, core.scenario.kind_slices["prosumer"], 2 : 2 + more.shape[-1]] = more
+    action[:, core.scenario.kind_slices.get("prosumer", slice(0, 0)), 2 : 2 + more.shape[-1]] = more
     return action
 
 
@@ -108,13 +108,15 @@ CASES |= {
     "winter of thin wires": HOURLY | THIN,
     "winter of two days whose wires bind": HOURLY | {"hours": 48.0},
     "winter of small pumps": HOURLY | {"prosumer.heating.pump_kw": (0.5, 1.0), "prosumer.water.heater_kw": 0.5},
+    "workplace": {},
+    "workplace that shares in proportion": {"ev.sharing": "proportional", "ev.discharge_kw": 7.4},
     "winter of tanks alone": HOURLY | {"prosumer.heating.share": (0.0, 0.0), "prosumer.appliance.share": (0.0, 0.0)},
 }
 
 
 def scenario_of(case: str) -> Scenario:
     first = case.split()[0]
-    return load_scenario(first if first in ("street", "winter") else "village", **CASES[case])
+    return load_scenario(first if first in ("street", "winter", "workplace") else "village", **CASES[case])
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -304,7 +306,7 @@ def test_the_screen_lets_nothing_pass_that_wires_withhold(monkeypatch: pytest.Mo
     assert min(asked.values()) > 5
 
 
-COVERED = {"street", "village", "district", "winter"}
+COVERED = {"street", "village", "district", "winter", "workplace"}
 
 
 def test_what_it_does_not_cover_is_refused_by_name() -> None:
