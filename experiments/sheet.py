@@ -18,6 +18,7 @@ SPOT_CUR_PER_KWH = 0.10
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _HOURS = (3, 8, 12, 18, 22)
 _USUAL_YEAR = 2025
+_COLOURS = ("#5b7fa6", "#e69f00", "#93a4b5", "#009e73", "#cc79a7", "#56b4e9")  # of lines, told apart by everybody
 
 
 class Week(NamedTuple):
@@ -160,14 +161,16 @@ def plot_design(design: Design, path: Path) -> None:
         for panel, week in zip(panels, weeks(design), strict=True):
             hours = np.arange(7 * 24)
             bought = [line for line in week.prices if line.flow in ("import", "load")]
-            panel.stackplot(hours, [p.cur_per_kwh for p in bought], labels=[p.line for p in bought], step="post")
+            panel.stackplot(
+                hours, [p.cur_per_kwh for p in bought], labels=[p.line for p in bought], step="post", colors=_COLOURS
+            )
             for line in week.prices:
                 if line.flow in ("export", "pv"):
                     label = f"{line.line}, {line.flow}"
                     panel.step(hours, line.cur_per_kwh, where="post", color="black", linewidth=1, label=label)
             panel.set(title=week.name, ylabel=f"{design.currency}/kWh with VAT", xticks=range(0, 168, 24))
             panel.set_xticklabels(DAYS)
-        panels[0].legend(loc="upper right", fontsize=8)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
         at_spot = f" (spot {SPOT_CUR_PER_KWH:g})" if follows_spot(design) else ""
         figure.suptitle(f"{design.title}{at_spot}")
     with replacing(path) as partial:
