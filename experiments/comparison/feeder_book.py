@@ -45,3 +45,11 @@ class FeederBook:
         self.loading[more] = loading[more]
         self.voltage_pu[more] = np.asarray(happened.wires.voltage_pu)[more]
         self.net_kw[more] = np.asarray(happened.delivery.metered_ukwh)[more] / MICRO / step_h
+
+    def part(self, core: Core, rows: slice) -> FeederBook:
+        """Give the book of some rows of the batch."""
+        found = FeederBook(core)
+        found.load_kw, found.pv_kw = self.load_kw[:, rows], self.pv_kw[:, rows]
+        found.worst, found.net_kw = self.worst[rows], self.net_kw[rows]
+        found.loading, found.voltage_pu = self.loading[rows], self.voltage_pu[rows]
+        return found

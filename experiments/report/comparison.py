@@ -33,7 +33,7 @@ def render_comparison(found: Study, tables: Tables, *, command: str, shown: Sequ
         shown: customers whose bills are shown line by line; none: chosen by what they gain and lose.
     """
     about = told(found, Traced(tables._asdict()))
-    scenario = found.evaluations[about.hero[:2]].scenario
+    scenario = found.scenario(about.hero)
     parts = [
         section("The answer", _lead(about), "<ul>" + "".join(f"<li>{text}</li>" for text in answer(about)) + "</ul>"),
         _question(about),
@@ -63,7 +63,7 @@ def _two_lines(first: str, second: str) -> str:
 
 def _question(about: Told) -> str:
     asked = about.found.asked
-    scenario = about.found.evaluations[about.hero[:2]].scenario
+    scenario = about.found.scenario(about.hero)
     days = f"{scenario.dates[0]} to {scenario.dates[1]}" if scenario.dates else f"{scenario.hours:g} hours each"
     n = len(asked.seeds)
     designs = f", and bills under {listed(escape(d.name) for d in asked.designs)}" if asked.designs else ""

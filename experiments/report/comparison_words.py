@@ -52,8 +52,8 @@ def told(found: Study, traced: Traced) -> Told:
     asked = found.asked
     tariff = next((t for t in reversed(list(asked.tariffs)) if t != asked.today), asked.today)
     mechanism = next((m for m in asked.mechanisms if m != NO_MARKET), NO_MARKET)
-    policy = list(asked.played_policies)[-1]
-    return Told(found, traced, Cell(tariff, mechanism, policy), EQUAL if asked.equal_revenue else WRITTEN)
+    play = max(asked.plays, key=lambda play: play.automated_share) if asked.automated else asked.plays[-1]
+    return Told(found, traced, Cell(tariff, mechanism, *play), EQUAL if asked.equal_revenue else WRITTEN)
 
 
 def answer(about: Told) -> list[str]:

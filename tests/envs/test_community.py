@@ -46,10 +46,6 @@ def test_a_scenario_with_customers_is_stored_and_read_again() -> None:
             "customer 'family': battery_0 belongs to those who hold battery.shares",
         ),
         ({"community": FAMILY, "mechanism": "nodal", "constraint": "nodal"}, "constraint nodal"),
-        (
-            {"community": FAMILY, "tariff": "be_flanders", "dates": ("2024-02-01", "2024-02-29")},
-            "a tariff that bills power by the month",
-        ),
         ({"community": BESIDE, "outage.chance": 0.5}, "an island has no retailer"),
         ({"community": "nowhere.csv"}, "nowhere.csv"),
     ],

@@ -33,7 +33,7 @@ from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.files import check_folder
 from gridbazaar.experiments.training import checkpoint as checkpoints
 from gridbazaar.experiments.training.checkpoint import Checkpoint, read_checkpoint
-from gridbazaar.experiments.training.folder import begin, read_as, read_scenario
+from gridbazaar.experiments.training.folder import EPISODES_A_SEED, begin, read_as, read_scenario
 from gridbazaar.experiments.training.gradient.episodes import Episodes, draw
 from gridbazaar.experiments.training.gradient.shares import Participation, Shares, refuse_shared_batteries
 from gridbazaar.experiments.training.gradient.twin import Twin, refuse_uncovered
@@ -43,7 +43,6 @@ Weights = dict[str, Tensor]
 Arrays = dict[str, NDArray[Any]]
 Report = Callable[[int, int, dict[str, float]], None]
 
-_EPISODES_A_SEED = 1_000_003
 PARTICIPATION = "participation"
 """Objective: the community's cost under the condition that no kind is worse off than idle."""
 _MULTIPLIERS = "participation_multipliers"
@@ -232,7 +231,7 @@ class _Run:
     def _update(self) -> float:
         """Play, differentiate, step."""
         config, n = self.config, self.done
-        begin = config.seed * _EPISODES_A_SEED + n * config.n_envs
+        begin = config.seed * EPISODES_A_SEED + n * config.n_envs
         seeds = begin + np.arange(config.n_envs)
         episodes = draw(self.core, seeds, "train")
         mean_cur, added = self._play(seeds, episodes)
