@@ -187,8 +187,14 @@
     $("beside").replaceChildren(html("table", "", html("thead", "", head), html("tbody", "", ...rows)));
   }
 
+  // Show an interval, and what the ledger says of its trades.
+  function lead(t) {
+    show(t);
+    (document.querySelector(".wrong") || document.querySelector(".pairs")).scrollIntoView({ block: "center" });
+  }
+
   let X = strip();
-  const ledger = Audited(held, { html, kwh, money, show: t => show(t), again: () => show(now) });
+  const ledger = Audited(held, { html, kwh, money, show: t => lead(t), again: () => show(now) });
   function show(t) {
     now = Math.max(0, Math.min(n - 1, t));
     $("time").value = now;

@@ -179,6 +179,25 @@ def test_a_trade_that_was_touched_in_the_page_is_named(
     assert beyond == 0, "a table reaches beyond its box on a phone"
 
 
+@in_browser
+def test_the_verdict_stands_above_and_a_finding_leads_to_its_trade(with_ledger: dict[str, Any], tmp_path: Path) -> None:
+    script = """
+    const top = document.getElementById("standing");
+    for (let i = 0; i < 100 && top.hidden; i++) await new Promise(r => setTimeout(r, 20));
+    const link = document.querySelector("#standing a"), go = document.querySelector("#findings button");
+    if (go) go.click();
+    const row = document.querySelector("tr.wrong"), box = row && row.getBoundingClientRect();
+    return [link.textContent, link.getAttribute("href"), box ? box.top >= 0 && box.bottom <= innerHeight : null];
+    """
+    sound = "✓ The ledger of this day was checked: no finding"
+    assert answers(render(with_ledger, ""), tmp_path, script) == [sound, "#proofs", None]
+    page = deepcopy(with_ledger)
+    _a_unit_of_money(page, page["ledger"]["trades"][7][3])
+    touched = "✗ The ledger of this day is not sound: 1 finding"
+    for width in (390, 1280):
+        assert answers(render(page, ""), tmp_path, script, width) == [touched, "#proofs", True]
+
+
 @pytest.mark.slow
 @in_browser
 def test_a_trade_that_was_left_out_and_a_signature_that_was_touched_are_named(
