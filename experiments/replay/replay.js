@@ -80,7 +80,7 @@
       shown.append(element("title", {}, `${held.agents[agent]}: ${kwh(policy.net[now][agent])} kWh at the meter, ${kwh(Math.abs(local))} kWh ${local < 0 ? "sold to" : "bought from"} neighbours`));
       made.append(shown);
     });
-    made.append(element("text", { x: X(worst) + 10, y: Y(worst) - 8 }, `${feeder.buses[worst]} ${volts[worst].toFixed(3)} pu`));
+    made.append(element("text", { x: X(worst) + 10, y: Y(worst) - 8, class: "halo" }, `${feeder.buses[worst]} ${volts[worst].toFixed(3)} pu`));
     return made;
   }
 

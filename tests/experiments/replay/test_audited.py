@@ -187,15 +187,15 @@ def test_the_verdict_stands_above_and_a_finding_leads_to_its_trade(with_ledger: 
     const link = document.querySelector("#standing a"), go = document.querySelector("#findings button");
     if (go) go.click();
     const row = document.querySelector("tr.wrong"), box = row && row.getBoundingClientRect();
-    return [link.textContent, link.getAttribute("href"), box ? box.top >= 0 && box.bottom <= innerHeight : null];
+    return [!top.hidden, link.textContent, link.getAttribute("href"), box ? box.top >= 0 && box.bottom <= innerHeight : null];
     """
     sound = "✓ The ledger of this day was checked: no finding"
-    assert answers(render(with_ledger, ""), tmp_path, script) == [sound, "#proofs", None]
+    assert answers(render(with_ledger, ""), tmp_path, script) == [True, sound, "#proofs", None]
     page = deepcopy(with_ledger)
     _a_unit_of_money(page, page["ledger"]["trades"][7][3])
     touched = "✗ The ledger of this day is not sound: 1 finding"
     for width in (390, 1280):
-        assert answers(render(page, ""), tmp_path, script, width) == [touched, "#proofs", True]
+        assert answers(render(page, ""), tmp_path, script, width) == [True, touched, "#proofs", True]
 
 
 @pytest.mark.slow
