@@ -176,7 +176,8 @@ def test_a_trade_that_was_touched_in_the_page_is_named(
           .filter(t => t.getBoundingClientRect().right > t.closest("div").getBoundingClientRect().right + 1);
         const range = document.createRange();
         const lines = cell => {{ range.selectNodeContents(cell); return range.getClientRects().length; }};
-        const parted = [...document.querySelectorAll(".pairs td")].filter(c => Number(c.textContent) > 0 && lines(c) > 1);
+        const parted = [...document.querySelectorAll(".pairs td")]
+          .filter(c => Number(c.textContent) > 0 && lines(c) > 1);
         return [wide.length, parted.length];""",
         width=390,
     )  # fmt: skip
