@@ -1,4 +1,8 @@
-"""A trained network as arrays: layers with tanh between them, that map what an agent sees to what it does."""
+"""A trained network as arrays: layers with tanh between them, that map what an agent sees to what it does.
+
+Weights are named as the library that learned them names them: ``action_net`` ends those of PPO, whose mean is clipped;
+``mu`` those of SAC, whose mean passes a last tanh. Networks of several kinds have the kind before the name.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,10 @@ Floats = NDArray[np.float32]
 Weights = Mapping[str, NDArray[np.generic]]
 """By name, as torch's ``state_dict`` of the policy has them."""
 
-_HIDDEN = re.compile(r"mlp_extractor\.policy_net\.(\d+)\.weight\Z")
+OF_KIND = "kinds/"
+"""What names of a kind's own weights begin with: ``kinds/ev/mu.bias``."""
+_CLIPPED, _SQUASHED = ("mlp_extractor.policy_net", "action_net"), ("latent_pi", "mu")
+"""Hidden layers and the last one, of networks whose mean is clipped, and whose mean passes a tanh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +30,7 @@ class Network:
 
     hidden: tuple[tuple[Floats, Floats], ...]  # weights [n_in, n_out] and biases [n_out]
     head: tuple[Floats, Floats]
+    is_squashed: bool = False  # whether the last layer ends with a tanh
 
     @property
     def n_features(self) -> int:
@@ -39,7 +47,8 @@ class Network:
         for weight, bias in self.hidden:
             rows = np.tanh(rows @ weight + bias)
         weight, bias = self.head
-        return rows @ weight + bias
+        mean = rows @ weight + bias
+        return np.tanh(mean) if self.is_squashed else mean
 
 
 def network_of(weights: Weights) -> Network:
@@ -48,13 +57,30 @@ def network_of(weights: Weights) -> Network:
     Raises:
         ValueError: they are not those of such a network.
     """
-    numbers = sorted(int(match[1]) for match in map(_HIDDEN.match, weights) if match)
-    hidden = tuple(_layer(weights, f"mlp_extractor.policy_net.{number}") for number in numbers)
-    head = _layer(weights, "action_net")
+    is_squashed = any(name.startswith(_SQUASHED) for name in weights)
+    deep, last = _SQUASHED if is_squashed else _CLIPPED
+    found = (re.fullmatch(re.escape(deep) + r"\.(\d+)\.weight", name) for name in weights)
+    numbers = sorted(int(match[1]) for match in found if match)
+    hidden = tuple(_layer(weights, f"{deep}.{number}") for number in numbers)
+    head = _layer(weights, last)
     widths = [layer[0].shape for layer in (*hidden, head)]
     if any(before[1] != after[0] for before, after in pairwise(widths)):
         raise ValueError(f"expected layers that fit to each other, got {widths}")
-    return Network(hidden, head)
+    return Network(hidden, head, is_squashed)
+
+
+def networks_of(weights: Weights) -> dict[str, Network]:
+    """Make the network of each kind, by its name; empty where one network acts for all kinds.
+
+    Raises:
+        ValueError: as of ``network_of``.
+    """
+    by_kind: dict[str, dict[str, NDArray[np.generic]]] = {}
+    for name, x in weights.items():
+        kind, _, of = name.removeprefix(OF_KIND).partition("/")
+        if name.startswith(OF_KIND):
+            by_kind.setdefault(kind, {})[of] = x
+    return {kind: network_of(held) for kind, held in by_kind.items()}
 
 
 def _layer(weights: Weights, name: str) -> tuple[Floats, Floats]:

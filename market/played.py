@@ -101,9 +101,27 @@ def check_period(design: Design, dates: Sequence[str], hours: float) -> None:
     got = f"days from {dates[0]} to {dates[1]}" if dates else f"{hours:g} h"
     raise ValueError(
         f"tariff {design.name}: {what} on less than a billing period: it is billed by the calendar month, got an "
-        f"episode of {got}; play whole months, such as dates = ['2024-02-01', '2024-02-29'], or bill what another "
-        "tariff brings ('gridbazaar compare --bill')"
+        f"episode of {got}; play whole months, such as dates = ['2024-02-01', '2024-02-29'], begin with the month so "
+        "far that the data say (carry = 'drawn'), or bill what another tariff brings ('gridbazaar compare --bill')"
     )
+
+
+def check_part(tariff: Tariff | Design, dates: Sequence[str]) -> None:
+    """Refuse to draw the month so far where nothing is billed by it, or where episodes begin with one anyway."""
+    if isinstance(tariff, Tariff) or not any(map(is_by_month, tariff.charges)):
+        raise ValueError(
+            f"carry drawn: expected a tariff that bills power or free kWh by the month, got {tariff.name}; leave it out"
+        )
+    if dates and _is_whole(*dates):
+        raise ValueError(
+            f"carry drawn: the days from {dates[0]} to {dates[1]} are whole months, which begin with nothing; leave it "
+            "out"
+        )
+    if tariff.netting.period in ("month", "year") or any(charge.tiers_kwh for charge in tariff.charges):
+        raise ValueError(
+            f"carry drawn: expected charges on power and free kWh alone, got {tariff.name}, which nets or has tiers by "
+            "the month; play whole months"
+        )
 
 
 def _is_whole(first: str, last: str) -> bool:

@@ -29,6 +29,7 @@ ALLOWED = {
     "envs/views/discrete.py": {"gymnasium", "pettingzoo"},
     "envs/views/gymnasium_env.py": {"gymnasium"},
     "envs/views/pettingzoo_env.py": {"gymnasium", "pettingzoo"},
+    "envs/views/torchrl_env.py": {"torch"},
     "envs/views/vec_env.py": {"gymnasium", "stable_baselines3"},
 }
 """The views subclass what these libraries define."""

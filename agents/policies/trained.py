@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gridbazaar.agents.learned import foreign
 from gridbazaar.agents.learned import policy as learned
-from gridbazaar.agents.network import network_of
+from gridbazaar.agents.network import Network, network_of, networks_of
 from gridbazaar.agents.policy import Community, Foresight, Observation
 from gridbazaar.agents.policy import Policy as AnyPolicy
 from gridbazaar.data.arrays import Array
@@ -141,18 +141,25 @@ def load_run(name: str, *, allow_code: bool = False) -> AnyPolicy:
     held = read_manifest(path.parent)
     if held["train"].get("algo") == "gradient":
         try:
-            return learned.Policy(read_weights(path), tuple(held.get("kinds", ())), held["features"])
+            kinds, choices = (tuple(held.get(name, ())) for name in ("kinds", "choices"))
+            return learned.Policy(read_weights(path), kinds, held["features"], choices)
         except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"{path}: expected a policy learned by gradient, {error}") from error
+    weights = read_weights(path)
     try:
-        network = network_of(read_weights(path))
+        by_kind = networks_of(weights)
+        network = None if by_kind else network_of(weights)
     except ValueError as error:
         raise ValueError(f"{path}: expected the weights of a run, {error}") from error
     features, actions = tuple(held["features"]), held.get("actions")
-    if network.n_features != len(features):
-        raise ValueError(f"{path}: the weights are of {network.n_features} features, {CONFIG} has {len(features)}")
+    for found in by_kind.values() if network is None else (network,):
+        if found.n_features != len(features):
+            raise ValueError(f"{path}: the weights are of {found.n_features} features, {CONFIG} has {len(features)}")
     named = None if actions is None else {kind: tuple(names) for kind, names in actions.items()}
-    return Policy(network, Trained(features, named, network.n_actions, _how_to_see_alike(held["scenario"])))
+    how = _how_to_see_alike(held["scenario"])
+    if network is None:
+        return PolicyOfKinds(by_kind, Trained(features, named, 0, how))
+    return Policy(network, Trained(features, named, network.n_actions, how))
 
 
 def _how_to_see_alike(scenario: Mapping[str, Any]) -> str:
@@ -219,3 +226,38 @@ class Policy:
         rows = np.asarray(observation.features).reshape(-1, observation.features.shape[-1])
         action = np.clip(self.network(rows), -1.0, 1.0).astype(np.float64)
         return action.reshape(*observation.mask.shape, -1), memory
+
+
+class PolicyOfKinds:
+    """A network for each kind.
+
+    Args:
+        networks: by kind.
+        trained: what they were trained on; none: what they play.
+    """
+
+    needs_forecasts = False
+    needs_foresight = False
+
+    def __init__(self, networks: Mapping[str, Network], trained: Trained | None = None) -> None:
+        self.networks, self.trained = networks, trained
+
+    def start(self, community: Community, rng: np.random.Generator, episode: Foresight | None = None) -> Any:
+        if self.trained is not None:
+            self.trained.check(community)
+        here = {kind: agents for kind, agents in community.kind_slices.items() if agents.stop > agents.start}
+        if unknown := [kind for kind in here if kind not in self.networks]:
+            raise ValueError(
+                f"the policy was trained with {', '.join(self.networks)}, not with {', '.join(unknown)}; train it anew"
+            )
+        return here, community.n_actions
+
+    def act(self, observation: Observation, memory: Any) -> tuple[Array, Any]:
+        here, n_actions = memory
+        features = np.asarray(observation.features)
+        action = np.zeros((*observation.mask.shape, n_actions))
+        for kind, agents in here.items():
+            rows = features[:, agents].reshape(-1, features.shape[-1])
+            given = np.clip(self.networks[kind](rows), -1.0, 1.0)
+            action[:, agents, : given.shape[1]] = given.reshape(*action[:, agents].shape[:2], -1)
+        return action, memory

@@ -168,7 +168,9 @@ def _place_data(table: dict[str, Any], folder: Path) -> None:
         if isinstance(inner, dict) and name in inner:
             given = inner[name]
             inner[name] = [placed(path) for path in given] if isinstance(given, list) else placed(given)
-    if "community" in table:
+    if isinstance(table.get("community"), dict) and "table" in table["community"]:
+        table["community"]["table"] = placed(table["community"]["table"])
+    elif "community" in table:
         table["community"] = placed(table["community"])
 
 

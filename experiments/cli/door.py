@@ -27,7 +27,8 @@ _BAD_INPUT = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirecto
 _EXTRAS = {
     "torch": "train", "stable_baselines3": "train", "tensorboard": "train", "pandapower": "real",
     "pyarrow": "parquet", "minari": "minari", "h5py": "minari", "sb3_contrib": "contrib", "onnxruntime": "onnx",
-    "holidays": "bills", "ray": "cluster",
+    "holidays": "bills", "ray": "cluster", "benchmarl": "marl", "torchrl": "marl", "tensordict": "marl",
+    "optuna": "sweep",
 }  # fmt: skip
 _OURS = Path(__file__).resolve().parents[2]
 

@@ -31,7 +31,6 @@ from gridbazaar.experiments.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from gridbazaar.experiments.training.gradient.run import GradientConfig
     from gridbazaar.experiments.training.train import TrainConfig
     from gridbazaar.experiments.workers import Workers
 
@@ -76,7 +75,7 @@ def demo(
 def train(
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     scenario: Annotated[str | None, typer.Argument(help="A name or a .toml file; not needed with --resume.")] = None,
-    algo: Annotated[str | None, typer.Option(help="ppo, or gradient: through the model.")] = None,
+    algo: Annotated[str | None, typer.Option(help="ppo, sac, ippo, mappo, or gradient: through the model.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Agent-steps; 4000000 unless given.")] = None,
     updates: Annotated[int | None, typer.Option(min=1, help="Of gradient, in place of --steps.")] = None,
     minutes: Annotated[float | None, typer.Option(help="End earlier, after so many minutes.")] = None,
@@ -136,7 +135,12 @@ def train(
         table, run = learner(str(held_algo or "ppo"), f"{out}: algo of its config.json")
     else:
         table, run = learner(str(given.get("algo") or "ppo"))
-    _refuse_unknown(table, fields_set, [name for name, value in options.items() if value is not None])
+    _refuse_unknown(
+        str(given.get("algo") or held_algo or table().algo),
+        table,
+        fields_set,
+        [name for name, value in options.items() if value is not None],
+    )
     if has_runs or (seeds is not None and not resume):
         config = _config_of_runs(out, table, given, has_runs, seeds, force=force)
         _train_runs(config, out, allow_code=allow_code, workers=by)
@@ -147,7 +151,7 @@ def train(
         raise ValueError(f"--seeds: {out} is the folder of one run, not of several; leave it out")
     if resume:
         config = read_as(out, table)
-        if "steps" in given:
+        if "steps" in given and config.algo == "ppo":
             config = _extended(config, out, given.pop("steps"))
         _refuse_changes(config, given)
     elif scenario is None:
@@ -212,17 +216,18 @@ def _train_runs(config: Any, out: Path, *, allow_code: bool, workers: Workers | 
 
 
 _ENDS = {"ppo": "--steps or --minutes", "gradient": "--updates"}
+"""Options by which a way to learn ends; of others it is --steps."""
 _OPTIONS = {"max_minutes": "--minutes", "n_envs": "--n-envs"}
 _SET_BY_A_RUN = ("overrides", "schedule_from")
 
 
-def _refuse_unknown(table: Any, fields_set: Iterable[str], options: Iterable[str]) -> None:
+def _refuse_unknown(algo: str, table: Any, fields_set: Iterable[str], options: Iterable[str]) -> None:
     """Refuse what this way to learn has no field for, or sets itself."""
-    algo, names = table().algo, [f.name for f in fields(table)]
+    names = [f.name for f in fields(table)]
     for name in (name for name in options if name not in names):
         said = _OPTIONS.get(name, f"--{name}")
-        other = "gradient" if algo == "ppo" else "ppo"
-        raise ValueError(f"{said} is of --algo {other}; --algo {algo} ends by {_ENDS[algo]}")
+        of = "gradient" if said == "--updates" else "ppo" if said == "--minutes" else "the others"
+        raise ValueError(f"{said} is of --algo {of}; --algo {algo} ends by {_ENDS.get(algo, '--steps')}")
     allowed = [name for name in names if name not in (*_SET_BY_A_RUN, "scenario")]
     if unknown := [name for name in fields_set if name not in allowed]:
         raise ValueError(f"--set-train: unknown field {', '.join(unknown)}; --algo {algo} has {', '.join(allowed)}")
@@ -242,25 +247,22 @@ def _extended(config: TrainConfig, out: Path, steps: int) -> TrainConfig:
     return longer
 
 
-def _updates(config: TrainConfig | GradientConfig) -> str:
-    from gridbazaar.experiments.training.train import TrainConfig
-
-    return "" if isinstance(config, TrainConfig) else f" in {config.updates:,} updates"
+def _updates(config: Any) -> str:
+    return f" in {config.updates:,} updates" if hasattr(config, "updates") else ""
 
 
-def _how_to_go_on(config: TrainConfig | GradientConfig, out: Path) -> str:
+def _how_to_go_on(config: Any, out: Path) -> str:
     from gridbazaar.agents.policies.trained import CONFIG
     from gridbazaar.experiments.training.folder import checkpoint_steps
-    from gridbazaar.experiments.training.train import TrainConfig
 
     if not (out / CONFIG).is_file():
         return f"nothing was written to {out} yet; start again"
     done, to_go_on = checkpoint_steps(out) or 0, terminal.to_paste("train", "--out", out, "--resume")
-    of = f" of {config.steps:,}" if isinstance(config, TrainConfig) else ""
+    of = f" of {config.steps:,}" if hasattr(config, "steps") else ""
     return f"the last checkpoint has {done:,}{of} agent-steps; go on with: {to_go_on}"
 
 
-def _refuse_changes(config: TrainConfig | GradientConfig, given: dict[str, Any]) -> None:
+def _refuse_changes(config: Any, given: dict[str, Any]) -> None:
     """A run goes on as it began: an option that says otherwise is an error."""
     from gridbazaar.experiments.files import to_json
 

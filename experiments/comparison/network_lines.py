@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -13,20 +12,15 @@ from gridbazaar.experiments.comparison.daybook import line_places, party_place
 from gridbazaar.experiments.evaluation.accounts import Accounts
 from gridbazaar.experiments.evaluation.design_bills import DesignBills
 from gridbazaar.experiments.evaluation.fairness import Revenue
-from gridbazaar.market.charge import Charge, Window
+from gridbazaar.market.charge import Charge
 from gridbazaar.market.design import Design
+from gridbazaar.market.exchange import OF_WINDOWS, PRICES, times
 from gridbazaar.market.tariff import Tariff
 
 OPERATOR = "network_operator"
 SCALED = ("network", "capacity")
 """Lines of a bill that a factor scales; standing charges stay as they are."""
 _RECEIVED = (*SCALED, "imbalance", "fixed")  # deviations pay for the network too
-
-_AMOUNTS = (
-    "cur_per_kwh", "spot_factor", "cap_cur_per_kwh", "floor_cur_per_kwh", "tier_cur_per_kwh", "lump_cur_per_year",
-    "cur_per_kw_month", "cur_per_kw_year", "cur_per_kw_day", "tier_cur_per_kw_month", "step_cur_per_month",
-)  # fmt: skip
-_OF_WINDOWS = ("cur_per_kwh", "add_cur_per_kwh", "tier_cur_per_kwh")
 
 
 def has_network_lines(tariff: Tariff | Design) -> bool:
@@ -60,18 +54,8 @@ def _charge(charge: Charge, factor: float) -> Charge:
         raise ValueError(
             f"table_cur_per_kwh: a network line read from the table {charge.table_cur_per_kwh} has no factor"
         )
-    windows = tuple(replace(window, **_times(window, _OF_WINDOWS, factor)) for window in charge.windows)
-    return replace(charge, windows=windows, **_times(charge, _AMOUNTS, factor))
-
-
-def _times(held: Charge | Window, names: Iterable[str], factor: float) -> dict[str, Any]:
-    """Every amount that is given, times the factor."""
-    found: dict[str, Any] = {}
-    for name in names:
-        value = getattr(held, name)
-        if value:
-            found[name] = tuple(x * factor for x in value) if isinstance(value, tuple) else value * factor
-    return found
+    windows = tuple(times(window, OF_WINDOWS, factor) for window in charge.windows)
+    return times(replace(charge, windows=windows), (*PRICES, "spot_factor"), factor)
 
 
 def revenue_of(accounts: Iterable[Accounts]) -> Revenue:

@@ -56,6 +56,7 @@ class Checkpoint:
     learning: Arrays = field(default_factory=dict)  # that the optimiser steps, where ``weights`` are their average
     drawn: Arrays = field(default_factory=dict)  # where the global generators are; empty in a run of version 0.1
     drawn_more: Mapping[str, Any] = field(default_factory=dict)
+    counts: Mapping[str, Any] = field(default_factory=dict)  # what else a way to learn goes on with, as JSON has it
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
@@ -64,6 +65,8 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         "schema": 1, "steps": checkpoint.steps, "episodes": checkpoint.episodes, "seconds": checkpoint.seconds,
         "points": checkpoint.curve, "rate": checkpoint.rate, "generators": dict(checkpoint.drawn_more),
     }  # fmt: skip
+    if checkpoint.counts:
+        meta["counts"] = dict(checkpoint.counts)
     named = (
         (WEIGHTS, checkpoint.weights), (_BEST, checkpoint.best), (_MOMENTS, checkpoint.moments),
         (_LEARNING, checkpoint.learning), (_DRAWN, checkpoint.drawn),
@@ -96,12 +99,13 @@ def read_checkpoint(folder: str | Path) -> Checkpoint | None:
     path = file_of_run(folder, CHECKPOINT)
     meta, arrays = read_arrays(path)
     return _checked(
-        path, meta, weights=_those(arrays, WEIGHTS), moments=_those(arrays, _MOMENTS), best=_those(arrays, _BEST),
-        learning=_those(arrays, _LEARNING), drawn=_those(arrays, _DRAWN),
+        path, meta, weights=those(arrays, WEIGHTS), moments=those(arrays, _MOMENTS), best=those(arrays, _BEST),
+        learning=those(arrays, _LEARNING), drawn=those(arrays, _DRAWN),
     )  # fmt: skip
 
 
-def _those(arrays: Arrays, start: str) -> Arrays:
+def those(arrays: Mapping[str, NDArray[Any]], start: str) -> Arrays:
+    """Give the arrays whose names begin so, by the rest of their names."""
     return {name.removeprefix(start): x for name, x in arrays.items() if name.startswith(start)}
 
 
@@ -115,12 +119,13 @@ def _checked(path: Path, meta: Mapping[str, Any], **arrays: Arrays) -> Checkpoin
             raise ValueError(f"{path}: {name}: expected a number, got {str(meta.get(name))[:80]}")
     if not isinstance(points, list) or not all(_is_point(point) for point in points):
         raise ValueError(f"{path}: points: expected steps, seconds and score of each, got {str(points)[:80]}")
-    more = meta.get("generators", {})
-    if not isinstance(more, dict):
-        raise ValueError(f"{path}: generators: expected a table, got {str(more)[:80]}")
+    more, counts = (meta.get(name, {}) for name in ("generators", "counts"))
+    for name, table in (("generators", more), ("counts", counts)):
+        if not isinstance(table, dict):
+            raise ValueError(f"{path}: {name}: expected a table, got {str(table)[:80]}")
     return Checkpoint(
         steps=meta["steps"], episodes=meta["episodes"], seconds=meta["seconds"], curve=points, rate=meta["rate"],
-        drawn_more=more, **arrays,
+        drawn_more=more, counts=counts, **arrays,
     )  # fmt: skip
 
 
@@ -207,6 +212,20 @@ def generators() -> tuple[Arrays, dict[str, Any]]:
     return arrays, {"version": version, "gauss": gauss, "name": name, "at": at, "has": has_gauss, "cached": cached}
 
 
+def put_generators(checkpoint: Checkpoint) -> None:
+    """Put the global generators where they were; a run of version 0.1 did not keep them."""
+    import torch
+
+    if not checkpoint.drawn:
+        return
+    more, drawn = checkpoint.drawn_more, checkpoint.drawn
+    random.setstate((more["version"], tuple(drawn["python"].tolist()), more["gauss"]))
+    np.random.set_state(  # noqa: NPY002 - as PPO draws
+        (more["name"], drawn["numpy"], more["at"], more["has"], more["cached"])
+    )
+    torch.set_rng_state(torch.as_tensor(drawn["torch"]))
+
+
 def put_back(model: Any, checkpoint: Checkpoint, where: Path) -> None:
     """Put a checkpoint into a new model, and the generators where they were.
 
@@ -219,12 +238,6 @@ def put_back(model: Any, checkpoint: Checkpoint, where: Path) -> None:
         model.policy.load_state_dict({name: torch.as_tensor(x) for name, x in checkpoint.weights.items()})
         put_moments(model.policy.optimizer, checkpoint.moments, checkpoint.rate)
         model.num_timesteps = checkpoint.steps
-        if checkpoint.drawn:
-            more, drawn = checkpoint.drawn_more, checkpoint.drawn
-            random.setstate((more["version"], tuple(drawn["python"].tolist()), more["gauss"]))
-            np.random.set_state(  # noqa: NPY002 - as PPO draws
-                (more["name"], drawn["numpy"], more["at"], more["has"], more["cached"])
-            )
-            torch.set_rng_state(torch.as_tensor(drawn["torch"]))
+        put_generators(checkpoint)
     except (ValueError, TypeError, RuntimeError, KeyError, IndexError) as error:
         raise ValueError(f"{where}: cannot go on from this checkpoint, {error}; start the run anew") from error

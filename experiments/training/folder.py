@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gridbazaar.agents.policies.trained import CONFIG, read_manifest
+from gridbazaar.agents.policies.trained import CONFIG, file_of_run, read_manifest
 from gridbazaar.data.own import OwnFileError
 from gridbazaar.data.tables import read_table
 from gridbazaar.envs.observe import feature_columns
@@ -18,6 +18,8 @@ from gridbazaar.experiments.training.checkpoint import read_checkpoint
 from gridbazaar.experiments.training.own_files import keep_files, with_kept_files
 
 _Config = TypeVar("_Config")
+EPISODES_A_SEED = 1_000_003
+"""Numbers of training episodes lie so far apart from one seed of a training to the next."""
 
 
 def begin(folder: Path, config: Any, scenario: Scenario, *, force: bool, **more: Any) -> None:
@@ -47,6 +49,15 @@ def begin(folder: Path, config: Any, scenario: Scenario, *, force: bool, **more:
     }
     write_json(folder / CONFIG, manifest | more)
     keep_files(scenario, folder)
+
+
+def log_of(folder: Path) -> Path:
+    """Where the logs of a run are; they are written by others, who would follow links."""
+    log = file_of_run(folder, "log")
+    for path in log.rglob("*") if log.is_dir() else ():
+        if path.is_symlink():
+            raise ValueError(f"{path} is a link; expected the logs of a run in its own folder")
+    return log
 
 
 def algo_of(folder: str | Path) -> str | None:

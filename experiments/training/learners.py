@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-LEARNERS = ("ppo", "gradient")
+LEARNERS = ("ppo", "gradient", "sac", "ippo", "mappo")
 
 
 def learner(algo: str, where: str = "--algo") -> tuple[Any, Callable[..., Path]]:
@@ -27,4 +27,13 @@ def learner(algo: str, where: str = "--algo") -> tuple[Any, Callable[..., Path]]
         from gridbazaar.experiments.training.train import TrainConfig, train
 
         return TrainConfig, train
+    if algo == "sac":
+        from gridbazaar.experiments.training.sac import SacConfig, train_sac
+
+        return SacConfig, train_sac
+    if algo in ("ippo", "mappo"):
+        from gridbazaar.experiments.training.marl.config import MarlConfig
+        from gridbazaar.experiments.training.marl.run import train_marl
+
+        return MarlConfig, train_marl
     raise ValueError(f"{where}: expected one of {', '.join(LEARNERS)}; got {algo!r}")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from gridbazaar.agents.network import network_of
-from gridbazaar.agents.policies.trained import BEST, CHECKPOINT, CONFIG, MODEL, OLD_MODEL, file_of_run, read_manifest
+from gridbazaar.agents.policies.trained import CHECKPOINT, CONFIG, MODEL, OLD_MODEL, file_of_run, read_manifest
 from gridbazaar.data.bounds import CountFromOne, NotNegative, OneOf, Positive, PositiveShare, Share, Within
 from gridbazaar.data.tables import check_table
 from gridbazaar.envs.contract import check_own_kinds
@@ -26,8 +26,15 @@ from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.files import PARTIAL, check_folder, write_json
 from gridbazaar.experiments.training import checkpoint as checkpoints
 from gridbazaar.experiments.training.checkpoint import Checkpoint, read_checkpoint
-from gridbazaar.experiments.training.folder import begin, checkpoint_steps, read_as, read_scenario
-from gridbazaar.experiments.training.validation import Validation
+from gridbazaar.experiments.training.folder import (
+    EPISODES_A_SEED,
+    begin,
+    checkpoint_steps,
+    log_of,
+    read_as,
+    read_scenario,
+)
+from gridbazaar.experiments.training.record import Record
 
 _Steps = Annotated[int, Within(1, 10**12)]
 _Few = Annotated[int, Within(1, 100_000)]
@@ -118,7 +125,7 @@ def train(
         checkpoints.put_back(model, last, folder / CHECKPOINT)
     left = config.steps - model.num_timesteps
     if left > 0:
-        log = _log_of(folder) / (f"from_{model.num_timesteps}" if last is not None else "")
+        log = log_of(folder) / (f"from_{model.num_timesteps}" if last is not None else "")
         model.set_logger(configure(str(log), ["csv", "tensorboard"]))
         try:
             model.progress = callback.progress
@@ -130,15 +137,6 @@ def train(
             model.logger.close()
     callback.finish(model)
     return folder
-
-
-def _log_of(folder: Path) -> Path:
-    """Where the logs of a run are; they are written by others, who would follow links."""
-    log = file_of_run(folder, "log")
-    for path in log.rglob("*") if log.is_dir() else ():
-        if path.is_symlink():
-            raise ValueError(f"{path} is a link; expected the logs of a run in its own folder")
-    return log
 
 
 def read_config(folder: str | Path) -> TrainConfig:
@@ -179,7 +177,7 @@ def _model(config: TrainConfig, scenario: Scenario, last: Checkpoint | None) -> 
 
     market = vec_env(scenario, n_envs=config.n_envs)
     done = 0 if last is None else last.steps // (market.num_envs * scenario.n_steps) * config.n_envs
-    market.seed(config.seed * 1_000_003 + done)
+    market.seed(config.seed * EPISODES_A_SEED + done)
     venv = without_bootstrap(market)
     rows, names = venv.num_envs, [column.name for column in feature_columns(scenario)]
     return MarketPPO(
@@ -214,39 +212,30 @@ def _callback(
 
     from gridbazaar.agents.policies.trained import Policy as Trained
 
-    curve: list[dict[str, float]] = [] if last is None else list(last.curve)
-    begun_s = start - (0.0 if last is None else last.seconds)
+    record = Record(scenario, folder, config.validate_seeds, last, start)
 
     class Watch(BaseCallback):
         """Checkpoints, validation, progress and the time limit."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.validation: Any = None
-            self.saved_steps = -1 if last is None else last.steps
-            self.best = {} if last is None else last.best
-            self.shown_steps = -1  # of the best model that lies beside the checkpoint
-            self.best_steps = int(max(curve, key=lambda point: point["score"])["steps"]) if curve else 0
 
         def progress(self) -> float:
             """Share of the run that is done, by steps or by the clock, whichever is further."""
             begun = config.schedule_from
             done: float = (self.model.num_timesteps - begun) / (config.steps - begun)
             if config.max_minutes is not None:
-                done = max(done, (time.monotonic() - begun_s) / 60 / config.max_minutes)
+                done = max(done, (time.monotonic() - record.begun_s) / 60 / config.max_minutes)
             return min(done, 1.0)
 
         def _on_training_start(self) -> None:
-            if not curve:
+            if not record.curve:
                 self.validate()
-            if self.saved_steps < 0:
+            if record.saved_steps < 0:
                 self.save()
 
         def _on_step(self) -> bool:
             return True
 
         def _on_rollout_start(self) -> None:
-            """Between two rollouts, where all episodes begin: the only place from which a run can go on exactly."""
+            """Between two rollouts, where all episodes begin."""
             rollouts = self.model.num_timesteps // (self.training_env.num_envs * scenario.n_steps)
             if rollouts and rollouts % config.validate_rollouts == 0:
                 self.validate()
@@ -256,48 +245,31 @@ def _callback(
 
         def tell(self) -> None:
             if report is not None:
-                latest = curve[-1] if curve else {}
-                report(self.model.num_timesteps, config.steps, latest | {"progress": self.progress()})
+                report(self.model.num_timesteps, config.steps, record.latest | {"progress": self.progress()})
 
         def save(self) -> None:
-            steps = self.model.num_timesteps
-            if self.saved_steps == steps:
-                return
+            record.save(self.model.num_timesteps, self.state)
+
+        def state(self) -> dict[str, Any]:
             weights, moments, rate = checkpoints.taken(self.model)
             drawn, drawn_more = checkpoints.generators()
-            episodes = steps // (self.training_env.num_envs * scenario.n_steps) * config.n_envs
-            now = Checkpoint(
-                steps=steps, episodes=episodes, seconds=time.monotonic() - begun_s, curve=curve, weights=weights,
-                moments=moments, rate=rate, best=self.best, drawn=drawn, drawn_more=drawn_more,
-            )  # fmt: skip
-            checkpoints.write_checkpoint(folder, now)
-            self.saved_steps = steps
-            self.show_best()
+            episodes = self.model.num_timesteps // (self.training_env.num_envs * scenario.n_steps) * config.n_envs
+            return {
+                "episodes": episodes, "weights": weights, "moments": moments, "rate": rate, "drawn": drawn,
+                "drawn_more": drawn_more,
+            }  # fmt: skip
 
         def validate(self) -> None:
-            """Score the model on validation episodes; the checkpoint keeps the best one."""
-            steps = self.model.num_timesteps
-            if not config.validate_seeds or (curve and curve[-1]["steps"] == steps):
-                return
-            if self.validation is None:
-                self.validation = Validation(scenario, config.validate_seeds)
-            weights = checkpoints.taken(self.model)[0]
-            score = self.validation.score(Trained(network_of(weights)))
-            if not self.best or score > max(point["score"] for point in curve):
-                self.best, self.best_steps = weights, steps
-            curve.append({"steps": steps, "seconds": time.monotonic() - begun_s, "score": score})
-            self.logger.record("validation/score", score)
-            self.save()
-
-        def show_best(self) -> None:
-            """Write the best model so that it can be played by its name."""
-            if self.best and self.shown_steps != self.best_steps:
-                checkpoints.write_weights(folder, BEST, self.best, self.best_steps)
-                self.shown_steps = self.best_steps
+            score = record.validate(
+                self.model.num_timesteps,
+                lambda: checkpoints.taken(self.model)[0],
+                lambda weights: Trained(network_of(weights)),
+            )
+            if score is not None:
+                self.logger.record("validation/score", score)
+                self.save()
 
         def finish(self, model: Any) -> None:
-            """Write what the run ended with; that it stands there says that the run is complete."""
-            self.show_best()
-            checkpoints.write_weights(folder, MODEL, checkpoints.taken(model)[0], model.num_timesteps)
+            record.finish(model.num_timesteps, checkpoints.taken(model)[0])
 
     return Watch()
