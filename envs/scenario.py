@@ -78,6 +78,7 @@ class DataConfig:
     n_cars: CountFromOne = 64  # chargers whose sessions are made
     sessions: str = "home"  # cars at home, workplace or public chargers; acn:PATH, trondheim:PATH: measured
     mean_load_kwh_per_day: Positive = 11.0
+    all_days: bool = False  # also the first days are played, their past that of whole weeks later; no changed clock
     months: _Months | None = None  # first and last month in which episodes begin, such as [11, 2]; none: all the year
 
     def __post_init__(self) -> None:
