@@ -164,7 +164,7 @@ def test_what_has_no_bound_is_named_and_planned_all_the_same(why: str) -> None:
 
 def test_planners_see_what_the_month_has_come_to() -> None:
     """60 kWh at .20, up to 150 kWh at .28 and .50 above, with 20 % tax; after 3 days a home has used some of it."""
-    core = core_of(DESIGNS["tiers"], **BARE | {"prosumer.count": 2})
+    core = core_of(DESIGNS["tiers"], FEBRUARY, **BARE | {"prosumer.count": 2})
     state, rest = core.reset(0), np.zeros((1, core.n_agents, core.n_actions))
     drawn_kwh = np.zeros(core.n_agents)
     for _ in range(72):
