@@ -114,7 +114,7 @@ def unasked_columns(scenario: Scenario, bank: Bank, kind: AnyKind, config: Any) 
 def _draw(scenario: Scenario, bank: Bank, seed: int) -> Draw:
     return Draw(
         keys=community_keys(seed), day=np.array([HISTORY_DAYS]), bank=bank, step_h=scenario.step_h,
-        n_steps=scenario.n_steps, start_h=scenario.start_h,
+        n_steps=scenario.n_steps, start_h=scenario.start_h, number=np.zeros(1, np.int64),
     )  # fmt: skip
 
 
