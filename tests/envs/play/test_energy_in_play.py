@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,26 @@ def test_a_played_month_is_billed_as_its_meters_are_apart(name: str) -> None:
     vat = accounts.bill_ucur[0, 0, LINES.index("tax"), : core.n_agents]
     fixed = np.rint(0.2 * found.bill.line_cur("fixed").sum(1) * 1e6) if name == "a month" else 0.0
     assert np.abs(vat + fixed - np.rint(found.bill.cur[..., -1].sum(1) * 1e6)).max() <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["a month", "a cap", "tiers", "tiers a day"])
+def test_a_familys_month_is_billed_as_one_meter(name: str, tmp_path: Path) -> None:
+    """Two meters would have used up each kWh's tier apart, and their surplus would not net."""
+    table = tmp_path / "family.csv"
+    table.write_text("customer,agent\nfamily,prosumer_0\nfamily,battery_0\n", encoding="utf-8")
+    core = core_of(DESIGNS[name], FEBRUARY, mechanism="mid_market_rate", community=str(table), **FEW)
+    state = core.reset(1, split="test")
+    accounts = Accounts(core, state, np.array([1]))
+    play(core, load_policy("self_consumption"), [1], state=state, record=accounts.add)
+    bills, apart = (bills_under(DESIGNS[name], accounts, of)[0].bill for of in (None, {a: [a] for a in core.agents}))
+    owned = [[core.agents.index(agent) for agent in customer.agents] for customer in core.scenario.customers]
+    assert owned == [[0, 2], [1]]
+    for line in ("retail", "network"):
+        place = [entry.line for entry in bills.entries].index(line)
+        posted = accounts.bill_ucur[:, 0, LINES.index(line), : core.n_agents].sum(axis=0)
+        assert [posted[agents].sum() for agents in owned] == bills.ucur[:, :, place].sum(axis=1).tolist(), line
+    assert abs(apart.ucur.sum() - bills.ucur.sum()) > 100_000
 
 
 @pytest.mark.slow
