@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gridbazaar.agents.learned import homes
 from gridbazaar.agents.learned.ahead import COLUMNS, PRICE, ROUND_TRIP, Ahead
 from gridbazaar.agents.plan import View
 from gridbazaar.data.arrays import Array, namespace
@@ -31,12 +32,14 @@ OWN = (
 )  # fmt: skip
 
 
-def own_names(kinds: Sequence[str]) -> tuple[str, ...]:
-    """Name the columns of an agent: those of all, and a flag for each kind."""
-    return (*OWN, *(f"is_{kind}" for kind in kinds))
+def own_names(kinds: Sequence[str], choices: Sequence[str] = ()) -> tuple[str, ...]:
+    """Name the columns of an agent: those of all, a flag for each kind, and those of homes by what they choose."""
+    return (*OWN, *(f"is_{kind}" for kind in kinds), *homes.own_names(choices))
 
 
-def columns(ahead: Ahead, view: View, flags: Array, step_h: float) -> tuple[Array, Array]:
+def columns(
+    ahead: Ahead, view: View, flags: Array, step_h: float, at_home: Array | None = None, place: slice = slice(0, 0)
+) -> tuple[Array, Array]:
     """Give the columns of the community [n_envs, len(PUBLIC)], and of each agent [n_envs, n_agents, n].
 
     Args:
@@ -44,10 +47,13 @@ def columns(ahead: Ahead, view: View, flags: Array, step_h: float) -> tuple[Arra
         view: the devices.
         flags: [n_agents, n_kinds] 1 for the agent's kind.
         step_h: length of the interval.
+        at_home: [n_envs, n_homes, n] of homes; none: they have none of their own.
+        place: columns of the homes among the agents; others have 0 there.
     """
     xp, n_agents = namespace(view.firm_kw), view.firm_kw.shape[1]
     scale_kw, scale_kwh = 1.0 * n_agents, 2.0 * n_agents
-    stationary, cars = 1.0 * view.is_stationary, 1.0 * (~view.is_stationary & view.is_active)
+    is_car = ~view.is_stationary & view.is_active & (view.capacity_kwh > 0)
+    stationary, cars = 1.0 * view.is_stationary, 1.0 * is_car
 
     def total(x: Array, of: Array) -> Array:
         return xp.sum(x * of, axis=1)
@@ -56,7 +62,9 @@ def columns(ahead: Ahead, view: View, flags: Array, step_h: float) -> tuple[Arra
     delivers, power = total(view.stored_kwh * view.eta_dis, stationary), total(view.power_kw, stationary)
     must_kw, need = total(view.firm_kw, cars), total(view.need_kwh, cars)
     supply = delivers + xp.minimum(ahead.free_kwh, room + delivers)
-    worth = [_worth(ahead, supply * x if x <= 1 else supply + (x - 1) * room, xp) for x in LEVELS]
+    supplies = [supply * x if x <= 1 else supply + (x - 1) * room for x in LEVELS]
+    worths = _worth(ahead, xp.stack(supplies, axis=1), xp)
+    worth = xp.unstack(worths, axis=1)
     upper = ahead.retail - ahead.local
     net_kw = ahead.net_kw + must_kw
     headroom_kw = ahead.cap_kw - xp.maximum(net_kw, 0.0)
@@ -66,28 +74,32 @@ def columns(ahead: Ahead, view: View, flags: Array, step_h: float) -> tuple[Arra
         stored / scale_kwh, room / scale_kwh, stored / xp.maximum(stored + room, 1e-6), power / scale_kw,
         need / scale_kwh, total(view.stored_kwh, cars) / scale_kwh, must_kw / scale_kw, net_kw / scale_kw,
         xp.tanh(net_kw), xp.tanh(headroom_kw / (0.2 * scale_kw)), xp.tanh(headroom_kw),
-        *((w - upper) / PRICE for w in worth),
+        *xp.unstack((worths - upper[:, None]) / PRICE, axis=1),
         buys_kwh / xp.maximum(power * step_h, 1e-6), xp.tanh((upper - worth[_RULE]) / _SHARP_CUR),
         xp.tanh((worth[_RULE] * ROUND_TRIP - upper) / _SHARP_CUR),
     ]  # fmt: skip
     seen = xp.concat([ahead.public, xp.stack(public, axis=1)], axis=1)
     own = xp.stack(_own(ahead, view, worth, step_h, xp), axis=2)
     flags = xp.broadcast_to(flags[None], (*own.shape[:2], flags.shape[1]))
-    own = xp.concat([own, flags], axis=2)
+    parts = [own, flags]
+    if at_home is not None:
+        sides = xp.zeros((*own.shape[:2], at_home.shape[2]), own)
+        parts.append(xp.concat([sides[:, : place.start], at_home, sides[:, place.stop :]], axis=1))
+    own = xp.concat(parts, axis=2)
     return xp.clip(seen, -_BOUND, _BOUND), xp.clip(own, -_BOUND, _BOUND)
 
 
 def _worth(ahead: Ahead, supply_kwh: Array, xp: Any) -> Array:
-    """[n_envs] price of the deficit that one more delivered kWh would serve."""
-    place = xp.sum(1 * (ahead.covered <= supply_kwh[:, None]), axis=1)
-    last = ahead.covered.shape[1] - 1
-    price = xp.take_along_axis(ahead.ranked, xp.clip(place, 0, last)[:, None], 1)[:, 0]
-    return xp.where(place > last, ahead.end_value, xp.maximum(price, ahead.end_value))
+    """[n_envs, n_levels] price of the deficit that one more delivered kWh would serve, at each supply."""
+    place = xp.sum(1 * (ahead.covered[:, None] <= supply_kwh[:, :, None]), axis=2)
+    last, end = ahead.covered.shape[1] - 1, ahead.end_value[:, None]
+    price = xp.take_along_axis(ahead.ranked, xp.clip(place, 0, last), 1)
+    return xp.where(place > last, end, xp.maximum(price, end))
 
 
 def _own(ahead: Ahead, view: View, worth: list[Array], step_h: float, xp: Any) -> list[Array]:
     active, round_trip = 1.0 * view.is_active, view.eta_ch * view.eta_dis
-    retail, export, local = ahead.retail[:, None], ahead.export[:, None], ahead.local[:, None]
+    retail, local = ahead.retail[:, None], ahead.local[:, None]
     upper, wear = retail - local, view.wear_cur_per_kwh
     fill_h = view.need_kwh / (view.eta_ch * xp.maximum(view.power_kw, 1e-9))
     left = xp.clip(xp.astype(xp.rint(view.left_h / step_h), xp.int64), 0, ahead.lowest.shape[1] - 1)
@@ -97,18 +109,26 @@ def _own(ahead: Ahead, view: View, worth: list[Array], step_h: float, xp: Any) -
     needs = 1.0 * (view.need_kwh > 0)
     spare = (cheaper - fill_h / step_h) * needs
     laxity_h = (view.left_h - fill_h) * needs
-    sharp = [worth[k][:, None] for k in _SHARP_LEVELS]
     refill = lowest / round_trip + wear
+    sharp = xp.tanh(_edges(ahead, view, worth, refill, xp) / _SHARP_CUR)
+    *prices, refills = xp.unstack(sharp, axis=2)
+    gives = (upper - refill) / PRICE
     return [
-        active, 1.0 * view.is_stationary, view.stored_kwh / xp.maximum(view.capacity_kwh, 1e-6), view.stored_kwh / 10,
-        view.room_kwh / 10, view.capacity_kwh / 10, view.high_kw / 5, -view.low_kw / 5, view.power_kw / 5 * active,
-        view.firm_kw / 5, xp.tanh(view.firm_kw / 0.5), view.need_kwh / 10, view.left_h / 24, laxity_h / 8,
-        xp.tanh(laxity_h), (round_trip - 0.85) * 10, wear / 0.05,
-        *(xp.tanh((upper - w - wear) / _SHARP_CUR) for w in sharp),
-        *(xp.tanh((w * round_trip - wear - retail) / _SHARP_CUR) for w in sharp),
-        *(xp.tanh((w * round_trip - export - local) / _SHARP_CUR) for w in sharp),
+        active, 1.0 * view.is_stationary, view.stored_kwh / xp.maximum(view.capacity_kwh, 1e-6), view.stored_kwh / 10.0,
+        view.room_kwh / 10.0, view.capacity_kwh / 10.0, view.high_kw / 5.0, -view.low_kw / 5.0,
+        view.power_kw / 5.0 * active, view.firm_kw / 5.0, xp.tanh(view.firm_kw / 0.5),
+        view.need_kwh / 10.0, view.left_h / 24.0, laxity_h / 8.0,
+        xp.tanh(laxity_h), (round_trip - 0.85) * 10.0, wear / 0.05, *prices,
         (highest - retail) / PRICE * active, (lowest - retail) / PRICE * active,
-        cheaper / xp.maximum(1.0 * left, 1.0) * active, spare / 16, xp.tanh(spare),
-        xp.tanh((upper - refill) / _SHARP_CUR),
-        (upper - refill) / PRICE,
+        cheaper / xp.maximum(1.0 * left, 1.0) * active, spare / 16.0, xp.tanh(spare), refills, gives,
     ]  # fmt: skip
+
+
+def _edges(ahead: Ahead, view: View, worth: Sequence[Array], refill: Array, xp: Any) -> Array:
+    """[n_envs, n_agents, n] what selling, buying and storing gain at each level of supply, and refilling a car."""
+    round_trip, wear = (view.eta_ch * view.eta_dis)[:, :, None], view.wear_cur_per_kwh[:, :, None]
+    retail, export, local = (x[:, None, None] for x in (ahead.retail, ahead.export, ahead.local))
+    levels = xp.stack([worth[k] for k in _SHARP_LEVELS], axis=1)[:, None, :]
+    upper, delivered = retail - local, levels * round_trip
+    sells, buys, stores = upper - levels - wear, delivered - wear - retail, delivered - export - local
+    return xp.concat([sells, buys, stores, upper - refill[:, :, None]], axis=2)

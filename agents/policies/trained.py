@@ -141,7 +141,8 @@ def load_run(name: str, *, allow_code: bool = False) -> AnyPolicy:
     held = read_manifest(path.parent)
     if held["train"].get("algo") == "gradient":
         try:
-            return learned.Policy(read_weights(path), tuple(held.get("kinds", ())), held["features"])
+            kinds, choices = (tuple(held.get(name, ())) for name in ("kinds", "choices"))
+            return learned.Policy(read_weights(path), kinds, held["features"], choices)
         except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"{path}: expected a policy learned by gradient, {error}") from error
     weights = read_weights(path)

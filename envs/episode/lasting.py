@@ -66,20 +66,18 @@ def lasting_of(
 
 
 def _numbers(row: OwnRow, kind: AnyKind, bank: Bank, buses: Sequence[str]) -> dict[str, float]:
-    names = {
+    names: dict[str, tuple[Sequence[str], int]] = {
         "homes": (bank.homes, bank.load_kw.shape[0]),
         "roofs": (bank.roofs, bank.pv_kw_per_kwp.shape[0]),
         "cars": ((), bank.sessions.present.shape[0]),
         "buses": (buses, len(buses)),
     }
     columns = {column.name: column for column in (*kind.lasting, BUS)}
-    where = row.where or f"community, {row.agent}"
-    return {
-        name: number_of(str(value), columns[name], *names[columns[name].of], where)
-        if columns[name].of
-        else float(value)
-        for name, value in row.said
-    }
+    where, found = row.where or f"community, {row.agent}", dict[str, float]()
+    for name, value in row.said:
+        of = columns[name].of
+        found[name] = number_of(str(value), columns[name], *names[of], where=where) if of else float(value)
+    return found
 
 
 def _with_own_roofs(said: dict[str, NDArray[np.float64]], bank: Bank) -> dict[str, NDArray[np.float64]]:
@@ -98,16 +96,35 @@ def _drawn_once(
     said: list[dict[str, NDArray[np.float64]]], seed: int,
 ) -> list[dict[str, NDArray[np.float64]]]:  # fmt: skip
     """Draw what nothing is said of, by the seed alone and whatever the day."""
-    draw = Draw(
+    draw = _draw(scenario, bank, seed)
+    first = _asked(scenario, kinds, configs, draws_of(draw, said, asks=True))
+    homes = [{_LOAD: asked[_LOAD]} if _LOAD in asked else {} for asked in first]
+    with_roofs = [_with_own_roofs(of_kind | own, bank) for of_kind, own in zip(said, homes, strict=True)]
+    return _asked(scenario, kinds, configs, draws_of(draw, with_roofs, asks=True))
+
+
+def unasked_columns(scenario: Scenario, bank: Bank, kind: AnyKind, config: Any) -> tuple[str, ...]:
+    """Name the columns of a kind whose values its ``draw`` does not take, though agents can have them."""
+    draws = draws_of(_draw(scenario, bank, 0), [{}], asks=True)
+    (asked,) = _asked(scenario, [kind], [config], draws)
+    can = [column.name for column in kind.lasting if not kind.lacks(config, {column.name: max(column.low, 1.0)})]
+    return tuple(name for name in can if name not in asked)
+
+
+def _draw(scenario: Scenario, bank: Bank, seed: int) -> Draw:
+    return Draw(
         keys=community_keys(seed), day=np.array([HISTORY_DAYS]), bank=bank, step_h=scenario.step_h,
-        n_steps=scenario.n_steps, start_h=scenario.start_h,
+        n_steps=scenario.n_steps, start_h=scenario.start_h, number=np.zeros(1, np.int64),
     )  # fmt: skip
-    loads = draws_of(draw, said, asks=True)
-    draw_params(scenario, kinds, configs, loads)
-    with_roofs = []
-    for of_kind, asked in zip(said, loads, strict=True):
-        homes = {_LOAD: (asked.drawn or {})[_LOAD]} if _LOAD in (asked.drawn or {}) else {}
-        with_roofs.append(_with_own_roofs(of_kind | homes, bank))
-    draws = draws_of(draw, with_roofs, asks=True)
+
+
+def _asked(
+    scenario: Scenario, kinds: Sequence[AnyKind], configs: Sequence[Any], draws: Sequence[Draw]
+) -> list[dict[str, NDArray[np.float64]]]:
+    """Draw once; give what was drawn of the columns that the kinds name."""
     draw_params(scenario, kinds, configs, draws)
-    return [dict(asked.drawn or {}) for asked in draws]
+    names = [{column.name for column in kind.lasting} for kind in kinds]
+    return [
+        {name: values for name, values in (draw.drawn or {}).items() if name in known}
+        for draw, known in zip(draws, names, strict=True)
+    ]

@@ -50,7 +50,6 @@ class FeederBook:
         """Give the book of some rows of the batch."""
         found = FeederBook(core)
         found.load_kw, found.pv_kw = self.load_kw[:, rows], self.pv_kw[:, rows]
-        found.worst, found.loading, found.voltage_pu, found.net_kw = (
-            values[rows] for values in (self.worst, self.loading, self.voltage_pu, self.net_kw)
-        )
+        found.worst, found.net_kw = self.worst[rows], self.net_kw[rows]
+        found.loading, found.voltage_pu = self.loading[rows], self.voltage_pu[rows]
         return found

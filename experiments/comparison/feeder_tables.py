@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.experiments.comparison.cell import Outcome
-from gridbazaar.experiments.comparison.customer_rows import CELL, PLAYED, owned
+from gridbazaar.experiments.comparison.customer_rows import CELL, PLAYED
+from gridbazaar.experiments.comparison.meters import owned
 from gridbazaar.experiments.comparison.study import Study
 
 if TYPE_CHECKING:

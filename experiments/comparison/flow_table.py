@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from gridbazaar.data.units import MICRO
 from gridbazaar.experiments.comparison.cell import Outcome
-from gridbazaar.experiments.comparison.customer_rows import CELL, NO_HOME, PLAYED, SUN, owned
+from gridbazaar.experiments.comparison.customer_rows import CELL, NO_HOME, PLAYED, SUN
+from gridbazaar.experiments.comparison.meters import owned
 from gridbazaar.experiments.comparison.study import Study
 from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
 
