@@ -1,4 +1,4 @@
-"""Every learner improves on its own start in ``street``, with each of three seeds."""
+"""Learners of the extra ``train`` improve on their own start in ``street``, with each of three seeds."""
 
 from __future__ import annotations
 
@@ -9,27 +9,23 @@ import pytest
 
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.training.folder import read_curve
-from gridbazaar.experiments.training.learners import LEARNERS, learner
+from gridbazaar.experiments.training.learners import learner
 from gridbazaar.experiments.training.validation import Validation
-from tests.stacks import is_there, needs
 
 pytestmark = pytest.mark.slow
-pytest.importorskip("torch")
+pytest.importorskip("stable_baselines3")
 
 ROLLOUT = 8 * 6 * 96  # environments, agents, intervals
 LITTLE: dict[str, dict[str, Any]] = {
     "gradient": {"updates": 16, "n_envs": 4, "warm_up": 2, "average": 0.5, "validate_updates": 16},
     "ppo": {"steps": 6 * ROLLOUT, "width": 64, "validate_rollouts": 3},
     "sac": {"steps": 6 * ROLLOUT, "learning_starts": ROLLOUT, "validate_rollouts": 1},
-    "ippo": {"steps": 6 * ROLLOUT, "width": 64, "minibatches": 8, "validate_rollouts": 2},
-    "mappo": {"steps": 6 * ROLLOUT, "width": 64, "minibatches": 8, "validate_rollouts": 2},
 }
 """Of training, a few CPU seconds each."""
-NEED = {"ippo": "marl", "mappo": "marl"}
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("algo", [pytest.param(a, marks=[needs(NEED.get(a, "train"))]) for a in LEARNERS])
+@pytest.mark.parametrize("algo", list(LITTLE))
 def test_it_improves_on_its_own_start(algo: str, seed: int, tmp_path: Path) -> None:
     start, curve = trained(algo, seed, tmp_path / "run")
     assert max(curve) > start + 1.0, (start, curve)
@@ -55,8 +51,3 @@ def untrained(seed: int) -> float:
     kinds = tuple(scenario.agents)
     weights = {name: x.numpy() for name, x in first_weights(len(own_names(kinds)), seed).items()}
     return Validation(scenario, 4).score(Policy(weights, kinds))
-
-
-def test_all_learners_are_there() -> None:
-    assert set(LITTLE) == set(LEARNERS)
-    assert is_there("torch")
