@@ -9,8 +9,8 @@ over agents or environments. ``docs/kinds/pool_pump.py`` is a kind to start from
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from gridbazaar.agents.storage import Storage
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.bounds import Range
 from gridbazaar.data.chance import between, uniform
+from gridbazaar.data.own_rows import OwnColumn
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,22 @@ class Draw:
     step_h: float
     n_steps: int
     start_h: float = 12.0  # local hour at which it begins
+    said: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)  # by column: [n_kind] own, NaN where not said
+    drawn: dict[str, NDArray[np.float64]] | None = None  # by column: [n_kind] of the first episode; none: nobody asks
+    number: NDArray[np.int64] | None = None  # [n_envs] of the episode in its split
+
+    def kept(self, column: str, drawn: NDArray[Any]) -> NDArray[Any]:
+        """Give what agents have in all episodes in place of what this one draws, [n_envs, n_kind].
+
+        Args:
+            column: of the kind's ``lasting``.
+            drawn: where nothing is said.
+        """
+        said = self.said.get(column)
+        found = drawn if said is None else np.where(np.isnan(said), drawn, said).astype(drawn.dtype)
+        if self.drawn is not None:
+            self.drawn[column] = found[0].astype(np.float64)
+        return found
 
     @property
     def start(self) -> NDArray[np.int64]:
@@ -245,6 +262,10 @@ def one(config: Any) -> int:
     return 1
 
 
+def nothing(config: Any, said: Mapping[str, Any]) -> str:
+    return ""
+
+
 def always(config: Any) -> bool:
     return True
 
@@ -318,12 +339,16 @@ class Kind(Generic[C, P, D]):
     plan: Callable[[Array, View], Plan] = scaled_plan
     meters: Callable[[Array, Plan, View, D, P, Now], Meters] = only_the_device
     must_serve: MustServe[P] | None = None  # None: nothing is expected of it beforehand
+    past_kw: Callable[[P, Any, NDArray[np.int64]], NDArray[np.float64]] | None = None
+    """What agents without must-serve load drew under the plain rule in steps [n_envs, n] of the bank; none: nothing."""
     rent_cur_per_day: Callable[[P], Array] | None = None  # for the device at each meter, [n_envs, n_meters]; None: none
     meters_each: Callable[[C], int] = one  # of an agent; they stand side by side
     is_stationary: bool = False  # ``params.capacity_kwh`` stays in the community; a scenario may resize it
     is_brp: bool = False  # its residual goes to the imbalance price, not to a tariff
     is_home: bool = False  # owns what aggregators rent, may hold shares, may be asked to draw less
     connections: int = 1  # grid connections an agent of the kind has of its own
+    lasting: tuple[OwnColumn, ...] = ()  # what a community may say of its agents; ``draw`` takes it by ``Draw.kept``
+    lacks: Callable[[C, Mapping[str, Any]], str] = nothing  # why an agent cannot have what is said of it; empty: it can
     firm_is_chosen: bool = False  # its firm energy follows from earlier decisions (a car's), not from life (a home's)
     lends: Callable[[C], bool] = always  # whether its devices help an island beyond what their orders filled
     inverters: Inverters[C, P] | None = None

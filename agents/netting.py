@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.market.settlement.customers import Customers
 
@@ -33,3 +37,17 @@ def netted_at_home(firm_ukwh: Array, flexible_ukwh: Array, customers: Customers 
     sent = xp.minimum(all_sends, load + xp.maximum(all_draws - surplus, 0))
     left = (firm + drawn - sent) * customers.is_lead
     return left, customers.share(drawn, draws) + customers.share(sent, sends)
+
+
+def at_meters(kw: Array, lead: Sequence[int]) -> Array:
+    """Give each agent what its customer's agents have together, on the host.
+
+    Args:
+        kw: [n_envs, n_agents, n_steps].
+        lead: of each agent the first one of its customer; empty: every agent is one.
+    """
+    if not len(lead):
+        return kw
+    first = np.asarray(lead)
+    summed: Array = (first[:, None] == first).astype(np.float64) @ kw
+    return summed

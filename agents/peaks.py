@@ -64,6 +64,12 @@ class MonthPeak:
         steps = {name: getattr(self, name)[e : e + 1, :n_steps] for name in ("counts", "interval", "unit")}
         return replace(self, **parts, **steps)
 
+    def of(self, agents: NDArray[np.int64]) -> MonthPeak:
+        """Give the same of some agents."""
+        names = ("top_kw", "unit_kw", "part_kwh", "least_kw")
+        beyond_kw = None if self.beyond_kw is None else self.beyond_kw[:, agents]
+        return replace(self, **{name: getattr(self, name)[:, agents] for name in names}, beyond_kw=beyond_kw)
+
     def cautious(self, net_kw: Array, share: float) -> MonthPeak:
         """Give the same for planners who take expected draws [n_envs, n_agents, n_steps] for certain, with a margin.
 

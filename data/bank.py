@@ -135,6 +135,8 @@ class Bank:
     wind_outlook_m_per_s: NDArray[np.float64] | None = None  # [n_steps]
     outdoor_c: NDArray[np.float64] | None = None  # [n_steps] mean outdoor temperature, where the data have one
     timezone: str | None = None  # whose clock people read, such as Europe/Berlin; none: a clock that nobody changes
+    homes: tuple[str, ...] = ()  # names of the loads; none: they have only numbers
+    roofs: tuple[str, ...] = ()  # homes that the PV is of
 
     @property
     def steps_per_day(self) -> int:

@@ -40,6 +40,12 @@ def episode_keys(master: int, split: str, episodes: NDArray[np.int64]) -> NDArra
     return np.array([s.generate_state(1, np.uint64)[0] for s in seeds], np.uint64)
 
 
+def community_keys(seed: int) -> NDArray[np.uint64]:
+    """[1] key of what is drawn once for all episodes."""
+    drawn = np.random.SeedSequence([seed, zlib.crc32(b"community")]).generate_state(1, np.uint64)
+    return drawn.astype(np.uint64)
+
+
 def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The finaliser of splitmix64 (Steele, Lea & Flood 2014)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -26,6 +26,10 @@ _TEXT = re.compile(r"(?P<path>.+\.(?:py|toml))(?::(?P<name>[A-Za-z_]\w*))?(?:#sh
 _SHOWN = 12  # hexadecimal digits of a hash in names
 
 
+class OwnFileError(ValueError):
+    """A file of a user's own cannot be used: it is not there, has changed, does not load, or may not be run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A file, or what it calls by a name: ``mine.py``, ``mine.py:Class``, ``mine.toml``.
@@ -53,14 +57,14 @@ class Reference:
         """Read the file.
 
         Raises:
-            ValueError: there is none, or it holds something else than when it was pinned.
+            OwnFileError: there is none, or it holds something else than when it was pinned.
         """
         path = Path(self.path)
         if not path.is_file():
-            raise ValueError(f"{self.path}: no such file")
+            raise OwnFileError(f"{self.path}: no such file")
         content = path.read_bytes()
         if self.sha256 is not None and sha256(content).hexdigest() != self.sha256:
-            raise ValueError(f"{self.path}: has changed, expected SHA-256 {self.sha256}; give the file once more")
+            raise OwnFileError(f"{self.path}: has changed, expected SHA-256 {self.sha256}; give the file once more")
         return content
 
 
@@ -78,7 +82,7 @@ def pinned(given: Any, folder: str | Path | None = None) -> Any:
         folder: from which relative paths count; none: the current one.
 
     Raises:
-        ValueError: the file does not exist, or has changed since it was pinned.
+        OwnFileError: the file does not exist, or has changed since it was pinned.
     """
     reference = reference_of(given)
     if reference is None:
@@ -93,7 +97,7 @@ def load_code(pin: str) -> ModuleType | Any:
     """Import a pinned Python file; give the module, or what it calls by the name that stands in the reference.
 
     Raises:
-        ValueError: the file cannot be run, or has no such name.
+        OwnFileError: the file cannot be run, or has no such name.
     """
     reference = reference_of(pin)
     assert reference is not None, pin
@@ -101,11 +105,11 @@ def load_code(pin: str) -> ModuleType | Any:
     try:
         module = import_module(f"{__name__}.{_module_name(reference.path, digest)}")
     except Exception as error:
-        raise ValueError(f"{reference.path}: cannot be loaded, {type(error).__name__}: {error}") from error
+        raise OwnFileError(f"{reference.path}: cannot be loaded, {type(error).__name__}: {error}") from error
     if reference.name is None:
         return module
     if reference.name not in vars(module):
-        raise ValueError(f"{reference.path}: lacks {reference.name}")
+        raise OwnFileError(f"{reference.path}: lacks {reference.name}")
     return vars(module)[reference.name]
 
 

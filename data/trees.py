@@ -7,7 +7,7 @@ fields are all of one sort; ``each``, ``pick_rows`` and ``put_rows`` are for the
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from functools import cache
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -32,12 +32,15 @@ def mapped(tree: Any, function: Callable[..., Any], *others: Any) -> Any:
         if all(new is old for new, old in zip(parts, tree, strict=True)):
             return tree
         return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
-    if is_dataclass(tree) and not isinstance(tree, type):
-        names = [f.name for f in fields(tree)]
-        found = {name: mapped(getattr(tree, name), function, *(getattr(t, name) for t in others)) for name in names}
-        changed = {name: new for name, new in found.items() if new is not getattr(tree, name)}
-        return replace(tree, **changed) if changed else tree
-    return tree
+    kind: Any = type(tree)
+    if not _is_block(kind):
+        return tree
+    values = _values_of(kind)
+    before = values(tree)
+    after = tuple(mapped(part, function, *rest) for part, *rest in zip(before, *map(values, others), strict=True))
+    if all(new is old for new, old in zip(after, before, strict=True)):
+        return tree
+    return kind(**dict(zip(_names_of(kind), after, strict=True)))
 
 
 def take_rows(tree: Any, rows: NDArray[np.int64]) -> Any:
@@ -90,6 +93,11 @@ def put_rows(block: Block, rows: Array, part: Block) -> Block:
         return copied
 
     return each(block, put, part)
+
+
+@cache
+def _is_block(kind: Any) -> bool:
+    return is_dataclass(kind)
 
 
 @cache

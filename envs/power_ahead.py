@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from gridbazaar.envs.state import State
 from gridbazaar.market.settlement.peaks import PeakCarry, PowerCharge
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 _NANO = 1e9
 
 
@@ -34,8 +34,6 @@ def peaks_seen(core: Core, state: State) -> tuple[PeakSeen, ...]:
     if by_month is None or carry is None:
         return ()
     xp, start = namespace(state.view.firm_kw), state.episode.start
-    # Days and months of all rows are those of the scenario.
-    first = int(host(start)[0])
     step = start + xp.minimum(state.t, core.n_steps - 1)
     found = []
     for charge, kept in zip(by_month.power, carry.power, strict=True):
@@ -43,7 +41,7 @@ def peaks_seen(core: Core, state: State) -> tuple[PeakSeen, ...]:
         of_before = charge.begins_month[step][:, None]
         nkw = xp.maximum(xp.where(of_before, 0, kept.nkw), charge.floor_nkw[month][:, None])
         kw = xp.astype(nkw, xp.float64) / _NANO
-        price = 0.0 * kw + xp.asarray(np.array(_prices_of(charge, first, core.n_steps)), nkw)[month][:, None]
+        price = 0.0 * kw + xp.asarray(_prices_now(charge, host(start), host(step), core.n_steps), nkw)[:, None]
         for i, (low, high) in enumerate(pairwise(charge.prices)):
             if charge.has_steps:
                 price = xp.where(kw >= (charge.limits_kw[i - 1] if i else 0.0), high - low, price)
@@ -56,9 +54,17 @@ def peaks_seen(core: Core, state: State) -> tuple[PeakSeen, ...]:
     return tuple(found)
 
 
-def _prices_of(charge: PowerCharge, first: int, n_steps: int) -> tuple[float, ...]:
-    """[n_months of the bank] what a kW costs over the episode that begins with a step, 0 outside it, before tax."""
-    begin, end = (int(host(charge.month)[step]) for step in (first, first + n_steps - 1))
+def _prices_now(charge: PowerCharge, start: Ints, step: Ints, n_steps: int) -> Floats:
+    """[n_envs] what a kW of the month of a step costs over each row's episode, before tax."""
+    month = host(charge.month)
+    spans, of = np.unique(np.stack([month[start], month[start + n_steps - 1]]), axis=1, return_inverse=True)
+    prices = np.array([_prices_of(charge, *span) for span in spans.T.tolist()])
+    now: Floats = prices[of.ravel(), month[step]]
+    return now
+
+
+def _prices_of(charge: PowerCharge, begin: int, end: int) -> tuple[float, ...]:
+    """[n_months of the bank] what a kW costs over an episode from a month to another, 0 beside it, before tax."""
     worth = _worth(_key(host(charge.price)), begin, end, charge.average_months)
     return (*[0.0] * begin, *worth, *[0.0] * (len(charge.price) - end - 1))
 
@@ -66,32 +72,24 @@ def _prices_of(charge: PowerCharge, first: int, n_steps: int) -> tuple[float, ..
 def power_ahead(core: Core, state: State, n_steps: int) -> tuple[MonthPeak, ...]:
     """Give each charge on power over each month of the next steps, on the host; after the end nothing counts.
 
-    Rows of a batch play the same days where a tariff is billed by the month.
+    Rows of a batch may play other months; each counts in its own.
     """
     by_month, carry = core.world.by_month, state.months
     if by_month is None or carry is None:
         return ()
-    first = int(host(state.episode.start)[0])
-    t = int(host(state.t)[0])
-    steps = first + np.arange(min(t, core.n_steps - 1), min(t + n_steps, core.n_steps))
+    start, last = host(state.episode.start), core.n_steps - 1
+    ahead = np.minimum(host(state.t), last)[:, None] + np.arange(n_steps)
+    steps, is_inside = start[:, None] + np.minimum(ahead, last), ahead <= last
     found = []
     for i, (charge, kept) in enumerate(zip(by_month.power, carry.power, strict=True)):
-        worth = _prices_of(charge, first, core.n_steps)
-        for month in np.unique(host(charge.month)[steps]).tolist():
-            # Before the first step of a month its peak is that of no interval.
-            has_begun = month == int(host(charge.month)[steps[0] - 1]) and t > 0
-            here = _month(i, charge, kept, steps, month, worth[month], has_begun)
-            found.append(_padded(here, n_steps))
+        month = host(charge.month)
+        spans, of = np.unique(np.stack([month[start], month[start + last]]), axis=1, return_inverse=True)
+        for s, (begin, end) in enumerate(spans.T.tolist()):
+            is_row, worth = of.ravel() == s, _prices_of(charge, begin, end)
+            here = is_row[:, None] & is_inside
+            for m in np.unique(month[steps][here]).tolist():
+                found.append(_month(i, charge, kept, steps, here & (month[steps] == m), m, worth[m]))
     return tuple(found)
-
-
-def _padded(peak: MonthPeak, n_steps: int) -> MonthPeak:
-    """Go on beyond the end of the episode, where nothing counts."""
-    more = ((0, 0), (0, n_steps - peak.counts.shape[1]))
-    if not more[1][1]:
-        return peak
-    interval, unit = (np.pad(x, more, "edge") for x in (peak.interval, peak.unit))
-    return replace(peak, counts=np.pad(peak.counts, more), interval=interval, unit=unit)
 
 
 def _key(prices: Floats) -> tuple[float, ...]:
@@ -114,43 +112,48 @@ def _worth(prices: tuple[float, ...], first: int, last: int, average_months: int
 
 
 def _month(
-    i: int, charge: PowerCharge, kept: PeakCarry, steps: NDArray[np.int64], month: int, price: float, has_begun: bool
+    i: int, charge: PowerCharge, kept: PeakCarry, steps: Ints, is_in: NDArray[np.bool_], month: int, price: float
 ) -> MonthPeak:
-    """Give what of a month lies in the steps ahead."""
-    counts = (host(charge.counts)[steps] > 0) & (host(charge.month)[steps] == month)
+    """Give what of a month lies in the steps ahead; in rows without any there is nothing of it."""
+    has_any: Any = is_in.any(axis=1)
+    # Before the first step of a month its peak is that of no interval.
+    has_begun: NDArray[np.bool_] = np.logical_and(is_in[:, 0], ~host(charge.begins_month)[steps[:, 0]])
+    counts = (host(charge.counts)[steps] > 0) & is_in
     interval, unit = (
-        np.arange(len(steps)) if begins is None else np.cumsum(host(begins)[steps])
+        np.broadcast_to(np.arange(steps.shape[1]), steps.shape)
+        if begins is None
+        else np.cumsum(host(begins)[steps], axis=1)
         for begins in (charge.begins_interval, charge.begins_unit)
     )
     to_kw = 1.0 / (MICRO * charge.interval_h)
     tax = 1.0 + charge.vat_rate
-    top, unit_kw, part = _so_far(charge, kept, int(steps[0]), has_begun)
+    top, unit_kw, part = _so_far(charge, kept, steps[:, 0], has_begun)
     least: Any = np.zeros(top.shape[:2]) + host(charge.floor_nkw)[month] / _NANO
     if charge.ratchet_frac:
         past = host(kept.past_nkw)
-        past = past if has_begun else np.concatenate([past[..., 1:], host(kept.nkw)[..., None]], axis=2)
+        shifted = np.concatenate([past[..., 1:], host(kept.nkw)[..., None]], axis=2)
+        past = np.where(has_begun[:, None, None], past, shifted)
         least = np.maximum(least, charge.ratchet_frac * past.max(axis=2) / _NANO)
-    shape = (len(top), len(steps))
-    interval, unit = (np.broadcast_to(x, shape) for x in (interval, unit))
     return MonthPeak(
-        charge=i, counts=np.broadcast_to(counts, shape), interval=interval, unit=unit,
+        charge=i, counts=counts, interval=interval, unit=unit,
         interval_h=charge.interval_h, n=charge.n,
-        top_kw=top * to_kw, unit_kw=unit_kw * to_kw, part_kwh=part / MICRO, least_kw=least,
+        top_kw=top * to_kw, unit_kw=unit_kw * to_kw, part_kwh=part / MICRO, least_kw=least * has_any[:, None],
         cur_per_kw=price * tax, limits_kw=charge.limits_kw, prices=tuple(p * tax for p in charge.prices),
         has_steps=charge.has_steps, ratchet_frac=charge.ratchet_frac, lookback_months=charge.lookback_months,
     )  # fmt: skip
 
 
-def _so_far(charge: PowerCharge, kept: PeakCarry, step: int, has_begun: bool) -> tuple[Array, Array, Array]:
-    """Micro-kWh of the highest units, of the one that runs at a step and of the interval that does."""
-    top = host(kept.top_ukwh) * has_begun
+def _so_far(charge: PowerCharge, kept: PeakCarry, step: Ints, has_begun: NDArray[np.bool_]) -> tuple[Array, ...]:
+    """Micro-kWh of the highest units, of the one that runs at a step [n_envs] and of the interval that does."""
+    top = host(kept.top_ukwh) * has_begun[:, None, None]
     none = 0 * top[..., 0]
     unit, part = none, none
     if charge.begins_unit is not None:
-        unit = host(kept.unit_ukwh) * has_begun
-        if host(charge.begins_unit)[step]:  # what ran is over
-            top = np.sort(np.concatenate([top, unit[..., None]], axis=2), axis=2)[..., 1:]
-            unit = none
-    if charge.begins_interval is not None and not host(charge.begins_interval)[step]:
-        part = host(kept.part_ukwh) * has_begun
+        unit = host(kept.unit_ukwh) * has_begun[:, None]
+        is_over = host(charge.begins_unit)[step][:, None]
+        with_it = np.sort(np.concatenate([top, unit[..., None]], axis=2), axis=2)[..., 1:]
+        top, unit = np.where(is_over[..., None], with_it, top), np.where(is_over, 0, unit)
+    if charge.begins_interval is not None:
+        runs_on = np.logical_and(has_begun, ~host(charge.begins_interval)[step])
+        part = host(kept.part_ukwh) * runs_on[:, None]
     return top, unit, part

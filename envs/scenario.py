@@ -32,13 +32,13 @@ from gridbazaar.data.bounds import (
 )
 from gridbazaar.data.calendar import make_calendar
 from gridbazaar.data.clock import days_of, zone_of
-from gridbazaar.data.community import Community, Customer, find_community
+from gridbazaar.data.community import Customer, find_community
 from gridbazaar.data.forecast.forecast import WAYS as FORECASTS
 from gridbazaar.data.loaders.readings import REPAIRS, STAMPS, read_options
 from gridbazaar.data.sessions import check_source
 from gridbazaar.data.tables import check_table
 from gridbazaar.envs.columns import ObserveConfig, all_columns, places_of
-from gridbazaar.envs.community import check_community
+from gridbazaar.envs.community import check_community, check_own, community_of
 from gridbazaar.envs.own_reward import load_reward
 from gridbazaar.market.design import Design
 from gridbazaar.market.flexibility.activation import CallTerms, Penalty
@@ -46,7 +46,7 @@ from gridbazaar.market.found import find_tariff
 from gridbazaar.market.grid.curtailment import RULES as SHARING
 from gridbazaar.market.grid.inverter import RESPONSES
 from gridbazaar.market.mechanisms import load_mechanism, mechanism_stage
-from gridbazaar.market.played import bills_by_month, check_period, check_playable, n_peaks_of
+from gridbazaar.market.played import bills_by_month, check_part, check_period, check_playable, n_peaks_of
 
 WEEK_H = 168.0  # longest episode: whole weeks belong to one split
 LONGEST_WEEK_H = WEEK_H + 1  # in which the clock is set back
@@ -78,6 +78,7 @@ class DataConfig:
     n_cars: CountFromOne = 64  # chargers whose sessions are made
     sessions: str = "home"  # cars at home, workplace or public chargers; acn:PATH, trondheim:PATH: measured
     mean_load_kwh_per_day: Positive = 11.0
+    all_days: bool = False  # also the first days are played, their past that of whole weeks later; no changed clock
     months: _Months | None = None  # first and last month in which episodes begin, such as [11, 2]; none: all the year
 
     def __post_init__(self) -> None:
@@ -93,6 +94,12 @@ class DataConfig:
             raise ValueError("data.loader: expected data.path beside it, got none")
         if self.timezone is not None:
             zone_of(self.timezone)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many series there will be of a sort, where that is known before data are read."""
+        made = {"homes": self.n_homes, "roofs": self.n_roofs} if self.path is None else {}
+        return made if ":" in self.sessions else made | {"cars": self.n_cars}
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,11 +248,10 @@ class Scenario:
     currency: str = "EUR"
     seed: Annotated[int, Within(0, 2**32 - 1)] = 0  # of the banks and of all episodes
     step_min: Annotated[int, OneOf(5, 15, 30, 60)] = 15
-    hours: Annotated[float, Within(0.0, LONGEST_WEEK_H, is_open_below=True)] = (
-        24.0  # length of an episode, up to a week
-    )
+    hours: Annotated[float, Within(0.0, LONGEST_WEEK_H, is_open_below=True)] = 24.0  # of an episode, up to a week
     start_h: Annotated[float, Within(0.0, 24.0, is_open_above=True)] = 12.0  # local hour at which an episode begins
     dates: tuple[str, ...] = ()  # first and last local day of one long episode; hours and start_h follow from them
+    carry: Annotated[str, OneOf("whole", "drawn")] = "whole"  # drawn: parts of a billing month are played
     mechanism: Named = "uniform_price"
     tariff: Named = "spot"
     feeder: Named = "village"
@@ -259,7 +265,7 @@ class Scenario:
     outage: OutageConfig = field(default_factory=OutageConfig)
     call: CallConfig = field(default_factory=CallConfig)
     inverter: InverterConfig = field(default_factory=InverterConfig)
-    community: Named | None = None  # CSV of customers with their agents; none: every agent is one, see docs/bills.md
+    community: Named | None = None  # CSV of customers or a table with a seed; none: every agent is one, docs/bills.md
     reward: RewardConfig = field(default_factory=RewardConfig)
     observe: ObserveConfig = field(default_factory=ObserveConfig)
     mechanism_options: Mapping[str, Any] = field(default_factory=dict)
@@ -294,14 +300,17 @@ class Scenario:
         load_mechanism(self.mechanism, **self.mechanism_options)
         tariff = find_tariff(self.tariff, **self.tariff_options)
         if isinstance(tariff, Design):
-            check_playable(tariff)
-            check_period(tariff, self.dates, self.hours)
+            check_playable(tariff, self.step_min)
+            if self.carry == "whole":
+                check_period(tariff, self.dates, self.hours)
             if tariff.currency != self.currency:
                 raise ValueError(
                     f"tariff {tariff.name}: its amounts are in {tariff.currency}, those of the scenario (scarcity, "
                     f"lost load, the spot price) in {self.currency}; set currency = {tariff.currency!r} where they are "
                     f"meant in it, or take a design in {self.currency}"
                 )
+        if self.carry == "drawn":
+            check_part(tariff, self.dates)
         if self.reward.function is not None:
             load_reward(self.reward.function)
         self._check_members()
@@ -348,16 +357,15 @@ class Scenario:
 
     def _check_community(self) -> None:
         if self.community is not None:
-            found = find_community(self.community, self.agent_names)  # kept whole, for records of runs
-            object.__setattr__(self, "community", Community(found))
             kind_of = {agent: self.kind(self.agent_kind(agent)) for agent in self.agent_names}
             is_shared = bool("battery" in self.agents and self.agents["battery"].shares)
             owned = [agent for agent in self.agent_names if is_shared and self.agent_kind(agent) == "battery"]
+            found = community_of(self.community, kind_of, owned)  # kept whole, for records of runs
+            object.__setattr__(self, "community", found)
             nodal, outages = self.constraint == "nodal", self.outage.happens
-            months = bills_by_month(find_tariff(self.tariff, **self.tariff_options))
-            check_community(
-                self.customers, kind_of, owned, is_nodal=nodal, has_outages=outages, has_months=months
-            )  # fmt: skip
+            check_community(self.customers, kind_of, owned, is_nodal=nodal, has_outages=outages)
+            config_of = {agent: self.agents[self.agent_kind(agent)] for agent in self.agent_names}
+            check_own(self.customers, kind_of, config_of, self.data.counts)
 
     @property
     def customers(self) -> tuple[Customer, ...]:
@@ -368,6 +376,11 @@ class Scenario:
     def n_peaks(self) -> int:
         """Charges on power that the tariff has."""
         return n_peaks_of(find_tariff(self.tariff, **self.tariff_options))
+
+    @property
+    def bills_by_month(self) -> bool:
+        """Whether a part of the tariff hangs on a billing period."""
+        return bills_by_month(find_tariff(self.tariff, **self.tariff_options))
 
     @property
     def step_h(self) -> float:

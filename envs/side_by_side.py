@@ -1,7 +1,10 @@
 """Communities that differ in their tariff alone, stepped as one batch: the rows of each stand one after the other.
 
+Its currency may be another one: amounts of the scenario are then meant in each.
+
 Row for row it is the same episode as in a core of its own, bills to the micro-unit. Every core resets its own rows, for
-what an episode knows of prices to come is drawn then; here they are only stepped and observed together.
+what an episode knows of prices to come is drawn then; here they are only stepped and observed together. Who is
+automated may differ too: that is for the policies to know.
 """
 
 from __future__ import annotations
@@ -13,8 +16,10 @@ from typing import Any
 import numpy as np
 
 from gridbazaar.data.arrays import namespace
+from gridbazaar.data.community import Community
 from gridbazaar.data.trees import each, mapped
 from gridbazaar.envs.core import Core
+from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import State
 
 
@@ -22,15 +27,17 @@ def side_by_side(cores: Sequence[Core]) -> Core:
     """Give a core that steps the rows of several.
 
     Args:
-        cores: of one scenario but for its tariff, each with as many rows as it has.
+        cores: of one scenario but for its tariff and who is automated, each with as many rows as it has.
 
     Raises:
-        ValueError: they differ in more than the tariff, or one bills by the month, which is followed in one core.
+        ValueError: they differ in more than that, or in tariffs one of which bills by the month.
     """
     first = cores[0]
-    plain = [replace(core.scenario, tariff=first.scenario.tariff, tariff_options={}) for core in cores]
+    plain = [_plain(core.scenario) for core in cores]
     if any(other != plain[0] for other in plain[1:]):
         raise ValueError("cores: expected scenarios that differ in their tariff alone")
+    if _is_one_tariff(cores):
+        return Core(first.scenario, sum(core.n_envs for core in cores))
     if any(core.world.by_month is not None for core in cores):
         raise ValueError("cores: expected tariffs whose intervals stand alone, one bills by the month; step it apart")
     whole = Core(first.scenario, sum(core.n_envs for core in cores))
@@ -61,8 +68,23 @@ def joined(cores: Sequence[Core], states: Sequence[State]) -> State:
     first = cores[0].world
     xp, room = namespace(first.retail_cur_per_kwh), first.fixed_ucur.shape[0]
     whole: State = mapped(states[0], lambda *parts: xp.concat(parts, axis=0), *states[1:])
+    if _is_one_tariff(cores):
+        return whole
     at = np.repeat(np.arange(len(cores)) * room, [core.n_envs for core in cores])
     return replace(whole, episode=replace(whole.episode, prices_from=at))
+
+
+def _plain(scenario: Scenario) -> Scenario:
+    """The scenario without what may differ."""
+    community = scenario.community
+    if community is not None:
+        community = Community(tuple(replace(customer, automated=True) for customer in scenario.customers))
+    return replace(scenario, tariff="flat", currency="EUR", tariff_options={}, community=community)
+
+
+def _is_one_tariff(cores: Sequence[Core]) -> bool:
+    first, *others = ((core.scenario.tariff, core.scenario.tariff_options) for core in cores)
+    return all(other == first for other in others)
 
 
 def rows_of(tree: Any, rows: slice, n_envs: int) -> Any:

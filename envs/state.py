@@ -112,6 +112,7 @@ class Episode:
     outages: Outages | None  # where the scenario has any
     calls: Calls | None = None  # where the scenario has any
     prices_from: Array | None = None  # [n_envs] int64, added to a step where prices are looked up; none: one tariff
+    months: MonthCarry | None = None  # of charges by the month before the episode; none: it begins with a month
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ rest an imbalance price that is never better than any side of the tariff.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -56,6 +56,27 @@ def bill_cur(tariff: Mapping[str, Any], rows: Iterable[Row], hours: float = 0.0)
             )
     owed["fixed"] = exact(tariff.get("fixed_cur_per_day", 0.0)) * exact(hours) / 24
     return owed
+
+
+def power_cur(charge: Mapping[str, Any], kwh: Sequence[Fraction], step_min: int) -> Fraction:
+    """Give what a charge on power asks for a month so far, from the net of one meter in rows since its first midnight.
+
+    Power is the mean draw over ``interval_min``; of each day the highest counts, and the mean of the ``n`` highest of
+    them is billed, days to come as 0, at ``cur_per_kw`` or by the step that it has reached. No clock is changed.
+    """
+    rows = max(charge.get("interval_min", 15) // step_min, 1)
+    highest: dict[int, Fraction] = {}
+    for first in range(0, len(kwh), rows):
+        drawn = sum((max(x, Fraction(0)) for x in kwh[first : first + rows]), Fraction(0))
+        day = first * step_min // 1440
+        highest[day] = max(highest.get(day, Fraction(0)), drawn * 60 / (rows * step_min))
+    n: int = charge.get("n", 1)
+    billed = max(sum(sorted(highest.values())[-n:], Fraction(0)) / n, exact(charge.get("floor_kw", 0.0)))
+    if "steps_kw" not in charge:
+        per_kw: Fraction = charge["cur_per_kw"]
+        return billed * per_kw
+    reached = sum(limit <= billed for limit in charge["steps_kw"])
+    return Fraction(charge["step_cur"][reached - 1])
 
 
 def exact(x: float) -> Fraction:

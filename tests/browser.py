@@ -1,11 +1,13 @@
 """A page as a browser shows it: Chromium of the system, led by playwright, without a network.
 
-Tests that open pages carry ``in_browser``: where Chromium or playwright is missing they are skipped and say which.
+Tests that open pages carry ``in_browser``: where Chromium or playwright is missing they are skipped and say which, or
+fail and say which with ``GRIDBAZAAR_BROWSER=required`` in the environment, as ``.ci/run`` sets it where there is one.
 """
 
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +24,19 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 LACKS = next((what for what, has in {
     "Chromium": CHROMIUM, "playwright (pip install -e '.[dev]')": find_spec("playwright"),
 }.items() if not has), None)  # fmt: skip
-in_browser = pytest.mark.skipif(LACKS is not None, reason=f"no {LACKS} on this machine")
+WANTED = os.environ.get("GRIDBAZAAR_BROWSER", "")
+
+
+def marking(lacks: str | None, wanted: str) -> pytest.MarkDecorator:
+    """The mark of tests that open pages: what lacks skips them, unless it is required."""
+    if wanted not in ("", "required"):
+        raise ValueError(f"GRIDBAZAAR_BROWSER: expected required, or nothing, got {wanted!r}")
+    return pytest.mark.skipif(lacks is not None and not wanted, reason=f"no {lacks} on this machine")
+
+
+in_browser = marking(LACKS, WANTED)
+in_print = marking(LACKS or (None if find_spec("pypdfium2") else "pypdfium2 (pip install -e '.[dev]')"), WANTED)
+"""Of tests that look at the sheets of a PDF too."""
 
 _MEASURE = """() => {
   const shown = [...document.querySelectorAll("body *")].filter(e => e.getClientRects().length);
@@ -108,6 +122,8 @@ def to_pdf(path: Path, out: Path) -> bytes:
 @cache
 def _browser() -> Any:
     """Start Chromium once a process."""
+    if LACKS is not None:
+        pytest.fail(f"no {LACKS} on this machine, and GRIDBAZAAR_BROWSER=required asks for it")
     driver = import_module("playwright.sync_api").sync_playwright().start()
     browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
     atexit.register(lambda: (browser.close(), driver.stop()))

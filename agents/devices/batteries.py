@@ -7,7 +7,7 @@ summed for the view and the meters.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -41,6 +41,7 @@ from gridbazaar.agents.program import Program
 from gridbazaar.agents.storage import Converter, Storage, best_efficiencies, limits_kw, move_kwh
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.bounds import Range
+from gridbazaar.data.own_rows import OwnColumn
 from gridbazaar.data.units import from_micro, to_micro_towards_zero
 
 
@@ -102,6 +103,7 @@ class Fate:
 
     health: Array | None = None  # [n_envs, n_kind(, n_devices)] capacity at the beginning over that when new
     luck: Luck | None = None
+    rated_kw: Array | None = None  # [n_envs, n_kind]; none: as the table's ``duration_h`` says
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,35 @@ def draw_fate(config: BatteryTable, draw: Draw, kind: str, *shape: int) -> Fate:
     return Fate(health, draw_luck(config.failure, draw, kind, shape))
 
 
+OWN_BATTERY = (
+    OwnColumn("battery_kwh", "usable size of its battery, 0 without one; no share of the community's load resizes it"),
+    OwnColumn("battery_kw", "rated power of it, beside battery_kwh"),
+)
+
+
+def lone_power(config: Any, said: Mapping[str, Any]) -> str:
+    """Say that a power was given without the size that it is of, or the other way round."""
+    kw, kwh = said.get("battery_kw"), said.get("battery_kwh")
+    if kw is not None and (kwh is None or bool(kw) != bool(kwh)):
+        return f"battery_kw of {kw:g} beside a battery_kwh of {'nothing' if kwh is None else format(kwh, 'g')}"
+    return ""
+
+
+def with_own_sizes(params: Any, draw: Draw) -> Any:
+    """Give batteries the sizes that agents have in all episodes."""
+    capacity_kwh = draw.kept("battery_kwh", params.capacity_kwh)
+    usual_kw = capacity_kwh / params.config.duration_h
+    power_kw = draw.kept("battery_kw", usual_kw)
+    fate = params.fate if power_kw is usual_kw else replace(params.fate, rated_kw=power_kw)
+    return replace(params, capacity_kwh=capacity_kwh, fate=fate)
+
+
+def rated_kw(params: BatteryParams) -> Array:
+    """[n_envs, n_kind(, n_devices)]."""
+    own = params.fate.rated_kw
+    return params.capacity_kwh / params.config.duration_h if own is None else own
+
+
 def new_batteries(params: BatteryParams) -> Batteries:
     """Begin an episode: filled by ``start_frac``, aged as drawn, at work."""
     capacity_kwh = _capacity_kwh(params)
@@ -152,7 +183,7 @@ def new_batteries(params: BatteryParams) -> Batteries:
 def storage_of(params: BatteryParams) -> Storage:
     """Give the kernel's parameters of batteries as an episode begins, with the reserve they keep."""
     config, capacity_kwh = params.config, _capacity_kwh(params)
-    power_kw = params.capacity_kwh / config.duration_h
+    power_kw = rated_kw(params)
     return Storage(
         floor_kwh=config.reserve_frac * capacity_kwh if config.reserve_frac else 0.0,
         ceiling_kwh=capacity_kwh,
@@ -198,14 +229,15 @@ def view_of(firm_kw: Array | None, device: Batteries, params: BatteryParams, now
     storage = storage_now(device, params, now)
     low_kw, high_kw = battery_limits_kw(device, storage, series.step_h)
     stored_kwh, capacity_kwh = _pooled(device.energy_kwh), _pooled(storage.ceiling_kwh)
-    rated_kw = _pooled(params.capacity_kwh) / config.duration_h
+    own_kw = params.fate.rated_kw
+    power_kw = _pooled(params.capacity_kwh) / config.duration_h if own_kw is None else own_kw
     zero, has = xp.zeros_like(stored_kwh), capacity_kwh > 0
     eta_ch, eta_dis = best_efficiencies(storage)
     return View(
         firm_kw=zero if firm_kw is None else firm_kw, low_kw=_pooled(low_kw), high_kw=_pooled(high_kw),
         stored_kwh=stored_kwh, room_kwh=capacity_kwh - stored_kwh,
-        capacity_kwh=capacity_kwh, power_kw=rated_kw,
-        min_kw=zero if storage.converter is None else zero + storage.converter.k0 * rated_kw,
+        capacity_kwh=capacity_kwh, power_kw=power_kw,
+        min_kw=zero if storage.converter is None else zero + storage.converter.k0 * power_kw,
         eta_ch=zero + eta_ch, eta_dis=zero + eta_dis,
         wear_cur_per_kwh=zero + wear_cur_per_kwh(config.ageing, config.wear_cur_per_kwh), need_kwh=zero,
         left_h=zero + now.left_h,
@@ -293,7 +325,7 @@ def battery_program(
         stored_kwh=device.energy_kwh,
         is_reserve=config.reserve_frac > 0,
         wear_cur_per_kwh=config.wear_cur_per_kwh if config.ageing.wear == "throughput" else 0.0,
-        fades_kw=params.capacity_kwh / config.duration_h * fades,
+        fades_kw=rated_kw(params) * fades,
         follows_meter=follows_meter,
         upkeep_cur=None if luck is None else least_upkeep_cur(luck, params.capacity_kwh > 0, config.failure, step_h),
     )

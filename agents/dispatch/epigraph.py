@@ -34,7 +34,7 @@ def add_peaks(
     """
     before: dict[int, list[Array]] = {}
     for peak in peaks:
-        if not peak.counts[e].any() and not peak.least_kw[e].any():
+        if not any(x[e].any() for x in (peak.counts, peak.least_kw, peak.top_kw, peak.unit_kw)):
             continue
         kw = program.columns(np.zeros(len(draw)), peak.least_kw[e], np.inf)
         highest = _highest(program, peak, e, draw, step_h)

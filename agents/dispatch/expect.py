@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.agents.netting import at_meters
 from gridbazaar.agents.plan import View
 from gridbazaar.agents.policy import Community, Forecasts, Foresight
 from gridbazaar.data.arrays import Array
@@ -78,11 +79,12 @@ def expected(
     }  # fmt: skip
     if community.lead:
         plan["lead"] = np.array(community.lead)
+    at_meter_kw = at_meters(ahead.net_kw[e : e + 1, :, :n_steps], community.lead)
     return Foresight(
         scarcity_cur_per_kwh=ahead.scarcity_cur_per_kwh,
-        peaks=tuple(
-            peak.row(e, n_steps).cautious(ahead.net_kw[e : e + 1, :, :n_steps], margin) for peak in ahead.peaks
-        ),
+        peaks=tuple(peak.row(e, n_steps).cautious(at_meter_kw, margin) for peak in ahead.peaks),
+        excess=tuple(one.row(e, n_steps) for one in ahead.excess),
+        is_delivered=True,
         **{name: np.asarray(x)[None] for name, x in plan.items()},
     )
 

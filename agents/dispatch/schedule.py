@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.agents.dispatch.epigraph import add_peaks
+from gridbazaar.agents.dispatch.excess import Meters, add_excess
 from gridbazaar.agents.dispatch.rows import Rows
 from gridbazaar.agents.policy import Foresight
 from gridbazaar.data.arrays import Array
@@ -83,7 +84,13 @@ def _solve_row(
         program.equal(meters(~has), firm_kw[~has])
     phantom = _phantom(episode, e, program, step_h, least_cur, stored, (sources, engine))
     _connection(episode, e, program, step_h, least_cur, draw, send, phantom)
-    add_peaks(program, episode.peaks, e, draw, _most_kw(episode, e)[0].max(axis=1), step_h)
+    _peaks(program, episode, e, draw, step_h)
+    whose = np.arange(n_agents) if episode.lead is None else np.unique(episode.lead[e])
+    may_trade = episode.export_cur_per_kwh[e] <= episode.upper_cur_per_kwh[e]
+    # Who sold what it had not buys it, and may be better off by that where it fed in too much this month.
+    beyond = 0.0 if episode.is_delivered else np.inf
+    most_kw = (_of_customers(kw, episode, e)[whose] + beyond for kw in _most_kw(episode, e))
+    add_excess(program, episode.excess, e, Meters(draw[whose], send[whose], *most_kw), whose, may_trade, step_h)
     x, cost = program.solve()
     power_kw, room_kwh = np.zeros((2, n_agents, n_steps))
     power_kw[chosen] = x[charge] - x[release]
@@ -138,6 +145,15 @@ def _meters(episode: Foresight, e: int, program: Rows, step_h: float) -> tuple[A
     may = pays_to_do_both & (draw_kw > 0) & (send_kw > 0)
     program.either(draw[may], draw_kw[may], send[may], send_kw[may])
     return draw, send
+
+
+def _peaks(program: Rows, episode: Foresight, e: int, draw: Array, step_h: float) -> None:
+    """Charge meters for their peaks; a customer has one meter, that of its first agent."""
+    most_kw, peaks = _of_customers(_most_kw(episode, e)[0], episode, e).max(axis=1), episode.peaks
+    if episode.lead is not None:
+        meters = np.flatnonzero(episode.lead[e] == np.arange(len(most_kw)))
+        draw, most_kw, peaks = draw[meters], most_kw[meters], tuple(peak.of(meters) for peak in peaks)
+    add_peaks(program, peaks, e, draw, most_kw, step_h)
 
 
 def _at_home(episode: Foresight, e: int, program: Rows) -> NDArray[np.int64] | None:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from gridbazaar.agents.devices.ageing import Ageing
 from gridbazaar.agents.devices.batteries import (
     FORMS_GRID,
+    OWN_BATTERY,
     Packs,
     battery_actions,
     battery_features,
     battery_program,
     draw_packs,
+    lone_power,
     move_alone,
     new_batteries,
     view_alone,
@@ -63,4 +65,5 @@ def draw(config: Config, draw: Draw) -> Packs[Config]:
 KIND = Kind(
     Config, draw, new_batteries, view_alone, move_alone, battery_program,
     actions=battery_actions, features=battery_features, grid_forming=FORMS_GRID, is_stationary=True, is_brp=True,
+    lasting=OWN_BATTERY, lacks=lone_power,
 )  # fmt: skip

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridbazaar.agents.devices.cars.charging import needed_before_kwh
 from gridbazaar.agents.devices.cars.site import SHARINGS, fit_needs, fit_wishes
-from gridbazaar.agents.devices.cars.visits import Car, Visits, car_of, draw_visits, drive, stays_of
+from gridbazaar.agents.devices.cars.visits import (
+    Car,
+    Visits,
+    car_of,
+    charged_on_arrival_kw,
+    chargers_of,
+    draw_visits,
+    drive,
+    stays_of,
+)
 from gridbazaar.agents.devices.failure import (
     Condition,
     Failure,
@@ -38,7 +49,9 @@ from gridbazaar.agents.plan import Plan, View
 from gridbazaar.agents.program import Program
 from gridbazaar.agents.storage import Storage, limits_kw, move_kwh
 from gridbazaar.data.arrays import Array, namespace
+from gridbazaar.data.bank import Bank
 from gridbazaar.data.bounds import Charge, Count, NotNegative, OneOf, Positive, PositiveShare, Range, Share, Within
+from gridbazaar.data.own_rows import OwnColumn
 from gridbazaar.data.tables import check_table
 from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
 
@@ -98,6 +111,7 @@ class Params:
     visits: Visits
     config: Config
     luck: Luck | None = None  # of the chargers
+    charger: Array | None = None  # [n_envs, n_kind] int64, whose sessions, by the number in the bank
 
     @property
     def capacity_kwh(self) -> Array:
@@ -121,8 +135,33 @@ def features(config: Config) -> tuple[Features, ...]:
     return features_of(config.failure)
 
 
+LASTING = (
+    OwnColumn("car", "series of its sessions, by the number of the charger", of="cars"),
+    OwnColumn("car_kwh", "size of its battery", low=1.0),
+    OwnColumn("car_kw", "what its own charger takes at most", low=0.1),
+)
+
+
+def lacks(config: Config, said: Mapping[str, Any]) -> str:
+    least = said.get("car_kw", config.min_kw)
+    return f"car_kw of {least:g} below ev.min_kw, {config.min_kw:g}" if least < config.min_kw else ""
+
+
 def draw(config: Config, draw: Draw) -> Params:
-    return Params(draw_visits(config, draw), config, draw_luck(config.failure, draw, "ev", (config.count,)))
+    luck = draw_luck(config.failure, draw, "ev", (config.count,))
+    return Params(draw_visits(config, draw), config, luck, chargers_of(config, draw))
+
+
+def past_kw(params: Params, bank: Bank, steps: NDArray[np.int64]) -> NDArray[np.float64]:
+    """[n_envs, n_kind, n] what cars drew that charged when they came, in steps [n_envs, n] side by side."""
+    assert params.charger is not None
+    found = np.zeros((*params.charger.shape, steps.shape[1]))
+    for env, agent in np.ndindex(*params.charger.shape) if steps.shape[1] else ():
+        charge_kw = float(params.visits.charge_kw[env, agent, 0])
+        found[env, agent] = charged_on_arrival_kw(
+            bank.sessions, int(params.charger[env, agent]), charge_kw, params.config.eta_ch, steps[env], bank.step_h
+        )
+    return found
 
 
 def car_storage(config: Config, capacity_kwh: Array, charge_kw: Array) -> Storage:
@@ -261,4 +300,5 @@ def lends(config: Config) -> bool:
 KIND = Kind(
     Config, draw, start, view, move, program,
     actions=actions, features=features, plan=plan, meters=meters, lends=lends, firm_is_chosen=True,
+    lasting=LASTING, lacks=lacks, past_kw=past_kw,
 )  # fmt: skip

@@ -26,6 +26,7 @@ from gridbazaar.agents.plan import Plan, View
 from gridbazaar.agents.program import Engine, Program
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.bounds import Charge, Count, NotNegative, NotNegatives, Positive, ShareBelowOne
+from gridbazaar.data.own_rows import OwnColumn
 from gridbazaar.data.tables import check_table
 from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
 
@@ -92,7 +93,7 @@ def features(config: Config) -> tuple[Features, ...]:
 
 
 def draw(config: Config, draw: Draw) -> Params:
-    return Params(draw.within("genset.power_kw", config.count, config.power_kw), config)
+    return Params(draw.kept("genset_kw", draw.within("genset.power_kw", config.count, config.power_kw)), config)
 
 
 def start(params: Params) -> Engines:
@@ -185,5 +186,5 @@ def never_fails(device: Engines) -> None:
 KIND = Kind(
     Config, draw, start, view, move, program,
     features=features, meters=meters, grid_forming=GridForming(is_grid_forming, has_engine, never_fails), lends=lends,
-    is_brp=True, firm_is_chosen=True,
+    is_brp=True, firm_is_chosen=True, lasting=(OwnColumn("genset_kw", "rated output"),),
 )  # fmt: skip

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.agents.devices.ageing import Ageing
 from gridbazaar.agents.devices.batteries import (
+    OWN_BATTERY,
     Batteries,
     Fate,
     battery_program,
     draw_fate,
+    lone_power,
     moved_of,
     new_batteries,
     view_of,
 )
 from gridbazaar.agents.devices.failure import Failure, actions_of, features_of
 from gridbazaar.agents.devices.home import household
+from gridbazaar.agents.devices.home.known import Known, known_homes
 from gridbazaar.agents.kind import (
     EAGERNESS,
     POWER,
@@ -50,6 +55,7 @@ from gridbazaar.data.bounds import (
     ShareBelowOne,
     Shares,
 )
+from gridbazaar.data.own_rows import OwnColumn
 from gridbazaar.data.tables import check_table
 from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
 
@@ -79,6 +85,7 @@ class Config:
     ageing: Ageing = field(default_factory=Ageing)  # what use and time take
     failure: Failure = field(default_factory=Failure)  # failures, maintenance and repair
     follow_meter: bool = False  # the battery absorbs its home's deviation from the forecast
+    known: tuple[Known, ...] = ()  # the homes of the data as they are, one after another; none: drawn as above
     heating: household.Heating = field(default_factory=household.Heating)  # heat pump
     water: household.Water = field(default_factory=household.Water)  # hot water
     appliance: household.Appliance = field(default_factory=household.Appliance)  # that can wait
@@ -146,20 +153,48 @@ def _read_inside(view: View, device: Device, params: Params, now: Now) -> list[A
 def draw(config: Config, draw: Draw) -> Params:
     n = config.count
     n_homes, n_roofs = draw.bank.load_kw.shape[0], draw.bank.pv_kw_per_kwp.shape[0]
+    start_frac, fate = draw.within("prosumer.start_frac", n, config.start_frac), draw_fate(config, draw, "prosumer", n)
+    devices = household.draw_devices(config, draw)
+    if config.known:
+        assert draw.number is not None, "who draws homes as they are says the numbers of the episodes"
+        home, kwp, kwh = known_homes(config.known, draw.number, n, (n_homes, n_roofs))
+        return Params(home, home, 0 * kwp + 1, kwp, kwh, start_frac, config, fate, devices)
     first = (draw.unit("prosumer.home", 1) * n_homes).astype(np.int64)
     has_pv = draw.unit("prosumer.has_pv", n) < draw.within("prosumer.pv_share", 1, config.pv_share)
     has_battery = draw.unit("prosumer.has_battery", n) < draw.within("prosumer.battery_share", 1, config.battery_share)
     return Params(
-        home=(first + np.arange(n)) % n_homes,
-        roof=np.minimum((draw.unit("prosumer.roof", n) * n_roofs).astype(np.int64), n_roofs - 1),
-        load_scale=draw.within("prosumer.load_scale", n, config.load_scale),
-        pv_kwp=draw.within("prosumer.pv_kwp", n, config.pv_kwp) * has_pv,
+        home=draw.kept("load", (first + np.arange(n)) % n_homes),
+        roof=draw.kept("roof", np.minimum((draw.unit("prosumer.roof", n) * n_roofs).astype(np.int64), n_roofs - 1)),
+        load_scale=draw.kept("load_scale", draw.within("prosumer.load_scale", n, config.load_scale)),
+        pv_kwp=draw.kept("pv_kwp", draw.within("prosumer.pv_kwp", n, config.pv_kwp) * has_pv),
         capacity_kwh=draw.within("prosumer.battery_kwh", n, config.battery_kwh) * has_battery,
-        start_frac=draw.within("prosumer.start_frac", n, config.start_frac),
+        start_frac=start_frac,
         config=config,
-        fate=draw_fate(config, draw, "prosumer", n),
-        devices=household.draw_devices(config, draw),
+        fate=fate,
+        devices=devices,
     )
+
+
+LASTING = (
+    OwnColumn("load", "series of its load", of="homes"),
+    OwnColumn("load_scale", "factor on it"),
+    OwnColumn("roof", "series of its PV", of="roofs"),
+    OwnColumn("pv_kwp", "size of its PV, 0 without any"),
+    *OWN_BATTERY,
+    OwnColumn("heat_pump_kw", "electric rating of its heat pump, 0 without one"),
+    OwnColumn("hot_water_kwh_per_day", "heat of its tank usually drawn in a day, 0 without a tank"),
+    OwnColumn("appliance", "1: it has an appliance that waits, 0: none", high=1.0),
+)
+
+
+def lacks(config: Config, said: Mapping[str, Any]) -> str:
+    tables = {"heat_pump_kw": "heating", "hot_water_kwh_per_day": "water", "appliance": "appliance"}
+    off = [
+        f"{column} where prosumer.{table}.share is 0 (set its upper limit above 0)"
+        for column, table in tables.items()
+        if said.get(column) and not getattr(config, table).share[1]
+    ]
+    return off[0] if off else lone_power(config, said)
 
 
 def start(params: Params) -> Device:
@@ -333,4 +368,5 @@ KIND = Kind(
     Config, draw, start, view, move, program,
     actions=actions, features=features, plan=plan, meters=meters, is_stationary=True, is_home=True,
     must_serve=MustServe(outlook_kw, real_kw, mean_load_kw, past_net_kw), inverters=Inverters(pv_kwp, most_kwp),
+    lasting=LASTING, lacks=lacks,
 )  # fmt: skip

@@ -29,6 +29,7 @@ from gridbazaar.agents.plan import Plan, View
 from gridbazaar.agents.program import Program
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.bounds import Count, NotNegative, NotNegatives
+from gridbazaar.data.own_rows import OwnColumn
 from gridbazaar.data.tables import check_table
 from gridbazaar.data.units import to_micro, to_micro_towards_zero
 
@@ -73,8 +74,8 @@ def draw(config: Config, draw: Draw) -> Params:
             "with a column wind_m_per_s, or generated data"
         )
     return Params(
-        rated_kw=draw.within("wind.rated_kw", config.count, config.rated_kw),
-        exposure=draw.within("wind.exposure", config.count, config.exposure),
+        rated_kw=draw.kept("turbine_kw", draw.within("wind.rated_kw", config.count, config.rated_kw)),
+        exposure=draw.kept("exposure", draw.within("wind.exposure", config.count, config.exposure)),
         config=config,
     )
 
@@ -143,5 +144,6 @@ def most_kw(config: Config) -> float:
 KIND = Kind(
     Config, draw, start, view, move, program,
     actions=actions, meters=meters, must_serve=MustServe(outlook_kw, real_kw), inverters=Inverters(rated_kw, most_kw),
+    lasting=(OwnColumn("turbine_kw", "rated output"), OwnColumn("exposure", "factor on the wind speed", high=10.0)),
     lends=never,  # it has nothing to lend to an island but its output, which is curtailed like PV
 )  # fmt: skip

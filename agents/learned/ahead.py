@@ -65,6 +65,7 @@ class Ahead:
 
     public: Array  # [n, len(COLUMNS)]
     retail: Array  # currency per kWh, now, as all prices
+    prices: Array  # [n, horizon] retail of each interval; the worth of what is stored beyond the episode
     export: Array
     local: Array
     net_kw: Array  # of all homes
@@ -117,7 +118,8 @@ def condense(known: Known) -> Ahead:
         surplus_kwh[:, None] / scale_kwh,
     ]
     return Ahead(
-        public=np.concatenate(columns, axis=1), retail=retail[:, 0], export=known.export[:, 0], local=known.local[:, 0],
+        public=np.concatenate(columns, axis=1), retail=retail[:, 0], prices=np.where(inside, retail, end),
+        export=known.export[:, 0], local=known.local[:, 0],
         net_kw=net_kw[:, 0], cap_kw=known.cap_kw, end_value=known.end_value, ranked=ranked,
         covered=np.cumsum(each_kwh, axis=1), free_kwh=surplus_kwh * ROUND_TRIP,
         pays_kwh=(each_kwh * pays).sum(1), better_kwh=(open_kwh * (later & (upper < upper[:, :1]))).sum(1),

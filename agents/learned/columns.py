@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gridbazaar.agents.learned import homes
 from gridbazaar.agents.learned.ahead import COLUMNS, PRICE, ROUND_TRIP, Ahead
 from gridbazaar.agents.plan import View
 from gridbazaar.data.arrays import Array, namespace
@@ -31,12 +32,14 @@ OWN = (
 )  # fmt: skip
 
 
-def own_names(kinds: Sequence[str]) -> tuple[str, ...]:
-    """Name the columns of an agent: those of all, and a flag for each kind."""
-    return (*OWN, *(f"is_{kind}" for kind in kinds))
+def own_names(kinds: Sequence[str], choices: Sequence[str] = ()) -> tuple[str, ...]:
+    """Name the columns of an agent: those of all, a flag for each kind, and those of homes by what they choose."""
+    return (*OWN, *(f"is_{kind}" for kind in kinds), *homes.own_names(choices))
 
 
-def columns(ahead: Ahead, view: View, flags: Array, step_h: float) -> tuple[Array, Array]:
+def columns(
+    ahead: Ahead, view: View, flags: Array, step_h: float, at_home: Array | None = None, place: slice = slice(0, 0)
+) -> tuple[Array, Array]:
     """Give the columns of the community [n_envs, len(PUBLIC)], and of each agent [n_envs, n_agents, n].
 
     Args:
@@ -44,10 +47,13 @@ def columns(ahead: Ahead, view: View, flags: Array, step_h: float) -> tuple[Arra
         view: the devices.
         flags: [n_agents, n_kinds] 1 for the agent's kind.
         step_h: length of the interval.
+        at_home: [n_envs, n_homes, n] of homes; none: they have none of their own.
+        place: columns of the homes among the agents; others have 0 there.
     """
     xp, n_agents = namespace(view.firm_kw), view.firm_kw.shape[1]
     scale_kw, scale_kwh = 1.0 * n_agents, 2.0 * n_agents
-    stationary, cars = 1.0 * view.is_stationary, 1.0 * (~view.is_stationary & view.is_active)
+    is_car = ~view.is_stationary & view.is_active & (view.capacity_kwh > 0)
+    stationary, cars = 1.0 * view.is_stationary, 1.0 * is_car
 
     def total(x: Array, of: Array) -> Array:
         return xp.sum(x * of, axis=1)
@@ -75,7 +81,11 @@ def columns(ahead: Ahead, view: View, flags: Array, step_h: float) -> tuple[Arra
     seen = xp.concat([ahead.public, xp.stack(public, axis=1)], axis=1)
     own = xp.stack(_own(ahead, view, worth, step_h, xp), axis=2)
     flags = xp.broadcast_to(flags[None], (*own.shape[:2], flags.shape[1]))
-    own = xp.concat([own, flags], axis=2)
+    parts = [own, flags]
+    if at_home is not None:
+        sides = xp.zeros((*own.shape[:2], at_home.shape[2]), own)
+        parts.append(xp.concat([sides[:, : place.start], at_home, sides[:, place.stop :]], axis=1))
+    own = xp.concat(parts, axis=2)
     return xp.clip(seen, -_BOUND, _BOUND), xp.clip(own, -_BOUND, _BOUND)
 
 

@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.agents.dispatch.upkeep import with_upkeep
-from gridbazaar.agents.learned.ahead import N_ERRORS, Known, condense
+from gridbazaar.agents.learned import homes
+from gridbazaar.agents.learned.ahead import N_ERRORS, Ahead, Known, condense
 from gridbazaar.agents.learned.columns import PUBLIC, columns, own_names
-from gridbazaar.agents.learned.network import EAGER, RESERVED, check, respond
+from gridbazaar.agents.learned.network import EAGER, RESERVED, check, respond_at_home
 from gridbazaar.agents.plan import View
-from gridbazaar.agents.policy import Community, Forecasts, Foresight, Observation
+from gridbazaar.agents.policy import Community, Forecasts, Foresight, Observation, widened
 from gridbazaar.data.arrays import Array
+
+HOMES = "prosumer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class Policy:
         weights: by the names of ``network.SHAPES``.
         kinds: that it was trained with, in the order of its flags.
         names: of the columns that it was trained on, the community's and an agent's; none: those of this version.
+        choices: of homes beside power and eagerness, in the order of their action.
 
     Raises:
         ValueError: the weights or columns are not those of this version.
@@ -81,14 +85,15 @@ class Policy:
     needs_foresight = False
 
     def __init__(
-        self, weights: Mapping[str, NDArray[Any]], kinds: Sequence[str], names: Sequence[str] | None = None
-    ) -> None:
-        here = (*PUBLIC, *own_names(kinds))
+        self, weights: Mapping[str, NDArray[Any]], kinds: Sequence[str], names: Sequence[str] | None = None,
+        choices: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        here = (*PUBLIC, *own_names(kinds, choices), *homes.start_names(choices))
         if names is not None and tuple(names) != here:
             differ = sorted(set(names) ^ set(here)) or ["the same in another order"]
             raise ValueError(f"the policy was trained on other columns ({', '.join(differ)[:200]}); train it anew")
-        check(weights, len(own_names(kinds)))
-        self.weights, self.kinds = weights, tuple(kinds)
+        check(weights, len(own_names(kinds, choices)), choices)
+        self.weights, self.kinds, self.choices = weights, tuple(kinds), tuple(choices)
 
     def start(self, community: Community, rng: np.random.Generator, episode: Foresight | None = None) -> Any:
         unknown = [kind for kind in community.kind_slices if kind not in self.kinds]
@@ -96,6 +101,7 @@ class Policy:
             raise ValueError(
                 f"the policy was trained with {', '.join(self.kinds)}, not with {', '.join(unknown)}; train it anew"
             )
+        self._check_homes(community)
         is_car = np.zeros((len(community.agents), 1), bool)
         is_car[community.kind_slices.get("ev", slice(0, 0))] = True
         return _Memory(community, flags_of(community.kind_slices, self.kinds), is_car)
@@ -106,13 +112,45 @@ class Policy:
         errors = memory.errors or no_errors(len(view.firm_kw))
         expected = ahead.net_kw.sum(1)
         errors = remember(errors, expected[:, 0], expected[:, min(1, expected.shape[1] - 1)])
-        step_h = memory.community.step_h
-        public, own = columns(condense(_known(ahead, expected, view, errors)), view, memory.flags, step_h)
-        answer = respond(self.weights, public.astype(np.float32), own.astype(np.float32), memory.is_car)
-        power = np.tanh(answer[..., 0].astype(np.float64))
-        action = np.stack([power, np.where(answer[..., 1] > 0, EAGER, RESERVED)], axis=-1)
+        action = self._action(condense(_known(ahead, expected, view, errors)), observation, memory)
         action = with_upkeep(action, observation, memory.community)  # it learned where nothing fails
         return action, _Memory(memory.community, memory.flags, memory.is_car, errors)
+
+    def _action(self, ahead: Ahead, observation: Observation, memory: _Memory) -> Array:
+        """[n_envs, n_agents, n] power, eagerness and what homes choose beside."""
+        community, view, at_home, starts = memory.community, observation.view, None, None
+        place = community.kind_slices.get(HOMES, slice(0, 0)) if self.choices else slice(0, 0)
+        if self.choices:
+            config = community.configs[HOMES]
+            features = np.asarray(observation.features[:, place], np.float64)
+            seen = {name: features[..., community.features.index(name)] for name in homes.seen_of(config)}
+            at_home, starts = homes.columns(seen, ahead, view.firm_kw[:, place], config, community.step_h)
+        public, own = columns(ahead, view, memory.flags, community.step_h, at_home, place)
+        public, own = public.astype(np.float32), own.astype(np.float32)
+        starts = None if starts is None else starts.astype(np.float32)
+        answer, more, lean = respond_at_home(self.weights, public, own, memory.is_car, place, starts)
+        power = np.tanh(answer[..., 0].astype(np.float64))
+        action = np.stack([power, np.where(answer[..., 1] > 0, EAGER, RESERVED)], axis=-1)
+        if not self.choices:
+            return action
+        action = widened(action, community.n_actions).copy()
+        chosen = homes.choose(self.choices, more, lean)
+        for name, values in chosen.items():
+            action[:, place, community.actions[HOMES].index(name)] = values
+        return action
+
+    def _check_homes(self, community: Community) -> None:
+        """Refuse homes that choose other things than those that it was trained with, or that do not observe them."""
+        if not self.choices:
+            return
+        here = [name for name in community.actions.get(HOMES, ()) if name in homes.CHOICES]
+        if here != list(self.choices):
+            raise ValueError(
+                f"the policy was trained with homes that choose {', '.join(self.choices)}, here they choose "
+                f"{', '.join(here) or 'nothing of that'}; train it anew"
+            )
+        if missing := [x for x in homes.seen_of(community.configs[HOMES]) if x not in community.features]:
+            raise ValueError(f"the policy looks at {', '.join(missing)}; name them in observe.columns, too")
 
 
 def _known(ahead: Forecasts, net_kw: Array, view: View, errors: Errors) -> Known:

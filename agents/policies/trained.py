@@ -136,12 +136,13 @@ def load_run(name: str, *, allow_code: bool = False) -> AnyPolicy:
     path = model_of(name)
     if path is None:
         raise ValueError(f"policy: expected a run, found neither {MODEL} nor {CHECKPOINT} in {name}")
-    if path.suffix in foreign.SUFFIXES and not _is_ours(path):
+    if path.suffix in foreign.SUFFIXES and not is_ours(path):
         return foreign.load_foreign(path, allow_code=allow_code)
     held = read_manifest(path.parent)
     if held["train"].get("algo") == "gradient":
         try:
-            return learned.Policy(read_weights(path), tuple(held.get("kinds", ())), held["features"])
+            kinds, choices = (tuple(held.get(name, ())) for name in ("kinds", "choices"))
+            return learned.Policy(read_weights(path), kinds, held["features"], choices)
         except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"{path}: expected a policy learned by gradient, {error}") from error
     weights = read_weights(path)
@@ -197,7 +198,7 @@ def read_tensors(path: Path, member: str) -> dict[str, Any]:
     return found
 
 
-def _is_ours(path: Path) -> bool:
+def is_ours(path: Path) -> bool:
     """Whether a zip lies in the folder of a run of version 0.1, under one of its names."""
     return path.name in (OLD_MODEL, OLD_CHECKPOINT, OLD_BEST) and (path.parent / CONFIG).is_file()
 

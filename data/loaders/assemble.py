@@ -87,6 +87,7 @@ def assemble(data: Measured, *, step_min: int, drop_bad: bool, lacking: Lacking,
             "its retail price is kept as retail_cur_per_kwh of the bank and is not used: bills follow the scenario's "
             "tariff"
         )
+    with_pv = tuple(home.name for home in homes if home.pv_kw_per_kwp is not None)
     roofs = [resample(home.pv_kw_per_kwp, home.step_min, step_min) for home in homes if home.pv_kw_per_kwp is not None]
     if roofs:
         pv = np.stack(roofs)
@@ -113,6 +114,8 @@ def assemble(data: Measured, *, step_min: int, drop_bad: bool, lacking: Lacking,
         wind_m_per_s=None if data.wind is None else resample(*data.wind, step_min),
         timezone=data.timezone,
         outdoor_c=None if data.outdoor is None else resample(*data.outdoor, step_min),
+        homes=tuple(home.name for home in homes),
+        roofs=with_pv,
     )
     report = LoadReport(
         source=data.source,

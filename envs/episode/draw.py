@@ -16,12 +16,15 @@ from gridbazaar.data.clock import days_of
 from gridbazaar.data.trees import mapped
 from gridbazaar.envs.episode.baselines import baselines_ukwh
 from gridbazaar.envs.episode.calls import draw_calls
+from gridbazaar.envs.episode.month_so_far import month_so_far
 from gridbazaar.envs.episode.outages import draw_outages
 from gridbazaar.envs.episode.outlook import cheaper_counts, community_net_kw, end_value_of, outlook_of, running_sum
-from gridbazaar.envs.episode.world import World
+from gridbazaar.envs.episode.params import draw_params, draws_of, storage_kwh
+from gridbazaar.envs.episode.world import World, exactly
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import Episode
 from gridbazaar.market.mechanisms import mechanism_draws
+from gridbazaar.market.settlement.peaks import MonthCarry
 
 
 def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: Any) -> Episode:
@@ -39,12 +42,11 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     keys = episode_keys(scenario.seed, split, seeds)
     day = first_days(scenario, bank, split, seeds)
     draw = Draw(
-        keys=keys, day=day, bank=bank, step_h=scenario.step_h, n_steps=scenario.n_steps, start_h=scenario.start_h
-    )
+        keys=keys, day=day, bank=bank, step_h=scenario.step_h, n_steps=scenario.n_steps, start_h=scenario.start_h,
+        number=np.asarray(seeds, np.int64),
+    )  # fmt: skip
     start = draw.start
-    params = [kind.draw(config, draw) for kind, config in zip(world.kinds, world.configs, strict=True)]
-    load_kw = _mean_load_kw(world, params, len(keys))
-    params = _share_storage(world, draw, load_kw, params)
+    params, load_kw = draw_params(scenario, world.kinds, world.configs, draws_of(draw, world.lasting.said))
     connection = scenario.connection
     unit = draw.unit("connection", 2)
     retail = np.asarray(host(world.retail_cur_per_kwh))
@@ -60,7 +62,7 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     net_kw = community_net_kw(world, start, params)
     export = host(world.rates.export)[window[:, -1]] / 1e6
     end_value = end_value_of(prices[:, -scenario.horizon :], export, net_kw, scenario.step_h)
-    size_kwh = _storage_kwh(world, params, len(keys))
+    size_kwh = storage_kwh(world.kinds, params, len(keys))
     return Episode(
         seed=to_array(np.asarray(seeds, np.int64)),
         key=to_array(keys.view(np.int64)),
@@ -76,7 +78,16 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
         lottery=to_array(_lottery(draw, scenario)) if mechanism_draws(scenario.mechanism) else None,
         outages=mapped(draw_outages(world, draw, params), to_array) if scenario.outage.happens else None,
         calls=None if calls is None else mapped(calls, to_array),
+        months=_months(world, np.asarray(start, np.int64), params, to_array),
     )
+
+
+def _months(world: World, start: NDArray[np.int64], params: list[Any], to_array: Any) -> MonthCarry | None:
+    """Give what the month has come to before each episode; none where episodes are whole billing periods."""
+    if world.scenario.carry == "whole":
+        return None
+    carry: MonthCarry = mapped(month_so_far(world, start, params), exactly(to_array))
+    return carry
 
 
 def first_days(scenario: Scenario, bank: Bank, split: str, seeds: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -130,33 +141,6 @@ def draw_days(days: NDArray[np.int64], weekday: NDArray[np.int64], unit: NDArray
 def _lottery(draw: Draw, scenario: Scenario) -> Array:
     """[n_envs, n_steps, n_agents] one stream an agent, so that one more shifts nobody's luck."""
     return np.stack([draw.unit(f"lottery.{name}", scenario.n_steps) for name in scenario.agent_names], axis=2)
-
-
-def _mean_load_kw(world: World, params: list[Any], n_envs: int) -> Array:
-    """[n_envs] mean load of all homes together, over the whole bank; a kilowatt where there are none."""
-    home_kw = world.bank.load_kw.mean(axis=1)
-    known = [
-        kind.must_serve.mean_load_kw(p, home_kw)
-        for kind, p in zip(world.kinds, params, strict=True)
-        if kind.must_serve is not None and kind.must_serve.mean_load_kw is not None
-    ]
-    return sum(known) if known else np.ones(n_envs)
-
-
-def _storage_kwh(world: World, params: list[Any], n_envs: int) -> Array:
-    """[n_envs] stationary storage of the community."""
-    return sum((kind.storage_kwh(p) for kind, p in zip(world.kinds, params, strict=True)), start=np.zeros(n_envs))
-
-
-def _share_storage(world: World, draw: Draw, load_kw: Array, params: list[Any]) -> list[Any]:
-    """Resize stationary storage so that the community has the drawn share of its homes' mean daily load."""
-    share = world.scenario.storage.share_of_load
-    if share is None:
-        return params
-    nominal = _storage_kwh(world, params, len(load_kw))
-    wanted = between(draw.unit("storage.share", 1)[:, 0], *share) * load_kw * 24
-    factor = np.where(nominal > 0, wanted / np.maximum(nominal, 1e-9), 1.0)[:, None]
-    return [kind.scale(p, factor) for kind, p in zip(world.kinds, params, strict=True)]
 
 
 def _rents(world: World, params: list[Any], n_envs: int) -> Array:

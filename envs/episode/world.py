@@ -14,10 +14,12 @@ from gridbazaar.data.bank import Bank, read_only
 from gridbazaar.data.feeders import load_feeder
 from gridbazaar.data.forecast.forecast import forecast_by
 from gridbazaar.data.generator import GeneratorConfig, make_bank
+from gridbazaar.data.history import with_history
 from gridbazaar.data.loaders.load import load_bank
 from gridbazaar.data.sessions import find_sessions
 from gridbazaar.data.trees import mapped
 from gridbazaar.data.units import to_micro
+from gridbazaar.envs.episode.lasting import Lasting, lasting_of
 from gridbazaar.envs.scenario import DataConfig, Scenario
 from gridbazaar.market.found import find_tariff
 from gridbazaar.market.grid.balanced import Grid
@@ -64,6 +66,7 @@ class World:
     held: Holding | None  # members' shares in the batteries; none: there are no shares
     customers: Customers | None  # who is one customer; none: every agent is one, and a member
     by_month: MonthCharges | None  # what the tariff asks by the billing period; none: nothing
+    lasting: Lasting  # what agents have in all episodes, on the host
 
     @property
     def n_agents(self) -> int:
@@ -73,7 +76,8 @@ class World:
 @lru_cache(maxsize=8)
 def bank_of(data: DataConfig, seed: int, step_min: int) -> Bank:
     """Give the series of a scenario; the same object for the same arguments, so nothing may write into it."""
-    return read_only(_new_bank(data, seed, step_min))
+    bank = _new_bank(data, seed, step_min)
+    return read_only(with_history(bank) if data.all_days else bank)
 
 
 def _new_bank(data: DataConfig, seed: int, step_min: int) -> Bank:
@@ -122,7 +126,10 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
     n_buses = len(feeder.parent)
     connections = np.repeat([k.connections for k, _ in chosen], counts)
     customers = _customers(scenario)
-    places = _places(chosen, counts, meters, connections, n_buses, feeder.has_transformer, customers)
+    lasting = lasting_of(scenario, bank, feeder.buses, [k for k, _ in chosen], [c for _, c in chosen])
+    places = _places(
+        chosen, counts, meters, connections, n_buses, feeder.has_transformer, customers, lasting.bus
+    )  # fmt: skip
     is_brp = np.repeat([k.is_brp for k, _ in chosen], counts)
     order_agent = np.arange(sum(counts))
     if customers is not None:  # one connection, at a tariff unless all of its agents are balance-responsible
@@ -130,24 +137,10 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         is_brp = customers.all_of(~is_brp[None] * 1)[0] == 0
     bus_of_meter = np.zeros((len(places.meter_bus), n_buses))
     bus_of_meter[np.arange(len(places.meter_bus)), places.meter_bus] = 1.0
-    series = Series(
-        load_kw=to_array(bank.load_kw),
-        pv_kw_per_kwp=to_array(bank.pv_kw_per_kwp),
-        load_next_kw=to_array(bank.load_next_kw),
-        pv_next_kw_per_kwp=to_array(bank.pv_next_kw_per_kwp),
-        load_outlook_kw=to_array(bank.load_outlook_kw),
-        pv_outlook_kw_per_kwp=to_array(bank.pv_outlook_kw_per_kwp),
-        step_h=scenario.step_h,
-        n_steps=scenario.n_steps,
-        wind_m_per_s=None if bank.wind_m_per_s is None else to_array(bank.wind_m_per_s),
-        wind_next_m_per_s=None if bank.wind_next_m_per_s is None else to_array(bank.wind_next_m_per_s),
-        wind_outlook_m_per_s=None if bank.wind_outlook_m_per_s is None else to_array(bank.wind_outlook_m_per_s),
-        outdoor_c=None if bank.outdoor_c is None else to_array(bank.outdoor_c),
-    )
     return World(
         scenario=scenario, bank=bank,
         kinds=tuple(k for k, _ in chosen), configs=tuple(c for _, c in chosen),
-        slices=_slices(counts), meter_slices=_slices(meters), series=series,
+        slices=_slices(counts), meter_slices=_slices(meters), series=series_of(bank, scenario, to_array),
         rates=_rates(played, to_array),
         retail_cur_per_kwh=to_array(played.prices.retail / 1e6), carbon_kg_per_kwh=to_array(bank.carbon_kg_per_kwh),
         hour=to_array(bank.hour()), grid=grid,
@@ -163,11 +156,29 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         fixed_ucur=to_array(to_micro(played.fixed_cur)),
         scarcity_ucur_per_kwh=round(scenario.connection.scarcity_cur_per_kwh * 1e6), held=_held(scenario, to_array),
         customers=_customers(scenario, to_array),
-        by_month=None if played.by_month is None else mapped(played.by_month, _exactly(to_array)),
+        by_month=None if played.by_month is None else mapped(played.by_month, exactly(to_array)), lasting=lasting,
     )  # fmt: skip
 
 
-def _exactly(to_array: Any) -> Any:
+def series_of(bank: Bank, scenario: Scenario, to_array: Any = np.asarray) -> Series:
+    """Give the series that kinds look at, in the library of ``to_array``."""
+    return Series(
+        load_kw=to_array(bank.load_kw),
+        pv_kw_per_kwp=to_array(bank.pv_kw_per_kwp),
+        load_next_kw=to_array(bank.load_next_kw),
+        pv_next_kw_per_kwp=to_array(bank.pv_next_kw_per_kwp),
+        load_outlook_kw=to_array(bank.load_outlook_kw),
+        pv_outlook_kw_per_kwp=to_array(bank.pv_outlook_kw_per_kwp),
+        step_h=scenario.step_h,
+        n_steps=scenario.n_steps,
+        wind_m_per_s=None if bank.wind_m_per_s is None else to_array(bank.wind_m_per_s),
+        wind_next_m_per_s=None if bank.wind_next_m_per_s is None else to_array(bank.wind_next_m_per_s),
+        wind_outlook_m_per_s=None if bank.wind_outlook_m_per_s is None else to_array(bank.wind_outlook_m_per_s),
+        outdoor_c=None if bank.outdoor_c is None else to_array(bank.outdoor_c),
+    )
+
+
+def exactly(to_array: Any) -> Any:
     """Give what turns arrays into those of the core's library, float64 as they are: money is no physics."""
     like = to_array(np.zeros(1))
     return lambda x: namespace(like).asarray(x, like)
@@ -210,11 +221,11 @@ class _Places(NamedTuple):
 
 def _places(
     chosen: list[tuple[AnyKind, Any]], counts: list[int], meters: list[int], connections: Array, n_buses: int,
-    has_transformer: bool, customers: Customers | None,
+    has_transformer: bool, customers: Customers | None, own_bus: Array,
 ) -> _Places:  # fmt: skip
     """Place every connection; a rented device hangs behind its owner's, the homes taking turns.
 
-    All agents of a customer hang where the first would by itself, so nobody else moves.
+    All agents of a customer hang where the first would by itself, or at a bus of their own, so nobody else moves.
     """
     starts = _starts(counts)
     meter_agent = np.concatenate(
@@ -223,6 +234,7 @@ def _places(
     agent_bus = np.zeros(sum(counts), np.int64)
     agent_bus[connections > 0] = _place(int(connections.sum()), n_buses, has_transformer)
     agent_bus = agent_bus if customers is None else agent_bus[customers.lead]
+    agent_bus = np.where(own_bus >= 0, own_bus, agent_bus)
     rented = np.flatnonzero(connections[meter_agent] == 0)
     homes = [
         first + np.arange(count) for (kind, _), count, first in zip(chosen, counts, starts, strict=True) if kind.is_home

@@ -13,6 +13,7 @@ from gridbazaar.agents.plan import Plan
 from gridbazaar.data.arrays import Array, host, namespace
 from gridbazaar.data.trees import each
 from gridbazaar.data.units import from_micro, to_micro
+from gridbazaar.envs.episode.params import Said
 from gridbazaar.envs.episode.world import World
 from gridbazaar.envs.interval.island import Outage
 from gridbazaar.envs.state import Episode
@@ -152,7 +153,13 @@ def _inverters(world: World) -> InverterGrid | None:
         (0.0 if kind.inverters is None else kind.inverters.most_kwp(of_kind)) * np.ones(m.stop - m.start)
         for kind, of_kind, m in zip(world.kinds, world.configs, world.meter_slices, strict=True)
     ]
+    most_kwp = [_largest(most, said) for most, said in zip(most_kwp, world.lasting.said, strict=True)]
     bus, buses = np.asarray(host(world.meter_bus)), world.grid.n_buses
     rating = np.bincount(bus, np.concatenate(most_kwp) * config.kva_per_kwp, buses)
     priority: Priority = "watt" if config.priority == "watt" else "var"
     return InverterGrid(world.grid, Inverters(rating, RESPONSES[config.response], priority))
+
+
+def _largest(most_kwp: Array, said: Said) -> Array:
+    """[n_meters] what is drawn at most, or what agents have in all episodes where that is more."""
+    return np.fmax(most_kwp, said.get("pv_kwp", said.get("turbine_kw", 0.0)))

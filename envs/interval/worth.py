@@ -11,14 +11,18 @@ from gridbazaar.envs.state import Episode
 _WORTH = OUTLOOK.index("worth")
 
 
-def stored_value_cur(view: View, episode: Episode) -> Array:
-    """Give the worth of what stationary storage and heat hold, as if the episode ended now, [n_envs, n_agents].
+def left_kwh(view: View) -> Array:
+    """Give what stationary storage and heat could deliver, [n_envs, n_agents].
 
     What a car carries away unasked is not counted.
     """
-    left_kwh = view.stored_kwh * view.eta_dis * view.is_stationary
-    left_kwh = left_kwh if view.spare_kwh is None else left_kwh + view.spare_kwh
-    return left_kwh * episode.end_value_cur_per_kwh[:, None]
+    kwh = view.stored_kwh * view.eta_dis * view.is_stationary
+    return kwh if view.spare_kwh is None else kwh + view.spare_kwh
+
+
+def stored_value_cur(view: View, episode: Episode) -> Array:
+    """Give the worth of what is left, as if the episode ended now, [n_envs, n_agents]."""
+    return left_kwh(view) * episode.end_value_cur_per_kwh[:, None]
 
 
 def potential_cur(view: View, mean_price_cur_per_kwh: Array, episode: Episode, t: Array) -> Array:

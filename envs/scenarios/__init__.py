@@ -15,7 +15,7 @@ from typing import Any
 from gridbazaar.agents.kinds import list_kinds, load_kind
 from gridbazaar.data.bounds import is_named
 from gridbazaar.data.inputs import check_input, read_toml
-from gridbazaar.data.own import pinned, reference_of
+from gridbazaar.data.own import OwnFileError, pinned, reference_of
 from gridbazaar.data.registry import Sort, find, installed, name_of
 from gridbazaar.data.tables import read_table
 from gridbazaar.envs.scenario import WHOSE, Scenario
@@ -142,14 +142,15 @@ def _place(table: dict[str, Any], folder: Path, stranger: str | None) -> None:
         value = inner.get(key)
         reference = reference_of(value)
         if reference is not None and reference.is_code and stranger is not None:
-            raise ValueError(
+            beside = f", or name it yourself: --set {where}={reference.path}" if stranger.endswith(".toml") else ""
+            raise OwnFileError(
                 f"{stranger}: {where} names code, {reference.path}, which would run; give --allow-code "
-                f"(allow_code=True) if you trust it, or name it yourself: --set {where}={reference.path}"
+                f"(allow_code=True) if you trust it{beside}"
             )
         try:
             inner[key] = pinned(value, folder)
-        except ValueError as error:
-            raise ValueError(f"{where}: {error}") from error
+        except OwnFileError as error:
+            raise OwnFileError(f"{where}: {error}") from error
         if key == "feeder" and isinstance(value, str) and (folder / value / "feeder.toml").is_file():
             inner[key] = str((folder / value).resolve())
         if inner[key] is None:
@@ -167,7 +168,9 @@ def _place_data(table: dict[str, Any], folder: Path) -> None:
         if isinstance(inner, dict) and name in inner:
             given = inner[name]
             inner[name] = [placed(path) for path in given] if isinstance(given, list) else placed(given)
-    if "community" in table:
+    if isinstance(table.get("community"), dict) and "table" in table["community"]:
+        table["community"]["table"] = placed(table["community"]["table"])
+    elif "community" in table:
         table["community"] = placed(table["community"])
 
 

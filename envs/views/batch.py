@@ -177,6 +177,13 @@ def check_split(split: str) -> str:
     return split
 
 
+def check_options(options: Mapping[str, Any] | None, names: Sequence[str] = ("split",)) -> Mapping[str, Any]:
+    """Give the options of a reset; refuse those that it does not have."""
+    if unknown := [name for name in options or {} if name not in names]:
+        raise ValueError(f"options: expected some of {', '.join(names)}; got {', '.join(map(repr, unknown))}")
+    return options or {}
+
+
 def check_actions(action: Array, shape: tuple[int, ...], what: str) -> Array:
     """Give actions as float64 of a shape; refuse others and those that are not finite."""
     array = np.asarray(action, np.float64)

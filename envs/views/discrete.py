@@ -63,5 +63,14 @@ class DiscreteParallelEnv(BaseParallelWrapper):  # type: ignore[misc]
 def discrete_env(
     scenario: str | Scenario = "village", *, n_powers: int = 5, n_eagerness: int = 3, **options: Any
 ) -> DiscreteParallelEnv:
-    """Make a community whose agents choose one of n actions; options as of ``parallel_env``."""
+    """Make a community whose agents choose one of n actions.
+
+    Args:
+        scenario, options: as of ``parallel_env``, but for ``pad_actions`` and ``strict``: choices are equal and inside.
+        n_powers, n_eagerness: as of ``DiscreteParallelEnv``.
+    """
+    if idle := [name for name in ("pad_actions", "strict") if options.get(name)]:
+        raise ValueError(
+            f"{', '.join(idle)}: choices are the same for all agents and never out of bounds; leave it out"
+        )
     return DiscreteParallelEnv(parallel_env(scenario, **options), n_powers, n_eagerness)

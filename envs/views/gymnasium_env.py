@@ -24,6 +24,7 @@ from gridbazaar.envs.views.batch import (
     add_costs,
     check_action,
     check_actions,
+    check_options,
     column_of,
     feature_bounds,
     infos_of_row,
@@ -85,7 +86,7 @@ class MarketAgentEnv(gymnasium.Env[Vector, Vector]):
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Vector, Info]:
         """Begin the episode of this number, or the next one; ``options`` may hold ``split``."""
         super().reset(seed=seed)
-        split = (options or {}).get("split", self._batch.split)
+        split = check_options(options).get("split", self._batch.split)
         self._batch.reset(seed, split=split)
         self._picture.clear()
         self._is_over = False
@@ -163,9 +164,8 @@ class MarketVectorEnv(VectorEnv[Vector, Vector, Array]):
             seed: number of the first row's episode, or one a row; none: the next ones.
             options: ``split`` for these episodes only, ``reset_mask`` [n_envs] bool for the rows that begin.
         """
-        options = options or {}
-        split = options.get("split", self._batch.split)
-        rows = options.get("reset_mask")
+        chosen = check_options(options, ("split", "reset_mask"))
+        split, rows = chosen.get("split", self._batch.split), chosen.get("reset_mask")
         self._ended = False
         if rows is not None and self._mode is AutoresetMode.NEXT_STEP:
             raise ValueError("options['reset_mask']: expected none with NEXT_STEP, where all rows begin together")

@@ -84,6 +84,8 @@ class MarketParallelEnv(ParallelEnv[str, Vector, Vector]):  # type: ignore[misc]
     ) -> None:
         if state not in ("compact", "full"):
             raise ValueError(f"state: expected compact or full, got {state!r}")
+        if not infos and (hidden := [name for name, on in (("forecasts", forecasts), ("costs", costs)) if on]):
+            raise ValueError(f"infos: {' and '.join(hidden)} would stand in them, and infos=False leaves them empty")
         core = make_core(scenario, 1, max_cycles, overrides)
         self._batch = Batch(core, split=split, seed=seed, forecasts=forecasts)
         self._picture = Picture(core, render_mode)

@@ -18,7 +18,15 @@ from gridbazaar.envs.core import Core
 from gridbazaar.envs.interval.reward import PARTS
 from gridbazaar.envs.safety import COSTS, safety_costs
 from gridbazaar.envs.scenario import Scenario
-from gridbazaar.envs.views.batch import Batch, add_costs, check_actions, check_split, feature_bounds, make_core
+from gridbazaar.envs.views.batch import (
+    Batch,
+    add_costs,
+    check_actions,
+    check_options,
+    check_split,
+    feature_bounds,
+    make_core,
+)
 from gridbazaar.envs.views.others import Policies
 
 Indices = int | Iterable[int] | None
@@ -186,7 +194,7 @@ class MarketVecEnv(VecEnv):
         return infos
 
     def _reset_split(self) -> str:
-        splits = {options.get("split", self._batch.split) for options in self._options}
+        splits = {check_options(options).get("split", self._batch.split) for options in self._options}
         if len(splits) != 1:
             raise ValueError(f"options: expected one split for all rows, got {', '.join(sorted(splits))}")
         return self._check_split(splits.pop())

@@ -30,6 +30,7 @@ from gridbazaar.experiments.cli.options import (
     of_files,
     read_overrides,
     read_workers,
+    said,
 )
 from gridbazaar.experiments.cli.suite import play_suite
 
@@ -157,7 +158,7 @@ def evaluate(
         terminal.console().print(runs_table(found, named[0].partition("=")[0]))
     _say_what_played(named)
     if audited is not None:
-        _say_ledger(audited)
+        _say_ledger(audited, found.scenario.mechanism)
     if not agrees:
         raise typer.Exit(door.CHECK_FAILED)
     if check is not None:
@@ -174,9 +175,7 @@ def usual(scenario: Scenario) -> list[str]:
 
 def _refuse_beside_suite(context: typer.Context) -> None:
     """Refuse options that a suite has in its file."""
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
-    if other := [name for name in given if name not in _OF_SUITE]:
+    if other := [name for name in said(context) if name not in _OF_SUITE]:
         raise ValueError(f"--suite: {', '.join(other)}: a suite says in its file what is played; leave that out")
 
 
@@ -221,12 +220,16 @@ def _audited(found: Evaluation, policy: str, path: Path, *, allow_code: bool) ->
         return audit_evaluated(found, policy, path, tick=lambda: bar.advance(task), allow_code=allow_code)
 
 
-def _say_ledger(audited: Audited) -> None:
-    """Say what a checker must know."""
+def _say_ledger(audited: Audited, mechanism: Any) -> None:
+    """Say what a checker must know, of a rule of a user's own its file too."""
+    from gridbazaar.data.own import reference_of
+
     path = audited.path
     typer.echo(f"{path}: {audited.policy}, episode {audited.seeds[0]}\nkey: {audited.did}\norigin: {audited.origin}")
     typer.echo(f"last checkpoint, to be kept where the operator cannot change it:\n\n{audited.checkpoint}")
-    to_check = terminal.to_paste("ledger", "verify", path, "--key", audited.did, "--origin", audited.origin)
+    own = reference_of(mechanism)
+    rule = () if own is None else ("--mechanism", own.path if own.name is None else f"{own.path}:{own.name}")
+    to_check = terminal.to_paste("ledger", "verify", path, "--key", audited.did, "--origin", audited.origin, *rule)
     typer.echo(f"check it: {to_check}")
 
 

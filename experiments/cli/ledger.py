@@ -51,6 +51,7 @@ def verify(
     may_be_open: Annotated[bool, typer.Option("--open", help="Accept a log that goes on: stakes are locked.")] = False,
 ) -> None:
     """Check a ledger; a line a finding. Entries, signatures, balances and auctions are all gone through again."""
+    from gridbazaar.market.ledger.books.reclear import own_rules
     from gridbazaar.market.ledger.verify import examine, rules
 
     kept = [note for path in trusted or [] for note in _notes(path)]
@@ -71,9 +72,9 @@ def verify(
     withheld = f", {report.n_withheld} bodies withheld" if report.n_withheld else ""
     n_stated = report.n_bus_prices
     stated = f", {n_stated} intervals of nodal prices checked by their payments, not cleared again" if n_stated else ""
-    own = "".join(
-        f", {n} intervals by {r}, not cleared again: give --mechanism FILE" for r, n in report.not_run.items()
-    )
+    given = ", ".join(own_rules(mechanism or ()))
+    asked = "give its --mechanism FILE" + (f", which is not {given}" if given else "")
+    own = "".join(f", {n} intervals by {r}, not cleared again: {asked}" for r, n in report.not_run.items())
     alone = "" if kept else "; no --trusted checkpoint: whether its operator rewrote it cannot be seen"
     typer.echo(
         f"sound: {report.n_entries:,} entries{end}{withheld}{stated}{own}, {len(kept)} trusted checkpoints{alone}"

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gridbazaar.experiments.cli import terminal
-from gridbazaar.experiments.cli.options import Force
+from gridbazaar.experiments.cli.options import Force, Settings
 
 look_app = typer.Typer()
 
@@ -36,6 +36,7 @@ class Shown(StrEnum):
     scenario = "scenario"
     kind = "kind"
     policy = "policy"
+    community = "community"
 
 
 @look_app.command("list", epilog=terminal.epilog("list scenarios"))
@@ -61,12 +62,19 @@ def show(
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Draw a week of a tariff design: png, svg or pdf.")
     ] = None,
+    settings: Settings = None,
     force: Force = False,
 ) -> None:
-    """Show one thing in full."""
+    """Show one thing in full; of a scenario's community the table from which the same one is read again."""
     from gridbazaar.experiments.cli.show import show_thing
-    from gridbazaar.experiments.cli.starting import source_of, toml_of
+    from gridbazaar.experiments.cli.starting import source_of, table_of, toml_of
 
+    if settings and what is not Shown.community:
+        raise ValueError(f"--set goes with the community of a scenario, not with a {what.value}")
+    if plot is not None and (toml or source):
+        raise ValueError("--plot writes a picture, --toml and --source print a file; give one of them")
+    if force and plot is None:
+        raise ValueError("--force: it lets --plot replace a file; leave it out, or give --plot FILE")
     if toml or source:
         if toml and source:
             raise ValueError("--toml shows data, --source shows code; give one of them")
@@ -75,13 +83,16 @@ def show(
     if plot is not None:
         _plot(what, name, plot, force=force)
         return
+    if what is Shown.community:
+        typer.echo(table_of(name, settings), nl=False)
+        return
     show_thing(what.value, name, terminal.console())
 
 
 def _plot(what: Shown, name: str, path: Path, *, force: bool) -> None:
     """Draw a tariff design."""
-    from gridbazaar.experiments.cli.sheet import plot_design
     from gridbazaar.experiments.files import check_outputs
+    from gridbazaar.experiments.sheet import plot_design
     from gridbazaar.market.designs import load_design
 
     if what is not Shown.tariff:

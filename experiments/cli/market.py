@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from gridbazaar.experiments.cli import terminal
-from gridbazaar.experiments.cli.options import MOST_SEED, Force
+from gridbazaar.experiments.cli.options import MOST_SEED, Force, said
 
 market_app = typer.Typer()
 
@@ -22,6 +22,15 @@ class Measurable(StrEnum):
     forecasts = "forecasts"
     rewards = "rewards"
     wires = "wires"
+
+
+_OPTIONS = {
+    Measurable.mechanisms: ("names", "sides", "books", "probes", "seed", "json", "write", "force"),
+    Measurable.forecasts: ("data", "step_min", "seed", "json", "force"),
+    Measurable.rewards: ("names", "json", "force"),
+    Measurable.wires: ("json", "write", "force"),
+}
+"""What each can be told."""
 
 
 @market_app.command(
@@ -68,6 +77,7 @@ def clear(
 
 @market_app.command(epilog=terminal.epilog("measure mechanisms --names mcafee,vcg --sides 4,16"))
 def measure(
+    context: typer.Context,
     what: Annotated[Measurable, typer.Argument(help="What to measure.")],
     names: Annotated[
         str | None,
@@ -88,6 +98,9 @@ def measure(
     force: Force = False,
 ) -> None:
     """Measure what market rules cost, how far forecasts err, how rewards spread, or what wires do."""
+    if other := [name for name in said(context) if name not in ("what", *_OPTIONS[what])]:
+        known = ", ".join(_option(name) for name in _OPTIONS[what])
+        raise ValueError(f"{', '.join(map(_option, other))}: measure {what.value} takes {known}; leave that out")
     if what is Measurable.rewards:
         _measure_rewards(None if names is None else terminal.names(names), json, force=force)
         return
@@ -98,7 +111,7 @@ def measure(
         _measure_wires(json, write, force=force)
         return
     from gridbazaar.experiments.cli.show import card_tables
-    from gridbazaar.experiments.docs.cards import write_page
+    from gridbazaar.experiments.docs.cards import FIGURES, read_figures, with_others, write_page
     from gridbazaar.experiments.files import check_outputs, write_json
     from gridbazaar.experiments.measure.mechanisms import measured
 
@@ -112,11 +125,19 @@ def measure(
         )  # fmt: skip
     if json is not None:
         write_json(json, asdict(found))
-    written = [] if write is None else write_page(found, write)
+    written = []
+    if write is not None:
+        kept = write / FIGURES
+        all_found = found if names is None or not kept.is_file() else with_others(found, read_figures(kept))
+        written = write_page(all_found, write)
     for shown in card_tables(found):
         terminal.console().print(shown)
     for path in written:
         typer.echo(f"written: {path}")
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _check_page(folder: Path | None, page: str) -> None:

@@ -82,6 +82,12 @@ Address = Annotated[
 ]
 
 
+def said(context: typer.Context) -> list[str]:
+    """Name the parameters that were given on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+
+
 def read_workers(n: int | None, engine: str | None, address: str | None) -> Workers | None:
     """Give who does the work, none where nobody was asked for."""
     from gridbazaar.experiments.workers import ENGINES, Workers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,21 @@ def toml_of(what: str, name: str) -> str:
             + (folder / "feeder.toml").read_text(encoding="utf-8")
         )
     raise ValueError(f"--toml: expected scenario, tariff or feeder, got {what}; --source shows code")
+
+
+def table_of(scenario: str, settings: Sequence[str] | None) -> str:
+    """Give the table of a scenario's community, with what is drawn once."""
+    from gridbazaar.envs.core import Core
+    from gridbazaar.envs.scenarios import load_scenario, parse_setting
+    from gridbazaar.experiments.drawn_community import community_csv
+
+    chosen = load_scenario(scenario, **dict(parse_setting(text) for text in settings or []))
+    if chosen.community is None:
+        raise ValueError(
+            f"{scenario}: expected a scenario with a community, got one in which every agent is a customer that each "
+            "episode draws; --set community.seed=0 draws families once"
+        )
+    return community_csv(Core(chosen, 1).world)
 
 
 def source_of(what: str, name: str) -> str:

@@ -27,6 +27,7 @@ class Cell(NamedTuple):
     tariff: str
     mechanism: str
     policy: str
+    automated_share: float = 1.0  # of the customers, whose devices follow the policy; those of others the plain rule
 
 
 @dataclass(frozen=True, slots=True)

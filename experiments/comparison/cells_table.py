@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.data.units import MICRO
+from gridbazaar.experiments.comparison.carbon import marginal_carbon_kg
 from gridbazaar.experiments.comparison.cell import BilledOutcome, Outcome
 from gridbazaar.experiments.comparison.customer_rows import BILLED, CELL, FROZEN, PLAYED
 from gridbazaar.experiments.comparison.daybook import party_place
+from gridbazaar.experiments.comparison.meters import drawn_kwh, owned
 from gridbazaar.experiments.comparison.network_lines import billed_revenue, losses_cost_cur, revenue_of
 from gridbazaar.experiments.comparison.study import Study
-from gridbazaar.experiments.evaluation.accounts import ENERGY, Accounts
+from gridbazaar.experiments.evaluation.accounts import Accounts
 from gridbazaar.experiments.evaluation.fairness import Revenue
 from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval
 from gridbazaar.market.settlement.settle import SYSTEM_PARTIES
@@ -29,7 +31,6 @@ _MEANS = (
 )  # fmt: skip
 _HIGHEST = ("peak_import_kw", "max_voltage_pu", "max_loading")
 _LOWEST = ("min_voltage_pu",)
-NO_MARGINAL = "The data hold an average intensity of the grid alone, so carbon by the marginal one is not given."
 DURATION = tuple(range(101))
 """Percentages of the time that the duration curve is given at."""
 
@@ -39,7 +40,10 @@ def cell_table(found: Study) -> pd.DataFrame:
 
     ``resource_cost_cur`` is what energy costs wholesale, with wear, discomfort, upkeep and what was not served, less
     what is left in storage: what bills move between parties is not in it. ``*_welfare_cur`` is by how much it is lower
-    than in a counterfactual, ``*_more_cur_per_day`` what customers pay more, with the interval over days.
+    than in a counterfactual, ``above_first_best_cur`` by how much it is higher than the least that it could be,
+    ``first_best_reached_frac`` which part of the way to that, from today without market and automation, is gone.
+    ``carbon_kg`` is by the average intensity, ``marginal_carbon_kg`` by the marginal one, empty where none is given.
+    ``*_more_cur_per_day`` is what customers pay more, with the interval over days.
     """
     import pandas as pd
 
@@ -57,13 +61,15 @@ def _played(found: Study, one: Outcome) -> dict[str, Any]:
     row: dict[str, Any] = dict(zip(CELL, (PLAYED, one.prices, *one.cell), strict=True))
     row |= _scale(one) | _recovery(found, revenue_of(one.accounts), one.accounts) | _parties(one.accounts)
     row["losses_cost_cur"] = losses_cost_cur(one.accounts) / len(found.asked.seeds)
-    row["resource_cost_cur"] = float(resource_cost_cur(one).mean())
+    row |= _welfare(found, one)
     row |= {name: float(one.figures[name].mean()) for name in _MEANS}
+    marginal = found.asked.marginal
+    row["marginal_carbon_kg"] = float("nan") if marginal is None else float(marginal_carbon_kg(one, marginal).mean())
     row |= {name: float(one.figures[name].max()) for name in _HIGHEST}
     row |= {name: float(one.figures[name].min()) for name in _LOWEST}
     row["days"] = day_bills_cur(one).size
     for name, other in found.beside(one).items():
-        row |= _against(name, one, other)
+        row |= _against(found, name, one, other)
     return row
 
 
@@ -86,11 +92,11 @@ def _scale(one: Outcome | BilledOutcome) -> dict[str, Any]:
 def _recovery(found: Study, revenue: Revenue, accounts: tuple[Accounts, ...]) -> dict[str, Any]:
     """The network operator's allowed revenue, what it recovers, and what a deficit adds to everyone's kWh."""
     n, received = len(found.asked.seeds), revenue.fixed_cur + revenue.scaled_cur
-    drawn_kwh = sum(int(book.energy_ukwh[:, :, ENERGY.index("drawn_kwh")].sum()) for book in accounts) / MICRO
+    drawn = drawn_kwh(accounts, owned(found.asked))
     deficit = found.allowed_cur - received
     return {
         "allowed_cur": found.allowed_cur / n, "network_revenue_cur": received / n, "deficit_cur": deficit / n,
-        "deficit_cur_per_kwh": deficit / max(drawn_kwh, 1e-9), "drawn_kwh": drawn_kwh / n,
+        "deficit_cur_per_kwh": deficit / max(drawn, 1e-9), "drawn_kwh": drawn / n,
     }  # fmt: skip
 
 
@@ -105,15 +111,51 @@ def _parties(accounts: tuple[Accounts, ...]) -> dict[str, Any]:
     return {"customers_pay_cur": float(paid[:n].sum())} | received | {"off_balance_ucur": off}
 
 
-def resource_cost_cur(one: Outcome) -> Floats:
+def resource_cost_cur(found: Study, one: Outcome) -> Floats:
     """[n_seeds] what society spends: energy at wholesale, and what no bill holds, less what is left in storage.
 
-    What lay in storage at the beginning is the same in all cells, and in none of them.
+    What is left is worth what it is at wholesale prices, whatever the tariff. What lay in storage at the beginning is
+    the same in all cells, and in none of them.
     """
-    found = []
+    spent = []
     for day in one.books:
         wholesale = -day.day_ucur[:, :, party_place(one.n_agents, "wholesale")] / MICRO
-        found.append((wholesale + day.resource_cur).sum(axis=0))
+        spent.append((wholesale + day.borne_cur).sum(axis=0))
+    left_kwh = np.concatenate([day.left_kwh for day in one.books])
+    cost: Floats = np.concatenate(spent) - left_kwh * found.best.worth_cur_per_kwh
+    return cost
+
+
+def _welfare(found: Study, one: Outcome) -> dict[str, Any]:
+    """What society spends beside the first best, and which part of the way to it from today a cell goes.
+
+    Raises:
+        AssertionError: a cell costs less than the first best, which is an error of ours.
+    """
+    best, spent = found.best, resource_cost_cur(found, one)
+    row: dict[str, Any] = {"resource_cost_cur": float(spent.mean()), "first_best_cur": float(best.cost_cur.mean())}
+    above, reached = float("nan"), float("nan")
+    if not best.why_not:
+        lost = losses_worth_cur(one)
+        if beaten := np.flatnonzero(spent - lost < best.cost_cur - best.rounding_cur).tolist():
+            listed = ", ".join(f"seed {found.asked.seeds[i]}: {spent[i] - lost[i]:.4f}" for i in beaten[:5])
+            raise AssertionError(f"{', '.join(map(str, one.cell))} costs less than the first best ({listed})")
+        above = float((spent - best.cost_cur).mean())
+        quo = found.outcome(found.asked.status_quo)
+        assert quo is not None
+        possible = float((resource_cost_cur(found, quo) - best.cost_cur).mean())
+        reached = 1 - above / possible if possible > 0 else float("nan")
+    row |= {"above_first_best_cur": above, "first_best_reached_frac": reached, "no_first_best": best.why_not}
+    return row
+
+
+def losses_worth_cur(one: Outcome) -> Floats:
+    """[n_seeds] what the wires lose, at the wholesale price; less than nothing where that is."""
+    found = []
+    for book, day in zip(one.accounts, one.books, strict=True):
+        step = np.asarray(book.first.episode.start)[None, :] + np.arange(book.core.n_steps)[:, None]
+        spot = np.asarray(book.core.world.rates.spot)[step] / MICRO
+        found.append((day.wires["loss_kwh"] * spot).sum(axis=0))
     return np.concatenate(found)
 
 
@@ -125,12 +167,12 @@ def day_bills_cur(one: Outcome) -> Floats:
     return found
 
 
-def _against(name: str, one: Outcome, other: Any) -> dict[str, Any]:
+def _against(found: Study, name: str, one: Outcome, other: Any) -> dict[str, Any]:
     """What changes against a counterfactual; empty where it was not played."""
     more, welfare = Interval(float("nan"), float("nan"), float("nan")), float("nan")
     if isinstance(other, Outcome):
         more = mean_interval(day_bills_cur(one) - day_bills_cur(other))
-        welfare = float((resource_cost_cur(other) - resource_cost_cur(one)).mean())
+        welfare = float((resource_cost_cur(found, other) - resource_cost_cur(found, one)).mean())
     return {
         f"{name}_more_cur_per_day": more.mean, f"{name}_more_low": more.low, f"{name}_more_high": more.high,
         f"{name}_welfare_cur": welfare,

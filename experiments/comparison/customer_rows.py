@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from gridbazaar.data.units import MICRO
 from gridbazaar.experiments.comparison.asked import Asked
-from gridbazaar.experiments.comparison.cell import NO_AUTOMATION, NO_MARKET, WRITTEN, BilledOutcome
+from gridbazaar.experiments.comparison.cell import NO_MARKET, WRITTEN, BilledOutcome, Cell
+from gridbazaar.experiments.comparison.meters import at_meters, owned
 from gridbazaar.experiments.comparison.study import COUNTERFACTUALS, Study
 from gridbazaar.experiments.evaluation.accounts import ENERGY, Accounts
 from gridbazaar.experiments.evaluation.customers import INCOME, MEMBER
@@ -25,11 +26,13 @@ Row = dict[str, Any]
 
 PLAYED, BILLED, FROZEN = "played", "billed", "frozen"
 """How a row came about: in play; billed on the dispatch of a play; settled again with the dispatch frozen."""
-CELL = ("basis", "prices", "tariff", "mechanism", "policy")
+CELL = ("basis", "prices", *Cell._fields)
 """Columns that name a cell."""
 WHO = ("seed", "month", "customer")
 SUN = "sun"
 """Column that says whether a home has PV in the episode: yes or no; who has no home is of ``NO_HOME``."""
+AUTOMATED = "automated"
+"""Column that says whether the customer's devices follow the policy of the cell, where shares of such are compared."""
 NO_HOME = "no home"
 """Of customers with a car, a battery or other devices alone."""
 _YES_NO = {True: "yes", False: "no"}
@@ -40,14 +43,19 @@ def customer_rows(found: Study) -> pd.DataFrame:
     """One row a cell, episode, month and customer: labels, kWh, kW, every line of the bill, and counterfactuals."""
     import pandas as pd
 
-    sun, homes = _sun(found), _homes(found.asked)
+    whose, homes = owned(found.asked), _homes(found.asked)
+    sun = _sun(found, whose)
     rows: list[Row] = []
     for one in found.outcomes:
-        rows += _of_accounts(found.asked, _named(PLAYED, one.prices, one.cell), one.accounts)
+        rows += _of_accounts(found.asked, _named(PLAYED, one.prices, one.cell), one.accounts, whose)
     for settled in found.frozen:
-        rows += _of_accounts(found.asked, _named(FROZEN, WRITTEN, settled.cell), settled.accounts)
+        rows += _of_accounts(found.asked, _named(FROZEN, WRITTEN, settled.cell), settled.accounts, whose)
     for billed in found.billed:
-        rows += _of_bills(found.asked, billed)
+        rows += _of_bills(found.asked, billed, whose)
+    if found.asked.automated:
+        at = {play.automated_share: found.asked.automated_customers(play.automated_share) for play in found.asked.plays}
+        for row in rows:
+            row[AUTOMATED] = _YES_NO[row["customer"] in at[row["automated_share"]]]
     for row in rows:
         row[SUN] = NO_HOME if row["customer"] not in homes else _YES_NO[(row["seed"], row["customer"]) in sun]
     frame = pd.DataFrame(rows)
@@ -56,23 +64,12 @@ def customer_rows(found: Study) -> pd.DataFrame:
 
 def label_columns(asked: Asked) -> tuple[str, ...]:
     """Columns by which customers can be grouped."""
-    return (MEMBER, SUN, *(name for name in asked.customers.columns if name not in (MEMBER, INCOME)))
+    said = (name for name in asked.customers.columns if name not in (MEMBER, INCOME))
+    return (MEMBER, SUN, *[AUTOMATED] * bool(asked.automated), *said)
 
 
-def _named(basis: str, prices: str, cell: Sequence[str]) -> Row:
+def _named(basis: str, prices: str, cell: Cell) -> Row:
     return dict(zip(CELL, (basis, prices, *cell), strict=True))
-
-
-def owned(asked: Asked) -> Ints:
-    """[n_customers, n_agents] 1 where the agent is the customer's."""
-    agents = [agent for held in asked.customers.agents.values() for agent in held]
-    names = sorted(agents, key=_order(asked))
-    return np.array([[agent in held for agent in names] for held in asked.customers.agents.values()], np.int64)
-
-
-def _order(asked: Asked) -> Any:
-    names = asked.world(asked.today, next(iter(asked.mechanisms))).agent_names
-    return {name: i for i, name in enumerate(names)}.__getitem__
 
 
 def _labels(asked: Asked, customer: str) -> Row:
@@ -80,36 +77,30 @@ def _labels(asked: Asked, customer: str) -> Row:
     return said | {MEMBER: "yes" if asked.customers.is_member(customer) else "no"}
 
 
-def _of_accounts(asked: Asked, named: Row, accounts: Sequence[Accounts]) -> Iterator[Row]:
-    whose = owned(asked)
+def _of_accounts(asked: Asked, named: Row, accounts: Sequence[Accounts], whose: Ints) -> Iterator[Row]:
+    labels = [_labels(asked, customer) for customer in asked.customers.agents]
     for book in accounts:
         n = book.core.n_agents
         bills = np.einsum("mela,ca->mecl", book.bill_ucur[..., :n], whose)
-        energy = np.einsum("mela,ca->mecl", book.energy_ukwh, whose)
-        net = np.einsum("tea,ca->tec", book.net_ukwh, whose)
+        meters = at_meters(book, whose)
+        peak_kw = meters.peak_ukwh / MICRO / book.core.scenario.step_h
         for month, env in np.argwhere(book.has).tolist():
-            peaks = _peak_kw(book, net, month, env)
             for i, customer in enumerate(asked.customers.agents):
                 row = {**named, "seed": int(book.seeds[env]), "month": book.months[month], "customer": customer}
-                row |= _labels(asked, customer)
-                row |= {name: energy[month, env, i, j] / MICRO for j, name in enumerate(ENERGY)}
-                row["peak_kw"] = peaks[i]
+                row |= labels[i]
+                row |= {name: meters.energy_ukwh[month, env, j, i] / MICRO for j, name in enumerate(ENERGY)}
+                row["peak_kw"] = peak_kw[month, env, i]
                 lines = bills[month, env, i]
                 row |= {f"{line}_cur": lines[j] / MICRO for j, line in enumerate(LINES)}
                 yield row | {f"{VAT_LINE}_cur": 0.0, "bill_cur": int(lines.sum()) / MICRO}
 
 
-def _peak_kw(book: Accounts, net: Ints, month: int, env: int) -> Any:
-    """[n_customers] most that each drew in a step of the month."""
-    steps = [t for t in range(book.core.n_steps) if book.month_of(t)[0][env] == month]
-    return np.maximum(net[steps, env].max(axis=0), 0) / MICRO / book.core.scenario.step_h
-
-
-def _of_bills(asked: Asked, one: BilledOutcome) -> Iterator[Row]:
+def _of_bills(asked: Asked, one: BilledOutcome, whose: Ints) -> Iterator[Row]:
     """Bills of a design of months; what the meters showed is that of the dispatch."""
     named = _named(BILLED, one.prices, one.cell)
     shown = {
-        (row["seed"], row["month"], row["customer"]): row for row in _of_accounts(asked, named, one.dispatch.accounts)
+        (row["seed"], row["month"], row["customer"]): row
+        for row in _of_accounts(asked, named, one.dispatch.accounts, whose)
     }
     for bills in one.bills:
         amounts = bills.bill.ucur
@@ -129,10 +120,10 @@ def _homes(asked: Asked) -> set[str]:
     return {customer for customer, held in asked.customers.agents.items() if names.intersection(held)}
 
 
-def _sun(found: Study) -> set[tuple[int, str]]:
+def _sun(found: Study, whose: Ints) -> set[tuple[int, str]]:
     """Episodes and customers with PV."""
     quo = next(one for one in found.outcomes if one.cell == found.asked.status_quo)
-    whose, names = owned(found.asked), list(found.asked.customers.agents)
+    names = list(found.asked.customers.agents)
     has = set()
     for book, day in zip(quo.accounts, quo.books, strict=True):
         made = day.pv_kwh @ whose.T
@@ -150,14 +141,15 @@ def _with_counterfactuals(frame: pd.DataFrame, asked: Asked) -> pd.DataFrame:
                                        strict=True)
     }  # fmt: skip
     columns: dict[str, list[float]] = {name: [] for name in COUNTERFACTUALS}
-    for basis, prices, tariff, mechanism, policy, *who in zip(*(frame[n] for n in (*CELL, *WHO)), strict=True):
+    for basis, prices, *named in zip(*(frame[n] for n in (*CELL, *WHO)), strict=True):
+        cell, who = Cell(*named[: len(Cell._fields)]), named[len(Cell._fields) :]
         as_played = PLAYED if basis == BILLED else basis
         for name, key in zip(
             COUNTERFACTUALS,
             (
-                (as_played, prices, asked.today, mechanism, policy, *who),
-                (basis, prices, tariff, NO_MARKET, policy, *who),
-                (basis, prices, tariff, mechanism, NO_AUTOMATION, *who),
+                (as_played, prices, *cell._replace(tariff=asked.today), *who),
+                (basis, prices, *cell._replace(mechanism=NO_MARKET), *who),
+                (basis, prices, *asked.without_automation(cell), *who),
             ),
             strict=True,
         ):

@@ -110,7 +110,7 @@ def _settled(asked: Asked, one: Outcome, tariff: str, mechanism: str, given: Any
         books.append(_rebilled(book, core, bill, traded, pay))
         loss += losses
         paid += int(np.maximum(bill[:, line_places("losses")], 0).sum())
-    return FrozenOutcome(Cell(tariff, mechanism, one.cell.policy), one.cell, tuple(books), loss, paid)
+    return FrozenOutcome(one.cell._replace(tariff=tariff, mechanism=mechanism), one.cell, tuple(books), loss, paid)
 
 
 def _owners(asked: Asked, core: Core) -> list[str]:
@@ -186,11 +186,11 @@ def _rebilled(book: Accounts, core: Core, bill: Ints, traded: Ints, pay: Ints) -
 
 def frozen_checks(outcomes: Sequence[FrozenOutcome], asked: Asked) -> list[FrozenCheck]:
     """Hold each rule to the same meters without a market: losses stay, and what members save is found with others."""
-    off = {(one.cell.tariff, one.cell.policy): one for one in outcomes if one.cell.mechanism == NO_MARKET}
+    off = {one.cell: one for one in outcomes if one.cell.mechanism == NO_MARKET}
     return [
-        _check(one, off[one.cell.tariff, one.cell.policy], asked)
+        _check(one, off[beside], asked)
         for one in outcomes
-        if one.cell.mechanism != NO_MARKET and (one.cell.tariff, one.cell.policy) in off
+        if one.cell.mechanism != NO_MARKET and (beside := one.cell._replace(mechanism=NO_MARKET)) in off
     ]
 
 

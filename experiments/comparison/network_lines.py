@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -13,20 +12,15 @@ from gridbazaar.experiments.comparison.daybook import line_places, party_place
 from gridbazaar.experiments.evaluation.accounts import Accounts
 from gridbazaar.experiments.evaluation.design_bills import DesignBills
 from gridbazaar.experiments.evaluation.fairness import Revenue
-from gridbazaar.market.charge import Charge, Window
+from gridbazaar.market.charge import Charge
 from gridbazaar.market.design import Design
+from gridbazaar.market.exchange import charge_times
 from gridbazaar.market.tariff import Tariff
 
 OPERATOR = "network_operator"
 SCALED = ("network", "capacity")
 """Lines of a bill that a factor scales; standing charges stay as they are."""
 _RECEIVED = (*SCALED, "imbalance", "fixed")  # deviations pay for the network too
-
-_AMOUNTS = (
-    "cur_per_kwh", "spot_factor", "cap_cur_per_kwh", "floor_cur_per_kwh", "tier_cur_per_kwh", "lump_cur_per_year",
-    "cur_per_kw_month", "cur_per_kw_year", "cur_per_kw_day", "tier_cur_per_kw_month", "step_cur_per_month",
-)  # fmt: skip
-_OF_WINDOWS = ("cur_per_kwh", "add_cur_per_kwh", "tier_cur_per_kwh")
 
 
 def has_network_lines(tariff: Tariff | Design) -> bool:
@@ -47,31 +41,12 @@ def scaled(tariff: Tariff | Design, factor: float) -> Tariff | Design:
     if isinstance(tariff, Tariff):
         local = tariff.local_network_cur_per_kwh * factor
         return replace(tariff, network_cur_per_kwh=tariff.network_cur_per_kwh * factor, local_network_cur_per_kwh=local)
-    charges = tuple(_charge(charge, factor) if _is_scaled(charge) else charge for charge in tariff.charges)
+    charges = tuple(charge_times(charge, factor) if _is_scaled(charge) else charge for charge in tariff.charges)
     return replace(tariff, charges=charges)
 
 
 def _is_scaled(charge: Charge) -> bool:
     return charge.line in SCALED and charge.to == OPERATOR and charge.sort in ("energy", "power")
-
-
-def _charge(charge: Charge, factor: float) -> Charge:
-    if charge.table_cur_per_kwh:
-        raise ValueError(
-            f"table_cur_per_kwh: a network line read from the table {charge.table_cur_per_kwh} has no factor"
-        )
-    windows = tuple(replace(window, **_times(window, _OF_WINDOWS, factor)) for window in charge.windows)
-    return replace(charge, windows=windows, **_times(charge, _AMOUNTS, factor))
-
-
-def _times(held: Charge | Window, names: Iterable[str], factor: float) -> dict[str, Any]:
-    """Every amount that is given, times the factor."""
-    found: dict[str, Any] = {}
-    for name in names:
-        value = getattr(held, name)
-        if value:
-            found[name] = tuple(x * factor for x in value) if isinstance(value, tuple) else value * factor
-    return found
 
 
 def revenue_of(accounts: Iterable[Accounts]) -> Revenue:

@@ -1,4 +1,4 @@
-"""Plays one policy under one market rule and several tariffs at once, each on the same episodes."""
+"""Plays several tariffs, policies and shares under one market rule at once, each on the same episodes."""
 
 from __future__ import annotations
 
@@ -32,80 +32,93 @@ class Books(NamedTuple):
     day: Daybook
 
 
-def play_together(
-    scenarios: Sequence[Scenario],
-    policy: Policy,
-    seeds: Sequence[int],
-    *,
-    split: str,
-    keeps: Sequence[bool] | None = None,
-    tick: Callable[[], None] | None = None,
-) -> list[list[Books]]:
-    """Play episodes under each scenario, which differ in their tariff alone; a list of batches for each.
+class Block(NamedTuple):
+    """What is played of each episode."""
 
-    Bills are what ``evaluation.play`` finds under each by itself, to the micro-unit; losses and voltages to the last
-    digits of floats. Stepping all together costs little more than one of them.
+    scenario: Scenario
+    policy: Policy  # of all agents
+    keeps: bool = False  # the dispatch is kept, to be settled again
+
+
+def play_together(
+    blocks: Sequence[Block], seeds: Sequence[int], *, split: str, tick: Callable[[], None] | None = None
+) -> list[list[Books]]:
+    """Play episodes of each block, whose scenarios differ in their tariff and who is automated alone.
+
+    Bills are what ``evaluation.play`` finds of each by itself, to the micro-unit; losses and voltages to the last
+    digits of floats. Stepping all together costs little more than one of them. What a month has come to is of one
+    tariff, so tariffs that bill by the month are played apart, each with all its policies.
 
     Args:
-        scenarios: to be played.
-        policy: of all agents.
+        blocks: to be played.
         seeds: numbers of the episodes in their split.
         split: train, validation or test.
-        keeps: of which the dispatch is kept, to be settled again.
         tick: called after every interval of a batch.
+
+    Returns:
+        For each block its batches of episodes.
     """
-    kept = [False] * len(scenarios) if keeps is None else keeps
-    found: list[list[Books]] = [[] for _ in scenarios]
-    if len(scenarios) > 1 and any(map(_bills_by_month, scenarios)):  # what a month has come to is of one tariff
-        return [
-            books
-            for scenario, keep in zip(scenarios, kept, strict=True)
-            for books in play_together([scenario], policy, seeds, split=split, keeps=[keep], tick=tick)
-        ]
-    for i in range(0, len(seeds), BATCH):
-        numbers = np.asarray(seeds[i : i + BATCH], np.int64)
-        for held, books in zip(found, _batch(scenarios, policy, numbers, split, kept, tick), strict=True):
-            held.append(books)
+    found: list[list[Books]] = [[] for _ in blocks]
+    for group in grouped([block.scenario for block in blocks]):
+        for i in range(0, len(seeds), BATCH):
+            numbers = np.asarray(seeds[i : i + BATCH], np.int64)
+            played = _batch([blocks[k] for k in group], numbers, split, tick)
+            for k, books in zip(group, played, strict=True):
+                found[k].append(books)
     return found
 
 
-def _bills_by_month(scenario: Scenario) -> bool:
-    return bills_by_month(find_tariff(scenario.tariff, **scenario.tariff_options))
+def grouped(scenarios: Sequence[Scenario]) -> list[list[int]]:
+    """Say which scenarios are stepped together, by their places."""
+    together: list[int] = []
+    apart: list[tuple[Any, list[int]]] = []
+    for k, scenario in enumerate(scenarios):
+        tariff = find_tariff(scenario.tariff, **scenario.tariff_options)
+        if not bills_by_month(tariff):
+            together.append(k)
+            continue
+        same = next((places for other, places in apart if other == tariff), None)
+        if same is None:
+            apart.append((tariff, [k]))
+        else:
+            same.append(k)
+    return [*([together] if together else []), *(places for _, places in apart)]
 
 
 def _batch(
-    scenarios: Sequence[Scenario], policy: Policy, numbers: NDArray[np.int64], split: str, keeps: Sequence[bool],
-    tick: Callable[[], None] | None,
-) -> list[Books]:  # fmt: skip
+    blocks: Sequence[Block], numbers: NDArray[np.int64], split: str, tick: Callable[[], None] | None
+) -> list[Books]:
     n = len(numbers)
-    cores = [Core(scenario, n) for scenario in scenarios]
+    cores = [Core(block.scenario, n) for block in blocks]
     states = [core.reset(numbers, split=split) for core in cores]
-    memories, books, players = [], [], []
-    for core, begun, keep in zip(cores, states, keeps, strict=True):
-        ahead = foresight(core, begun) if policy.needs_foresight else None
+    players, memories = [], []
+    for core, begun, block in zip(cores, states, blocks, strict=True):
+        ahead = foresight(core, begun) if block.policy.needs_foresight else None
         rng = np.random.default_rng(np.random.SeedSequence([core.scenario.seed, *map(int, numbers)]))
         community = community_of(core, begun)
-        players.append(beside_by_hand(policy, community))
+        players.append(beside_by_hand(block.policy, community))
         memories.append(players[-1].start(community, rng, ahead))
-        books.append(Books(Tally(core, begun), Accounts(core, begun, numbers), Daybook(core, keeps=keep)))
     whole, state = (cores[0], states[0]) if len(cores) == 1 else (side_by_side(cores), joined(cores, states))
     rows = [slice(k * n, (k + 1) * n) for k in range(len(cores))]
-
-    def part(tree: Any, k: int) -> Any:
-        return tree if len(cores) == 1 else rows_of(tree, rows[k], whole.n_envs)
-
+    tally, accounts = Tally(whole, state), Accounts(whole, state, np.tile(numbers, len(cores)))
+    day = Daybook(whole, keeps=any(block.keeps for block in blocks))
     for _ in range(whole.n_steps):
         seen = observe(whole, state, forecasts=any(player.needs_forecasts for player in players))
         actions = []
-        for k in range(len(cores)):
-            action, memories[k] = players[k].act(part(seen, k), memories[k])
+        for k, player in enumerate(players):
+            mine = seen if len(cores) == 1 else rows_of(seen, rows[k], whole.n_envs)
+            action, memories[k] = player.act(mine, memories[k])
             actions.append(widened(action, whole.n_actions))
-        state, happened = whole.step(state, actions[0] if len(cores) == 1 else np.concatenate(actions))
-        for k, held in enumerate(books):
-            mine = part(happened, k)
-            held.tally.add(mine)
-            held.accounts.add(mine)
-            held.day.add(mine)
+        state, happened = whole.step(state, np.concatenate(actions))
+        for book in (tally, accounts, day):
+            book.add(happened)
         if tick is not None:
             tick()
-    return books
+    day.close(state)
+    return [
+        Books(
+            tally.part(core, begun, rows[k]), accounts.part(core, begun, numbers, rows[k]),
+            day.part(core, rows[k], keeps=blocks[k].keeps),
+        )
+        for k, (core, begun) in enumerate(zip(cores, states, strict=True))
+    ]  # fmt: skip

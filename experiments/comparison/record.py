@@ -6,11 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gridbazaar.experiments.comparison.study import Study
-from gridbazaar.experiments.comparison.write import Tables, notes_of
+from gridbazaar.experiments.comparison.write import Tables, notes_of, with_rates
 from gridbazaar.experiments.evaluation.compare import Comparison, Drawn, bills_frame
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_TARIFF = {"bills": "design"}  # column of the tariff whose amounts these are
+Rule = tuple[str, float]
+"""A market rule and a share of automated customers."""
 
 
 class Record(NamedTuple):
@@ -18,18 +23,20 @@ class Record(NamedTuple):
 
     json: dict[str, Any]
     frames: Mapping[str, pd.DataFrame]
-    comparisons: Mapping[str, Comparison]  # by rule
-    drawn: Mapping[str, Sequence[Drawn]]  # bills of the dispatch, by rule; none without designs
+    comparisons: Mapping[Rule, Comparison]
+    drawn: Mapping[Rule, Sequence[Drawn]]  # bills of the dispatch; none without designs
 
 
-def comparisons(found: Study) -> dict[str, Comparison]:
-    """The tariffs as written, by rule that was asked for."""
+def comparisons(found: Study) -> dict[Rule, Comparison]:
+    """The tariffs as written, by rule that was asked for and share."""
     asked = found.asked
+    shares = asked.automated or (asked.own_share,)
     return {
-        mechanism: Comparison(
-            {tariff: found.evaluations[tariff, mechanism] for tariff in asked.tariffs}, asked.designs, asked.is_part,
+        (rule, share): Comparison(
+            {tariff: found.evaluations[tariff, rule, share] for tariff in asked.tariffs}, asked.designs, asked.is_part,
         )
-        for mechanism in asked.mechanisms
+        for rule in asked.mechanisms
+        for share in shares
     }  # fmt: skip
 
 
@@ -38,17 +45,22 @@ def of_study(found: Study, tables: Tables) -> Record:
     import pandas as pd
 
     by_rule = comparisons(found)
+
+    def named(rule: Rule) -> dict[str, Any]:
+        return {"mechanism": rule[0]} | ({"automated_share": rule[1]} if found.asked.automated else {})
+
     json = next(iter(by_rule.values())).to_json()
-    json["rows"] = [{"mechanism": rule, **row} for rule, one in by_rule.items() for row in one.to_json()["rows"]]
+    json["rows"] = [{**named(rule), **row} for rule, one in by_rule.items() for row in one.to_json()["rows"]]
     json |= {
-        "mechanisms": list(by_rule), "today": found.asked.today, "notes": notes_of(found),
+        "mechanisms": list(found.asked.mechanisms), "today": found.asked.today, "notes": notes_of(found),
         "allowed_cur": found.allowed_cur / len(found.asked.seeds), "cells": tables.cells.to_dict("records"),
         "groups": tables.groups.to_dict("records"), "frozen": tables.frozen.to_dict("records"),
     }  # fmt: skip
 
-    def joined(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-        whole = pd.concat([frame.assign(mechanism=rule) for rule, frame in frames.items()], ignore_index=True)
-        return whole[[whole.columns[0], "mechanism", *whole.columns[1:-1]]]
+    def joined(frames: Mapping[Rule, pd.DataFrame]) -> pd.DataFrame:
+        whole = pd.concat([frame.assign(**named(rule)) for rule, frame in frames.items()], ignore_index=True)
+        first, names = whole.columns[0], list(named(next(iter(frames))))
+        return whole[[first, *names, *(name for name in whole.columns[1:] if name not in names)]]
 
     frames = {
         "compare": joined({rule: one.to_frame() for rule, one in by_rule.items()}),
@@ -57,4 +69,6 @@ def of_study(found: Study, tables: Tables) -> Record:
     drawn = {rule: one.drawn() for rule, one in by_rule.items()} if found.asked.designs else {}
     if drawn:
         frames["bills"] = joined({rule: bills_frame(bills) for rule, bills in drawn.items()})
+    if found.asked.rates:
+        frames = {name: with_rates(frame, found.asked, _TARIFF.get(name, "tariff")) for name, frame in frames.items()}
     return Record(json, frames, by_rule, drawn)

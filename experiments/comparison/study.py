@@ -6,39 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from gridbazaar.agents.policies import load_policy
+from gridbazaar.envs.scenario import Scenario
 from gridbazaar.experiments.comparison.asked import Asked
-from gridbazaar.experiments.comparison.cell import (
-    EQUAL,
-    NO_AUTOMATION,
-    NO_MARKET,
-    WRITTEN,
-    BilledOutcome,
-    Cell,
-    Outcome,
-)
+from gridbazaar.experiments.comparison.cell import EQUAL, NO_MARKET, WRITTEN, BilledOutcome, Cell, Outcome
+from gridbazaar.experiments.comparison.first_best import Best, FirstBest, joined
 from gridbazaar.experiments.comparison.frozen import FrozenOutcome, frozen_outcomes
 from gridbazaar.experiments.comparison.network_lines import billed_revenue, revenue_of, scaled
-from gridbazaar.experiments.comparison.plays import Books, play_together
+from gridbazaar.experiments.comparison.parts import SETTLED, Came, Equal, Part, Written, do, is_settled, tariff_groups
 from gridbazaar.experiments.evaluation.design_bills import DesignBills, bills_under
 from gridbazaar.experiments.evaluation.evaluate import BATCH, evaluation_of, loaded_for
-from gridbazaar.experiments.evaluation.fairness import (
-    MOST_ROUNDS,
-    EqualRevenue,
-    Revenue,
-    equal_revenue,
-    is_met,
-    next_scale,
-)
+from gridbazaar.experiments.evaluation.fairness import EqualRevenue, Revenue, equal_revenue
 from gridbazaar.experiments.evaluation.result import Evaluation
+from gridbazaar.experiments.workers import Workers, each
 from gridbazaar.market.design import Design
-from gridbazaar.market.tariff import Tariff
 
 Tick = Callable[[str, int, int], None]
-SETTLED = 1e-4
-"""Share of the allowed revenue by which what comes in may miss it; prices are whole micro-units."""
+_SOLVED_TOGETHER = 4  # episodes of a part; a program of a month takes long
 
 AnyOutcome = Outcome | BilledOutcome
 
@@ -48,12 +31,17 @@ class Study:
     """What a comparison found."""
 
     asked: Asked
-    evaluations: Mapping[tuple[str, str], Evaluation]  # by tariff and rule, as written
+    evaluations: Mapping[tuple[str, str, float], Evaluation]  # by tariff, rule and share of automated, as written
     outcomes: tuple[Outcome, ...]  # as written, then at equal revenue
     billed: tuple[BilledOutcome, ...]
     frozen: tuple[FrozenOutcome, ...]
     not_frozen: Mapping[str, str]  # rules that cannot price a frozen dispatch, and why
     allowed_cur: float  # revenue of the network operator, over all episodes
+    best: FirstBest
+
+    def scenario(self, cell: Cell) -> Scenario:
+        """The world of a cell."""
+        return self.evaluations[cell.tariff, cell.mechanism, cell.automated_share].scenario
 
     def outcome(self, cell: Cell, prices: str = WRITTEN) -> Outcome | None:
         """What came of a cell; none where it was not played."""
@@ -61,8 +49,11 @@ class Study:
 
     def beside(self, one: AnyOutcome) -> dict[str, AnyOutcome | None]:
         """Give the three counterfactuals of an outcome, by ``COUNTERFACTUALS``; none where it is not played."""
-        t, m, p = one.cell
-        cells = (Cell(self.asked.today, m, p), Cell(t, NO_MARKET, p), Cell(t, m, NO_AUTOMATION))
+        cell = one.cell
+        cells = (
+            cell._replace(tariff=self.asked.today), cell._replace(mechanism=NO_MARKET),
+            self.asked.without_automation(cell),
+        )  # fmt: skip
         return {name: self._same(one, cell) for name, cell in zip(COUNTERFACTUALS, cells, strict=True)}
 
     def _same(self, one: AnyOutcome, cell: Cell) -> AnyOutcome | None:
@@ -75,19 +66,25 @@ COUNTERFACTUALS = ("today", "no_market", "no_automation")
 """Today's tariff; the same without the local market; the same without automation."""
 
 
-def study(asked: Asked, *, tick: Tick | None = None) -> Study:
+def study(asked: Asked, *, workers: Workers | None = None, tick: Tick | None = None) -> Study:
     """Play what was asked: every cell on the same episodes, and again until the network operator's revenue is equal.
 
     Args:
         asked: from ``ask``.
+        workers: who plays; none: this process. What is found is the same whoever does.
         tick: called with (what, intervals done, intervals in all), for progress.
     """
-    evaluations: dict[tuple[str, str], Evaluation] = {}
-    outcomes: list[Outcome] = []
-    for mechanism in asked.played_mechanisms:
-        found, came = _as_written(asked, mechanism, tick)
-        evaluations |= found
-        outcomes += came
+    _refuse_policies(asked)
+    parts = [
+        Written(asked, mechanism, tariffs)
+        for mechanism in asked.played_mechanisms
+        for tariffs in tariff_groups(asked, mechanism)
+    ]
+    batches = [asked.seeds[i : i + _SOLVED_TOGETHER] for i in range(0, len(asked.seeds), _SOLVED_TOGETHER)]
+    solves = [Best(asked, numbers, asked.first_best) for numbers in batches]
+    done = _done([*solves, *parts], workers, tick)
+    best, came = joined(done[: len(solves)]), done[len(solves) :]
+    outcomes = [one.outcome for found in came for one in found]
     outcomes.sort(key=lambda one: asked.cells.index(one.cell))
     billed = [
         _billed(asked, design, one) for design in asked.designs for one in outcomes if one.cell.tariff == asked.today
@@ -96,100 +93,86 @@ def study(asked: Asked, *, tick: Tick | None = None) -> Study:
     allowed_cur = sum(revenue_of(quo.accounts)) if asked.allowed_cur is None else asked.allowed_cur
     base = [one for one in outcomes if one.cell[:2] == asked.status_quo[:2]]
     frozen, not_frozen = frozen_outcomes(asked, base)
+    evaluations = _evaluations(asked, came)
     if asked.equal_revenue:
-        equal = _equal(asked, outcomes, allowed_cur, tick)
-        outcomes += [equal[cell] for cell in asked.cells]
+        outcomes += _equal(asked, outcomes, allowed_cur, workers, tick)
         billed += [_equal_billed(asked, one, allowed_cur) for one in list(billed)]
-    return Study(asked, evaluations, tuple(outcomes), tuple(billed), frozen, not_frozen, allowed_cur)
+    return Study(asked, evaluations, tuple(outcomes), tuple(billed), frozen, not_frozen, allowed_cur, best)
 
 
-def _as_written(
-    asked: Asked, mechanism: str, tick: Tick | None
-) -> tuple[dict[tuple[str, str], Evaluation], list[Outcome]]:
-    """Play all tariffs side by side under one rule, a policy at a time."""
-    worlds = {tariff: asked.world(tariff, mechanism) for tariff in asked.tariffs}
-    sources = asked.played_policies
-    loaded = {
-        tariff: loaded_for(world, sources, asked.seeds, asked.split, allow_code=asked.allow_code)
-        for tariff, world in worlds.items()
-    }[asked.today]
-    keeps = [(tariff, mechanism) == asked.status_quo[:2] for tariff in worlds]
-    books = {
-        policy: play_together(
-            list(worlds.values()), player, asked.seeds, split=asked.split, keeps=keeps,
-            tick=_counted(asked, tick, f"{mechanism}: {policy}"),
-        )
-        for policy, player in loaded.items()
-    }  # fmt: skip
-    evaluations, outcomes = {}, []
-    for k, tariff in enumerate(worlds):
-        mine = {policy: played[k] for policy, played in books.items()}
-        tallies = {policy: [held.tally for held in batches] for policy, batches in mine.items()}
-        accounts = {policy: [held.accounts for held in batches] for policy, batches in mine.items()}
-        found = evaluation_of(worlds[tariff], asked.split, asked.seeds, tallies, accounts, sources, asked.runs)
-        evaluations[tariff, mechanism] = found
-        outcomes += [
-            _outcome(Cell(tariff, mechanism, policy), WRITTEN, asked.tariffs[tariff], batches)
-            for policy, batches in mine.items()
-        ]
-    return evaluations, outcomes
+def _refuse_policies(asked: Asked) -> None:
+    """Refuse policies that cannot play, before anything is."""
+    for mechanism in asked.played_mechanisms:
+        for tariff in asked.tariffs:
+            world = asked.world(tariff, mechanism)
+            loaded_for(world, asked.played_policies, asked.seeds, asked.split, allow_code=asked.allow_code)
 
 
-def _outcome(cell: Cell, prices: str, tariff: Tariff | Design, batches: Sequence[Books]) -> Outcome:
-    parts = [held.tally.figures() for held in batches]
-    figures = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return Outcome(
-        cell, prices, tariff, tuple(held.accounts for held in batches), tuple(held.day for held in batches), figures
-    )
+def _done(parts: Sequence[Part], workers: Workers | None, tick: Tick | None) -> list[Any]:
+    """Do all parts, here or by workers; progress is told by the interval here, else by the part."""
+    if workers is None:
+        return [do(part, _counted(part, tick)) for part in parts]
+
+    def done(i: int) -> None:
+        if tick is not None:
+            tick(parts[i].name, 1, 1)
+
+    return each(do, parts, workers, done)
 
 
-def _counted(asked: Asked, tick: Tick | None, what: str) -> Callable[[], None] | None:
-    """Give what counts the intervals of a play."""
+def _counted(part: Part, tick: Tick | None) -> Callable[[], None] | None:
+    """Give what counts the intervals of a part; rounds of equal revenue are more of them."""
     if tick is None:
         return None
-    report, done = tick, [0]
+    asked, report, done = part.asked, tick, [0]
     total = asked.world(asked.today, next(iter(asked.mechanisms))).n_steps * -(-len(asked.seeds) // BATCH)
 
     def count() -> None:
         done[0] += 1
-        report(what, done[0], total)
+        report(part.name, done[0], total * -(-done[0] // total))
 
     return count
 
 
-def _equal(asked: Asked, written: Sequence[Outcome], allowed_cur: float, tick: Tick | None) -> dict[Cell, Outcome]:
-    """Scale network prices until the operator recovers what it may, the dispatch answering each time.
-
-    A cell has a factor of its own; all tariffs of a rule and a policy that still miss play their next one together.
-    """
-    found = {one.cell: replace(one, prices=EQUAL) for one in written}
+def _evaluations(asked: Asked, came: Sequence[Sequence[Came]]) -> dict[tuple[str, str, float], Evaluation]:
+    """Put the policies of each tariff, rule and share together, with what is played without automation as idle."""
+    figures = {one.outcome.cell: one.figures for found in came for one in found}
+    found = {}
     for mechanism in asked.played_mechanisms:
-        for policy, source in asked.played_policies.items():
-            player = load_policy(source, allow_code=asked.allow_code)
-            for n in range(MOST_ROUNDS):
-                wanted = {
-                    cell: scale
-                    for cell in (Cell(tariff, mechanism, policy) for tariff in asked.tariffs)
-                    if (scale := _next(found[cell], allowed_cur)) is not None
-                }
-                if not wanted:
-                    break
-                tariffs = {cell: scaled(asked.tariffs[cell.tariff], scale) for cell, scale in wanted.items()}
-                batches = play_together(
-                    [asked.world(tariff, mechanism) for tariff in tariffs.values()], player, asked.seeds,
-                    split=asked.split, tick=_counted(asked, tick, f"{mechanism}: {policy}, equal revenue {n + 1}"),
+        for share in dict.fromkeys(play.automated_share for play in asked.plays):
+            for tariff in asked.tariffs:
+                cells = [Cell(tariff, mechanism, *play) for play in asked.plays if play.automated_share == share]
+                floor = asked.without_automation(cells[0])
+                played = {floor.policy: figures[floor]} | {cell.policy: figures[cell] for cell in cells}
+                found[tariff, mechanism, share] = evaluation_of(
+                    asked.world(tariff, mechanism, share), asked.split, asked.seeds, played,
+                    {name: asked.played_policies[name] for name in played},
+                    {label: runs for label, runs in asked.runs.items() if set(runs) <= set(played)},
                 )  # fmt: skip
-                for (cell, scale), mine in zip(wanted.items(), batches, strict=True):
-                    path = (*found[cell].path, scale)
-                    found[cell] = replace(_outcome(cell, EQUAL, tariffs[cell], mine), scale=scale, path=path)
-    return {
-        cell: replace(one, is_settled=is_met(revenue_of(one.accounts), allowed_cur, SETTLED))
-        for cell, one in found.items()
-    }
+    return found
 
 
-def _next(one: Outcome, allowed_cur: float) -> float | None:
-    return next_scale(one.scale, revenue_of(one.accounts), allowed_cur, SETTLED)
+def _equal(
+    asked: Asked, outcomes: Sequence[Outcome], allowed_cur: float, workers: Workers | None, tick: Tick | None
+) -> list[Outcome]:
+    """All cells at equal revenue, in their order."""
+    at = {one.cell: one for one in outcomes}
+    parts = [
+        Equal(
+            asked, mechanism,
+            {
+                cell: revenue_of(at[cell].accounts)
+                for cell in (Cell(tariff, mechanism, *play) for tariff in tariffs for play in asked.plays)
+            },
+            allowed_cur,
+        )
+        for mechanism in asked.played_mechanisms
+        for tariffs in tariff_groups(asked, mechanism)
+    ]  # fmt: skip
+    found = {cell: replace(one, prices=EQUAL) for cell, one in at.items()}
+    for changed in _done(parts, workers, tick):
+        found |= changed
+    return [replace(found[cell], is_settled=is_settled(found[cell], allowed_cur)) for cell in asked.cells]
 
 
 def _billed(asked: Asked, design: Design, one: Outcome) -> BilledOutcome:

@@ -12,8 +12,9 @@ import numpy as np
 
 from gridbazaar.data.units import MICRO
 from gridbazaar.experiments.comparison.cell import EQUAL, WRITTEN, Outcome
-from gridbazaar.experiments.comparison.customer_rows import CELL, PLAYED, label_columns, owned
+from gridbazaar.experiments.comparison.customer_rows import CELL, PLAYED, label_columns
 from gridbazaar.experiments.comparison.daybook import line_places
+from gridbazaar.experiments.comparison.meters import owned
 from gridbazaar.experiments.comparison.study import Study
 from gridbazaar.experiments.evaluation.fairness import cross_subsidy
 
@@ -31,9 +32,11 @@ def subsidy_table(found: Study, rows: pd.DataFrame) -> pd.DataFrame:
 
     prices = EQUAL if found.asked.equal_revenue else WRITTEN
     made: list[dict[str, Any]] = []
-    for one in (o for o in found.outcomes if o.prices == prices):
+    played = [one for one in found.outcomes if one.prices == prices]
+    of_share = {share: held for share, held in rows.groupby("automated_share")}
+    for one in played:
         for label in label_columns(found.asked):
-            made += _of_label(found, one, rows, label)
+            made += _of_label(found, one, of_share[one.cell.automated_share], label)
     columns = [*CELL, "group", "value", "pays_cur", "incremental_cur", "stand_alone_cur", "is_between"]
     return pd.DataFrame(made, columns=columns)
 

@@ -7,8 +7,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gridbazaar.experiments.comparison.cells_table import NO_MARGINAL, cell_table, day_table, duration_table
+from gridbazaar.experiments.comparison.asked import Asked
+from gridbazaar.experiments.comparison.cell import NO_AUTOMATION
+from gridbazaar.experiments.comparison.cells_table import cell_table, day_table, duration_table
 from gridbazaar.experiments.comparison.customer_rows import customer_rows
+from gridbazaar.experiments.comparison.feeder_tables import average_day_table, feeder_table
+from gridbazaar.experiments.comparison.flow_table import flow_table
 from gridbazaar.experiments.comparison.frozen import FrozenCheck, frozen_checks
 from gridbazaar.experiments.comparison.groups import group_table
 from gridbazaar.experiments.comparison.study import Study
@@ -29,16 +33,27 @@ class Tables(NamedTuple):
     frozen: pd.DataFrame
     duration: pd.DataFrame
     days: pd.DataFrame
+    flows: pd.DataFrame
+    average_day: pd.DataFrame
+    feeder: pd.DataFrame
 
 
 def tables_of(found: Study) -> Tables:
     """Make all tables of a comparison."""
     rows = customer_rows(found)
-    return Tables(
+    tables = Tables(
         rows=rows, cells=cell_table(found), groups=group_table(rows, found.asked), subsidies=subsidy_table(found, rows),
         frozen=frozen_table(frozen_checks(found.frozen, found.asked)), duration=duration_table(found),
-        days=day_table(found),
+        days=day_table(found), flows=flow_table(found, rows), average_day=average_day_table(found),
+        feeder=feeder_table(found),
     )  # fmt: skip
+    return Tables(*(with_rates(table, found.asked) for table in tables)) if found.asked.rates else tables
+
+
+def with_rates(table: pd.DataFrame, asked: Asked, column: str = "tariff") -> pd.DataFrame:
+    """Say in every row at which rate the amounts of its tariff were turned into the currency of the comparison."""
+    rate = [asked.rate_of.get(tariff, 1.0) for tariff in table[column]]
+    return table.assign(currency=asked.currency, exchange_rate=rate)
 
 
 def frozen_table(checks: list[FrozenCheck]) -> pd.DataFrame:
@@ -61,17 +76,40 @@ def frozen_table(checks: list[FrozenCheck]) -> pd.DataFrame:
 def notes_of(found: Study) -> dict[str, str]:
     """What a reader must know of the tables, by what it is about."""
     asked = found.asked
+    quo = asked.status_quo
     notes = {
-        "today": f"{asked.today}; without market and automation it is played as {', '.join(asked.status_quo)}",
+        "today": f"{asked.today}; without market and automation it is played as {', '.join(quo[:3])}",
         "equal_revenue": (
             "network lines are scaled by one factor a cell until the network operator receives "
             f"{found.allowed_cur / len(asked.seeds):.2f} {asked.currency} an episode"
             if asked.equal_revenue
             else f"off: {asked.why_not_equal}"
         ),
-        "carbon": NO_MARGINAL,
-        "first_best": "not computed here; gridbazaar evaluate holds policies to the bound",
+        "carbon": (
+            "import less export at the head, at the average intensity of the data, and fuel; by the marginal one, of "
+            + (
+                "one kWh more, it is not given (--marginal-carbon FILE)"
+                if asked.marginal is None
+                else f"one kWh more, it is beside that, from {asked.marginal.source}"
+            )
+        ),
+        "first_best": (
+            f"not given: {found.best.why_not}"
+            if found.best.why_not
+            else f"society spends at least {found.best.cost_cur.mean():.2f} {asked.currency} an episode, by the "
+            "optimum's program: energy at wholesale and wear, less what is left stored; what wires lose is beside it"
+        ),
     }
+    if asked.automated:
+        n, listed = len(asked.community), ", ".join(f"{share:g}" for share in asked.automated)
+        notes["automated"] = (
+            f"shares {listed} of {n} customers, drawn once by customer from seed {asked.master}; devices of the others "
+            f"follow the plain rule. At 0, shown as {NO_AUTOMATION}, nobody follows a policy: that is no automation"
+        )
+    if asked.rates:
+        listed = ", ".join(f"{rate:g} {asked.currency} for one {currency}" for currency, rate in asked.rates.items())
+        names = ", ".join(asked.rate_of)
+        notes["exchange_rate"] = f"amounts are in {asked.currency}; those of {names} were turned into it at {listed}"
     if asked.why_no_market_off:
         notes["no_market"] = f"not played: {asked.why_no_market_off}"
     notes |= {f"frozen {rule}": f"not settled on frozen meters: {why}" for rule, why in found.not_frozen.items()}

@@ -72,6 +72,25 @@ class Accounts:
         self.energy_ukwh[at] += np.stack([np.maximum(metered, 0), np.maximum(-metered, 0), bought, sold], axis=1)
         self.peak_ukwh[at] = np.maximum(self.peak_ukwh[at], metered)
 
+    def part(self, core: Core, first: State, seeds: NDArray[np.int64], rows: slice) -> Accounts:
+        """Give the accounts of some rows of the batch.
+
+        Args:
+            core: of these rows.
+            first: the state in which they began.
+            seeds: their numbers.
+            rows: which.
+        """
+        found = Accounts(core, first, seeds)
+        place = [self.months.index(month) for month in found.months]
+        found.bill_ucur, found.energy_ukwh, found.peak_ukwh = (
+            kept[place][:, rows] for kept in (self.bill_ucur, self.energy_ukwh, self.peak_ukwh)
+        )
+        found.net_ukwh, found.local_ukwh, found.pay_ucur = (
+            kept[:, rows] for kept in (self.net_ukwh, self.local_ukwh, self.pay_ucur)
+        )
+        return found
+
     def month_of(self, t: Any) -> tuple[Ints, Ints]:
         """The places of step ``t`` of each episode ([n_envs] or a number) in what is kept by month."""
         envs = np.arange(self.core.n_envs)

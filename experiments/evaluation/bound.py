@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from gridbazaar.agents.dispatch.schedule import Schedule, solve_optimum
 from gridbazaar.agents.policy import Foresight
+from gridbazaar.data.trees import mapped
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.state import State
+from gridbazaar.market.settlement.peaks import due_ucur
 
 _AMOUNTS_OF_AGENT, _AMOUNTS_OF_OPERATOR, _SOLVER = 11, 3, 1e-6
 
@@ -48,15 +50,24 @@ def schedule_of(core: Core, state: State, rows: slice) -> Schedule:
     """Solve for some of the episodes that begin with ``state``; errors as of ``bound_of``."""
     ahead = foresight(core, state)
     each: dict[str, Any] = {f.name: getattr(ahead, f.name) for f in fields(ahead)}
-    some: dict[str, Any] = {name: x[rows] if isinstance(x, np.ndarray) else x for name, x in each.items()}
+    some: dict[str, Any] = {name: mapped(x, lambda a: a[rows]) for name, x in each.items()}
     return solve_optimum(Foresight(**some), core.scenario.step_h)
 
 
 def _bound(core: Core, state: State, ahead: Foresight, schedule: Schedule) -> Bound:
     fixed_ucur, start = core.world.fixed_ucur, state.episode.start
     standing_cur = (fixed_ucur[start + core.n_steps] - fixed_ucur[start]) * core.world.connections.sum() / MICRO
-    cost_cur = schedule.cost_cur + core.stored_value_cur(state).sum(1) + standing_cur
+    cost_cur = schedule.cost_cur + core.stored_value_cur(state).sum(1) + standing_cur - _due_before_cur(core, state)
     return Bound(cost_cur, rounding_cur(core, ahead, cost_cur), ahead, schedule)
+
+
+def _due_before_cur(core: Core, state: State) -> NDArray[np.float64] | float:
+    """[n_envs] what charges by the month have come to before the episodes, which is not theirs to pay."""
+    if core.world.by_month is None or state.months is None:
+        return 0.0
+    due, customers = due_ucur(core.world.by_month, state.months).sum(axis=2), core.world.customers
+    owed: NDArray[np.float64] = (due if customers is None else due * customers.is_lead).sum(axis=1) / MICRO
+    return owed
 
 
 def rounding_cur(core: Core, ahead: Foresight, cost_cur: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,17 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.envs.scenarios import load_scenario
-from gridbazaar.experiments.evaluation.design_bills import DesignBills, bills_under, check_designs
+from gridbazaar.experiments.evaluation.design_bills import DesignBills, bills_under
 from gridbazaar.experiments.evaluation.evaluate import evaluate
+from gridbazaar.experiments.evaluation.given import read_given, with_tariff
 from gridbazaar.experiments.evaluation.metrics import OPERATOR
 from gridbazaar.experiments.evaluation.result import Evaluation
 from gridbazaar.experiments.evaluation.statistics import Interval, mean_interval
 from gridbazaar.experiments.files import versions
 from gridbazaar.experiments.workers import Workers
 from gridbazaar.market.design import Design
-from gridbazaar.market.designs import load_design
-from gridbazaar.market.found import find_tariff
-from gridbazaar.market.tariffs import list_tariffs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,6 +157,7 @@ def compare(
     split: str = "test",
     designs: Sequence[Any] = (),
     customers: str | Path | None = None,
+    rates: Mapping[str, float] | None = None,
     is_part: bool = False,
     allow_code: bool = False,
     workers: Workers | int | None = None,
@@ -173,36 +172,19 @@ def compare(
         policies, seeds, split, allow_code, workers, tick: as in ``evaluate``.
         designs: names, paths or objects of tariff designs, under which the meters that came are billed too.
         customers: the scenario's ``community``, as a CSV: whose devices are one meter, who is a member and automated.
+        rates: of one unit of other currencies in that of the scenario, by currency; designs in others are refused.
         is_part: bill a part of a year of netting.
     """
-    found = [find_tariff(tariff) for tariff in tariffs]
-    named = [(one.name, tariff) for one, tariff in zip(found, tariffs, strict=True)]
-    chosen = dict(named)
-    if len(chosen) < len(named):
-        raise ValueError(f"tariffs: expected each once, got {', '.join(name for name, _ in named)}")
-    if not chosen:
-        raise ValueError(f"tariffs: expected some of {', '.join(list_tariffs())}, got none")
-    currencies = {one.currency: one.name for one in found if isinstance(one, Design)}
-    if len(currencies) > 1:
-        listed = ", ".join(f"{currency} of {name}" for currency, name in currencies.items())
-        raise ValueError(f"tariffs: expected designs of one currency, got {listed}; compare them apart")
-    if "tariff" in overrides:
-        raise ValueError("tariff: it is what is compared; leave it out of the settings")
-    if customers is not None:
-        if "community" in overrides:
-            raise ValueError("customers: they are the community that the settings name; give one of the two")
-        overrides["community"] = str(customers)
+    given = read_given(
+        scenario, tariffs, designs, customers=customers, rates=rates, seeds=seeds, split=split, is_part=is_part,
+        allow_code=allow_code, **overrides,
+    )  # fmt: skip
     worlds = {
-        name: load_scenario(scenario, allow_code=allow_code, tariff=tariff, **overrides)
-        for name, tariff in chosen.items()
+        name: load_scenario(
+            scenario, allow_code=allow_code, **with_tariff(given.overrides, source, is_read=name in given.rate_of)
+        )
+        for name, source in given.sources.items()
     }
-
-    billed = tuple(load_design(design) for design in designs)
-    first = next(iter(worlds.values()))
-    money = next(iter(currencies), first.currency)
-    if strange := [f"{design.currency} of {design.name}" for design in billed if design.currency != money]:
-        raise ValueError(f"designs: what is played is paid in {money}, got {', '.join(strange)}; bill them apart")
-    check_designs(billed, first, range(seeds) if isinstance(seeds, int) else seeds, split, is_part=is_part)
 
     def told(tariff: str) -> Callable[[str, int, int], None] | None:
         if tick is None:
@@ -215,7 +197,7 @@ def compare(
             t: evaluate(
                 world,
                 policies,
-                seeds=seeds,
+                seeds=given.seeds,
                 split=split,
                 bound=False,
                 accounts=True,
@@ -225,6 +207,6 @@ def compare(
             )
             for t, world in worlds.items()
         },
-        designs=billed,
+        designs=given.designs,
         is_part=is_part,
     )

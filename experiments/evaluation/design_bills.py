@@ -55,6 +55,16 @@ class DesignBills:
         )  # fmt: skip
 
 
+def check_whole(carry: Any) -> None:
+    """Refuse to compare what parts of a billing period cost, which hangs on the days before them."""
+    if carry != "whole":
+        raise ValueError(
+            f"carry: expected whole in a comparison, got {carry}: a charge by the month on less than a billing period "
+            "hangs on the days before it, which no tariff and no policy has played; compare whole months, such as "
+            "--dates 2024-02-01,2024-02-29"
+        )
+
+
 def bills_under(
     design: Design, accounts: Accounts, customers: Mapping[str, Sequence[str]] | None = None, *, is_part: bool = False
 ) -> tuple[DesignBills, ...]:

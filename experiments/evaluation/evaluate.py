@@ -26,10 +26,8 @@ from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.state import Transition
-from gridbazaar.experiments.evaluation.accounts import Accounts
 from gridbazaar.experiments.evaluation.bound import ceiling_cur
-from gridbazaar.experiments.evaluation.metrics import Tally
-from gridbazaar.experiments.evaluation.parts import PERFECT, REPLAY, Batch, figures_of
+from gridbazaar.experiments.evaluation.parts import PERFECT, REPLAY, Batch, Figures
 from gridbazaar.experiments.evaluation.playing import NOT_ASKED_FOR, Asked, Came, Count, play_by, play_here
 from gridbazaar.experiments.evaluation.result import Evaluation, Replays, Result
 from gridbazaar.experiments.evaluation.runs import with_runs
@@ -108,15 +106,12 @@ def loaded_for(
 
 
 def evaluation_of(
-    scenario: Scenario, split: str, seeds: tuple[int, ...], tallies: Mapping[str, Sequence[Tally]],
-    accounts: Mapping[str, Sequence[Accounts]], sources: Mapping[str, Any], runs: Mapping[str, tuple[str, ...]],
+    scenario: Scenario, split: str, seeds: tuple[int, ...], played: Mapping[str, Sequence[Figures]],
+    sources: Mapping[str, Any], runs: Mapping[str, tuple[str, ...]],
 ) -> Evaluation:  # fmt: skip
     """Put together what was played elsewhere: batches of each policy, idle among them; without a bound."""
-    played = {
-        name: [figures_of(tally, book) for tally, book in zip(parts, accounts[name], strict=True)]
-        for name, parts in tallies.items()
-    }
-    return _told(_evaluation(scenario, split, seeds, Came(played, NOT_ASKED_FOR)), sources, runs)
+    came = Came({name: list(parts) for name, parts in played.items()}, NOT_ASKED_FOR)
+    return _told(_evaluation(scenario, split, seeds, came), sources, runs)
 
 
 def _told(found: Evaluation, sources: Mapping[str, Any], runs: Mapping[str, tuple[str, ...]]) -> Evaluation:

@@ -54,6 +54,12 @@ COMMUNITY_FIGURES = {
 }
 
 
+_BY_AGENT = (
+    "bill_cur", "imbalance_cur", "operator_cur", "wear_cur", "discomfort_cur", "upkeep_cur", "lost_load_cur",
+    "left_cur", "reward",
+)  # fmt: skip
+
+
 @dataclass
 class Tally:
     """Sums of a batch of episodes, fed one transition at a time."""
@@ -80,6 +86,21 @@ class Tally:
         self.discomfort_cur, self.upkeep_cur = np.zeros(shape), np.zeros(shape)
         self.operator_cur = np.zeros(shape[0])
         self.left_cur = -self.core.stored_value_cur(self.first)
+
+    def part(self, core: Core, first: State, rows: slice) -> Tally:
+        """Give the tally of some rows of the batch.
+
+        Args:
+            core: of these rows.
+            first: the state in which they began.
+            rows: which.
+        """
+        found = Tally(core, first)
+        for name in _BY_AGENT:
+            setattr(found, name, getattr(self, name)[rows])
+        found.sums = {name: amount[rows] for name, amount in self.sums.items()}
+        found.filled, found.loadings = [x[rows] for x in self.filled], [x[rows] for x in self.loadings]
+        return found
 
     def add(self, happened: Transition) -> None:
         """Count one interval."""

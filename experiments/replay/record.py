@@ -12,7 +12,7 @@ from gridbazaar.data.units import MICRO
 from gridbazaar.envs.state import Transition
 from gridbazaar.experiments.evaluation.play import Played
 from gridbazaar.experiments.report.day import day_of
-from gridbazaar.experiments.report.day_plots import tree_layout
+from gridbazaar.experiments.report.feeder_plot import tree_layout
 from gridbazaar.market.ledger.books.trades import pairwise
 
 Floats = NDArray[np.float64]

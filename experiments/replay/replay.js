@@ -5,8 +5,7 @@
   const $ = id => document.getElementById(id);
   const fixed = (x, digits) => { const text = x.toFixed(digits); return Number(text) ? text : text.replace("-", ""); };
   const kwh = (x, digits = 2) => fixed(x / 1000, digits), money = x => (x / 10000).toFixed(4), cur = held.currency;
-  const small = innerWidth < 700;
-  let now = 0, timer = 0;
+  let now = 0, timer = 0, small = innerWidth < 700;
 
   const element = (name, attributes, ...inside) => {
     const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -30,7 +29,21 @@
     return `rgb(${mix([242, 239, 230], by < 0 ? [11, 79, 158] : [179, 72, 10]).join(",")})`;
   };
   const marks = { prosumer: "M-5 5V-1L0-6L5-1V5Z", battery: "M-4-5H4V5H-4Z", ev: "M0-6A6 6 0 1 1 0 6A6 6 0 1 1 0-6Z",
-    vpp: "M0-6L6 0L0 6L-6 0Z" };
+    vpp: "M0-6L6 0L0 6L-6 0Z", wind: "M0-6L6 5H-6Z", genset: "M0 6L6-5H-6Z" };
+  const mark = kind => marks[kind] || "M-6-2H-2V-6H2V-2H6V2H2V6H-2V2H-6Z";
+  const dashes = ["", "5 2", "2 2", "8 3"], shades = ["sell", "buy", "store", "local"];
+
+  // Who buys from neighbours is filled, who sells is hollow with a thick edge, who does neither is pale: not by colour alone.
+  const looks = local => local > 0 ? { fill: colour("buy"), stroke: colour("ink"), "stroke-width": .8 }
+    : local < 0 ? { fill: colour("paper"), stroke: colour("sell"), "stroke-width": 3 } : { fill: colour("line"), stroke: colour("muted"), "stroke-width": .8 };
+  const key = (words, ...drawn) => { const made = element("svg", { viewBox: "-8 -8 16 16", "aria-hidden": "true" }, ...drawn); return html("span", "", made, ` ${words}`); };
+  function legend() {
+    const made = html("p", "", ...[...new Set(held.kinds)].map(kind => key(kind, element("path", { d: mark(kind), ...looks(0) }))),
+      ...[["buys from neighbours", 1], ["sells to them", -1]].map(([words, local]) => key(words, element("path", { d: marks.prosumer, ...looks(local) }))),
+      ...[["voltage low", feeder.low], ["high", feeder.high]].map(([words, volts]) => key(words, element("circle", { r: 6, fill: shade(volts), stroke: colour("ink") }))));
+    made.className = "legend";
+    return made;
+  }
 
   function wires(policy) {
     const depth = Math.max(...feeder.x), leaves = Math.max(...feeder.y), last = feeder.x.length - 1;
@@ -63,12 +76,11 @@
     const beside = new Array(last).fill(0);
     held.bus.forEach((bus, agent) => {
       const at = beside[bus]++, local = policy.local[now][agent];
-      const mark = element("path", { d: marks[held.kinds[agent]] || marks.vpp, transform: `translate(${X(bus) + 2 + 9 * (at % 6)} ${Y(bus) + 15 + 9 * Math.floor(at / 6)}) scale(.62)`,
-        fill: colour(local > 0 ? "buy" : local < 0 ? "sell" : "line"), stroke: colour("ink"), "stroke-width": .8 });
-      mark.append(element("title", {}, `${held.agents[agent]}: ${kwh(policy.net[now][agent])} kWh at the meter, ${kwh(Math.abs(local))} kWh ${local < 0 ? "sold to" : "bought from"} neighbours`));
-      made.append(mark);
+      const shown = element("path", { d: mark(held.kinds[agent]), transform: `translate(${X(bus) + 2 + 9 * (at % 6)} ${Y(bus) + 15 + 9 * Math.floor(at / 6)}) scale(.62)`, ...looks(local) });
+      shown.append(element("title", {}, `${held.agents[agent]}: ${kwh(policy.net[now][agent])} kWh at the meter, ${kwh(Math.abs(local))} kWh ${local < 0 ? "sold to" : "bought from"} neighbours`));
+      made.append(shown);
     });
-    made.append(element("text", { x: X(worst) + 10, y: Y(worst) - 8 }, `${feeder.buses[worst]} ${volts[worst].toFixed(3)} pu`));
+    made.append(element("text", { x: X(worst) + 10, y: Y(worst) - 8, class: "halo" }, `${feeder.buses[worst]} ${volts[worst].toFixed(3)} pu`));
     return made;
   }
 
@@ -82,9 +94,10 @@
     const high = Math.max(...edges, ...within, 1) * 1.08, low = Math.min(0, ...edges, ...within);
     const X = e => left + (width - left - 12) * e / most, Y = p => bottom - (bottom - 12) * (Math.max(Math.min(p, high), low) - low) / (high - low);
     const made = picture(width, height, `Order book: ${buys.length} bids for ${kwh(sum(buys))} kWh, ${sells.length} offers of ${kwh(sum(sells))} kWh, local price ${money(policy.price[now])} ${cur} a kWh`);
+    const traded = policy.local[now].reduce((all, x) => all + Math.max(x, 0), 0), onLeft = traded > .5 * most;
     const level = (p, words, dash) => made.append(
       element("line", { x1: left, x2: width - 12, y1: Y(p), y2: Y(p), stroke: colour("muted"), "stroke-dasharray": dash }),
-      element("text", { x: width - 12, y: Y(p) - 3, "text-anchor": "end", class: "small" }, words));
+      element("text", { x: onLeft ? left + 16 : width - 12, y: Y(p) - 3, "text-anchor": onLeft ? "start" : "end", class: "small halo" }, words));
     level(held.retail[now], "retail", "4 3");
     level(held.feed_in[now], "feed-in", "1 3");
     for (const [orders, name, dash] of [[buys, "buy", ""], [sells, "sell", "7 2"]]) {
@@ -92,9 +105,8 @@
       for (const [amount, price] of orders) { path += `${path ? "L" : "M"}${X(at)} ${Y(price)}H${X(at += amount)}`; }
       if (path) made.append(element("path", { d: path, fill: "none", stroke: colour(name), "stroke-width": 2.2, "stroke-dasharray": dash }));
     }
-    const traded = policy.local[now].reduce((all, x) => all + Math.max(x, 0), 0);
     if (traded) made.append(element("circle", { cx: X(Math.min(traded, most)), cy: Y(policy.price[now]), r: 5, fill: colour("local") }),
-      element("text", { x: X(Math.min(traded, most)) + (traded > .8 * most ? -8 : 8), y: Y(policy.price[now]) - 7, "text-anchor": traded > .8 * most ? "end" : "start" }, money(policy.price[now])));
+      element("text", { x: X(Math.min(traded, most)) + (traded > .8 * most ? -8 : 8), y: Y(policy.price[now]) - 7, "text-anchor": traded > .8 * most ? "end" : "start", class: "halo" }, money(policy.price[now])));
     made.append(element("line", { x1: left, x2: width - 12, y1: bottom, y2: bottom, stroke: colour("muted") }),
       element("text", { x: left, y: bottom + 16, class: "small" }, "0"), element("text", { x: width - 12, y: bottom + 16, "text-anchor": "end", class: "small" }, `${kwh(most)} kWh`),
       element("text", { x: left - 4, y: 16, "text-anchor": "end", class: "small" }, money(high).slice(0, -2)), element("text", { x: left - 4, y: bottom, "text-anchor": "end", class: "small" }, money(low).slice(0, -2)),
@@ -103,20 +115,21 @@
   }
 
   function strip() {
-    const width = small ? 380 : 1180, height = 120, made = picture(width, height, "Power at the head of the feeder over the episode under each policy");
+    const width = small ? 380 : 1180, height = 112, made = picture(width, height, "Power at the head of the feeder over the episode under each policy");
     const all = held.policies.flatMap(p => p.root), high = Math.max(...all, 1), low = Math.min(...all, 0);
     const X = t => 46 + (width - 56) * t / n, Y = v => 104 - 92 * (v - low) / (high - low);
     made.append(element("line", { x1: 46, x2: width - 10, y1: Y(0), y2: Y(0), stroke: colour("muted") }));
     held.events.forEach((words, t) => { if (words) made.append(element("rect", { x: X(t), y: 8, width: X(1) - X(0) + .5, height: 100, fill: colour("bad"), opacity: .15 })); });
     held.policies.forEach((policy, i) => {
       const path = policy.root.map((v, t) => `${t ? "L" : "M"}${X(t)} ${Y(v)}H${X(t + 1)}`).join("");
-      made.append(element("path", { d: path, fill: "none", stroke: colour(["sell", "buy", "store", "local"][i % 4]), "stroke-width": 1.8, "stroke-dasharray": ["", "5 2", "2 2", "8 3"][i % 4] }),
-        element("text", { x: (small ? 8 : 60) + (small ? 92 : 190) * i, y: 118, fill: colour("ink") }, `${["\u2014", "- -", "\u00b7\u00b7\u00b7", "\u2013 \u2013"][i % 4]} ${policy.name}`));
+      made.append(element("path", { d: path, fill: "none", stroke: colour(shades[i % 4]), "stroke-width": 1.8, "stroke-dasharray": dashes[i % 4] }));
     });
     made.append(element("text", { x: 42, y: 18, "text-anchor": "end", class: "small" }, `${(high / 100).toFixed(0)} kW`), element("text", { x: 42, y: 104, "text-anchor": "end", class: "small" }, `${(low / 100).toFixed(0)} kW`),
       element("rect", { id: "cursor", y: 6, width: Math.max(X(1) - X(0), 2), height: 102, fill: "none", stroke: colour("ink"), "stroke-width": 1.5 }));
     made.addEventListener("click", e => { const box = made.getBoundingClientRect(); show(Math.floor(((e.clientX - box.left) * width / box.width - 46) / (width - 56) * n)); });
-    $("strip").append(made);
+    $("strip").replaceChildren(made);
+    $("strips").replaceChildren(html("span", "kW at the head of the feeder, below zero fed back:"), ...held.policies.map((policy, i) =>
+      key(policy.name, element("line", { x1: -8, x2: 8, y1: 0, y2: 0, stroke: colour(shades[i % 4]), "stroke-width": 2.5, "stroke-dasharray": dashes[i % 4] }))));
     return X;
   }
 
@@ -154,7 +167,7 @@
     const tradeBox = html("details", "", html("summary", "Who trades with whom")), pairs = html("div", "");
     pairs.className = "pairs";
     tableBox.open = tradeBox.open = true; tableBox.append(inside); tradeBox.append(pairs);
-    made.append(figures, html("h3", "Feeder"), feederBox, html("h3", "Order book of the interval"), bookBox, tradeBox, tableBox);
+    made.append(figures, html("h3", "Feeder"), feederBox, legend(), html("h3", "Order book of the interval"), bookBox, tableBox, tradeBox);
     $("shown").append(made);
     return { policy, figures, feederBox, bookBox, pairs, inside };
   });
@@ -163,18 +176,34 @@
     const traded = policy.local[now].reduce((all, x) => all + Math.max(x, 0), 0), root = policy.root[now] / 100;
     const bill = policy.bill[now].reduce((a, b) => a + b, 0) / 10000, low = Math.min(...policy.volts[now]) / 10000, high = Math.max(...policy.volts[now]) / 10000;
     const cut = policy.curtailed[now].reduce((all, x) => all + Math.abs(x), 0);
-    return [["head of the feeder", `${fixed(root, 1)} kW`], ["between neighbours", `${kwh(traded)} kWh`], ["local price", traded ? `${money(policy.price[now])} ${cur}` : "no trade"],
-      ["voltages, pu", `${low.toFixed(3)} to ${high.toFixed(3)}`], ["withheld by the wires", `${kwh(cut)} kWh`], ["all bills so far", `${fixed(bill, 2)} ${cur}`]];
+    return [["head of the feeder", `${fixed(root, 1)} kW`], ["between neighbours", `${kwh(traded)} kWh`], [`local price, ${cur} a kWh`, traded ? money(policy.price[now]) : "no trade"],
+      ["voltages, pu", `${low.toFixed(3)}\u2013${high.toFixed(3)}`], ["withheld by the wires", `${kwh(cut)} kWh`], ["all bills so far", `${fixed(bill, 2)} ${cur}`]];
   }
 
-  const X = strip(), ledger = Audited(held, { html, kwh, money, show: t => show(t), again: () => show(now) });
+  // On a phone the policies' figures stand side by side here, since their columns stand below each other.
+  function beside() {
+    const all = held.policies.map(summary), head = html("tr", "", html("th", ""), ...held.policies.map(p => html("th", p.name)));
+    const rows = all[0].map(([what], i) => html("tr", "", html("th", what), ...all.map(one => html("td", one[i][1]))));
+    $("beside").replaceChildren(html("table", "", html("thead", "", head), html("tbody", "", ...rows)));
+  }
+
+  // Show an interval, and what the ledger says of its trades.
+  function lead(t) {
+    show(t);
+    (document.querySelector(".wrong") || document.querySelector(".pairs")).scrollIntoView({ block: "center" });
+  }
+
+  let X = strip();
+  const ledger = Audited(held, { html, kwh, money, show: t => lead(t), again: () => show(now) });
   function show(t) {
     now = Math.max(0, Math.min(n - 1, t));
     $("time").value = now;
     $("time").setAttribute("aria-valuetext", held.clock[now]);
     $("clock").textContent = held.clock[now];
     $("event").textContent = held.events[now];
+    $("now").textContent = `At ${held.clock[now]}`;
     $("cursor").setAttribute("x", X(now));
+    beside();
     for (const column of columns) {
       column.figures.replaceChildren(...summary(column.policy).map(([what, value]) => html("div", "", html("b", value), html("span", what))));
       column.feederBox.replaceChildren(wires(column.policy));
@@ -206,6 +235,12 @@
     const to = { ArrowLeft: now - 1, ArrowRight: now + 1, Home: 0, End: n - 1 }[e.key];
     if (to !== undefined && !(inside && inside.id === "time")) { show(to); e.preventDefault(); }
     if (e.key === " " && !(inside && inside.id !== "time")) { toggle(); e.preventDefault(); }
+  });
+  addEventListener("resize", () => {
+    if (small === innerWidth < 700) return;
+    small = !small;
+    X = strip();
+    show(now);
   });
   show(0);
   ledger.check();

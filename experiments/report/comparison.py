@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
-import numpy as np
-
-from gridbazaar.experiments.comparison.cell import EQUAL, WRITTEN, Cell
-from gridbazaar.experiments.comparison.customer_rows import BILL_LINES, CELL, PLAYED, SUN
-from gridbazaar.experiments.comparison.groups import ALL, by_customer
+from gridbazaar.experiments.comparison.cell import EQUAL, WRITTEN
+from gridbazaar.experiments.comparison.customer_rows import PLAYED
+from gridbazaar.experiments.comparison.groups import ALL
 from gridbazaar.experiments.comparison.study import Study
 from gridbazaar.experiments.comparison.write import Tables, notes_of
 from gridbazaar.experiments.files import versions
-from gridbazaar.experiments.report import comparison_plots as plots
+from gridbazaar.experiments.report import comparison_grid as grid
+from gridbazaar.experiments.report import comparison_money as money
 from gridbazaar.experiments.report import drawing
-from gridbazaar.experiments.report.comparison_words import SUN_WORDS, Told, answer, told
+from gridbazaar.experiments.report.comparison_words import PRICES_WORDS, Told, answer, cell_name, told
 from gridbazaar.experiments.report.limits import not_modelled
-from gridbazaar.experiments.report.page import PAGE, listed, picture, plural, section, seeds_text
+from gridbazaar.experiments.report.page import PAGE, listed, plural, section, seeds_text
 from gridbazaar.experiments.report.table import html_table
 from gridbazaar.experiments.report.traced import Traced
-from gridbazaar.market.settlement.settle import SYSTEM_PARTIES
 
 _SHOWN = 5  # customers whose bills are shown
 
 
-def render_comparison(found: Study, tables: Tables, *, command: str) -> str:
+def render_comparison(found: Study, tables: Tables, *, command: str, shown: Sequence[str] = ()) -> str:
     """Give the text of the page.
 
     Args:
         found: the comparison.
         tables: of it, as they are written.
         command: what makes it again.
+        shown: customers whose bills are shown line by line; none: chosen by what they gain and lose.
     """
     about = told(found, Traced(tables._asdict()))
-    scenario = found.evaluations[about.hero[:2]].scenario
+    scenario = found.scenario(about.hero)
     parts = [
+        section("The answer", _lead(about), "<ul>" + "".join(f"<li>{text}</li>" for text in answer(about)) + "</ul>"),
         _question(about),
-        section("The answer", "<ul>" + "".join(f"<li>{text}</li>" for text in answer(about)) + "</ul>"),
-        _flows(about),
-        _bills(about),
-        _distribution(about),
-        _duration(about),
+        money.flows(about),
+        money.bills(about, shown),
+        money.distribution(about),
+        grid.average_days(about),
+        grid.duration(about),
+        grid.worst_hour(about),
         _cells(about),
         _groups(about),
         _frozen(about),
@@ -54,10 +56,6 @@ def render_comparison(found: Study, tables: Tables, *, command: str) -> str:
     )  # fmt: skip
 
 
-def _name(cell: Cell) -> str:
-    return f"{cell.tariff}, {cell.mechanism}, {cell.policy}"
-
-
 def _two_lines(first: str, second: str) -> str:
     """A name as HTML that leaves room for numbers beside it."""
     return f"{escape(first)}<br>{escape(second)}"
@@ -65,7 +63,7 @@ def _two_lines(first: str, second: str) -> str:
 
 def _question(about: Told) -> str:
     asked = about.found.asked
-    scenario = about.found.evaluations[about.hero[:2]].scenario
+    scenario = about.found.scenario(about.hero)
     days = f"{scenario.dates[0]} to {scenario.dates[1]}" if scenario.dates else f"{scenario.hours:g} hours each"
     n = len(asked.seeds)
     designs = f", and bills under {listed(escape(d.name) for d in asked.designs)}" if asked.designs else ""
@@ -77,120 +75,15 @@ def _question(about: Told) -> str:
         ["episodes", f"{n} {plural(n, 'episode')} of the {escape(asked.split)} split, {days}"],
         ["customers", f"{len(asked.customers.agents)}"],
     ]
-    text = (
+    return section("What was asked", html_table(["", ""], rows, "", narrow=True))
+
+
+def _lead(about: Told) -> str:
+    asked = about.found.asked
+    return (
         f"<p class='lead'>Who pays what under {listed(map(escape, asked.tariffs))}, with and without a local market, "
-        f"with and without automation? In the middle of this page stands <b>{escape(_name(about.hero))}</b> at prices "
-        f"of {escape(about.prices)}, beside today's tariff, no market and idle devices.</p>"
-    )
-    return section("What was asked", text, html_table(["", ""], rows, "", narrow=True))
-
-
-def _flows(about: Told) -> str:
-    """Who pays whom: in the middle, and as things are today."""
-    t, quo = about.traced, about.found.asked.status_quo
-    cells = {"today": (quo, WRITTEN), "in the middle": (about.hero, about.prices)}
-    rows = {name: about.row("cells", *cell) for name, cell in cells.items()}
-    columns = ["customers_pay_cur", *(f"{party}_cur" for party in SYSTEM_PARTIES)]
-    used = [c for c in columns if any(abs(t.value("cells", row, c)) > 1e-6 for row in rows.values())]
-    received = {
-        f"{name}: {_name(cells[name][0])}": {c.removesuffix("_cur"): t.value("cells", row, c) for c in used[1:]}
-        for name, row in rows.items()
-    }
-    words = [
-        [escape(c.removesuffix("_cur").replace("_", " ")), *(t.number("cells", row, c) for row in rows.values())]
-        for c in used
-    ]
-    table = html_table(
-        ["", *rows], words,
-        f"{about.currency} a mean episode: what all customers pay, and what each party receives of it; below zero it "
-        "pays. Together the parties receive what customers pay, to the millionth. The network operator's row also has "
-        "what it kept of scarcity and paid for losses.",
-        narrow=True,
-    )  # fmt: skip
-    figure = picture(
-        "flows", lambda: plots.flows(received, about.found.asked.currency), "Bars of what each party receives.",
-        "What customers pay goes to these parties.",
-    )  # fmt: skip
-    return section("Who pays whom", figure, table)
-
-
-def _bills(about: Told) -> str:
-    """Bills by line of the largest winner, the largest loser and those between them."""
-    t = about.traced
-    frame = t.tables["rows"]
-    each = by_customer(frame)
-    mine = each[(each[list(CELL)] == [PLAYED, about.prices, *about.hero]).all(axis=1)]
-    change = (mine["bill_cur"] - mine["today_bill_cur"]).to_numpy()
-    order = np.argsort(change)
-    chosen = mine.iloc[order[np.unique(np.linspace(0, len(order) - 1, _SHOWN).round().astype(int))]]
-    months = sorted(set(frame["month"]))
-    month, names, indices = months[0], [], []
-    for row in chosen.to_dict("records"):
-        who = {"seed": row["seed"], "customer": row["customer"]}
-        episode = f", episode {row['seed']}" if len(about.found.asked.seeds) > 1 else ""
-        for label, cell in (("today", about.hero._replace(tariff=about.found.asked.today)), ("new", about.hero)):
-            of_month = [m for m in months if about.row("rows", cell, month=m, **who) is not None]
-            if of_month:
-                month = of_month[0]
-                indices.append(about.row("rows", cell, month=month, **who))
-                sun = SUN_WORDS[row[SUN]]
-                names.append(f"{row['customer']} ({sun}{episode}), {label}")
-    lines = [line for line in BILL_LINES if any(abs(t.value("rows", i, f"{line}_cur")) > 5e-3 for i in indices)]
-    amounts = {line: [t.value("rows", i, f"{line}_cur") for i in indices] for line in lines}
-    cells = [
-        [escape(name), *(t.number("rows", i, f"{line}_cur") for line in lines), t.number("rows", i, "bill_cur")]
-        for name, i in zip(names, indices, strict=True)
-    ]
-    figure = picture(
-        "bills", lambda: plots.bills(amounts, names, about.found.asked.currency), "Stacked bars of bills by line.",
-        "From who gains most (above) to who gains least; left of zero is received.",
-    )  # fmt: skip
-    note = f"{about.currency}; the first calendar month of each customer's episode. All months stand in rows.csv."
-    return section("Bills by line", figure, html_table(["customer", *lines, "to pay"], cells, note))
-
-
-def _distribution(about: Told) -> str:
-    each = by_customer(about.traced.tables["rows"])
-    mine = each[(each[list(CELL)] == [PLAYED, about.prices, *about.hero]).all(axis=1)]
-    parts = {name: mine[mine[SUN] == value] for value, name in SUN_WORDS.items()}
-    changes = {
-        name: (part["bill_cur"] - part["today_bill_cur"]).to_numpy() for name, part in parts.items() if len(part)
-    }
-    if about.hero.tariff == about.found.asked.today:
-        return ""
-    figure = picture(
-        "distribution", lambda: plots.distribution(changes, about.found.asked.currency),
-        "Dots of what each customer pays more or less.",
-        "Each dot is a customer in an episode; right of zero it pays more.",
-    )  # fmt: skip
-    return section("Winners and losers", figure)
-
-
-def _duration(about: Told) -> str:
-    t, quo = about.traced, about.found.asked.status_quo
-    frame = t.tables["duration"]
-    alike = about.hero._replace(tariff=quo.tariff)
-    shown = dict.fromkeys([(quo, WRITTEN), (alike, about.prices), (about.hero, about.prices)])
-    curves = {
-        _name(cell): frame[(frame[list(CELL)] == [PLAYED, prices, *cell]).all(axis=1)]["root_kw"].to_numpy(np.float64)
-        for cell, prices in shown
-    }
-    figure = picture(
-        "duration", lambda: plots.duration(curves), "Sorted power at the head of the feeder.",
-        "How long the transformer carries how much.",
-    )  # fmt: skip
-    rows = [
-        [
-            escape(_name(cell)), t.number("cells", row, "peak_import_kw", 1), t.number("cells", row, "max_loading", 3),
-            t.number("cells", row, "min_voltage_pu", 4), t.number("cells", row, "max_voltage_pu", 4),
-            t.number("cells", row, "loss_kwh", 1), t.number("cells", row, "carbon_kg", 1),
-        ]
-        for cell, prices in shown
-        for row in [about.row("cells", cell, prices)]
-    ]  # fmt: skip
-    head = ["", "peak kW", "highest loading", "lowest voltage pu", "highest voltage pu", "losses kWh", "carbon kg"]
-    return section(
-        "The transformer and the wires", figure, html_table(head, rows, "Losses and carbon: a mean episode.")
+        f"with and without automation? In the middle of this page stands <b>{escape(cell_name(about.hero))}</b> at "
+        f"prices {escape(PRICES_WORDS[about.prices])}, beside today's tariff, no market and idle devices.</p>"
     )
 
 
@@ -218,7 +111,7 @@ def _cells(about: Told) -> str:
                 "a day than idle", "network receives", "deficit", "deficit a kWh", "factor",
             ]  # fmt: skip
             note = f"{about.currency} a mean episode; allowed {t.number('cells', 0, 'allowed_cur')}."
-            parts += [f"<h3>Prices {escape(prices)}</h3>", html_table(head, rows, note)]
+            parts += [f"<h3>Prices {escape(PRICES_WORDS[prices])}</h3>", html_table(head, rows, note)]
     return section("Before and after equal revenue", *parts)
 
 

@@ -19,6 +19,8 @@ FEWEST_DAYS = 7
 """Below which no difference between days is told from chance."""
 SUN_WORDS = {"yes": "with PV", "no": "without PV", NO_HOME: "without a home"}
 """What a page calls the values of ``SUN``."""
+PRICES_WORDS = {WRITTEN: "as written", EQUAL: "of equal revenue"}
+"""What a page calls prices."""
 _LEAST_CUR = 0.005
 
 
@@ -40,13 +42,18 @@ class Told(NamedTuple):
         return self.traced.row(table, **named, **more)
 
 
+def cell_name(cell: Cell) -> str:
+    """A cell in one line."""
+    return f"{cell.tariff}, {cell.mechanism}, {cell.policy}"
+
+
 def told(found: Study, traced: Traced) -> Told:
     """Choose the cell in the middle: the last tariff, the first rule with a market, the last policy."""
     asked = found.asked
     tariff = next((t for t in reversed(list(asked.tariffs)) if t != asked.today), asked.today)
     mechanism = next((m for m in asked.mechanisms if m != NO_MARKET), NO_MARKET)
-    policy = list(asked.played_policies)[-1]
-    return Told(found, traced, Cell(tariff, mechanism, policy), EQUAL if asked.equal_revenue else WRITTEN)
+    play = max(asked.plays, key=lambda play: play.automated_share) if asked.automated else asked.plays[-1]
+    return Told(found, traced, Cell(tariff, mechanism, *play), EQUAL if asked.equal_revenue else WRITTEN)
 
 
 def answer(about: Told) -> list[str]:

@@ -26,6 +26,7 @@ from gridbazaar.experiments.report.drawing import (
     policy_colour,
     styled,
 )
+from gridbazaar.experiments.report.feeder_plot import feeder_state, nearest_to_a_limit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -188,77 +189,12 @@ def voltages(day: Day) -> Figure:
     return figure
 
 
-def tree_layout(parent: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Place buses: x is the depth below the root (whose depth is 0), y spreads the leaves and centres what feeds them.
-
-    Args:
-        parent: [n_buses] as in ``Feeder``, parents first, -1 is the root.
-
-    Returns:
-        x and y, [n_buses + 1] each; the last entry is the root.
-    """
-    n = len(parent)
-    children: list[list[int]] = [[] for _ in range(n + 1)]
-    x = np.zeros(n + 1)
-    for bus, up in enumerate(parent):
-        children[up].append(bus)
-        x[bus] = x[up] + 1
-    y = np.zeros(n + 1)
-    waiting, leaves, order = [n], 0, []
-    while waiting:
-        bus = waiting.pop()
-        order.append(bus)
-        waiting += reversed(children[bus])
-        if not children[bus]:
-            y[bus] = leaves
-            leaves += 1
-    for bus in reversed(order):
-        if children[bus]:
-            y[bus] = float(np.mean([y[child] for child in children[bus]]))
-    return x, y
-
-
-@styled
 def feeder_tree(day: Day) -> Figure:
-    """The feeder as a tree in the worst interval: colour of a bus is its voltage, width of a branch its loading."""
-    from matplotlib.collections import LineCollection
-    from matplotlib.colors import LinearSegmentedColormap
-    from matplotlib.lines import Line2D
-
-    feeder, step = day.feeder, day.worst_step
-    x, y = tree_layout(feeder.parent)
-    loading, volts = day.branch_loading[step], day.voltage_pu[step]
-    figure = new_figure(float(np.clip(1.4 + 0.3 * (y.max() + 1), 2.2, 5.5)))
-    axes = figure.subplots()
-    up = feeder.parent
-    elbows = [[(x[p], y[p]), (x[p], y[b]), (x[b], y[b])] for b, p in enumerate(up)]
-    colours = [ALARM if over > 1 else MUTED for over in loading]
-    axes.add_collection(LineCollection(elbows, linewidths=0.8 + 7 * np.clip(loading, 0, 1.5), colors=colours,
-                                       capstyle="round", joinstyle="round", alpha=0.75))  # fmt: skip
-    shades = LinearSegmentedColormap.from_list("pu", ["#0b4f9e", "#56a0d8", "#f2efe6", "#f0a13a", "#b3480a"])
-    span = max(feeder.v_max_pu - 1, 1 - feeder.v_min_pu)
-    size = float(np.clip(2400 / len(up), 22, 110))
-    dots = axes.scatter(x[:-1], y[:-1], c=volts, cmap=shades, vmin=1 - span, vmax=1 + span, s=size, zorder=3,
-                        edgecolors=INK, linewidths=0.8)  # fmt: skip
-    axes.scatter(x[-1:], y[-1:], marker="s", s=1.3 * size, color=INK, zorder=3)
-    axes.annotate("grid above", (x[-1], y[-1]), xytext=(0, 9), textcoords="offset points", ha="center")
-    worst = int(np.argmin(np.minimum(volts - feeder.v_min_pu, feeder.v_max_pu - volts)))
-    axes.annotate(
-        f"{feeder.buses[worst]} {volts[worst]:.3f} pu", (x[worst], y[worst]), xytext=(0, 7), color=ALARM,
-        textcoords="offset points", ha="center", va="bottom", zorder=4,
-    )  # fmt: skip
-    axes.set_xlim(-0.6, x.max() + max(1.0, 0.16 * x.max()))
-    axes.set_ylim(y.max() + 0.7, -0.9)
-    axes.set_axis_off()
-    bar = figure.colorbar(dots, ax=axes, pad=0.01, aspect=14, ticks=[feeder.v_min_pu, 1.0, feeder.v_max_pu])
-    bar.outline.set_visible(False)
-    bar.set_label("bus, pu")
-    widths = [
-        Line2D([], [], color=MUTED, linewidth=0.8 + 7 * f, alpha=0.75, label=f"{100 * f:.0f} %") for f in (0.1, 0.5, 1)
-    ]
-    axes.legend(handles=widths, title="branch loading", ncols=3, loc="upper left", bbox_to_anchor=(0, 0.0),
-                handlelength=1.8, alignment="left", title_fontsize=9)  # fmt: skip
-    return figure
+    """The feeder in the worst interval, with the bus that is nearest to a limit."""
+    volts = day.voltage_pu[day.worst_step]
+    worst = nearest_to_a_limit(day.feeder, volts)
+    said = f"{day.feeder.buses[worst]} {volts[worst]:.3f} pu"
+    return feeder_state(day.feeder, volts, day.branch_loading[day.worst_step], marked=(worst, said))
 
 
 @styled

@@ -43,10 +43,12 @@ def headline(about: Subject, machine: str) -> str:
     if "opportunity_cost" in rules:
         compared.append(_against_engineered(about))
     for word, what in (("less", "costs less than"), ("more", "costs more than"), ("", "cannot be told apart from")):
-        if found := [p for p in rules if verdicts[p] == word and p != "opportunity_cost"]:
+        found = [p for p in rules if verdicts[p] == word and p != "opportunity_cost"]
+        if found and n >= FEW_SEEDS:
             compared.append(f"It {what} {escape(listed(about.name(p) for p in found))}.")
     if n < FEW_SEEDS:
-        caveats.append(f"With fewer than {FEW_SEEDS} episodes no difference is called clear.")
+        few = f"{n} {plural(n, 'episode')} of each policy {'is' if n == 1 else 'are'} too few"
+        caveats.append(f"{few} to tell any difference from chance.")
     runs = [p for p in about.names if is_learned(p)]
     if runs:
         several = [evaluation.result(p).score.mean for p in runs]

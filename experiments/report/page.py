@@ -108,9 +108,10 @@ table{border-collapse:collapse;width:100%;font-size:.84rem;font-variant-numeric:
 .narrow{width:auto}
 .narrow th,.narrow td{padding-right:1.6rem}
 td{white-space:nowrap}
+.names{white-space:normal;overflow-wrap:anywhere}
 th,td{padding:.35rem .45rem;text-align:right;vertical-align:top;border-bottom:1px solid var(--c-dde1e6)}
 thead th{vertical-align:bottom;font-weight:600;line-height:1.25}
-th:first-child{text-align:left;white-space:nowrap}
+th:first-child,td.words,th.words{text-align:left}th:first-child{white-space:nowrap}
 tbody th{font-weight:400}
 tbody small{font-size:.74rem}
 tr.mark>*{background:var(--soft)}
@@ -126,15 +127,23 @@ li{margin:.25rem 0;max-width:90ch}
 @media screen and (max-width:700px){main{padding:1.2rem .5rem 3rem}section{padding:1rem .9rem}
 .on-wide{display:none}.on-narrow{display:block}.wide{overflow:visible}.ci,small{white-space:normal}
 h1{font-size:1.5rem}p,li,figcaption,pre,td,th{overflow-wrap:anywhere}pre,.listing{columns:1;white-space:pre-wrap}
-table,tbody{display:block}thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
-tbody tr{display:grid;grid-template-columns:1fr 1fr;gap:.1rem .8rem;padding:.5rem .3rem;
+.tight{font-size:.78rem}.tight th,.tight td{padding:.3rem .25rem;white-space:normal}
+.tight th{overflow-wrap:break-word}.tight .names{font-size:.72rem}
+table:not(.tight),table:not(.tight) tbody{display:block}
+table:not(.tight) thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+table:not(.tight) tbody tr{display:grid;grid-template-columns:repeat(3,1fr);gap:.1rem .6rem;padding:.5rem .3rem;
 border-bottom:1px solid var(--c-dde1e6)}
-tbody th,tbody td{display:block;border:0;padding:.15rem 0;text-align:left;white-space:normal}
-tbody th:first-child{grid-column:1/-1;font-weight:600;white-space:normal}
-tbody td:before{content:attr(data-label);display:block;color:var(--c-6b7280);font-size:.78rem}}
+table:not(.tight) tbody :is(th,td){display:block;border:0;padding:.15rem 0;text-align:left;white-space:normal}
+table:not(.tight) tbody th:first-child{grid-column:1/-1;font-weight:600}
+table:not(.tight) tbody td:empty{display:none}
+table:not(.tight) tr.mark{background:var(--soft)}.tiles{grid-template-columns:1fr 1fr}
+table:not(.tight) tbody td:before{content:attr(data-label);display:block;color:var(--c-6b7280);font-size:.75rem;
+line-height:1.2}}
+@page{size:A4;margin:14mm 12mm}
 @media print{body{background:none;font-size:10.5pt}main{max-width:none;padding:0}
-section{border:0;padding:0;margin:0 0 1.5rem}figure,table,.tiles{break-inside:avoid}.wide{overflow:visible}
-h2,h3{break-after:avoid}
+section{border:0;padding:0;margin:0 0 1.5rem}figure,tr,li,.tiles{break-inside:avoid}.wide{overflow:visible}
+svg{max-height:120mm}h2,h3,p:not(.note):has(+figure){break-after:avoid}.note{break-before:avoid}
+p{orphans:3;widows:3}
 .listing{columns:3 10rem;font-size:6.5pt}table{font-size:7.5pt}.tile,tr.mark>*,pre{print-color-adjust:exact}}
 </style>
 </head>

@@ -246,19 +246,42 @@ def html_cell(found: Interval, digits: int) -> str:
     return html_number(found.mean, digits) + (f"<br><small>{ends}</small>" if ends else "")
 
 
+_TIGHT = 3
+
+
 def html_table(
-    head: Sequence[str], rows: Sequence[Sequence[str]], note: str, bold: Iterable[int] = (), *, narrow: bool = False
-) -> str:
-    """A table of HTML cells with a note below; the first column names the rows."""
+    head: Sequence[str], rows: Sequence[Sequence[str]], note: str, bold: Iterable[int] = (), *, narrow: bool = False,
+    tight: bool = False,
+) -> str:  # fmt: skip
+    """A table of HTML cells with a note below; the first column names the rows.
+
+    Args:
+        head: names of the columns.
+        rows: cells.
+        note: below it.
+        bold: rows that stand out.
+        narrow: it is only as wide as it needs.
+        tight: its columns fit on a phone; narrow ones with up to three do. Others become a card a row there.
+    """
     marked, marking = set(bold), ' class="mark"'
-    top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
+    left = [' class="words"' * (i > 0 and any(_is_words(row[i]) for row in rows)) for i in range(len(head))]
+    top = "".join(f'<th{side} scope="col">{cell}</th>' for side, cell in zip(left, head, strict=True))
     labels = [escape(unescape(re.sub(r"<[^>]+>", " ", cell)).strip(), quote=True) for cell in head]
     body = "".join(
         f"<tr{marking if i in marked else ''}><th scope='row'>{row[0]}</th>"
-        + "".join(f'<td data-label="{label}">{cell}</td>' for label, cell in zip(labels[1:], row[1:], strict=True))
+        + "".join(
+            f'<td data-label="{label}"{side}>{cell}</td>'
+            for side, label, cell in zip(left[1:], labels[1:], row[1:], strict=True)
+        )
         + "</tr>"
         for i, row in enumerate(rows)
     )
     below = f'<p class="note">{note}</p>' if note else ""
-    opening = '<table class="narrow">' if narrow else "<table>"
+    classes = ["narrow"] * narrow + ["tight"] * (tight or (narrow and len(head) <= _TIGHT))
+    opening = f'<table class="{" ".join(classes)}">' if classes else "<table>"
     return f'<div class="wide">{opening}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>{below}'
+
+
+def _is_words(cell: str) -> bool:
+    """Whether a cell has to be read; units of one letter and traced numbers do not count."""
+    return bool(re.search(r"[A-Za-z]{2}", re.sub(r"<span data-cell.*?</span>|<[^>]+>", " ", cell)))

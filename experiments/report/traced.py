@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +22,16 @@ class Traced:
 
     tables: Mapping[str, pd.DataFrame]
 
+    numbers: Mapping[str, Mapping[str, NDArray[np.float64]]] = field(init=False)  # by table and column
+
+    def __post_init__(self) -> None:
+        held = {name: frame.select_dtypes(["number", "bool"]) for name, frame in self.tables.items()}
+        numbers = {
+            name: {column: frame[column].to_numpy(np.float64) for column in frame.columns}
+            for name, frame in held.items()
+        }
+        object.__setattr__(self, "numbers", numbers)
+
     def row(self, table: str, **wanted: Any) -> int | None:
         """The first row with these values; none where there is none."""
         frame = self.tables[table]
@@ -30,9 +43,9 @@ class Traced:
 
     def value(self, table: str, row: int | None, column: str) -> float:
         """The number in a cell; NaN where there is none."""
-        if row is None or column not in self.tables[table]:
+        if row is None or column not in self.numbers[table]:
             return math.nan
-        return float(self.tables[table].at[row, column])  # type: ignore[arg-type]
+        return float(self.numbers[table][column][row])
 
     def number(
         self, table: str, row: int | None, column: str, digits: int = 2, *, signed: bool = False, size: bool = False

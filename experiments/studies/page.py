@@ -3,43 +3,47 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
+from gridbazaar.experiments.studies.checks import checks
 from gridbazaar.experiments.studies.claims import CLAIMS
 from gridbazaar.experiments.studies.flexibility import flexibility
 from gridbazaar.experiments.studies.places import PLACES, figures
+from gridbazaar.experiments.studies.result import Result
+from gridbazaar.experiments.studies.transfer import transfer
 
-Table = list[list[str]]
-STUDIES = (*PLACES, "claims", "flexibility")
-_BLOCK = re.compile(r"(<!-- figures (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-
-
-def study(name: str, weeks: int, tick: Callable[[], None] | None = None) -> dict[str, Table]:
-    """Give the tables of a study by name; the first row of each is its head.
-
-    Args:
-        name: one of ``STUDIES``.
-        weeks: of a year, that stand for it.
-        tick: called now and then, for progress.
-    """
-    if name in PLACES:
-        return {name: figures(name, weeks, tick)}
-    if name == "flexibility":
-        return {name: flexibility(weeks, tick)}
-    if name != "claims":
-        raise ValueError(f"study: expected one of {', '.join(STUDIES)}, got {name!r}")
-    return {claim: table(weeks, tick) for claim, table in CLAIMS.items()}
+Study = Callable[[int, Callable[[], None] | None], Result]
+"""From how many weeks of a year stand for it, and what is called now and then for progress."""
 
 
-def filled(text: str, tables: Mapping[str, Table]) -> str:
-    """Fill the marks ``<!-- figures NAME -->`` ... ``<!-- end -->`` of a page.
+def _of_place(name: str) -> Study:
+    return lambda weeks, tick: Result({name: figures(name, weeks, tick)})
+
+
+STUDIES: dict[str, Study] = {
+    **{name: _of_place(name) for name in PLACES},
+    "claims": lambda weeks, tick: Result({claim: table(weeks, tick) for claim, table in CLAIMS.items()}),
+    "flexibility": lambda weeks, tick: Result({"flexibility": flexibility(weeks, tick)}),
+    "transfer": transfer,
+    "checks": lambda weeks, tick: Result({"checks": checks(weeks, tick)}),
+}
+"""By name: the study behind a page of ``docs/studies``."""
+_BLOCK = re.compile(r"(<!-- (figures|words) (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def filled(text: str, found: Result) -> str:
+    """Fill the marks ``<!-- figures NAME -->`` and ``<!-- words NAME -->`` ... ``<!-- end -->`` of a page.
 
     Raises:
-        ValueError: it has other marks than there are tables.
+        ValueError: it has other marks than there are tables and words.
     """
-    if (marks := [name for _, name, _ in _BLOCK.findall(text)]) != list(tables):
-        raise ValueError(f"the page has the marks {marks}, expected {list(tables)}, as <!-- figures NAME -->")
-    return _BLOCK.sub(lambda found: f"{found[1]}{_markdown(tables[found[2]])}\n{found[3]}", text)
+    parts = {("figures", name): _markdown(table) for name, table in found.tables.items()}
+    parts |= {("words", name): said for name, said in found.words.items()}
+    marks = [(sort, name) for _, sort, name, _ in _BLOCK.findall(text)]
+    if sorted(marks) != sorted(parts):
+        got, expected = (", ".join(f"{sort} {name}" for sort, name in sorted(some)) for some in (marks, parts))
+        raise ValueError(f"the page has the marks <!-- ... --> {got or 'none'}, expected {expected}")
+    return _BLOCK.sub(lambda block: f"{block[1]}{parts[block[2], block[3]]}\n{block[4]}", text)
 
 
 def _markdown(table: Sequence[Sequence[str]]) -> str:

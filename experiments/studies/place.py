@@ -24,12 +24,16 @@ FOLDER = Path(__file__).parent
 
 def place(name: str, **overrides: Any) -> Scenario:
     """Give the scenario of a place that ships with the studies, fields overridden."""
-    return load_scenario(FOLDER / f"{name}.toml", allow_code=True, **overrides)
+    return load_scenario(FOLDER / f"{name}.toml", **overrides)
 
 
 @dataclass(frozen=True, slots=True)
 class Lived:
-    """Sums over the days of a place; energy in kWh a day and all members, money a day."""
+    """Sums over the days of a place; energy in kWh a day and all members, money a day.
+
+    A battery with a meter of its own is no member that uses energy: what it buys is counted when others buy it again,
+    and what it loses by then counts as used by nobody.
+    """
 
     load_kwh: float
     pv_kwh: float
@@ -85,16 +89,23 @@ def live(
         policy: of all agents.
         tick: called after every interval, for progress.
     """
-    core, sums = Core(scenario, weeks), _Sums(weeks * scenario.hours / 24, scenario.step_h)
+    is_store = np.array([scenario.agent_kind(name) == "battery" for name in scenario.agent_names])
+    core, sums = Core(scenario, weeks), _Sums(weeks * scenario.hours / 24, scenario.step_h, is_store)
     play(core, load_policy(policy), list(range(weeks)), record=sums.add, tick=tick)
     return sums.lived()
 
 
 class _Sums:
-    """Adds up transitions."""
+    """Adds up transitions.
 
-    def __init__(self, days: float, step_h: float) -> None:
-        self._days, self._step_h = days, step_h
+    Args:
+        days: of all rows of the batch together.
+        step_h: length of a step.
+        is_store: [n_agents] bool, batteries with a meter of their own.
+    """
+
+    def __init__(self, days: float, step_h: float, is_store: NDArray[np.bool_]) -> None:
+        self._days, self._step_h, self._is_store = days, step_h, is_store
         self._of: dict[str, Any] = {}
         self._prices: list[tuple[Floats, Floats]] = []
 
@@ -104,7 +115,7 @@ class _Sums:
         rest, gate = net - local, net.sum(1)
         amounts = {
             "load_kwh": np.asarray(happened.devices.load_kwh), "pv_kwh": np.asarray(happened.devices.pv_kwh),
-            "out_kwh": np.maximum(-net, 0.0), "local_kwh": np.maximum(local, 0.0),
+            "out_kwh": np.maximum(-net, 0.0), "local_kwh": np.maximum(local, 0.0) * ~self._is_store,
             "import_kwh": np.maximum(rest, 0.0), "export_kwh": np.maximum(-rest, 0.0),
             "gate_import_kwh": np.maximum(gate, 0.0), "gate_export_kwh": np.maximum(-gate, 0.0),
             "loss_kwh": np.asarray(happened.wires.loss_kw) * self._step_h,
@@ -114,29 +125,30 @@ class _Sums:
             self._of[name] = self._of.get(name, 0.0) + amount
 
     def _local_kwh(self, happened: Transition, shape: tuple[int, ...]) -> Floats:
-        """[n_envs, n_agents] bought from neighbours (> 0) or sold to them; keeps what it cost."""
+        """[n_envs, n_agents] bought from neighbours (> 0) or sold to them; keeps what it cost those who use it."""
         clearing, owner = happened.market.clearing, np.asarray(happened.market.orders.agent)
         traded, paid = np.asarray(clearing.traded_ukwh) / MICRO, np.asarray(clearing.pay_ucur) / MICRO
         local = np.zeros(shape)
         np.add.at(local.T, owner, traded.T)
-        bought = traded > 0
+        bought = (traded > 0) & ~self._is_store[owner]
         self._prices.append((paid[bought] / traded[bought], traded[bought]))
         return local
 
     def lived(self) -> Lived:
         of, days = self._of, self._days
         has_pv, bill = of["pv_kwh"] > 0, of["bill"]
+        no_pv = ~has_pv & ~self._is_store
         of_a_row = days / len(bill)  # days that a row of the batch has
         summed = ("load_kwh", "pv_kwh", "local_kwh", "import_kwh", "export_kwh", "loss_kwh", "gate_import_kwh",
                   "gate_export_kwh")  # fmt: skip
         low, mean, high = self._price()
         return Lived(
             **{name: float(np.sum(of[name])) / days for name in summed},
-            own_kwh=float((of["pv_kwh"] - of["out_kwh"]).sum()) / days,
+            own_kwh=float((of["pv_kwh"] - of["out_kwh"])[:, ~self._is_store].sum()) / days,
             bills_cur=float(bill.sum()) / days,
             has_pv_bill_cur=float(bill[has_pv].mean()) / of_a_row if has_pv.any() else 0.0,
-            no_pv_bill_cur=float(bill[~has_pv].mean()) / of_a_row if (~has_pv).any() else 0.0,
-            no_pv_local_kwh=float(of["local_kwh"][~has_pv].mean()) / of_a_row if (~has_pv).any() else 0.0,
+            no_pv_bill_cur=float(bill[no_pv].mean()) / of_a_row if no_pv.any() else 0.0,
+            no_pv_local_kwh=float(of["local_kwh"][no_pv].mean()) / of_a_row if no_pv.any() else 0.0,
             price_low=low, price_mean=mean, price_high=high,
         )  # fmt: skip
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gridbazaar.experiments.studies.place import Lived, variants
+from gridbazaar.experiments.studies.result import number
 
 Row = tuple[str, str, Callable[[Lived], str]]
 """A figure: its name, what was published (with its unit), and ours."""
@@ -26,7 +27,7 @@ class Place:
 
 
 def _percent(pick: Callable[[Lived], float]) -> Callable[[Lived], str]:
-    return lambda lived: f"{100 * pick(lived):.0f} %"
+    return lambda lived: f"{number(100 * pick(lived), 0)} %"
 
 
 def _prices(unit: float, name: str, digits: int) -> Callable[[Lived], str]:
@@ -51,6 +52,11 @@ _NOBODY = {"bids": [0.0], "asks": [1.0]}
 _AT_THE_GATE_CUR_PER_KWH, _FEED_IN_CUR_PER_KWH = 0.36, 0.08
 """Of the apartments: a tenth below the retail price of a flat, and feed-in."""
 _MONTH_DAYS = 365 / 12
+
+
+def _shared_battery(capacity_kwh: float) -> dict[str, Any]:
+    """One battery on a meter of its own, which stores what the building would feed in and serves what it would buy."""
+    return {"battery.count": 1, "battery.capacity_kwh": capacity_kwh}
 
 
 def _landlord_cur(lived: Lived) -> float:
@@ -109,15 +115,21 @@ _APARTMENTS = Place(
         "static keys": {"mechanism_options.method": "static"},
         "hybrid keys": {"mechanism_options.method": "hybrid"},
         "a slice of the roof behind each meter": {
-            "roof.count": 0, "prosumer.pv_share": 1.0, "prosumer.pv_kwp": 1.0, 
+            "roof.pv_share": 0.0, "prosumer.pv_share": 1.0, "prosumer.pv_kwp": 1.0,
         },
         "flats get none of it": {"mechanism_options": {"method": "static", "keys": [0.0] * 30 + [1.0]}},
+        "dynamic keys, a shared battery of 30 kWh": _shared_battery(30.0),
+        "a slice and 1 kWh behind each meter": {
+            "roof.pv_share": 0.0, "prosumer.pv_share": 1.0, "prosumer.pv_kwp": 1.0,
+            "prosumer.battery_share": 1.0, "prosumer.battery_kwh": 1.0,
+        },
+        "dynamic keys, a roof of 90 kWp and 180 kWh": {"roof.pv_kwp": 90.0, **_shared_battery(180.0)},
     },
     [
         ("of the sun, used behind the meter that made it", "less than together", _percent(lambda x: x.own_share)),
         ("of the sun, used in the building", "more together than apart", _percent(lambda x: x.self_consumption)),
         ("of the load, covered by the roof", "over 60 % with batteries", _percent(lambda x: x.self_sufficiency)),
-        ("bill of all flats and the roof, a flat and year", "gain of up to 90 EUR a building",
+        ("bill of all flats, roof and battery, a flat and year", "gain of up to 90 EUR a building",
          _money(lambda x: x.bills_cur * 365 / 30, "EUR")),
         ("bill of a flat, a year", "not published",
          lambda x: f"{(x.no_pv_bill_cur or x.has_pv_bill_cur) * 365:.0f} EUR"),

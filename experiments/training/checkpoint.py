@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.agents.learned.foreign import SUFFIXES
 from gridbazaar.agents.policies.trained import (
     BEST,
     CHECKPOINT,
@@ -25,6 +26,7 @@ from gridbazaar.agents.policies.trained import (
     OLD_MODEL,
     WEIGHTS,
     file_of_run,
+    is_ours,
     read_manifest,
     read_tensors,
     read_weights,
@@ -152,7 +154,9 @@ def _read_old(folder: Path) -> Checkpoint:
 
 
 def about(path: Path) -> str:
-    """Say what a model of a run is."""
+    """Say what a model is that was played."""
+    if path.suffix in SUFFIXES and not is_ours(path):
+        return "a model that others made"
     if path.name in (MODEL, OLD_MODEL):
         return "what the run ended with"
     if path.name in (BEST, OLD_BEST):

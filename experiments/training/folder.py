@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gridbazaar.agents.policies.trained import CONFIG, file_of_run, read_manifest
+from gridbazaar.data.own import OwnFileError
 from gridbazaar.data.tables import read_table
 from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.scenario import Scenario
@@ -96,11 +97,14 @@ def read_scenario(folder: str | Path, *, allow_code: bool = False) -> Scenario:
         allow_code: also load the Python files among them.
 
     Raises:
+        OwnFileError: it names code that may not run, or a file that is no longer what it was.
         ValueError: this version knows no such scenario.
     """
     values = read_manifest(Path(folder))
     try:
         return scenario_of(with_kept_files(values["scenario"], Path(folder)), allow_code=allow_code)
+    except OwnFileError as why:
+        raise OwnFileError(f"{Path(folder) / CONFIG}: {why}") from why
     except ValueError as why:
         made = values["versions"].get("gridbazaar", "of gridbazaar")
         raise ValueError(

@@ -24,6 +24,7 @@ from typing import Any
 from gridbazaar.data.own import pinned
 from gridbazaar.data.registry import Sort, code_of, find, installed, name_of, names_in, with_options
 from gridbazaar.market.orders import Mechanism
+from gridbazaar.market.promised import broken_promises
 from gridbazaar.market.rule import Rule, faults_of
 
 SORT = Sort(
@@ -70,7 +71,7 @@ def check_mechanism(given: Any) -> None:
         ValueError: says all that is wrong, with the name and the file.
     """
     rule = rule_of(given)
-    if found := faults_of(rule):
+    if found := faults_of(rule) or broken_promises(rule):
         file = code_of(rule.function)
         raise ValueError(f"mechanism {rule.name!r}{'' if file is None else f' ({file})'}: " + "; ".join(found))
     _KNOWN_TO_KEEP_IT.add(rule.function)

@@ -46,10 +46,6 @@ def test_a_scenario_with_customers_is_stored_and_read_again() -> None:
             "customer 'family': battery_0 belongs to those who hold battery.shares",
         ),
         ({"community": FAMILY, "mechanism": "nodal", "constraint": "nodal"}, "constraint nodal"),
-        (
-            {"community": FAMILY, "tariff": "be_flanders", "dates": ("2024-02-01", "2024-02-29")},
-            "a tariff that bills power by the month",
-        ),
         ({"community": BESIDE, "outage.chance": 0.5}, "an island has no retailer"),
         ({"community": "nowhere.csv"}, "nowhere.csv"),
     ],
@@ -67,6 +63,8 @@ def test_the_differentiable_interval_refuses_families(community: Community) -> N
     with pytest.raises(ValueError, match=r"customers of several agents, or that are no members \(community\)"):
         refuse_uncovered(street(community=community))
     refuse_uncovered(street(community=Community((Customer("one", ("prosumer_1",)),))))
+    with pytest.raises(ValueError, match="charges by the month"):
+        refuse_uncovered(street(tariff="be_flanders", carry="drawn"))
 
 
 def trajectory(core: Core, n_steps: int = 8) -> list[Any]:

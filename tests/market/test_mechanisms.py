@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +18,8 @@ from gridbazaar.market.mechanisms import (
     mechanism_stage,
     rule_of,
 )
-from gridbazaar.market.orders import PROMISE, Clearing, Orders, Setting, Status
+from gridbazaar.market.orders import PROMISE, Orders, Setting, Status
+from gridbazaar.market.promised import differs_by_size, gain_of_a_lie, lost_by_keenness, most_worth
 from gridbazaar.market.rule import PER_ORDER, arrays_of, books_for, random_books, rows_of
 from tests.reference import Book, lp_welfare
 
@@ -37,17 +37,6 @@ def every_that(promise: str) -> pytest.MarkDecorator:
 def markets(name: str) -> list[tuple[Orders, Setting]]:
     """Random markets with a retailer, and without one where the mechanism can do without."""
     return books_for(rule_of(name))
-
-
-def gain_cur(orders: Orders, worth: Any, clearing: Clearing, setting: Setting) -> Any:
-    """[n_envs, n_orders] what an order brings its owner who values energy at ``worth``, in millionths squared."""
-    gain = worth * clearing.filled_ukwh - clearing.pay_ucur * KWH
-    if setting.import_ucur_per_kwh is None or setting.export_ucur_per_kwh is None:
-        return gain
-    tariff = np.where(
-        orders.energy_ukwh > 0, setting.import_ucur_per_kwh[:, None], setting.export_ucur_per_kwh[:, None]
-    )
-    return gain - clearing.outside_ukwh * tariff
 
 
 def test_the_list_is_the_folder() -> None:
@@ -163,55 +152,22 @@ def test_no_other_allocation_is_worth_more(name: str) -> None:
         book = Book(orders.energy_ukwh[env].tolist(), orders.limit_ucur_per_kwh[env].tolist(), orders.agent.tolist())
         worth = int((clearing.traded_ukwh[env] * orders.limit_ucur_per_kwh[env]).sum())
         assert worth == pytest.approx(lp_welfare(book, None), rel=1e-9)
+        assert worth == pytest.approx(most_worth(book.energy, book.limit), rel=1e-9)
 
 
 @every_that("truthful")
-@pytest.mark.parametrize("with_retailer", [False, True])
-@pytest.mark.parametrize("units", [1, 4])
-def test_no_other_limit_brings_an_agent_more(name: str, with_retailer: bool, units: int) -> None:
-    """Every agent of random books tries every limit of the grid, the others staying as they are."""
-    rng, n_orders, top = np.random.default_rng(5), 7, 12
-    for _ in range(60):
-        sign = rng.choice([-1, 1], n_orders)
-        energy = sign * rng.integers(1, units + 1, n_orders) * KWH
-        worth = rng.integers(0, top + 1, n_orders)
-        tried = np.array([(i, p) for i in range(n_orders) for p in range(top + 1)])
-        limits = np.repeat(worth[None], len(tried) + 1, axis=0)
-        limits[np.arange(len(tried)), tried[:, 0]] = tried[:, 1]
-        n_envs = len(limits)
-        orders = Orders(
-            np.repeat(energy[None], n_envs, axis=0), limits * 10_000, np.arange(n_orders), np.zeros(n_orders, np.int64),
-            np.repeat(rng.random((1, n_orders)), n_envs, axis=0),
-        )  # fmt: skip
-        setting = Setting(np.full(n_envs, 90_000), np.full(n_envs, 30_000)) if with_retailer else Setting()
-        gain = gain_cur(orders, worth * 10_000, load_mechanism(name)(orders, setting), setting)
-        best = gain[np.arange(len(tried)), tried[:, 0]]
-        assert (best <= gain[-1, tried[:, 0]] + 4 * KWH).all(), "4 micro-units of rounding"
+def test_no_other_limit_brings_an_agent_more(name: str) -> None:
+    assert gain_of_a_lie(rule_of(name), n_books=120) == ""
 
 
 @every_that("monotone")
 def test_a_keener_limit_never_lowers_the_fill(name: str) -> None:
-    rng = np.random.default_rng(3)
-    for orders, setting in markets(name):
-        before = load_mechanism(name)(orders, setting)
-        for column in range(orders.energy_ukwh.shape[1]):
-            step = rng.integers(1, 12, orders.energy_ukwh.shape[0]) * 10_000
-            limit = orders.limit_ucur_per_kwh.copy()
-            limit[:, column] += step * np.sign(orders.energy_ukwh[:, column])
-            after = load_mechanism(name)(replace(orders, limit_ucur_per_kwh=limit), setting)
-            fills = [abs(c.filled_ukwh)[:, column] for c in (before, after)]
-            assert (fills[1] >= fills[0] - 1).all()
+    assert lost_by_keenness(rule_of(name)) == ""
 
 
 @every_that("scales")
 def test_a_larger_book_trades_more_at_the_same_prices(name: str) -> None:
-    for orders, setting in markets(name):
-        by = 7
-        caps = {k: x * by for k, x in arrays_of(setting).items() if k.endswith("cap_ukwh")}
-        one = load_mechanism(name)(orders, setting)
-        two = load_mechanism(name)(replace(orders, energy_ukwh=orders.energy_ukwh * by), replace(setting, **caps))
-        assert abs(two.traded_ukwh - by * one.traded_ukwh).max() <= 2 * by
-        assert abs(two.price_ucur_per_kwh - one.price_ucur_per_kwh).max() <= 2
+    assert differs_by_size(rule_of(name)) == ""
 
 
 @every_mechanism
@@ -294,3 +250,43 @@ def test_a_rule_that_loses_energy_in_one_row_is_told_which(tmp_path: Path) -> No
     (tmp_path / "leaky.py").write_text(LEAKY, encoding="utf-8")
     with pytest.raises(ValueError, match=r"traded_ukwh does not sum to zero .* is off by 1"):
         check_mechanism(tmp_path / "leaky.py")
+
+
+FALSE = """
+import numpy as np
+from dataclasses import replace
+from gridbazaar.market.mechanisms.posted_price import posted_price
+from gridbazaar.market.mechanisms.uniform_price import uniform_price
+STAGE = "ex_ante"
+
+def truthful(orders, setting):
+    return uniform_price(orders, setting)
+
+def efficient(orders, setting):
+    return posted_price(orders, setting, price_cur_per_kwh=0.2)
+
+def monotone(orders, setting):
+    is_high = (orders.energy_ukwh > 0) & (orders.limit_ucur_per_kwh > 250_000)
+    return uniform_price(replace(orders, energy_ukwh=np.where(is_high, 0, orders.energy_ukwh)), setting)
+
+def scales(orders, setting):
+    return uniform_price(replace(orders, energy_ukwh=np.clip(orders.energy_ukwh, -2_000_000, 2_000_000)), setting)
+"""
+
+
+@pytest.mark.parametrize(
+    ("promise", "told"),
+    [
+        ("truthful", r"one of 7 with an order of [+-]\d kWh that is worth 0\.\d\d a kWh gains \S+ by saying 0\.\d\d$"),
+        ("efficient", r"the best trades of row \d+ are worth \S+, its own \S+$"),
+        ("monotone", r"order \d+ of row \d+ is filled less at a limit of 0\.\d\d than at 0\.\d\d$"),
+        ("scales", "a book 7 times as large does not trade 7 times as much$"),
+    ],
+)
+def test_a_promise_that_is_not_kept_is_told(promise: str, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(FALSE)
+    check_mechanism(f"{path}:{promise}")  # it promises nothing
+    path.write_text(FALSE + f'PROMISES = {{"{promise}"}}\n')
+    with pytest.raises(ValueError, match=rf"^mechanism '\S*{promise}' \(\S+own\.py\): promises {promise}, but {told}"):
+        check_mechanism(f"{path}:{promise}")

@@ -52,11 +52,16 @@ def fit_wishes(wanted: Plan, view: View) -> Plan:
         wanted: what the agents want, each for itself.
         view: from ``fit_needs``.
     """
-    xp, site = namespace(wanted.wish_kw), view.more
-    draw_kw, give_kw = xp.maximum(wanted.wish_kw, 0.0), xp.maximum(-wanted.wish_kw, 0.0)
+    return replace(wanted, wish_kw=fit_kw(wanted.wish_kw, view))
+
+
+def fit_kw(wish_kw: Array, view: View) -> Array:
+    """Fit wishes [n_envs, n_kind] alone, as ``fit_wishes`` does."""
+    xp, site = namespace(wish_kw), view.more
+    draw_kw, give_kw = xp.maximum(wish_kw, 0.0), xp.maximum(-wish_kw, 0.0)
     draw_kw = share_kw(draw_kw, site.left_kw, site.least_kw, site.laxity_h, site.sharing)
     give_kw = share_kw(give_kw, 0.0 * site.left_kw + site.give_kw, view.min_kw, site.laxity_h, site.sharing)
-    return replace(wanted, wish_kw=draw_kw - give_kw)
+    return draw_kw - give_kw
 
 
 def share_kw(wish_kw: Array, limit_kw: Array, least_kw: Array, laxity_h: Array, sharing: str) -> Array:

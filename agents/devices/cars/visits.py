@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gridbazaar.agents.devices.cars.charging import needed_before_kwh
 from gridbazaar.agents.kind import Draw
@@ -146,6 +147,30 @@ def _most(sessions: Sessions, hours: float, start_h: float, calendar: Calendar) 
     return max(sessions.most_within(hours, first_h), 1)
 
 
+def chargers_of(config: Any, draw: Draw) -> NDArray[np.int64]:
+    """[n_envs, n_kind] whose sessions each agent has, by the number in the bank; of kind ``ev``."""
+    n_chargers = draw.bank.sessions.present.shape[0]
+    first = (draw.unit("ev.car", 1) * n_chargers).astype(np.int64)
+    return draw.kept("car", (first + np.arange(config.count)) % n_chargers)
+
+
+def charged_on_arrival_kw(
+    sessions: Sessions, charger: int, charge_kw: float, eta_ch: float, steps: NDArray[np.int64], step_h: float
+) -> NDArray[np.float64]:
+    """[n] mean power in steps [n] of the bank, side by side, of cars that charge at full power from when they come.
+
+    They stop when they have what they lacked, or leave.
+    """
+    used = sessions.present[charger]
+    come_h, leave_h, need_kwh = (x[charger][used] for x in (sessions.arrive_h, sessions.depart_h, sessions.need_kwh))
+    full_h = np.minimum(need_kwh / (eta_ch * charge_kw), leave_h - come_h)
+    times_h = np.stack([come_h, come_h + full_h], axis=1).ravel()
+    charged_h = np.stack([np.cumsum(full_h) - full_h, np.cumsum(full_h)], axis=1).ravel()
+    edges_h = np.append(steps, steps[-1] + 1) * step_h
+    kw: NDArray[np.float64] = np.diff(np.interp(edges_h, times_h, charged_h)) * (charge_kw / step_h)
+    return kw
+
+
 def draw_visits(config: Any, draw: Draw) -> Visits:
     """Draw the visits of an episode.
 
@@ -159,9 +184,8 @@ def draw_visits(config: Any, draw: Draw) -> Visits:
     sessions, n, step_h = draw.bank.sessions, config.count, draw.step_h
     hours = draw.n_steps * step_h
     k = _most(sessions, hours, draw.start_h, draw.bank.calendar)
-    n_chargers, n_slots = sessions.present.shape
-    first = (draw.unit("ev.car", 1) * n_chargers).astype(np.int64)
-    charger = (first + np.arange(n)) % n_chargers
+    n_slots = sessions.present.shape[1]
+    charger = chargers_of(config, draw)
     begin_h = (draw.start * step_h)[:, None]
     slot = sessions.first_after(begin_h, charger)[:, :, None] + np.arange(k)
     is_there, slot = slot < n_slots, np.minimum(slot, n_slots - 1)
@@ -177,10 +201,12 @@ def draw_visits(config: Any, draw: Draw) -> Visits:
     arrive, depart, announced = (np.where(is_there, x, draw.n_steps) for x in (arrive, depart, announced))
 
     is_same = sessions.is_same_car[at] & is_there
-    capacity_kwh = _of_car(draw, "ev.capacity_kwh", n, config.capacity_kwh, is_same)
+    capacity_kwh = _kept(draw, "car_kwh", _of_car(draw, "ev.capacity_kwh", n, config.capacity_kwh, is_same))
     charge_kw = np.full(capacity_kwh.shape, config.charge_kw)
+    limit_kw = charge_kw
     if config.onboard_kw is not None:
-        charge_kw = np.minimum(charge_kw, _of_car(draw, "ev.onboard_kw", n, config.onboard_kw, is_same))
+        limit_kw = _of_car(draw, "ev.onboard_kw", n, config.onboard_kw, is_same)
+    charge_kw = np.minimum(charge_kw, _kept(draw, "car_kw", limit_kw))
     required_kwh = config.target_frac * capacity_kwh
     inside = _inside(come_h, leave_h, begin_h, begin_h + hours)
     steps = np.maximum(announced - arrive - 1, 0)
@@ -237,6 +263,13 @@ def _of_car(draw: Draw, stream: str, n: int, limits: tuple[float, float], is_sam
     later = draw.within(f"{stream}.later", n * (k - 1), limits).reshape(-1, n, k - 1)
     whose = np.maximum.accumulate(np.where(is_same & (np.arange(k) > 0), 0, np.arange(k)), axis=2)
     return np.take_along_axis(np.concatenate([drawn, later], axis=2), whose, 2)
+
+
+def _kept(draw: Draw, column: str, values: Array) -> Array:
+    """[n_envs, n_kind, n_visits] with the one car that an agent has in all episodes, where it has one."""
+    first = draw.kept(column, values[:, :, 0])[:, :, None]
+    said = draw.said.get(column)
+    return values if said is None else np.where(np.isnan(said)[:, None], values, first)
 
 
 def _inside(come_h: Array, leave_h: Array, begin_h: Array, end_h: Array) -> Array:

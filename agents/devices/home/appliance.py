@@ -76,7 +76,7 @@ def draw_loads(config: Appliance, n: int, draw: Draw) -> Loads:
         )
     latest = draw.n_steps - len(cycle)
     has = draw.unit("prosumer.has_appliance", n) < draw.within("prosumer.appliance_share", 1, config.share)
-    has = has & (latest >= 0)
+    has = draw.kept("appliance", has) & (latest >= 0)
     from_start_h = (_of_days("ready_h", n, config.ready_h, draw) - draw.start_h) % 24
     from_start_h = draw.elapsed_h(from_start_h + 24.0 * np.arange(draw.n_days))
     done = np.floor((from_start_h + _of_days("window_h", n, config.window_h, draw)) / draw.step_h + 1e-9)

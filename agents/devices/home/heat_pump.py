@@ -64,7 +64,7 @@ def draw_pumps(config: Heating, n: int, draw: Draw) -> Pumps:
         )
     has = draw.unit("prosumer.has_heating", n) < draw.within("prosumer.heating_share", 1, config.share)
     rating = draw.within("prosumer.heating.pump_kw", n, config.pump_kw)
-    return Pumps(rating * has, draw.unit("prosumer.heating.start", n))
+    return Pumps(draw.kept("heat_pump_kw", rating * has), draw.unit("prosumer.heating.start", n))
 
 
 def begin(pumps: Pumps, config: Heating) -> Array:

@@ -75,7 +75,8 @@ class Tanks:
 def draw_tanks(config: Water, n: int, draw: Draw) -> Tanks:
     """Draw the tanks of ``n`` homes; what is drawn in a step is exponential around what is usual at that hour."""
     has = draw.unit("prosumer.has_water", n) < draw.within("prosumer.water_share", 1, config.share)
-    daily = draw.within("prosumer.water.kwh_per_day", n, config.kwh_per_day) * has
+    daily = draw.kept("hot_water_kwh_per_day", draw.within("prosumer.water.kwh_per_day", n, config.kwh_per_day) * has)
+    has = np.where(np.isnan(draw.said.get("hot_water_kwh_per_day", np.nan)), has, daily > 0)
     hour = draw.bank.calendar.hour
     steps = np.minimum(draw.start[:, None] + np.arange(draw.n_steps + 1), len(hour) - 1)
     usual = _BY_HOUR[hour[steps].astype(int)] / _BY_HOUR.sum() * draw.step_h

@@ -61,7 +61,10 @@ def batteries_of(core: Core, state: State) -> Batteries:
         parts.append((storage, flat))
         wear += [params.config.wear_cur_per_kwh] * flat.shape[1]
         of += [i for i in range(columns.start, columns.stop) for _ in range(each)]
-    agent_of = torch.from_numpy(np.eye(core.n_agents)[of])
+    agent_of = torch.from_numpy(np.eye(core.n_agents)[np.array(of, np.int64)])
+    if not parts:
+        none = torch.zeros((core.n_envs, 0), dtype=torch.float64)
+        return Batteries(Storage(none, none, none, none, none, none), none[0], agent_of, _still(state.view, core))
 
     def joined(field: str) -> Any:
         values = [torch.as_tensor(getattr(s, field)) for s, _ in parts]
@@ -90,7 +93,8 @@ def _still(view: View, core: Core) -> View:
 def first_energy(core: Core, state: State) -> Tensor:
     """[n_envs, n_devices] stored in batteries as the episodes begin."""
     named = zip(present(core), state.devices, strict=True)
-    return torch.cat([d.energy_kwh.reshape(core.n_envs, -1) for name, d in named if name != _CARS], dim=1)
+    none = torch.zeros((core.n_envs, 0), dtype=torch.float64)
+    return torch.cat([none, *(d.energy_kwh.reshape(core.n_envs, -1) for name, d in named if name != _CARS)], dim=1)
 
 
 def look(

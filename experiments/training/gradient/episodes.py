@@ -5,7 +5,7 @@ Future bids and stays serve only the playing: what a policy sees of an interval 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from gridbazaar.agents.kind import Now
 from gridbazaar.agents.learned.ahead import Ahead, Known, condense
-from gridbazaar.agents.learned.policy import no_errors, remember
+from gridbazaar.agents.learned.policy import Errors, no_errors, remember
 from gridbazaar.data.trees import mapped
 from gridbazaar.data.units import MICRO, from_micro
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.interval.rates import retail_at
 from gridbazaar.envs.state import State
+from gridbazaar.experiments.training.gradient import homes
 
 Floats = NDArray[np.float64]
 
@@ -45,9 +46,30 @@ class Episodes:
     load_kw: tuple[torch.Tensor, ...]  # [n_envs, n_agents] of each interval, as the meters will show
     pv_kw: tuple[torch.Tensor, ...]
     firm_kw: tuple[torch.Tensor, ...]  # what homes are expected to draw, as the interval begins
+    sun_kw: tuple[torch.Tensor, ...]  # that is expected of PV which may be withheld
     begin_cur: torch.Tensor  # [n_envs] worth of what is stored as they begin
     standing_cur: torch.Tensor  # [n_envs] charges that nothing moves
-    ahead: tuple[Ahead, ...]  # of each interval, tensors of 64 bits
+    ahead: tuple[Ahead, ...]  # of each interval, tensors of 64 bits; empty where ``known`` has to be condensed anew
+    known: Known | None = None  # where what homes must draw now depends on what was done: all but that, in NumPy
+
+    def ahead_of(self, i: int, firm_kw: torch.Tensor, errors: Errors) -> tuple[Ahead, Errors]:
+        """Give what is known in an interval, and the forecast errors noticed until then.
+
+        Args:
+            i: number of the interval.
+            firm_kw: [n_envs, n_agents] of homes, expected now.
+            errors: noticed before.
+        """
+        if self.known is None:
+            return self.ahead[i], errors
+        n_envs = len(firm_kw)
+        rows = slice(i * n_envs, (i + 1) * n_envs)
+        known = mapped(self.known, lambda x: x[rows])
+        net_kw = known.net_kw.copy()
+        net_kw[:, 0] = firm_kw.detach().numpy().sum(1)
+        errors = remember(errors, net_kw[:, 0], net_kw[:, min(1, net_kw.shape[1] - 1)])
+        found = condense(replace(known, net_kw=net_kw, errors_kw=errors.by_weight_kw))
+        return mapped(found, _tensor), errors
 
 
 def draw(core: Core, seeds: NDArray[np.int64], split: str) -> Episodes:
@@ -55,8 +77,9 @@ def draw(core: Core, seeds: NDArray[np.int64], split: str) -> Episodes:
     state = core.reset(seeds, split=split)
     world, episode, t = core.world, state.episode, np.arange(core.n_steps)
     steps = episode.start[:, None] + t
-    load_kw, pv_kw, firm_kw, outlook_kw = _must_serve(core, state, steps)
+    load_kw, pv_kw, firm_kw, sun_kw, outlook_kw = _must_serve(core, state, steps)
     known = _known(core, state, steps, firm_kw, outlook_kw)
+    is_moved = homes.have_more(core.scenario)
     rates = world.rates
     local = from_micro((rates.local_network + rates.local_tax)[steps])
     prices = Prices(*map(_tensor, (_bought(core, state, steps), from_micro(rates.export[steps]), local)))
@@ -64,10 +87,10 @@ def draw(core: Core, seeds: NDArray[np.int64], split: str) -> Episodes:
     return Episodes(
         state=mapped(state, _tensor), prices=prices, import_cap_kw=_tensor(episode.import_cap_kw),
         export_cap_kw=_tensor(episode.export_cap_kw), end_value=_tensor(episode.end_value_cur_per_kwh),
-        load_kw=_steps(load_kw), pv_kw=_steps(pv_kw), firm_kw=_steps(firm_kw),
+        load_kw=_steps(load_kw), pv_kw=_steps(pv_kw), firm_kw=_steps(firm_kw), sun_kw=_steps(sun_kw),
         begin_cur=_tensor(core.stored_value_cur(state).sum(1)),
         standing_cur=_tensor(fixed_ucur * world.connections.sum() / MICRO),
-        ahead=_by_step(condense(known), core.n_steps),
+        ahead=() if is_moved else _by_step(condense(known), core.n_steps), known=known if is_moved else None,
     )  # fmt: skip
 
 
@@ -85,20 +108,28 @@ def _bought(core: Core, state: State, steps: NDArray[np.int64]) -> Floats:
     return price
 
 
-def _must_serve(core: Core, state: State, steps: NDArray[np.int64]) -> tuple[Floats, Floats, Floats, Floats]:
-    """Load and PV as they will be; the net expected an interval ahead, and a day ahead; [n_envs, n_agents, n_steps]."""
+def _must_serve(core: Core, state: State, steps: NDArray[np.int64]) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Load and PV as they will be, net and PV expected an interval ahead, and the net expected a day ahead.
+
+    [n_envs, n_agents, n_steps] each; rooms, tanks and appliances count in what is expected a day ahead alone. PV is
+    expected where it may be withheld.
+    """
     world, episode = core.world, state.episode
-    load_kw, pv_kw, firm_kw, outlook_kw = np.zeros((4, core.n_envs, core.n_agents, core.n_steps))
+    load_kw, pv_kw, firm_kw, sun_kw, outlook_kw = np.zeros((5, core.n_envs, core.n_agents, core.n_steps))
     for kind, columns, params, device in zip(world.kinds, world.slices, episode.params, state.devices, strict=True):
         if kind.must_serve is None:
             continue
+        alone, battery = homes.bare(params, device)
         for t in range(core.n_steps):
             now = Now(world.series, steps[:, t], np.full(core.n_envs, t))
-            load_kw[:, columns, t], pv_kw[:, columns, t] = kind.must_serve.real_kw(params, world.series, steps[:, t])
+            load_kw[:, columns, t], pv_kw[:, columns, t] = kind.must_serve.real_kw(alone, world.series, steps[:, t])
             load, pv = kind.must_serve.outlook_kw(params, world.series, steps[:, t])
             outlook_kw[:, columns, t] = load - pv
-            firm_kw[:, columns, t] = kind.view(device, params, now).firm_kw
-    return load_kw, pv_kw, firm_kw, outlook_kw
+            view = kind.view(battery, alone, now)
+            firm_kw[:, columns, t] = view.firm_kw
+            if view.more is not None:
+                sun_kw[:, columns, t] = view.more.pv_kw
+    return load_kw, pv_kw, firm_kw, sun_kw, outlook_kw
 
 
 def _known(core: Core, state: State, steps: NDArray[np.int64], firm_kw: Floats, outlook_kw: Floats) -> Known:

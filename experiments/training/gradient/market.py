@@ -137,13 +137,8 @@ def cost_of_agents_cur(
     """
     owed = _owe(fills, metered, withheld, is_brp, terms)
     each = owed.tariff + fills.local * fills.price
-    through = owed.net.sum(1, keepdim=True)
-    planned = (fills.firm + fills.flexible - fills.local).sum(1, keepdim=True)
-    import_is_full = (owed.over > 0) | (planned > terms.import_cap_kwh + _LEAST)
-    export_is_full = (owed.spilt > 0) | (-planned > terms.export_cap_kwh + _LEAST)
-    rent = terms.scarcity * (import_is_full.to(through.dtype) - export_is_full.to(through.dtype))
-    given = rent * through - terms.scarcity * (owed.over + owed.spilt)
-    each = each + rent * owed.net - given * connections
+    given = owed.rent * owed.net.sum(1, keepdim=True) - terms.scarcity * (owed.over + owed.spilt)
+    each = each + owed.rent * owed.net - given * connections
     return each if owed.withheld is None else each + owed.withheld
 
 
@@ -153,6 +148,7 @@ class _Owe(NamedTuple):
     net: Tensor  # [n_envs, n_agents] kWh with the retailer
     over: Tensor  # [n_envs, 1] kWh beyond the cap of import
     spilt: Tensor  # [n_envs, 1] kWh beyond the cap of export
+    rent: Tensor  # [n_envs, 1] of a kWh through a connection that is full, as planned or as delivered
 
 
 def _owe(fills: Fills, metered: Tensor, withheld: Withheld | None, is_brp: Tensor, terms: Terms) -> _Owe:
@@ -164,10 +160,12 @@ def _owe(fills: Fills, metered: Tensor, withheld: Withheld | None, is_brp: Tenso
     charges = terms.local * fills.local.clamp(min=0)
     through = net.sum(1, keepdim=True)
     over, spilt = (through - terms.import_cap_kwh).clamp(min=0), (-through - terms.export_cap_kwh).clamp(min=0)
-    if withheld is None:
-        return _Owe(retail + charges, None, net, over, spilt)
-    rent = terms.scarcity * ((over > 0).to(net.dtype) - (spilt > 0).to(net.dtype))
-    return _Owe(retail + charges, _owed(fills, withheld, net, rent, terms), net, over, spilt)
+    planned = outside.sum(1, keepdim=True)
+    import_is_full = (over > 0) | (planned > terms.import_cap_kwh + _LEAST)
+    export_is_full = (spilt > 0) | (-planned > terms.export_cap_kwh + _LEAST)
+    rent = terms.scarcity * (import_is_full.to(net.dtype) - export_is_full.to(net.dtype))
+    owed = None if withheld is None else _owed(fills, withheld, net, rent, terms)
+    return _Owe(retail + charges, owed, net, over, spilt, rent)
 
 
 def _tariff(energy: Tensor, bought: Tensor, sold: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,11 +19,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gridbazaar.agents.learned.ahead import Ahead
-from gridbazaar.agents.learned.columns import PUBLIC, columns, own_names
-from gridbazaar.agents.learned.network import SHAPES, respond
-from gridbazaar.agents.learned.policy import Policy, flags_of
-from gridbazaar.agents.plan import View
+from gridbazaar.agents.learned import homes
+from gridbazaar.agents.learned.columns import PUBLIC, own_names
+from gridbazaar.agents.learned.network import shapes_of
+from gridbazaar.agents.learned.policy import HOMES, Policy
 from gridbazaar.agents.policies.trained import BEST, CHECKPOINT, MODEL
 from gridbazaar.data.bounds import CountFromOne, NotNegative, OneOf, Positive, Share, Within
 from gridbazaar.data.tables import check_table
@@ -34,6 +33,7 @@ from gridbazaar.experiments.files import check_folder
 from gridbazaar.experiments.training import checkpoint as checkpoints
 from gridbazaar.experiments.training.checkpoint import Checkpoint, read_checkpoint
 from gridbazaar.experiments.training.folder import EPISODES_A_SEED, begin, read_as, read_scenario
+from gridbazaar.experiments.training.gradient.chooser import Chooser, choices_of
 from gridbazaar.experiments.training.gradient.episodes import Episodes, draw
 from gridbazaar.experiments.training.gradient.shares import Participation, Shares, refuse_shared_batteries
 from gridbazaar.experiments.training.gradient.twin import Twin, refuse_uncovered
@@ -115,8 +115,10 @@ def train_gradient(
     refuse_uncovered(scenario)
     torch.set_num_threads(config.threads)
     if not resume:
-        own = [*PUBLIC, *own_names(tuple(scenario.agents))]
-        begin(folder, config, scenario, force=force, features=own, kinds=list(scenario.agents))
+        choices = choices_of(scenario)
+        own = [*PUBLIC, *own_names(tuple(scenario.agents), choices), *homes.start_names(choices)]
+        more = {"choices": list(choices)} if choices else {}
+        begin(folder, config, scenario, force=force, features=own, kinds=list(scenario.agents), **more)
     _Run(config, scenario, folder, read_checkpoint(folder) if resume else None, report).go()
     return folder
 
@@ -136,45 +138,20 @@ def seconds_of_update(config: GradientConfig) -> float:
     return time.perf_counter() - begun_s
 
 
-def first_weights(n_own: int, seed: int) -> Weights:
-    """Draw the weights that a run begins with; those of the heads are a tenth, biases 0."""
+def first_weights(n_own: int, seed: int, choices: Sequence[str] = ()) -> Weights:
+    """Draw the weights that a run begins with; those of the heads are a tenth, biases 0 but for choices of homes."""
     generator = torch.Generator().manual_seed(seed)
     weights = {}
-    for name, shape in SHAPES.items():
-        size = tuple(n_own if n < 0 else n for n in shape)
+    for name, size in shapes_of(n_own, choices).items():
         x = torch.zeros(size)
         if len(size) > 1:
             x = torch.randn(size, generator=generator) / math.sqrt(size[0])
-        weights[name] = x * (0.1 if name in ("rest", "cars") else 1.0)
+        weights[name] = x * (0.1 if name in ("rest", "cars", "homes", "starts", "starts_community") else 1.0)
+    if "homes" in weights:
+        weights["homes_bias"] = torch.tensor(homes.first_bias(choices))
+    if "starts" in weights:
+        weights["starts_bias"] += homes.FIRST_START
     return weights
-
-
-class Chooser:
-    """The net in the twin: chooses power and eagerness, with noise while it learns.
-
-    Args:
-        core: of the scenario.
-        weights: of the net.
-        noise: [2, n_steps, n_envs, n_agents] normal and logistic, times what is left of both; none: none.
-    """
-
-    def __init__(self, core: Core, weights: Mapping[str, Tensor], noise: Tensor | None = None) -> None:
-        slices = core.scenario.kind_slices
-        self.flags = torch.from_numpy(flags_of(slices, tuple(slices)))
-        self.is_car = torch.zeros((core.n_agents, 1), dtype=torch.bool)
-        self.is_car[slices.get("ev", slice(0, 0))] = True
-        self.weights, self.noise, self.step_h = weights, noise, core.scenario.step_h
-
-    def __call__(self, i: int, ahead: Ahead, view: View) -> tuple[Tensor, Tensor]:
-        public, own = columns(ahead, view, self.flags, self.step_h)
-        answer = respond(self.weights, public.float(), own.float(), self.is_car).double()
-        power, lean = torch.tanh(answer[..., 0]), answer[..., 1]
-        if self.noise is not None:
-            power = (power + self.noise[0, i]).clamp(-1.0, 1.0)
-            lean = lean + self.noise[1, i]
-        soft = torch.sigmoid(lean)
-        hard = (lean > 0).double()
-        return power, soft + (hard - soft).detach()
 
 
 class _Run:
@@ -187,9 +164,9 @@ class _Run:
         self.core = Core(scenario, config.n_envs)
         self.twin = Twin(self.core)
         self.per_update = config.n_envs * self.core.n_agents * self.core.n_steps
-        self.kinds = tuple(scenario.agents)
+        self.kinds, self.choices = tuple(scenario.agents), choices_of(scenario)
         self.validation: Validation | None = None
-        fresh = first_weights(len(own_names(self.kinds)), config.seed)
+        fresh = first_weights(len(own_names(self.kinds, self.choices)), config.seed, self.choices)
         self.mean = {n: x.clone() for n, x in fresh.items()} if last is None else _tensors(last.weights)
         held = fresh if last is None else _tensors(last.learning)
         self.participation: Participation | None = None
@@ -250,7 +227,7 @@ class _Run:
 
     def _play(self, seeds: NDArray[np.int64], episodes: Episodes) -> tuple[Tensor, Tensor | None]:
         """Give the mean cost of the community, and what the conditions of participation add to it."""
-        chooser = Chooser(self.core, self.weights, self._noise())
+        chooser = Chooser(self.core, self.weights, *self._noise())
         if self.participation is None:
             return self.twin.play(episodes, chooser).mean(), None
         state = self.core.reset(seeds, split="train")
@@ -258,15 +235,22 @@ class _Run:
         mean_cur = self.twin.play(episodes, chooser, shares).mean()
         return mean_cur, self.participation.weighed(shares, self.participation.idle_cur(seeds, state))
 
-    def _noise(self) -> Tensor:
-        """Drawn by seed and update alone."""
+    def _noise(self) -> tuple[Tensor, Tensor | None]:
+        """Drawn by seed and update alone; that of homes' further choices after that of power and eagerness."""
         config = self.config
         rng = np.random.default_rng(np.random.SeedSequence([config.seed, self.done]))
         shape, left = (self.core.n_steps, config.n_envs, self.core.n_agents), 1 - self.done / config.updates
         noise = np.stack(
             [config.power_noise * rng.standard_normal(shape), config.eager_noise * rng.logistic(size=shape)]
         )
-        return torch.from_numpy(noise * left)
+        if not self.choices:
+            return torch.from_numpy(noise * left), None
+        homes_shape = (*shape[:2], self.scenario.agents[HOMES].count, len(self.choices))
+        at_home = config.power_noise * rng.standard_normal(homes_shape)
+        if homes.START in self.choices:
+            of_starts = config.eager_noise * rng.logistic(size=homes_shape[:3])
+            at_home[..., self.choices.index(homes.START)] = of_starts
+        return torch.from_numpy(noise * left), torch.from_numpy(at_home * left)
 
     def _validate(self) -> None:
         """Score the averaged weights on validation episodes, as ``evaluate`` counts; keep the best."""
@@ -275,7 +259,7 @@ class _Run:
         if self.validation is None:
             self.validation = Validation(self.scenario, self.config.validate_seeds)
         weights = _arrays(self.mean)
-        score, worst_cur = self.validation.judge(Policy(weights, self.kinds))
+        score, worst_cur = self.validation.judge(Policy(weights, self.kinds, choices=self.choices))
         seconds = time.monotonic() - self.begun_s
         point = {"steps": self.done * self.per_update, "seconds": seconds, "score": score}
         if self.participation is not None:

@@ -9,14 +9,18 @@ and counts as given on the way back.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from gridbazaar.agents.devices.cars.site import fit_kw
+from gridbazaar.agents.devices.home import household
 from gridbazaar.agents.kind import Now
 from gridbazaar.agents.kinds import kinds
 from gridbazaar.agents.learned.ahead import Ahead
+from gridbazaar.agents.learned.policy import no_errors
 from gridbazaar.agents.plan import View
 from gridbazaar.data.arrays import converter
 from gridbazaar.data.trees import mapped
@@ -24,12 +28,18 @@ from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.experiments.training.gradient import devices
 from gridbazaar.experiments.training.gradient.episodes import Episodes
+from gridbazaar.experiments.training.gradient.homes import Asked, Homes, Standing, names_of
 from gridbazaar.experiments.training.gradient.market import Terms, Withheld, clear, cost_cur
 from gridbazaar.experiments.training.gradient.screen import Screen
 from gridbazaar.experiments.training.gradient.shares import Shares
+from gridbazaar.market.found import find_tariff
+from gridbazaar.market.played import bills_by_month
 
-Choose = Callable[[int, Ahead, View], tuple[Tensor, Tensor]]
-"""Of the interval's number, what is known and the devices: power [n_envs, n_agents] in [-1, 1] and eager, 1 or 0."""
+Choose = Callable[[int, Ahead, View], tuple[Tensor, ...]]
+"""Of the interval's number, what is known and the devices: power [n_envs, n_agents] in [-1, 1] and eager, 1 or 0.
+
+Where homes choose more than that, their columns lie in ``view.more``; their choice [n_envs, n_homes, n] comes third.
+"""
 
 _KINDS = ("prosumer", "battery", "ev", "vpp")
 
@@ -45,6 +55,8 @@ def uncovered(scenario: Scenario) -> list[str]:
     found += ["firm connections"] if scenario.connection.firm else []
     if any(len(customer.agents) > 1 or not customer.member for customer in scenario.customers):
         found.append("customers of several agents, or that are no members (community)")
+    if bills_by_month(find_tariff(scenario.tariff, **scenario.tariff_options)):
+        found.append("charges by the month")
     found += [] if devices.alike(scenario) else ["batteries that lose or taper by kind"]
     for kind, config in scenario.agents.items():
         found += [f"{kind}: {what}" for what in _uncovered_of(kind, config)]
@@ -56,12 +68,10 @@ def _uncovered_of(kind: str, config: Any) -> list[str]:
         return ["the kind"] if config.count else []
     found = ["failures"] if config.failure.happens else []
     if kind == "ev":
-        return found + (["a site limit"] if config.site_kw is not None else [])
+        return found
     found += ["ageing"] if config.ageing.happens else []
     if kind == "prosumer":
-        shares = {"heat pumps": config.heating, "hot water": config.water, "appliances": config.appliance}
-        found += [name for name, part in shares.items() if part.share[1] > 0]
-        found += ["PV that is withheld"] * config.curtailable + ["follow_meter"] * config.follow_meter
+        found += ["follow_meter"] * config.follow_meter
     return found
 
 
@@ -95,80 +105,197 @@ class Twin:
         self.series = mapped(core.world.series, to_tensor)
         self.is_brp = to_tensor(core.world.is_brp)
         self.screen = None if core.scenario.constraint == "none" else Screen(core)
-        names = devices.present(core)
+        names, slices = devices.present(core), core.scenario.kind_slices
         self.cars = names.index("ev") if "ev" in names else None
-        self.car_columns = core.scenario.kind_slices.get("ev", slice(0, 0))
+        self.car_columns = slices.get("ev", slice(0, 0))
+        has_more = "prosumer" in names and names_of(core.scenario.agents["prosumer"])
+        self.homes = names.index("prosumer") if has_more else None
+        self.home_columns = slices["prosumer"] if has_more else slice(0, 0)
 
     def play(self, episodes: Episodes, choose: Choose, shares: Shares | None = None) -> Tensor:
         """Play whole episodes; give what the score counts of each, [n_envs]; ``shares`` counts it by agent, too."""
-        core, state, step_h = self.core, episodes.state, self.scenario.step_h
-        batteries, energy = devices.batteries_of(core, state), devices.first_energy(core, state)
-        cars = None if self.cars is None else state.devices[self.cars]
-        params = None if self.cars is None else state.episode.params[self.cars]
-        cost, terms = episodes.standing_cur + episodes.begin_cur, self._terms(episodes)
-        unserved_cur_per_kwh, is_shared = self.scenario.reward.unserved_cur_per_kwh, shares is not None
-        for i in range(core.n_steps):
-            now = Now(self.series, state.episode.start + i, state.t + i)
-            seen = None if cars is None else kinds()["ev"].view(cars, params, now)
-            left_h = (core.n_steps - i) * step_h
-            view, low_kw, high_kw = devices.look(
-                batteries, energy, seen, self.car_columns, episodes.firm_kw[i], left_h, step_h
-            )
-            power, eager = choose(i, episodes.ahead[i], view)
-            fills = clear(view.firm_kw * step_h, wish_of(power, view) * step_h, eager, terms[i], moves_price=is_shared)
-            fill_kw = fills.device / step_h
-            battery_kw = devices.share_kw(batteries, fill_kw, view, low_kw, high_kw)
-            car_kw, must_kw = fill_kw[:, self.car_columns], view.firm_kw[:, self.car_columns]
-            load_kw, pv_kw = self._at_meters(episodes, i, must_kw)
-            metered, withheld = (load_kw - pv_kw) * step_h + fills.device, None
-            keeps = self._keeps(battery_kw, car_kw, load_kw, pv_kw)
-            if keeps is not None:
-                sun, of_batteries, of_cars = keeps
-                stays = (battery_kw * (of_batteries - 1)) @ batteries.agent_of
-                stays = stays + self._among_agents(car_kw * (of_cars - 1), stays)
-                withheld = Withheld(pv_kw * (1 - sun) * step_h, stays * step_h)
-                metered = metered + withheld.sun + withheld.devices
-                battery_kw, car_kw = battery_kw * of_batteries, car_kw * of_cars
-            energy, worn = devices.move(batteries, energy, battery_kw, step_h)
-            cost = cost + cost_cur(fills, metered, withheld, self.is_brp, terms[i]) + worn
-            borne = None
-            if seen is not None:
-                cars, borne = devices.drive_on(car_kw + must_kw, seen, cars, params, now, unserved_cur_per_kwh)
-                cost = cost + borne.sum(1)
-            if shares is not None:
-                shares.add(fills, metered, withheld, terms[i])
-                shares.wear(devices.wear_of_agents(batteries, battery_kw, step_h))
-                if borne is not None:
-                    shares.wear(self._among_agents(borne, metered))
-        left_kwh = energy @ batteries.agent_of * batteries.still.eta_dis * batteries.still.is_stationary
-        if shares is not None:
-            shares.wear(-left_kwh * episodes.end_value[:, None])
-        scored: Tensor = cost - left_kwh.sum(1) * episodes.end_value
+        play = _Play(self, episodes, shares)
+        for i in range(self.core.n_steps):
+            play.step(i, choose)
+        return play.scored()
+
+
+class _Wanted(NamedTuple):
+    """What agents order, and what flows whatever is filled, [n_envs, n_agents]."""
+
+    firm_kw: Tensor  # order of what must be served
+    wish_kw: Tensor  # order of devices
+    load_kw: Tensor  # at the meter, cars' needs among it
+    pv_kw: Tensor  # at the meter
+    battery_kw: Tensor  # part of the wish
+    asked: Asked | None  # of homes
+
+
+class _Play:
+    """A batch of episodes while it is played."""
+
+    def __init__(self, twin: Twin, episodes: Episodes, shares: Shares | None) -> None:
+        self.twin, self.episodes, self.shares = twin, episodes, shares
+        self.n_steps, self.step_h = twin.core.n_steps, twin.scenario.step_h
+        state = episodes.state
+        self.batteries = devices.batteries_of(twin.core, state)
+        self.energy = devices.first_energy(twin.core, state)
+        params, at = state.episode.params, twin.homes
+        self.cars: Any = None if twin.cars is None else state.devices[twin.cars]
+        self.car_params: Any = None if twin.cars is None else params[twin.cars]
+        self.homes = None if at is None else Homes(params[at], state.devices[at])
+        self.at_home = None if self.homes is None else self.homes.first
+        self.errors = no_errors(twin.core.n_envs)
+        self.terms = _terms(episodes, twin.scenario)
+        self.cost = episodes.standing_cur + episodes.begin_cur
+
+    def step(self, i: int, choose: Choose) -> None:
+        """Play an interval."""
+        twin, now, terms, step_h = self.twin, self._now(i), self.terms[i], self.step_h
+        cars = None if self.cars is None else kinds()["ev"].view(self.cars, self.car_params, now)
+        inside, firm_kw = self._look_inside(now), self.episodes.firm_kw[i]
+        if inside is not None:
+            firm_kw = firm_kw + self._of_homes(inside.must_kw(firm_kw[:, twin.home_columns]))
+        ahead, self.errors = self.episodes.ahead_of(i, firm_kw, self.errors)
+        left_h = (self.n_steps - i) * step_h
+        view, low_kw, high_kw = devices.look(
+            self.batteries, self.energy, cars, twin.car_columns, firm_kw, left_h, step_h
+        )
+        if inside is not None:
+            view = replace(view, more=self._at_home()[0].seen(self._at_home()[1], inside, now))
+        power, eager, *choice = choose(i, ahead, view)
+        wish_kw = wish_of(power, view)
+        if cars is not None and cars.more is not None:  # their site has a limit
+            at = twin.car_columns
+            wish_kw = torch.cat([wish_kw[:, : at.start], fit_kw(wish_kw[:, at], cars), wish_kw[:, at.stop :]], dim=1)
+        wanted = self._want(i, view, wish_kw, inside, *choice)
+        fills = clear(
+            wanted.firm_kw * step_h, wanted.wish_kw * step_h, eager, terms, moves_price=self.shares is not None
+        )
+        battery_kw, warmth_kw, car_kw, withheld = self._carry(fills.device / step_h, wanted, view, low_kw, high_kw)
+        metered = (wanted.load_kw - wanted.pv_kw) * step_h + fills.device
+        if withheld is not None:
+            metered = metered + withheld.sun + withheld.devices
+        if self.shares is not None:
+            self.shares.add(fills, metered, withheld, terms)
+        self.cost = self.cost + cost_cur(fills, metered, withheld, twin.is_brp, terms)
+        self._move(battery_kw, warmth_kw, car_kw + view.firm_kw[:, twin.car_columns], cars, wanted.asked, now)
+
+    def scored(self) -> Tensor:
+        """Give what the score counts of the episodes once they have been played, [n_envs]."""
+        still, end_value = self.batteries.still, self.episodes.end_value
+        left_kwh = self.energy @ self.batteries.agent_of * still.eta_dis * still.is_stationary
+        if self.homes is not None:
+            homes, standing = self._at_home()
+            left_kwh = left_kwh + self._of_homes(homes.spare_kwh(standing, self._now(self.n_steps)))
+        if self.shares is not None:
+            self.shares.wear(-left_kwh * end_value[:, None])
+        scored: Tensor = self.cost - left_kwh.sum(1) * end_value
         return scored
 
-    def _terms(self, episodes: Episodes) -> list[Terms]:
-        prices, step_h = episodes.prices, self.scenario.step_h
-        caps = episodes.import_cap_kw[:, None] * step_h, episodes.export_cap_kw[:, None] * step_h
-        scarcity = self.scenario.connection.scarcity_cur_per_kwh
-        by_step = (p[:, :, None].unbind(1) for p in (prices.bought, prices.sold, prices.local))
-        return [Terms(*three, *caps, scarcity) for three in zip(*by_step, strict=True)]  # type: ignore[call-arg]
+    def _now(self, i: int) -> Now:
+        """The interval; after the last one devices see the last step of the data once more, as in the core."""
+        state, last = self.episodes.state, len(self.twin.core.world.hour) - 1
+        return Now(self.twin.series, (state.episode.start + i).clamp(max=last), state.t + i)
 
-    def _at_meters(self, episodes: Episodes, i: int, must_kw: Tensor) -> tuple[Tensor, Tensor]:
-        """[n_envs, n_agents] what is served, cars' needs among it, and sun."""
-        load_kw = episodes.load_kw[i]
-        return load_kw + self._among_agents(must_kw, load_kw), episodes.pv_kw[i]
+    def _at_home(self) -> tuple[Homes, Standing]:
+        assert self.homes is not None
+        assert self.at_home is not None
+        return self.homes, self.at_home
 
-    def _among_agents(self, of_cars: Tensor, like: Tensor) -> Tensor:
-        before, after = self.car_columns.start, like.shape[1] - self.car_columns.stop
-        return torch.nn.functional.pad(of_cars, (before, after))
-
-    def _keeps(
-        self, battery_kw: Tensor, car_kw: Tensor, load_kw: Tensor, pv_kw: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor] | None:
-        """Shares that the wires let through, of sun [n_envs, n_agents], each battery and each car; none: all."""
-        if self.screen is None:
+    def _look_inside(self, now: Now) -> household.Look | None:
+        if self.homes is None:
             return None
-        return self.screen.keeps(*(x.detach().numpy() for x in (battery_kw, car_kw, load_kw, pv_kw)))
+        homes, standing = self._at_home()
+        self.at_home, look = homes.look(standing, now)
+        return look
+
+    def _want(self, i: int, view: View, wish_kw: Tensor, inside: household.Look | None, *choice: Tensor) -> _Wanted:
+        firm_kw, load_kw, pv_kw = view.firm_kw, self.episodes.load_kw[i], self.episodes.pv_kw[i]
+        load_kw = load_kw + self._of_cars(firm_kw[:, self.twin.car_columns])
+        if inside is None:
+            return _Wanted(firm_kw, wish_kw, load_kw, pv_kw, wish_kw, None)
+        asked = self._at_home()[0].ask(inside, choice[0])
+        unused = 1 - asked.used
+        sun_kw = self.episodes.sun_kw[i][:, self.twin.home_columns] * unused
+        return _Wanted(
+            firm_kw + self._of_homes(asked.start_kw + sun_kw), wish_kw + self._of_homes(asked.warmth_kw),
+            load_kw + self._of_homes(inside.must_kw(unused) + asked.start_kw), pv_kw * (1 - self._of_homes(unused)),
+            wish_kw, asked,
+        )  # fmt: skip
+
+    def _carry(
+        self, fill_kw: Tensor, wanted: _Wanted, view: View, low_kw: Tensor, high_kw: Tensor
+    ) -> tuple[Tensor, Tensor | None, Tensor, Withheld | None]:
+        """Give what flows to batteries, to rooms and tanks and to cars, and what the wires withhold of it."""
+        twin, batteries = self.twin, self.batteries
+        car_kw, warmth_kw = fill_kw[:, twin.car_columns], self._warmth_kw(fill_kw, wanted, view)
+        of_homes = None if warmth_kw is None else self._of_homes(warmth_kw)
+        rest_kw = fill_kw if of_homes is None else fill_kw - of_homes
+        battery_kw = devices.share_kw(batteries, rest_kw, view, low_kw, high_kw)
+        if twin.screen is None:
+            return battery_kw, warmth_kw, car_kw, None
+        device_kw = battery_kw if of_homes is None else battery_kw + of_homes @ batteries.agent_of.T
+        keeps = twin.screen.keeps(*(x.detach().numpy() for x in (device_kw, car_kw, wanted.load_kw, wanted.pv_kw)))
+        if keeps is None:
+            return battery_kw, warmth_kw, car_kw, None
+        sun, of_devices, of_cars = keeps
+        stays = (device_kw * (of_devices - 1)) @ batteries.agent_of + self._of_cars(car_kw * (of_cars - 1))
+        withheld = Withheld(wanted.pv_kw * (1 - sun) * self.step_h, stays * self.step_h)
+        device_kw, car_kw = device_kw * of_devices, car_kw * of_cars
+        warmth_kw = self._warmth_kw(device_kw @ batteries.agent_of, wanted, view)
+        if warmth_kw is not None:
+            has = batteries.storage.ceiling_kwh > 0  # of roundings, and their derivatives, nothing is left without one
+            device_kw = (device_kw - self._of_homes(warmth_kw) @ batteries.agent_of.T) * has
+        return device_kw, warmth_kw, car_kw, withheld
+
+    def _warmth_kw(self, total_kw: Tensor, wanted: _Wanted, view: View) -> Tensor | None:
+        """[n_envs, n_homes] of their flexible power, what rooms and tanks get; none: homes have neither."""
+        if self.homes is None or wanted.asked is None:
+            return None
+        at = self.twin.home_columns
+        return self.homes.share_kw(total_kw[:, at], wanted.battery_kw[:, at], wanted.asked, view, at)
+
+    def _move(
+        self, battery_kw: Tensor, warmth_kw: Tensor | None, car_kw: Tensor, cars: View | None, asked: Asked | None,
+        now: Now,
+    ) -> None:  # fmt: skip
+        """Move all energy, and count what no bill holds."""
+        self.energy, worn = devices.move(self.batteries, self.energy, battery_kw, self.step_h)
+        borne = []
+        if cars is not None:
+            unserved_cur_per_kwh = self.twin.scenario.reward.unserved_cur_per_kwh
+            self.cars, cost = devices.drive_on(car_kw, cars, self.cars, self.car_params, now, unserved_cur_per_kwh)
+            borne.append(self._of_cars(cost))
+        if asked is not None and warmth_kw is not None:
+            homes, standing = self._at_home()
+            self.at_home, cost = homes.run(standing, asked, warmth_kw, now)
+            borne.append(self._of_homes(cost))
+        self.cost = self.cost + worn
+        for cost in borne:
+            self.cost = self.cost + cost.sum(1)
+        if self.shares is not None:
+            for cost in (devices.wear_of_agents(self.batteries, battery_kw, self.step_h), *borne):
+                self.shares.wear(cost)
+
+    def _of_cars(self, x: Tensor) -> Tensor:
+        return _among(x, self.twin.car_columns, self.twin.core.n_agents)
+
+    def _of_homes(self, x: Tensor) -> Tensor:
+        return _among(x, self.twin.home_columns, self.twin.core.n_agents)
+
+
+def _among(x: Tensor, columns: slice, n_agents: int) -> Tensor:
+    """[n_envs, n_agents] nothing but for a kind's columns."""
+    return torch.nn.functional.pad(x, (columns.start, n_agents - columns.stop))
+
+
+def _terms(episodes: Episodes, scenario: Scenario) -> list[Terms]:
+    prices, step_h = episodes.prices, scenario.step_h
+    caps = episodes.import_cap_kw[:, None] * step_h, episodes.export_cap_kw[:, None] * step_h
+    scarcity = scenario.connection.scarcity_cur_per_kwh
+    by_step = (p[:, :, None].unbind(1) for p in (prices.bought, prices.sold, prices.local))
+    return [Terms(*three, *caps, scarcity) for three in zip(*by_step, strict=True)]  # type: ignore[call-arg]
 
 
 def wish_of(power: Tensor, view: View) -> Tensor:

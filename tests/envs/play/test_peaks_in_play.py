@@ -12,6 +12,7 @@ from gridbazaar.agents.dispatch.schedule import solve_optimum
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.agents.policies.optimum import Policy as Optimum
 from gridbazaar.agents.policy import NoBoundError
+from gridbazaar.data.community import Community, Customer
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.observe import feature_columns, observe
@@ -27,6 +28,8 @@ from gridbazaar.market.settlement.settle import LINES
 SMALL: dict[str, Any] = {"data.n_homes": 8, "data.n_roofs": 4, "data.n_cars": 4, "data.n_days": 100}
 FEBRUARY = ("2024-02-01", "2024-02-29")
 WINTER = ("2024-02-01", "2024-03-31")
+FAMILY = Community((Customer("family", ("prosumer_1", "battery_0", "ev_0")),))
+TWO_HOMES = Community((Customer("two homes", ("prosumer_0", "prosumer_1")),))
 BARE: dict[str, Any] = {"battery.count": 0, "ev.count": 0, "vpp.count": 0, "prosumer.battery_share": (0.0, 0.0)}
 
 
@@ -45,8 +48,8 @@ def core_of(tariff: Any, dates: tuple[str, str] = FEBRUARY, scenario: str = "str
     return Core(load_scenario(scenario, **given | SMALL | more), 1)
 
 
-def village_of(tariff: Any) -> Core:
-    return Core(load_scenario("village", tariff=tariff, dates=FEBRUARY, step_min=60), 1)
+def village_of(tariff: Any, community: Community | None = None) -> Core:
+    return Core(load_scenario("village", tariff=tariff, dates=FEBRUARY, step_min=60, community=community), 1)
 
 
 def test_agents_see_the_peak_so_far_and_its_price() -> None:
@@ -92,10 +95,11 @@ CHARGES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("community", [None, TWO_HOMES])
 @pytest.mark.parametrize("name", CHARGES)
-def test_where_nothing_can_be_moved_the_program_charges_what_is_posted(name: str) -> None:
+def test_where_nothing_can_be_moved_the_program_charges_what_is_posted(name: str, community: Community | None) -> None:
     """Two months of homes without devices, under a rule that clears what flowed."""
-    core = core_of(power(**CHARGES[name]), WINTER, mechanism="mid_market_rate", **BARE)
+    core = core_of(power(**CHARGES[name]), WINTER, mechanism="mid_market_rate", community=community, **BARE)
     state = core.reset(0, split="test")
     ahead = foresight(core, state)
     without = solve_optimum(replace(ahead, peaks=()), 1.0).cost_cur
@@ -107,9 +111,10 @@ def test_where_nothing_can_be_moved_the_program_charges_what_is_posted(name: str
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("community", [None, FAMILY])
 @pytest.mark.parametrize("tariff", ["be_flanders", "three days", "evenings", "tiers", "steps"])
-def test_no_policy_costs_less_than_the_bound(tariff: str) -> None:
-    core = core_of(power(**CHARGES[tariff]) if tariff in CHARGES else tariff)
+def test_no_policy_costs_less_than_the_bound(tariff: str, community: Community | None) -> None:
+    core = core_of(power(**CHARGES[tariff]) if tariff in CHARGES else tariff, community=community)
     state = core.reset(3, split="validation")
     bound = bound_of(core, state)
     for name in ("random", "opportunity_cost", "peak_shaving"):
@@ -152,3 +157,27 @@ def test_policies_lower_the_peak_where_it_costs_something_and_nowhere_else() -> 
     assert peak_kw["flat", "peak_shaving"] == peak_kw["flat", "opportunity_cost"]
     for name in ("mpc", "optimum"):
         assert peak_kw["flat", name] > max(peak_kw["flat", "idle"], 1.2 * peak_kw["be_flanders", name]), name
+
+
+FAMILIES = Community(
+    tuple(Customer(f"family {i}", (f"prosumer_{i}", f"ev_{i}", *[f"battery_{i}"] * (i < 4))) for i in range(6))
+)
+
+
+@pytest.mark.slow
+def test_policies_lower_the_peak_of_families_whose_devices_share_one_meter() -> None:
+    """Cars, batteries and loads of six homes; what is due for power in the hourly February of a village."""
+    core = village_of("be_flanders", FAMILIES)
+    state = core.reset(0, split="test")
+    bound = bound_of(core, state)
+    due_cur: dict[str, float] = {}
+    policies = {name: load_policy(name) for name in ("opportunity_cost", "peak_shaving")}
+    policies |= {"mpc": load_policy("mpc", every=4), "optimum": Optimum(bound.schedule)}
+    for name, policy in policies.items():
+        accounts = Accounts(core, state, np.array([0]))
+        ahead = bound.ahead if name == "optimum" else None
+        played = play(core, policy, [0], state=state, record=accounts.add, ahead=ahead)
+        assert played.tally.scored_cur[0] >= bound.cost_cur[0] - bound.rounding_cur[0], name
+        due_cur[name] = float(accounts.bill_ucur[0, 0, LINES.index("capacity"), : core.n_agents].sum()) / 1e6
+    for name in ("peak_shaving", "mpc", "optimum"):
+        assert due_cur[name] < 0.9 * due_cur["opportunity_cost"], name

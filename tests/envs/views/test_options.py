@@ -13,6 +13,7 @@ from gridbazaar.envs.interval.reward import PARTS
 from gridbazaar.envs.safety import COSTS, safety_costs
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.views.discrete import choices, discrete_env
+from gridbazaar.envs.views.gymnasium_env import single_agent_env, vector_env
 from gridbazaar.envs.views.pettingzoo_env import MarketParallelEnv, parallel_env
 from tests.envs.playing import differences
 
@@ -55,6 +56,36 @@ def test_infos_may_be_left_empty() -> None:
     env = parallel_env("street", infos=False)
     assert set(map(str, env.reset()[1].values())) == {"{}"}
     assert set(map(str, env.step(sampled(env))[4].values())) == {"{}"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"costs": True}, "infos: costs would stand in them, and infos=False leaves them empty"),
+        ({"forecasts": True, "costs": True}, "infos: forecasts and costs would stand in them"),
+    ],
+)
+def test_what_infos_would_hold_is_refused_without_them(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parallel_env("street", infos=False, **options)
+
+
+@pytest.mark.parametrize("name", ["pad_actions", "strict"])
+def test_what_changes_nothing_for_choices_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name}: choices are the same for all agents"):
+        discrete_env("street", **{name: True})
+
+
+def test_a_reset_refuses_options_that_it_does_not_have() -> None:
+    message = r"options: expected some of split(, reset_mask)?; got 'spilt'"
+    with pytest.raises(ValueError, match=message):
+        single_agent_env("street").reset(options={"spilt": "validation"})
+    with pytest.raises(ValueError, match=message):
+        vector_env("street", 2).reset(options={"spilt": "validation"})
+    rows = vec_env("street", n_envs=1)
+    rows.set_options({"spilt": "validation"})
+    with pytest.raises(ValueError, match=message):
+        rows.reset()
 
 
 def test_padded_actions_have_one_space_and_play_the_same() -> None:

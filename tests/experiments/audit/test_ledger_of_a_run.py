@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shlex
 import shutil
 import sqlite3
@@ -19,6 +20,7 @@ import pytest
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.market.ledger.log.canonical import Entry, canonical, parse
 from gridbazaar.market.ledger.log.merkle import leaf_hash
+from tests.envs.test_own import RULE
 from tests.experiments.cli.runner import invoke
 from tests.market.ledger.fakes import edit
 
@@ -70,6 +72,21 @@ def test_the_command_that_a_run_prints_finds_it_sound(run: Run, tmp_path: Path) 
     kept = tmp_path / "kept.txt"
     kept.write_text(call("ledger", "checkpoints", run.path).stdout)
     assert "12 trusted checkpoints" in call("ledger", "verify", run.path, *run.who, "--trusted", kept).stdout
+
+
+def test_of_a_rule_of_ones_own_the_file_is_named_and_another_one_is_told_apart(tmp_path: Path) -> None:
+    rule, ledger = tmp_path / "rule.py", tmp_path / "own.db"
+    rule.write_text(RULE)
+    options = ("--policies", "self_consumption", "--seeds", 1, "--set", "hours=1", "--ledger", ledger)
+    said = call("evaluate", "street", "--set", f"mechanism={rule}:rule", *options).stdout
+    (command,) = (line.removeprefix("check it: ") for line in said.splitlines() if line.startswith("check it: "))
+    assert command.endswith(f"--mechanism {rule}:rule")
+    assert "cleared again" not in call(*shlex.split(command)[1:]).stdout
+    rule.write_text(RULE + "# another\n")
+    assert re.search(
+        r"4 intervals by rule#sha256=(\w+), not cleared again: give its --mechanism FILE, which is not "
+        r"rule#sha256=(?!\1)\w+,", call(*shlex.split(command)[1:]).stdout,
+    )  # fmt: skip
 
 
 def test_18_an_inflated_reading_is_named_by_its_signature(run: Run) -> None:

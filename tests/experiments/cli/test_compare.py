@@ -68,6 +68,17 @@ def test_what_does_not_add_up_ends_with_an_error_of_ours(tmp_path: Path, monkeyp
         (("--allowed-revenue", "-1"), "allowed-revenue: expected an amount above 0"),
         (("--allowed-revenue", "3", "--no-equal-revenue"), "leave out --no-equal-revenue"),
         (("--customers", "nowhere.csv"), "nowhere.csv"),
+        (("--automated", "0,half"), "--automated: expected shares from 0 to 1, such as 0,0.5,1; got 'half'"),
+        (("--automated", "1.5"), "automated: expected shares of the customers from 0 to 1, got 1.5"),
+        (("--rate", "USD"), "--rate: expected a currency and an amount, such as USD=0.92; got 'USD'"),
+        (("--rate", "USD=1", "--rate", "USD=2"), "--rate: expected each currency once, got USD twice"),
+        (("--rate", "USD=0.9"), "rate: no tariff or design is in USD; leave its rate out"),
+        (("--rate", "EUR=0.9"), "rate: amounts are in EUR, one of which is one"),
+        (("--rate", "usd=0.9"), "rate: expected three letters such as USD, got 'usd'"),
+        (("--rate", "USD=-1"), "rate: expected how many EUR one USD is, above 0; got -1"),
+        (("--engine", "ray"), "--engine: it is of --workers"),
+        (("--bills-of", "prosumer_0"), "--bills-of: it chooses what the page shows; give --report FILE.html too"),
+        (("--report", "x.html", "--bills-of", "ev_0,nobody"), "--bills-of: expected some of prosumer_0, "),
     ],
 )
 def test_what_cannot_be_compared_is_refused_first(more: tuple[str, ...], why: str, tmp_path: Path) -> None:

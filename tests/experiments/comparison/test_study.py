@@ -17,9 +17,11 @@ from gridbazaar.experiments.comparison.cells_table import resource_cost_cur
 from gridbazaar.experiments.comparison.customer_rows import BILLED, CELL, FROZEN, PLAYED, WHO
 from gridbazaar.experiments.comparison.frozen import frozen_checks
 from gridbazaar.experiments.comparison.network_lines import OPERATOR, revenue_of, scaled
-from gridbazaar.experiments.comparison.study import SETTLED, Study, study
+from gridbazaar.experiments.comparison.parts import SETTLED
+from gridbazaar.experiments.comparison.study import Study, study
 from gridbazaar.experiments.comparison.write import Tables, tables_of, write_tables
 from gridbazaar.experiments.evaluation.evaluate import evaluate
+from gridbazaar.market.design import Design
 from gridbazaar.market.designs import load_design
 from gridbazaar.market.settlement.settle import LINES
 from gridbazaar.market.tariffs import load_tariff
@@ -88,9 +90,12 @@ def test_a_cell_is_what_evaluate_plays(found: Study) -> None:
     bought = np.concatenate(
         [-book.bill_ucur[..., book.core.n_agents + 1].sum(axis=(0, 2)) / MICRO for book in one.accounts]
     )
-    stored = resource_cost_cur(one) - (bought + borne)
+    stored = resource_cost_cur(found, one) - (bought + borne)
+    left_kwh = np.concatenate([day.left_kwh for day in one.books])
+    assert stored == pytest.approx(-left_kwh * found.best.worth_cur_per_kwh)
     begun = np.concatenate([book.core.stored_value_cur(book.first).sum(1) for book in one.accounts])
-    assert stored == pytest.approx(-(resource["left_cur"] + begun))
+    own_worth = np.concatenate([book.first.episode.end_value_cur_per_kwh for book in one.accounts])
+    assert left_kwh * own_worth == pytest.approx(resource["left_cur"] + begun)
 
 
 def test_no_neighbour_trades_without_a_market(tables: Tables) -> None:
@@ -107,10 +112,12 @@ def test_a_row_adds_up_and_names_its_counterfactuals(tables: Tables) -> None:
     by_key: Any = rows.set_index([*CELL, *WHO])["bill_cur"]
     for row in rows.sample(60, random_state=0).to_dict("records"):
         who = tuple(row[name] for name in WHO)
+        cell = {name: row[name] for name in CELL}
         basis = PLAYED if row["basis"] == BILLED else row["basis"]
-        assert row["today_bill_cur"] == by_key[(basis, row["prices"], "flat", row["mechanism"], row["policy"], *who)]
-        off = (row["basis"], row["prices"], row["tariff"], "none", row["policy"], *who)
-        assert row["no_market_bill_cur"] == by_key[off]
+        today = cell | {"basis": basis, "tariff": "flat"}
+        assert row["today_bill_cur"] == by_key[(*today.values(), *who)]
+        off = cell | {"mechanism": "none"}
+        assert row["no_market_bill_cur"] == by_key[(*off.values(), *who)]
 
 
 def test_a_family_is_one_customer_with_its_labels(tables: Tables) -> None:
@@ -149,7 +156,7 @@ def test_network_lines_are_scaled_until_revenue_is_equal(found: Study) -> None:
 
 
 def test_equal_revenue_that_does_not_settle_is_a_result(found: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gridbazaar.experiments.comparison import study as place
+    from gridbazaar.experiments.comparison import parts as place
 
     monkeypatch.setattr(place, "SETTLED", 0.0)
     small = replace(found.asked, tariffs={"tou": found.asked.tariffs["tou"]}, today="tou", mechanisms={"none": "none"})
@@ -193,7 +200,7 @@ def test_a_frozen_dispatch_that_loses_money_is_found(found: Study) -> None:
 
 def test_groups_hold_all_customers_and_their_burden(found: Study, tables: Tables) -> None:
     groups: Any = tables.groups.set_index([*CELL, "group", "value"])
-    cell = (PLAYED, WRITTEN, "tou", "uniform_price", "self_consumption")
+    cell = (PLAYED, WRITTEN, "tou", "uniform_price", "self_consumption", 1.0)
     whole = groups.loc[(*cell, "all", "all")]
     n = len(found.asked.customers.agents) * len(found.asked.seeds)
     assert whole["customers"] == n
@@ -235,7 +242,8 @@ def test_scaling_touches_network_lines_alone() -> None:
     assert twice == replace(flat, network_cur_per_kwh=0.16, local_network_cur_per_kwh=0.04)
     design = load_design("be_flanders")
     more = scaled(design, 1.5)
-    for before, after in zip(design.charges, more.charges, strict=True):  # type: ignore[union-attr]
+    assert isinstance(more, Design)
+    for before, after in zip(design.charges, more.charges, strict=True):
         if before.line == "capacity":
             assert after.cur_per_kw_year == pytest.approx(1.5 * (before.cur_per_kw_year or 0.0))
         elif before.line != "network":
@@ -250,7 +258,7 @@ def test_scaling_touches_network_lines_alone() -> None:
         ({"allowed_cur": 5.0, "equal_revenue": False}, r"leave out --no-equal-revenue"),
         ({"mechanism": "none"}, r"mechanism: it is what is compared"),
         ({"tariff": "tou"}, r"tariff: it is what is compared"),
-        ({"designs": ["no_bkk"]}, r"what is played is paid in EUR, got NOK of no_bkk"),
+        ({"designs": ["no_bkk"]}, r"got NOK of no_bkk; what is played is paid in EUR"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(more: dict[str, Any], why: str, tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_a_wrong_table_of_customers_is_refused_with_its_line(text: str, why: str
     ("more", "why"),
     [
         (("--bill", "be_flanders"), "be_flanders"),  # a day is no whole month
-        (("--bill", "no_bkk", "--dates", "2024-02-01,2024-02-29"), "what is played is paid in EUR, got NOK of no_bkk"),
+        (("--bill", "no_bkk", "--dates", "2024-02-01,2024-02-29"), "got NOK of no_bkk; what is played is paid in EUR"),
         (("--bill", "flanders"), "flanders"),
         (("--customers", "nowhere.csv"), "nowhere.csv: expected a CSV file"),
     ],

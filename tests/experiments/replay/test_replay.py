@@ -16,8 +16,9 @@ from gridbazaar.experiments.evaluation.play import Played, play_episode
 from gridbazaar.experiments.replay import page as page_module
 from gridbazaar.experiments.replay.page import render
 from gridbazaar.experiments.replay.record import record
-from tests.browser import answers, in_browser, look
+from tests.browser import answers, in_browser, in_print, look, to_pdf
 from tests.experiments.cli.runner import invoke
+from tests.printed import assert_printed_well, sheets
 
 HOURS = 6.0
 
@@ -124,7 +125,7 @@ def test_it_fits_a_phone_and_a_desktop(page: str, width: int, tmp_path: Path) ->
     assert seen.scrolls <= width, seen.beyond[:5]
     assert not seen.beyond
     assert not seen.scrolling
-    assert len(seen.pictures) == 1 + 2 * 2
+    assert sum(wide > 100 for wide in seen.pictures) == 1 + 2 * 2
     assert seen.least_text_px >= 8
 
 
@@ -148,3 +149,52 @@ def test_slider_keys_and_buttons_go_through_the_episode(page: str, tmp_path: Pat
     assert found == [
         "12:00", "12:15", "12:30", "12:15", "17:45", "17:45", "12:00", "13:15", "13:30", "Stop", "Play", 2, "13:30.",
     ]  # fmt: skip
+
+
+@in_browser
+def test_buyers_and_sellers_differ_not_by_colour_alone_and_every_kind_is_explained(
+    page: str, recorded: dict[str, Any], tmp_path: Path
+) -> None:
+    script = """
+    const legend = document.querySelector("article .legend");
+    const drawn = [...legend.querySelectorAll("span")]
+      .map(s => [s.textContent.trim(), s.querySelector("path, circle")]);
+    const sides = drawn.filter(([words]) => /neighbours|them/.test(words)).map(([, d]) => d);
+    return {words: drawn.map(([words]) => words), widths: sides.map(d => d.getAttribute("stroke-width")),
+      fills: sides.map(d => getComputedStyle(d).fill),
+      shapes: drawn.map(([, d]) => d.getAttribute("d")).slice(0, -4)};
+    """
+    found = answers(page, tmp_path, script)
+    kinds = list(dict.fromkeys(recorded["kinds"]))
+    assert found["words"] == [*kinds, "buys from neighbours", "sells to them", "voltage low", "high"]
+    assert len(set(found["shapes"])) == len(kinds)
+    assert found["widths"][0] != found["widths"][1]
+    assert found["fills"][1] == "rgb(255, 255, 255)", "who sells is hollow"
+
+
+@in_browser
+@pytest.mark.parametrize(("width", "is_shown"), [(390, True), (1280, False)])
+def test_on_a_phone_the_policies_figures_stand_side_by_side(
+    page: str, width: int, is_shown: bool, tmp_path: Path
+) -> None:
+    script = """
+    const box = document.getElementById("beside"), rows = [...box.querySelectorAll("tr")];
+    const cells = rows.map(r => [...r.children].map(c => c.textContent));
+    const tiles = [...document.querySelectorAll("article")].map(a =>
+      [...a.querySelectorAll(".figures b")].map(b => b.textContent));
+    const shows = e => getComputedStyle(e).display !== "none";
+    return {shown: shows(box), tiles: shows(document.querySelector(".figures")), head: cells[0],
+      same: cells.slice(1).every((row, i) => tiles.every((t, k) => t[i] === row[k + 1]))};
+    """
+    found = answers(page, tmp_path, script, width)
+    assert found == {"shown": is_shown, "tiles": not is_shown, "head": ["", "opportunity_cost", "idle"], "same": True}
+
+
+@in_print
+def test_it_is_printed_as_it_stands(page: str, tmp_path: Path) -> None:
+    path = tmp_path / "replay.html"
+    path.write_text(page, encoding="utf-8")
+    found = sheets(to_pdf(path, tmp_path / "replay.pdf"))
+    assert 2 <= len(found) <= 3
+    assert "At 12:00" in found[0].text
+    assert_printed_well(found, page)

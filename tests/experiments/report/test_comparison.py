@@ -19,11 +19,13 @@ from gridbazaar.experiments.comparison.write import Tables, tables_of, write_tab
 from gridbazaar.experiments.report.comparison import render_comparison
 from gridbazaar.experiments.report.comparison_words import answer, told
 from gridbazaar.experiments.report.traced import Traced
-from tests.browser import CHROMIUM, look
+from tests.browser import in_browser, in_print, look, to_pdf
+from tests.printed import assert_printed_well, sheets
 
 SMALL: dict[str, Any] = {
     "hours": 6, "step_min": 60, "data.n_homes": 8, "data.n_roofs": 4, "data.n_cars": 4, "data.n_days": 80,
 }  # fmt: skip
+PICTURES = ("who_pays_whom", "flows", "bills", "distribution", "average_day", "duration", "worst_hour")
 CELL_OF = re.compile(r'<span data-cell="(\w+):(\d+):(\w+)" title="([^"]*)">([^<]*)</span>')
 
 
@@ -87,7 +89,7 @@ def test_the_answer_says_who_wins_and_that_two_days_are_few(made: tuple[Any, Tab
     assert any("0 millionths are found with nobody, and losses change by 0 micro-kWh" in text for text in said)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@in_browser
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_phone_and_a_desktop_show_the_whole_page(
@@ -99,5 +101,60 @@ def test_a_phone_and_a_desktop_show_the_whole_page(
     assert not seen.scrolling
     assert not seen.errors
     assert not seen.addresses
-    assert len(seen.pictures) == 4
+    assert len(seen.pictures) == len(PICTURES)
     assert seen.least_text_px >= 8
+
+
+@in_print
+@pytest.mark.slow
+def test_printed_pages_are_full_and_cut_nothing(made: tuple[Any, Tables, str], tmp_path: Path) -> None:
+    path = tmp_path / "comparison.html"
+    path.write_text(made[2], encoding="utf-8")
+    found = sheets(to_pdf(path, tmp_path / "comparison.pdf"))
+    assert 5 <= len(found) <= 14
+    assert_printed_well(found, made[2])
+
+
+@pytest.mark.slow
+def test_every_picture_is_there_with_a_sentence(made: tuple[Any, Tables, str]) -> None:
+    found = dict(re.findall(r'<figure id="(\w+)">(.*?)</figure>', made[2], flags=re.DOTALL))
+    assert tuple(found) == PICTURES
+    for key, content in found.items():
+        assert content.count("<svg") == 2, f"{key} is drawn once more for narrow screens"
+        assert re.sub(r"<[^>]+>", "", content.split("<figcaption>")[1]).strip().endswith("."), key
+
+
+@pytest.mark.slow
+def test_the_feeder_names_its_fullest_branch_and_who_lives_where(made: tuple[Any, Tables, str]) -> None:
+    _, tables, page = made
+    cell = {"basis": PLAYED, "prices": EQUAL} | Cell("de_flat_eeg", "uniform_price", "self_consumption")._asdict()
+    mine: Any = tables.feeder[[all(r[k] == v for k, v in cell.items()) for r in tables.feeder.to_dict("records")]]
+    fullest = mine.loc[mine["loading"].idxmax()]
+    section = page.partition("<h2>The feeder at its worst hour</h2>")[2].partition("<h2>")[0]
+    assert f"{fullest['bus']} {100 * fullest['loading']:.0f} %" in section
+    for names in mine["customers"]:
+        assert (names or "nobody") in section
+
+
+@pytest.mark.slow
+def test_chosen_customers_are_shown_and_the_rule_is_said(made: tuple[Any, Tables, str]) -> None:
+    found, tables, page = made
+    assert "Chosen by rule: of all customers and episodes in the order of what each pays more than under flat" in page
+    chosen = render_comparison(found, tables, command="", shown=["prosumer_1", "ev_0"])
+    bills = chosen.partition("<h2>Bills by line</h2>")[2].partition("<h2>")[0]
+    assert "The customers that were asked for, prosumer_1 and ev_0, in episode 0." in bills
+    named = re.findall(r"<th scope='row'>(\w+) \(", bills)
+    assert named == ["prosumer_1", "prosumer_1", "ev_0", "ev_0"]
+
+
+@pytest.mark.slow
+def test_seasons_without_days_and_with_few_are_said(made: tuple[Any, Tables, str]) -> None:
+    _, tables, page = made
+    section = page.partition("<h2>The average day by season</h2>")[2].partition("<h2>")[0]
+    words = {"Dec-Feb": "December to February", "Mar-May": "March to May", "Jun-Aug": "June to August",
+             "Sep-Nov": "September to November"}  # fmt: skip
+    played = set(tables.average_day["season"])
+    few, none = (section.partition(said)[2].partition(".")[0] for said in ("Too few days to tell", "No day of"))
+    for season, name in words.items():
+        assert (name in few) == (season in played)
+        assert (name in none) == (season not in played)

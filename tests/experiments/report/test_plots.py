@@ -16,7 +16,7 @@ from gridbazaar.experiments.evaluation.play import Played, play
 from gridbazaar.experiments.evaluation.statistics import Interval
 from gridbazaar.experiments.report import day_plots, drawing, result_plots
 from gridbazaar.experiments.report.day import Day, day_of
-from gridbazaar.experiments.report.day_plots import tree_layout
+from gridbazaar.experiments.report.feeder_plot import tree_layout
 
 SOME = Interval(2.0, 1.0, 3.0)
 FIGURES: dict[str, Callable[[Day], Figure]] = {

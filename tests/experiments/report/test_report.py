@@ -25,7 +25,8 @@ from gridbazaar.experiments.report.policies import learning
 from gridbazaar.experiments.report.report import render, write_report
 from gridbazaar.experiments.report.subject import FEW_SEEDS, subject_of
 from gridbazaar.experiments.report.table import columns, kind_table, number, policy_names, terminal_table
-from tests.browser import in_browser, look, to_pdf
+from tests.browser import in_browser, in_print, look, to_pdf
+from tests.printed import assert_printed_well, sheets
 
 RUN = "runs/<b>&x"  # a folder whose name would be markup
 CURVE = [{"steps": 0, "seconds": 2.0, "score": 11.25}, {"steps": 400_000, "seconds": 63.0, "score": 70.5}]
@@ -373,13 +374,13 @@ def test_a_phone_and_a_desktop_show_the_whole_page(page: str, width: int, tmp_pa
 
 
 @pytest.mark.slow
-@in_browser
-def test_it_is_printed_on_few_pages(page: str, tmp_path: Path) -> None:
+@in_print
+def test_it_is_printed_on_few_full_pages(page: str, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.write_text(page, encoding="utf-8")
-    pdf = to_pdf(path, tmp_path / "report.pdf")
-    assert pdf.startswith(b"%PDF-")
-    assert 3 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 14
+    found = sheets(to_pdf(path, tmp_path / "report.pdf"))
+    assert 3 <= len(found) <= 14
+    assert_printed_well(found, page)
 
 
 def test_what_plans_is_no_rule_and_currencies_keep_their_letters(evaluation: Evaluation) -> None:

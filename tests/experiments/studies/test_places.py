@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from gridbazaar.experiments.cli.main import main
-from gridbazaar.experiments.studies.page import STUDIES, filled
+from gridbazaar.experiments.studies.page import STUDIES
 from gridbazaar.experiments.studies.place import Lived, live, place
 from gridbazaar.experiments.studies.places import PLACES
 from tests.experiments.cli.runner import invoke
 
 pytestmark = pytest.mark.slow
 
-DOCS = Path(__file__).resolve().parents[3] / "docs"
 NOBODY = {"bids": [0.0], "asks": [1.0]}
 
 
@@ -53,42 +51,11 @@ def test_keys_of_the_roof() -> None:
     assert dynamic.price_mean == pytest.approx(0.08 + 0.72 * 0.32, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", STUDIES)
-def test_pages_hold_figures_for_every_table(name: str) -> None:
-    text = (DOCS / "studies" / f"{name}.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"<!-- figures (\w+) -->\n(.*?)<!-- end -->", text, flags=re.DOTALL)
-    assert blocks
-    for _, body in blocks:
-        assert body.count("\n| ") >= 3
-    if name in PLACES:
-        head = blocks[0][1].partition("\n")[0].strip("| ").split(" | ")
-        assert head == ["figure", "published", *PLACES[name].changes]
-        assert [row.split(" | ")[0].strip("| ") for row in blocks[0][1].splitlines()[2:]] == [
-            what for what, *_ in PLACES[name].rows
-        ]
-
-
-def test_marks_of_another_study_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"the page has the marks \['a'\], expected \['b'\]"):
-        filled("<!-- figures a -->\n<!-- end -->", {"b": [["x"], ["1"]]})
-    assert filled("<!-- figures b -->\nold\n<!-- end -->", {"b": [["x"], ["1"]]}) == (
-        "<!-- figures b -->\n| x |\n| --- |\n| 1 |\n<!-- end -->"
-    )
-
-
 def test_the_command_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     unknown = invoke(main, ["study", "atlantis"])
     assert unknown.exit_code == 2
-    assert "expected one of quartierstrom, brooklyn, apartments, claims, flexibility, got 'atlantis'" in unknown.output
+    assert f"expected one of {', '.join(STUDIES)}, got 'atlantis'" in unknown.output
     assert invoke(main, ["study", "brooklyn", "--write", str(tmp_path)]).exit_code == 2
-
-
-@pytest.mark.slow
-def test_the_page_of_a_place_says_what_comes_out() -> None:
-    from gridbazaar.experiments.studies.page import study
-
-    page = (DOCS / "studies" / "brooklyn.md").read_text(encoding="utf-8")
-    assert filled(page, study("brooklyn", 16)) == page, "run gridbazaar study brooklyn --write docs"
 
 
 def test_sums_are_of_a_day() -> None:

@@ -23,6 +23,7 @@ from gridbazaar.envs.observe import observe
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.envs.views.others import community_of
+from gridbazaar.experiments.training.checkpoint import about
 from gridbazaar.experiments.training.folder import checkpoint_steps
 from gridbazaar.experiments.training.train import read_config, train
 
@@ -69,3 +70,11 @@ def test_an_old_run_is_resumed(tmp_path: Path) -> None:
     assert checkpoint_steps(folder) == config.steps
     resumed = first_actions(folder)
     assert np.abs(resumed - np.array(DID["played"])).max() > 10 * ROUNDING  # it learned on, from today's rewards
+
+
+@pytest.mark.parametrize("name", ["model.zip", "best.zip", "best_model.zip", "model.pt", "model.onnx"])
+def test_a_model_of_others_is_said_to_be_theirs_whatever_it_is_called(name: str, tmp_path: Path) -> None:
+    assert about(tmp_path / name) == "a model that others made"
+    if name in ("model.zip", "best.zip"):
+        (tmp_path / "config.json").write_text("{}")  # version 0.1 wrote zips of these names
+        assert about(tmp_path / name) in ("what the run ended with", "the best on validation")

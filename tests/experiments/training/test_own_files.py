@@ -29,7 +29,10 @@ def test_a_run_goes_on_with_its_copy_where_that_is_allowed(tmp_path: Path) -> No
     assert json.loads((run / CONFIG).read_text())["scenario"]["mechanism"] == scenario.mechanism
     write(tmp_path, "rule.py", "raise SystemExit('the file of now was run')")
     tariff.unlink()
-    with pytest.raises(ValueError, match=r"names code, .*/run/code/.*/rule\.py, .*--allow-code"):
+    refused = (
+        r"^\S+/config\.json: the scenario: mechanism names code, \S+/run/code/.*/rule\.py, .*--allow-code \S+ if .* it$"
+    )
+    with pytest.raises(ValueError, match=refused):
         read_scenario(run)
     again = read_scenario(run, allow_code=True)
     assert Path(again.mechanism.partition("#")[0]).is_relative_to(run)
@@ -37,5 +40,5 @@ def test_a_run_goes_on_with_its_copy_where_that_is_allowed(tmp_path: Path) -> No
     assert rule_of(again.mechanism).name == "rule"
     (kept,) = run.glob("code/*/rule.py")
     kept.write_text(RULE + "# touched\n")
-    with pytest.raises(ValueError, match=r"rule\.py: has changed, expected SHA-256"):
+    with pytest.raises(ValueError, match=r"^\S+/config\.json: mechanism: \S+/rule\.py: has changed, expected SHA-256"):
         read_scenario(run, allow_code=True)

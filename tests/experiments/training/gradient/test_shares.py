@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from gridbazaar.agents.learned.network import EAGER, RESERVED
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
@@ -25,7 +24,14 @@ from gridbazaar.experiments.training.gradient.run import GradientConfig, train_g
 from gridbazaar.experiments.training.gradient.shares import Participation, Shares
 from gridbazaar.experiments.training.gradient.twin import Twin
 from tests.experiments.training.gradient.test_run import SHORT, equal, weights_of
-from tests.experiments.training.gradient.test_twin import PER_EPISODE_CUR, Floats, scenario_of, some_actions
+from tests.experiments.training.gradient.test_twin import (
+    PER_EPISODE_CUR,
+    Floats,
+    action_of,
+    at_home,
+    scenario_of,
+    some_actions,
+)
 
 PARTICIPATES = replace(SHORT, objective="participation")
 
@@ -36,17 +42,17 @@ def costs(case: str, n_envs: int = 3) -> tuple[Floats, Floats, Floats]:
     power, eager = some_actions(core)
     state = core.reset(0, split="validation")
     shares, tally = Shares(core, state), Tally(core, state)
-    for p, e in zip(power, eager, strict=True):
-        state, happened = core.step(state, np.stack([p, np.where(e > 0, EAGER, RESERVED)], axis=-1))
+    for chosen in zip(power, eager, at_home(core), strict=True):
+        state, happened = core.step(state, action_of(core, *chosen))
         tally.add(happened)
-    powers, eagers = torch.from_numpy(power), torch.from_numpy(eager)
+    powers, eagers, more = map(torch.from_numpy, (power, eager, at_home(core)))
     with torch.no_grad():
         episodes = draw(core, np.arange(n_envs), "validation")
-        total = Twin(core).play(episodes, lambda i, ahead, view: (powers[i], eagers[i]), shares)
+        total = Twin(core).play(episodes, lambda i, ahead, view: (powers[i], eagers[i], more[i]), shares)
     return tally.cost_cur, shares.cost.numpy(), total.numpy()
 
 
-@pytest.mark.parametrize("case", ["village", "thin wires", "tight caps", "cars that come back"])
+@pytest.mark.parametrize("case", ["village", "thin wires", "tight caps", "cars that come back", "winter of thin wires"])
 def test_each_agent_bears_what_it_bears_in_the_core(case: str) -> None:
     """Local trades, rent of a full connection and its rebate, what is made good, wear and what is left."""
     of_core, of_twin, total = costs(case)

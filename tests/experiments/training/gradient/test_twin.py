@@ -16,7 +16,9 @@ from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 from gridbazaar.experiments.evaluation.metrics import Tally
 from gridbazaar.experiments.training.gradient import market, twin
+from gridbazaar.experiments.training.gradient.chooser import choices_of
 from gridbazaar.experiments.training.gradient.episodes import draw
+from gridbazaar.experiments.training.gradient.homes import Homes
 from gridbazaar.experiments.training.gradient.screen import Screen
 from gridbazaar.experiments.training.gradient.twin import Twin, uncovered
 
@@ -35,20 +37,39 @@ def some_actions(core: Core, seed: int = 0) -> tuple[Floats, Floats]:
     return np.clip(power, -1.0, 1.0), eager
 
 
-def cost_of_core(core: Core, power: Floats, eager: Floats, split: str = "validation") -> tuple[Floats, Floats]:
+def at_home(core: Core, seed: int = 0) -> Floats:
+    """What homes choose beside, [n_steps, n_envs, n_homes, n]; n is 0 where that is nothing."""
+    homes = core.scenario.kind_slices.get("prosumer", slice(0, 0))
+    shape = (core.n_steps, core.n_envs, homes.stop - homes.start, len(choices_of(core.scenario)))
+    return np.clip(np.random.default_rng([seed, 1]).normal(0.0, 0.5, shape), -1.0, 1.0)
+
+
+def action_of(core: Core, power: Floats, eager: Floats, more: Floats) -> Floats:
+    action = np.zeros((core.n_envs, core.n_agents, core.n_actions))
+    action[..., 0], action[..., 1] = power, np.where(eager > 0, EAGER, RESERVED)
+    action[:, core.scenario.kind_slices.get("prosumer", slice(0, 0)), 2 : 2 + more.shape[-1]] = more
+    return action
+
+
+def cost_of_core(
+    core: Core, power: Floats, eager: Floats, split: str = "validation", more: Floats | None = None
+) -> tuple[Floats, Floats]:
     """What the score counts of each episode, and the kWh that wires withheld."""
-    state = core.reset(0, split=split)
+    state, more = core.reset(0, split=split), at_home(core) if more is None else more
     tally, withheld = Tally(core, state), np.zeros(core.n_envs)
-    for p, e in zip(power, eager, strict=True):
-        state, happened = core.step(state, np.stack([p, np.where(e > 0, EAGER, RESERVED)], axis=-1))
+    for chosen in zip(power, eager, more, strict=True):
+        state, happened = core.step(state, action_of(core, *chosen))
         tally.add(happened)
         withheld += np.abs(happened.delivery.curtailed_ukwh).sum(1) / 1e6
     return tally.scored_cur, withheld
 
 
-def cost_of_twin(core: Core, power: torch.Tensor, eager: Floats, split: str = "validation") -> torch.Tensor:
+def cost_of_twin(
+    core: Core, power: torch.Tensor, eager: Floats, split: str = "validation", more: torch.Tensor | None = None
+) -> torch.Tensor:
     episodes, of_eager = draw(core, np.arange(core.n_envs), split), torch.from_numpy(eager)
-    return Twin(core).play(episodes, lambda i, ahead, view: (power[i], of_eager[i]))
+    of_homes = torch.from_numpy(at_home(core)) if more is None else more
+    return Twin(core).play(episodes, lambda i, ahead, view: (power[i], of_eager[i], of_homes[i]))
 
 
 def off_by(core: Core, seed: int = 0) -> tuple[Floats, Floats]:
@@ -80,10 +101,22 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 CASES["no cars"] = HOURLY | {"ev.count": 0}
+THIN = {"feeder": "weak_feeder", "connection": {"import_over_load": [2.0, 3.0]}}
+CASES |= {
+    "PV that is withheld": HOURLY | {"prosumer.curtailable": True, "tariff_options": {"export_cur_per_kwh": -0.1}},
+    "winter": HOURLY,
+    "winter of thin wires": HOURLY | THIN,
+    "winter of two days whose wires bind": HOURLY | {"hours": 48.0},
+    "winter of small pumps": HOURLY | {"prosumer.heating.pump_kw": (0.5, 1.0), "prosumer.water.heater_kw": 0.5},
+    "workplace": {},
+    "workplace that shares in proportion": {"ev.sharing": "proportional", "ev.discharge_kw": 7.4},
+    "winter of tanks alone": HOURLY | {"prosumer.heating.share": (0.0, 0.0), "prosumer.appliance.share": (0.0, 0.0)},
+}
 
 
 def scenario_of(case: str) -> Scenario:
-    return load_scenario("street" if case == "street" else "village", **CASES[case])
+    first = case.split()[0]
+    return load_scenario(first if first in ("street", "winter", "workplace") else "village", **CASES[case])
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -96,7 +129,7 @@ def test_an_episode_costs_what_it_costs_in_the_core(case: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["street", "village"])
+@pytest.mark.parametrize("name", ["street", "village", "winter"])
 def test_many_episodes_cost_what_they_cost_in_the_core(name: str) -> None:
     off_cur, _ = off_by(Core(name, 200))
     assert np.abs(off_cur).max() < PER_EPISODE_CUR
@@ -109,18 +142,36 @@ def test_a_district_costs_what_it_costs_in_the_core() -> None:
     assert np.abs(off_cur).max() < PER_EPISODE_CUR
 
 
-def slopes(core: Core, n_directions: int, step: float) -> tuple[Floats, Floats]:
-    """Directional derivatives of the mean cost, eagerness fixed: the twin's, and central differences of the core."""
+def slopes(core: Core, n_directions: int, step: float, only: str | None = None) -> tuple[Floats, Floats]:
+    """Directional derivatives of the mean cost, eagerness fixed: the twin's, and central differences of the core.
+
+    Args:
+        core: of the episodes.
+        n_directions: random ones.
+        step: of the differences.
+        only: which of the choices of homes is moved; none: all of them, and power.
+    """
     power, eager = some_actions(core)
-    power = np.clip(power, -0.9, 0.9)
-    at = torch.from_numpy(power).requires_grad_()
-    (gradient,) = torch.autograd.grad(cost_of_twin(core, at, eager).mean(), at)
+    power, more = np.clip(power, -0.9, 0.9), np.clip(np.abs(at_home(core)), 0.1, 0.9)
+    at = torch.from_numpy(power).requires_grad_(), torch.from_numpy(more).requires_grad_()
+    cost = cost_of_twin(core, at[0], eager, more=at[1]).mean()
+    gradients = torch.autograd.grad(cost, at, allow_unused=True)
     rng, found = np.random.default_rng(1), []
     for _ in range(n_directions):
         # One number an agent and interval, the same in all episodes, so that their mean moves.
-        toward = np.broadcast_to(rng.normal(size=(core.n_steps, 1, core.n_agents)), power.shape)
-        above, below = (cost_of_core(core, power + s * toward, eager)[0].mean() for s in (step, -step))
-        found.append((float((gradient.numpy() * toward).sum()), (above - below) / (2 * step)))
+        moved = (
+            np.array(float(only is None)),
+            np.array([only in (None, name) for name in choices_of(core.scenario)], float),
+        )
+        toward = [
+            np.broadcast_to(rng.normal(size=(len(x), 1, *x.shape[2:])) * m, x.shape)
+            for x, m in zip((power, more), moved, strict=True)
+        ]
+        above, below = (
+            cost_of_core(core, power + s * toward[0], eager, more=more + s * toward[1])[0].mean() for s in (step, -step)
+        )
+        slope = sum((g.numpy() * d).sum() for g, d in zip(gradients, toward, strict=True) if g is not None)
+        found.append((float(slope), (above - below) / (2 * step)))
     twins, cores = np.array(found).T
     return twins, cores
 
@@ -129,6 +180,52 @@ def test_its_derivatives_are_those_of_the_core() -> None:
     twins, cores = slopes(Core(load_scenario("street", step_min=60, ev={"min_kw": 0.0}), 32), 12, 0.01)
     assert np.corrcoef(twins, cores)[0, 1] > 0.98
     assert np.abs(twins).max() > 0.1
+
+
+SMOOTH = HOURLY | {"ev.min_kw": 0.0, "prosumer.appliance.share": (0.0, 0.0), "constraint": "none"}
+"""Without hard choices, and without wires, since what they withhold counts as given on the way back."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("only", "settings", "correlation"),
+    [(None, SMOOTH, 0.98), ("heat", SMOOTH, 0.98), ("water", SMOOTH, 0.98), ("curtail", SMOOTH, 0.98),
+     (None, HOURLY, 0.8)],
+)  # fmt: skip
+def test_its_derivatives_are_those_of_the_core_in_winter(
+    only: str | None, settings: dict[str, Any], correlation: float
+) -> None:
+    """Of all choices together, and of those of homes one by one."""
+    twins, cores = slopes(Core(load_scenario("winter", **settings), 64), 25, 0.01, only)
+    assert np.corrcoef(twins, cores)[0, 1] > correlation
+    assert np.abs(twins).max() > 0.1
+
+
+@pytest.mark.slow
+def test_starts_that_are_drawn_have_the_derivatives_of_what_they_cost_on_average() -> None:
+    """An appliance starts with a chance; the soft start on the way back gives the derivative by that chance."""
+    alone = {"prosumer.heating.share": (0.0, 0.0), "prosumer.water.share": (0.0, 0.0), "ev.count": 0, "vpp.count": 0}
+    core = Core(load_scenario("winter", **HOURLY, **alone, **{"prosumer.appliance.share": (1.0, 1.0)}), 512)
+    rng, at = np.random.default_rng(0), choices_of(core.scenario).index("appliance")
+    power, eager, more = *(0.0 * x for x in some_actions(core)), 0.0 * at_home(core)
+    chance, unit = 0.3, rng.random(more.shape[:-1])
+
+    def drawn(moved: Floats) -> Floats:
+        """Above a half where the number that was drawn is below the chance."""
+        found = more.copy()
+        found[..., at] = 0.5 + chance + moved - unit
+        return found
+
+    soft = torch.from_numpy(drawn(0.0 * unit)).requires_grad_()
+    (gradient,) = torch.autograd.grad(cost_of_twin(core, torch.from_numpy(power), eager, more=soft).mean(), soft)
+    twins, cores = [], []
+    for t in range(0, core.n_steps, 3):
+        toward = np.zeros_like(unit)
+        toward[t : t + 3] = 0.2
+        above, below = (cost_of_core(core, power, eager, more=drawn(s * toward))[0].mean() for s in (1, -1))
+        twins.append(float((gradient.numpy()[..., at] * toward).sum()))
+        cores.append((above - below) / 2)
+    assert np.corrcoef(twins, cores)[0, 1] > 0.98
 
 
 @pytest.mark.slow
@@ -149,6 +246,40 @@ def test_a_sign_that_is_flipped_is_noticed(part: str, monkeypatch: pytest.Monkey
     monkeypatch.setattr(twin, "cost_cur", wrong)
     off_cur, _ = off_by(Core(scenario_of("tight caps"), 2))
     assert np.abs(off_cur).max() > PER_EPISODE_CUR
+
+
+@pytest.mark.parametrize("part", ["warmth", "discomfort", "spare", "starts", "sun"])
+def test_a_sign_that_is_flipped_at_home_is_noticed(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, spare, ask = Homes.run, Homes.spare_kwh, Homes.ask
+
+    def wrong_run(self: Homes, standing: Any, asked: Any, warmth_kw: Any, now: Any) -> Any:
+        standing, cost = run(self, standing, asked, -warmth_kw if part == "warmth" else warmth_kw, now)
+        return standing, -cost if part == "discomfort" else cost
+
+    def wrong_ask(self: Homes, look: Any, choice: Any) -> Any:
+        asked = ask(self, look, choice)
+        if part == "starts":
+            return asked._replace(start_kw=-asked.start_kw)
+        return asked._replace(used=2 - asked.used) if part == "sun" else asked
+
+    monkeypatch.setattr(Homes, "run", wrong_run)
+    monkeypatch.setattr(Homes, "ask", wrong_ask)
+    if part == "spare":
+        monkeypatch.setattr(Homes, "spare_kwh", lambda self, standing, now: -spare(self, standing, now))
+    cold = {"prosumer.heating.pump_kw": (0.5, 1.0), "prosumer.appliance.share": (1.0, 1.0)}
+    off_cur, _ = off_by(Core(load_scenario("winter", **HOURLY, **cold), 2))
+    assert np.abs(off_cur).max() > PER_EPISODE_CUR
+
+
+def test_what_wires_withhold_is_made_good_with_the_rent_that_was_due_when_it_was_sold() -> None:
+    """12 kWh are bought through a connection of 11; the load turns out 2 less, and wires withhold 2 of the device."""
+    one = torch.ones((1, 1), dtype=torch.float64)
+    terms = market.Terms(bought=0.3 * one, sold=0.1 * one, local=0 * one, import_cap_kwh=11 * one,
+                         export_cap_kwh=11 * one, scarcity=0.5)  # fmt: skip
+    fills = market.clear(6 * one, 6 * one, one, terms)
+    withheld = market.Withheld(0 * one, -2 * one)
+    found = market.cost_cur(fills, (4 + 6 - 2) * one, withheld, torch.tensor([False]), terms)
+    assert float(found) == pytest.approx(10 * 0.3 - 2 * (0.3 + 0.5))
 
 
 def test_the_screen_lets_nothing_pass_that_wires_withhold(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,7 +306,7 @@ def test_the_screen_lets_nothing_pass_that_wires_withhold(monkeypatch: pytest.Mo
     assert min(asked.values()) > 5
 
 
-COVERED = {"street", "village", "district"}
+COVERED = {"street", "village", "district", "winter", "workplace"}
 
 
 def test_what_it_does_not_cover_is_refused_by_name() -> None:
@@ -183,9 +314,7 @@ def test_what_it_does_not_cover_is_refused_by_name() -> None:
         assert (not uncovered(load_scenario(name))) == (name in COVERED), name
     with pytest.raises(ValueError, match="does not cover mechanism nodal, constraint nodal; train with --algo ppo"):
         Twin(Core("weak_feeder"))
-    assert uncovered(load_scenario("winter")) == [f"prosumer: {x}" for x in (
-        "heat pumps", "hot water", "appliances", "PV that is withheld"
-    )]  # fmt: skip
+    assert uncovered(load_scenario("winter", **{"prosumer.follow_meter": True})) == ["prosumer: follow_meter"]
     village = load_scenario("village")
     lossy = {**village.agents, "battery": replace(village.agents["battery"], loss_per_h=0.01)}
     assert uncovered(replace(village, agents=lossy)) == ["batteries that lose or taper by kind"]

@@ -1,0 +1,89 @@
+"""The chooser: the network of a policy in the twin, with noise while it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from gridbazaar.agents.learned import homes
+from gridbazaar.agents.learned.ahead import Ahead
+from gridbazaar.agents.learned.columns import columns
+from gridbazaar.agents.learned.network import respond_at_home
+from gridbazaar.agents.learned.policy import HOMES, flags_of
+from gridbazaar.agents.plan import View
+from gridbazaar.envs.core import Core
+from gridbazaar.envs.scenario import Scenario
+from gridbazaar.experiments.training.gradient.homes import names_of
+
+
+def choices_of(scenario: Scenario) -> tuple[str, ...]:
+    """Name what homes choose beside power and eagerness; nothing where there are none."""
+    return names_of(scenario.agents[HOMES]) if HOMES in scenario.kind_slices else ()
+
+
+class Chooser:
+    """The net in the twin: chooses power and eagerness, and what homes choose beside, with noise while it learns.
+
+    Args:
+        core: of the scenario.
+        weights: of the net.
+        noise: [2, n_steps, n_envs, n_agents] normal and logistic, times what is left of both; none: none.
+        noise_at_home: [n_steps, n_envs, n_homes, n_choices] added before warmth's tanh, or to what a start depends on.
+    """
+
+    def __init__(
+        self, core: Core, weights: Mapping[str, Tensor], noise: Tensor | None = None,
+        noise_at_home: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        slices = core.scenario.kind_slices
+        self.flags = torch.from_numpy(flags_of(slices, tuple(slices)))
+        self.is_car = torch.zeros((core.n_agents, 1), dtype=torch.bool)
+        self.is_car[slices.get("ev", slice(0, 0))] = True
+        self.weights, self.noise, self.noise_at_home = weights, noise, noise_at_home
+        self.step_h, self.choices = core.scenario.step_h, choices_of(core.scenario)
+        self.place = slices[HOMES] if self.choices else slice(0, 0)
+        self.config = core.scenario.agents[HOMES] if self.choices else None
+        self.observed = homes.seen_of(self.config) if self.choices else ()
+
+    def __call__(self, i: int, ahead: Ahead, view: View) -> tuple[Tensor, ...]:
+        at_home, starts = None, None
+        if self.choices:
+            # Rooms hold their edges so sharply that what is seen of them counts as given; else gradients may explode.
+            view = replace(view, firm_kw=view.firm_kw.detach())
+            seen = dict(zip(self.observed, view.more.detach().unbind(2), strict=True))
+            at_home, starts = homes.columns(seen, ahead, view.firm_kw[:, self.place], self.config, self.step_h)
+        public, own = columns(ahead, view, self.flags, self.step_h, at_home, self.place)
+        starts = None if starts is None else starts.float()
+        answer, more, lean_to_start = respond_at_home(
+            self.weights, public.float(), own.float(), self.is_car, self.place, starts
+        )
+        answer = answer.double()
+        power, lean = torch.tanh(answer[..., 0]), answer[..., 1]
+        if self.noise is not None:
+            power = (power + self.noise[0, i]).clamp(-1.0, 1.0)
+            lean = lean + self.noise[1, i]
+        eager = _hard(lean)
+        return (power, eager, self._at_home(i, more, lean_to_start)) if self.choices else (power, eager)
+
+    def _at_home(self, i: int, more: Tensor | None, lean: Tensor | None) -> Tensor:
+        """[n_envs, n_homes, n_choices]; starts are hard, and PV that is not withheld counts as if it could be less."""
+        others = [k for k, name in enumerate(self.choices) if name != homes.START]
+        if self.noise_at_home is not None:
+            noise = self.noise_at_home[i]
+            more = None if more is None else more + noise[..., others]
+            lean = None if lean is None else lean + noise[..., self.choices.index(homes.START)]
+        chosen = homes.choose(self.choices, None if more is None else more.double(), lean)
+        if lean is not None:
+            chosen[homes.START] = _hard(lean.double())
+        if "curtail" in chosen:
+            chosen["curtail"] = chosen["curtail"] + (-chosen["curtail"]).clamp(min=0).detach()
+        return torch.stack([chosen[name] for name in self.choices], dim=2)
+
+
+def _hard(lean: Tensor) -> Tensor:
+    """Give 1 where it is above 0, else 0; soft on the way back."""
+    soft = torch.sigmoid(lean)
+    return soft + ((lean > 0).to(soft.dtype) - soft).detach()
