@@ -20,11 +20,11 @@ EXTRAS ?= train,dev
 SOURCES := gridbazaar data market agents envs experiments
 
 # The arrays are small: more threads only make them wait for each other, and one thread gives the same sums every time.
-demo test slow check bench: export OMP_NUM_THREADS = 1
-demo test slow check bench: export OPENBLAS_NUM_THREADS = 1
-demo test slow check bench: export MKL_NUM_THREADS = 1
+demo test slow check bench figures: export OMP_NUM_THREADS = 1
+demo test slow check bench figures: export OPENBLAS_NUM_THREADS = 1
+demo test slow check bench figures: export MKL_NUM_THREADS = 1
 
-.PHONY: help setup demo test slow lint types check versions examples site bench clean
+.PHONY: help setup demo test slow lint types check versions examples figures site bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,12 @@ versions: ## Run the unit tests with the oldest and the newest dependencies (SET
 
 examples: ## Run the examples, each stack of libraries in an environment of its own (STACKS="contrib ..."; needs an index)
 	PYTHON="$(PYTHON)" ARGS="$(ARGS)" .ci/examples $(STACKS)
+
+figures: $(VENV)/.stamp-train ## Make every figure of the documentation again: measures for long
+	$(BIN)/python -m gridbazaar.experiments.docs
+	$(BIN)/gridbazaar measure mechanisms --write docs
+	$(BIN)/gridbazaar measure wires --write docs
+	for page in docs/studies/*.md; do $(BIN)/gridbazaar study "$$(basename "$$page" .md)" --write docs || exit 1; done
 
 site: $(VENV)/.stamp-dev ## Build the site of the documentation into build/site
 	@$(BIN)/python -c 'import mkdocs, mkdocstrings' 2>/dev/null || $(BIN)/python -m pip install --quiet $(PIP_FLAGS) -c constraints.txt -e '.[site]'

@@ -14,6 +14,7 @@ from gridbazaar.data.own import pinned
 from gridbazaar.data.registry import code_of, name_of
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.core import Core
+from gridbazaar.envs.episode.lasting import unasked_columns
 from gridbazaar.envs.foresight import foresight
 from gridbazaar.envs.observe import observe
 from gridbazaar.envs.scenario import Scenario
@@ -129,6 +130,9 @@ def fault_of_kind(core: Core, name: str, *, steps: int | None = None) -> str | N
     n_kind, step_h = mine.stop - mine.start, core.scenario.step_h
     try:
         state = core.reset(0)
+        world, place = core.world, core.world.slices.index(mine)
+        if unasked := unasked_columns(core.scenario, world.bank, world.kinds[place], world.configs[place]):
+            return f"draw: does not take {', '.join(unasked)} of lasting; wrap what is drawn: draw.kept(column, drawn)"
         alone = Core(core.scenario, 1)
         one = alone.reset(1) if core.n_envs > 1 else None
         shape = (core.n_envs, core.n_agents, core.n_actions)

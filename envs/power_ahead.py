@@ -115,7 +115,7 @@ def _month(
     i: int, charge: PowerCharge, kept: PeakCarry, steps: Ints, is_in: NDArray[np.bool_], month: int, price: float
 ) -> MonthPeak:
     """Give what of a month lies in the steps ahead; in rows without any there is nothing of it."""
-    has_any = is_in.any(axis=1)
+    has_any: Any = is_in.any(axis=1)
     # Before the first step of a month its peak is that of no interval.
     has_begun: NDArray[np.bool_] = np.logical_and(is_in[:, 0], ~host(charge.begins_month)[steps[:, 0]])
     counts = (host(charge.counts)[steps] > 0) & is_in

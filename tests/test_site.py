@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gridbazaar.market.designs import list_designs
 from tests.stacks import needs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,5 +39,9 @@ def test_the_site_builds_without_network_and_names_what_is_public() -> None:
     api = (ROOT / "build" / "site" / "api.html").read_text(encoding="utf-8")
     missing = [name for name in gb.__all__ if not name.startswith("_") and f'.{name}"' not in api]
     assert missing == []
+    sheets = (ROOT / "build" / "site" / "tariffs.html").read_text(encoding="utf-8")
+    for name in list_designs():
+        assert f'src="tariffs/{name}.svg"' in sheets, "each sheet has its picture"
+        assert (ROOT / "build" / "site" / "tariffs" / f"{name}.svg").stat().st_size > 5_000
     start = (ROOT / "build" / "site" / "index.html").read_text(encoding="utf-8")
     assert not re.search(r'(src|href)="https?://[^"]+\.(js|css|woff2?)"', start), "something is loaded from elsewhere"

@@ -1,6 +1,7 @@
 """What a change that only moves code must leave alone: every bit of some trajectories, bounds and one ledger.
 
     python -m tests.trajectories           compares this checkout with tests/golden/trajectories/hashes.json
+    python -m tests.trajectories --add     records what is new, such as a mechanism, and leaves the rest as it is
     python -m tests.trajectories --write   writes that file anew
 
 Write it where dynamics, observations, rewards or bills change on purpose, and say so in the changelog. Hashes hold on
@@ -118,14 +119,32 @@ def recorded() -> dict[str, Any]:
     return held
 
 
+def add_new() -> list[str]:
+    """Record what is not recorded yet; give its names."""
+    held = recorded()
+    fresh = [name for name in cases() if name not in held["trajectories"]]
+    new_bounds = [name for name in bounded() if name not in held["bounds"]]
+    held["trajectories"] |= {name: trajectory(name) for name in fresh}
+    held["bounds"] |= {name: bound(name) for name in new_bounds}
+    for part, order in (("trajectories", cases()), ("bounds", bounded())):
+        held[part] = {name: held[part][name] for name in [*order, *held[part]] if name in held[part]}
+    HASHES.write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
+    return fresh + new_bounds
+
+
 def main() -> None:
+    if sys.argv[1:] == ["--add"]:
+        print("recorded: " + (", ".join(add_new()) or "nothing, all is there"))
+        if rounding() != recorded()["rounding"]:
+            print("this machine rounds otherwise than the one that recorded the others: say so in the change")
+        return
     found = found_now()
     if sys.argv[1:] == ["--write"]:
         HASHES.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         return
     held = recorded()
     moved = [
-        f"{part}: {name} is not recorded yet: --write records it"
+        f"{part}: {name} is not recorded yet: --add records it"
         for part in ("trajectories", "bounds")
         for name in found[part]
         if name not in held[part]

@@ -17,6 +17,7 @@ from gridbazaar.agents.program import Program, Stays
 from gridbazaar.agents.storage import Storage
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.bounds import Count, NotNegatives, Within
+from gridbazaar.data.own_rows import OwnColumn
 from gridbazaar.data.tables import check_table
 from gridbazaar.data.units import from_micro, to_micro, to_micro_towards_zero
 
@@ -47,7 +48,7 @@ class Pumps:
 
 
 def draw(config: Config, draw: Draw) -> Params:
-    return Params(draw.within("pool_pump.power_kw", config.count, config.power_kw), config)
+    return Params(draw.kept("pool_pump_kw", draw.within("pool_pump.power_kw", config.count, config.power_kw)), config)
 
 
 def start(params: Params) -> Pumps:
@@ -115,4 +116,7 @@ def program(params: Params, device: Pumps, n_steps: int, step_h: float) -> Progr
     )
 
 
-KIND = Kind(Config, draw, start, view, move, program, meters=meters, firm_is_chosen=True)
+KIND = Kind(
+    Config, draw, start, view, move, program, meters=meters, firm_is_chosen=True,
+    lasting=(OwnColumn("pool_pump_kw", "rated power, 0 without a pump"),),
+)  # fmt: skip

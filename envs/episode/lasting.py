@@ -98,16 +98,35 @@ def _drawn_once(
     said: list[dict[str, NDArray[np.float64]]], seed: int,
 ) -> list[dict[str, NDArray[np.float64]]]:  # fmt: skip
     """Draw what nothing is said of, by the seed alone and whatever the day."""
-    draw = Draw(
+    draw = _draw(scenario, bank, seed)
+    first = _asked(scenario, kinds, configs, draws_of(draw, said, asks=True))
+    homes = [{_LOAD: asked[_LOAD]} if _LOAD in asked else {} for asked in first]
+    with_roofs = [_with_own_roofs(of_kind | own, bank) for of_kind, own in zip(said, homes, strict=True)]
+    return _asked(scenario, kinds, configs, draws_of(draw, with_roofs, asks=True))
+
+
+def unasked_columns(scenario: Scenario, bank: Bank, kind: AnyKind, config: Any) -> tuple[str, ...]:
+    """Name the columns of a kind whose values its ``draw`` does not take, though agents can have them."""
+    draws = draws_of(_draw(scenario, bank, 0), [{}], asks=True)
+    (asked,) = _asked(scenario, [kind], [config], draws)
+    can = [column.name for column in kind.lasting if not kind.lacks(config, {column.name: max(column.low, 1.0)})]
+    return tuple(name for name in can if name not in asked)
+
+
+def _draw(scenario: Scenario, bank: Bank, seed: int) -> Draw:
+    return Draw(
         keys=community_keys(seed), day=np.array([HISTORY_DAYS]), bank=bank, step_h=scenario.step_h,
-        n_steps=scenario.n_steps, start_h=scenario.start_h,
+        n_steps=scenario.n_steps, start_h=scenario.start_h, number=np.zeros(1, np.int64),
     )  # fmt: skip
-    loads = draws_of(draw, said, asks=True)
-    draw_params(scenario, kinds, configs, loads)
-    with_roofs = []
-    for of_kind, asked in zip(said, loads, strict=True):
-        homes = {_LOAD: (asked.drawn or {})[_LOAD]} if _LOAD in (asked.drawn or {}) else {}
-        with_roofs.append(_with_own_roofs(of_kind | homes, bank))
-    draws = draws_of(draw, with_roofs, asks=True)
+
+
+def _asked(
+    scenario: Scenario, kinds: Sequence[AnyKind], configs: Sequence[Any], draws: Sequence[Draw]
+) -> list[dict[str, NDArray[np.float64]]]:
+    """Draw once; give what was drawn of the columns that the kinds name."""
     draw_params(scenario, kinds, configs, draws)
-    return [dict(asked.drawn or {}) for asked in draws]
+    names = [{column.name for column in kind.lasting} for kind in kinds]
+    return [
+        {name: values for name, values in (draw.drawn or {}).items() if name in known}
+        for draw, known in zip(draws, names, strict=True)
+    ]

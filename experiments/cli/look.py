@@ -91,8 +91,8 @@ def show(
 
 def _plot(what: Shown, name: str, path: Path, *, force: bool) -> None:
     """Draw a tariff design."""
-    from gridbazaar.experiments.cli.sheet import plot_design
     from gridbazaar.experiments.files import check_outputs
+    from gridbazaar.experiments.sheet import plot_design
     from gridbazaar.market.designs import load_design
 
     if what is not Shown.tariff:

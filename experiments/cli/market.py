@@ -111,7 +111,7 @@ def measure(
         _measure_wires(json, write, force=force)
         return
     from gridbazaar.experiments.cli.show import card_tables
-    from gridbazaar.experiments.docs.cards import write_page
+    from gridbazaar.experiments.docs.cards import FIGURES, read_figures, with_others, write_page
     from gridbazaar.experiments.files import check_outputs, write_json
     from gridbazaar.experiments.measure.mechanisms import measured
 
@@ -125,7 +125,11 @@ def measure(
         )  # fmt: skip
     if json is not None:
         write_json(json, asdict(found))
-    written = [] if write is None else write_page(found, write)
+    written = []
+    if write is not None:
+        kept = write / FIGURES
+        all_found = found if names is None or not kept.is_file() else with_others(found, read_figures(kept))
+        written = write_page(all_found, write)
     for shown in card_tables(found):
         terminal.console().print(shown)
     for path in written:

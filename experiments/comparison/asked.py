@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gridbazaar.data.community import Customer
+from gridbazaar.data.community import Community, Customer
 from gridbazaar.data.registry import name_of
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
@@ -46,6 +46,7 @@ class Asked:
     designs: tuple[Design, ...]  # billed on the dispatch
     customers: Customers
     community: tuple[Customer, ...]  # the same as the scenario knows them
+    drawn_from: int | None  # seed of what they have in all episodes; none: it is drawn with every episode
     master: int  # seed of the scenario
     automated: tuple[float, ...]  # shares of automated customers; none: as the community says
     is_part: bool
@@ -121,7 +122,8 @@ class Asked:
         """
         changed: dict[str, Any] = dict(self.overrides)
         if automated_share is not None and self.automated:
-            changed["community"] = community_at(automated_share, self.community, self.master)
+            there = community_at(automated_share, self.community, self.master, self.drawn_from)
+            changed = without_table(changed, "community") | {"community": there}
         own = load_scenario(self.scenario, allow_code=self.allow_code, **changed)
         if name_of(own.mechanism) != mechanism:
             changed = without_table(changed, "mechanism_options")
@@ -196,7 +198,8 @@ def ask(
         scenario=scenario, overrides=given.overrides, tariffs=chosen, sources=given.sources,
         mechanisms=_mechanisms(mechanisms, world), policies=named, today=today or next(iter(chosen)),
         seeds=given.seeds, split=split, designs=given.designs, customers=customers_of(world.customers),
-        community=world.customers, master=world.seed, automated=shares, is_part=is_part, first_best=first_best,
+        community=world.customers, drawn_from=world.community.seed if isinstance(world.community, Community) else None,
+        master=world.seed, automated=shares, is_part=is_part, first_best=first_best,
         equal_revenue=is_equal, why_not_equal=why_not, allowed_cur=allowed_cur, why_no_market_off=nodal,
         allow_code=allow_code, currency=world.currency, rates=given.rates, rate_of=given.rate_of,
         marginal=None if marginal_carbon is None else read_marginal(Path(marginal_carbon), world, given.seeds, split),

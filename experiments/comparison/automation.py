@@ -54,10 +54,10 @@ def automated_at(share: float, customers: Sequence[Customer], master: int) -> fr
     return frozenset(order[: _count(share, len(customers))])
 
 
-def community_at(share: float, customers: Sequence[Customer], master: int) -> Community:
-    """Give the community in which these customers are automated, and no others."""
+def community_at(share: float, customers: Sequence[Customer], master: int, seed: int | None = None) -> Community:
+    """Give the community in which these customers are automated, and no others; ``seed`` is that of what they have."""
     chosen = automated_at(share, customers, master)
-    return Community(tuple(replace(customer, automated=customer.name in chosen) for customer in customers))
+    return Community(tuple(replace(customer, automated=customer.name in chosen) for customer in customers), seed)
 
 
 def _count(share: float, n: int) -> int:

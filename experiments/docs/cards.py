@@ -1,23 +1,28 @@
 """The page on mechanisms: its measured parts, written between marks into text that people write.
 
 ``gridbazaar measure mechanisms --write docs`` measures, keeps the figures in ``mechanisms.json``, draws the pictures
-and fills the marks of ``mechanisms.md``; a test compares the page with the figures.
+and fills the marks of ``mechanisms.md``; with ``--names`` the figures of the others stay. A test compares the page with
+the figures.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from gridbazaar.data.inputs import read_text
 from gridbazaar.experiments.files import write_bytes, write_json, write_text
-from gridbazaar.experiments.measure.mechanisms import Card, CommunityCard, Measured, percent
+from gridbazaar.experiments.measure.mechanisms import DISTRIBUTIONS, Card, CommunityCard, Measured, percent
 from gridbazaar.experiments.report.drawing import png
 from gridbazaar.market.mechanisms import list_mechanisms, mechanism_promises, mechanism_stage
 from gridbazaar.market.orders import PROMISE
 
+FIGURES = "mechanisms.json"
+"""What was measured, beside the page."""
 _BLOCK = re.compile(r"(<!-- (\w+)(?: (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -25,7 +30,7 @@ def write_page(found: Measured, folder: Path) -> list[Path]:
     """Write figures and pictures into the folder of the documentation and fill the marks of its page."""
     from gridbazaar.experiments.docs import mechanism_plots
 
-    page, figures = folder / "mechanisms.md", folder / "mechanisms.json"
+    page, figures = folder / "mechanisms.md", folder / FIGURES
     if not page.is_file():
         raise FileNotFoundError(f"{page}: expected the page whose marks are to be filled")
     pictures = {
@@ -37,6 +42,42 @@ def write_page(found: Measured, folder: Path) -> list[Path]:
         write_bytes(folder / name, png(figure))
     write_text(page, filled(read_text(page), found))
     return [page, figures, *(folder / name for name in pictures)]
+
+
+def read_figures(path: Path) -> Measured:
+    """Read what ``write_page`` kept."""
+    kept: dict[str, Any] = json.loads(read_text(path))
+    cards = tuple(Card(**card) for card in kept.pop("cards"))
+    community = tuple(CommunityCard(**card) for card in kept.pop("community"))
+    return Measured(**kept, cards=cards, community=community)
+
+
+def with_others(found: Measured, kept: Measured) -> Measured:
+    """Give what was measured of some rules with what was kept of the others.
+
+    Raises:
+        ValueError: they were not measured alike.
+    """
+    for what, of in (("with", _measured_with), ("at sides of", _sides)):
+        if of(found) != of(kept):
+            raise ValueError(f"--names: the others were measured {what} {of(kept)}; these {what} {of(found)}")
+    names = {card.mechanism for card in (*found.cards, *found.community)}
+    cards = [card for card in kept.cards if card.mechanism not in names]
+    community = [card for card in kept.community if card.mechanism not in names]
+    order = list(DISTRIBUTIONS)
+    return replace(
+        found,
+        cards=tuple(sorted((*cards, *found.cards), key=lambda c: (order.index(c.distribution), c.mechanism, c.n_side))),
+        community=tuple(sorted((*community, *found.community), key=lambda c: (c.mechanism, c.n_side))),
+    )
+
+
+def _measured_with(found: Measured) -> str:
+    return f"n_books {found.n_books}, n_probes {found.n_probes}, seed {found.seed}"
+
+
+def _sides(found: Measured) -> str:
+    return ", ".join(map(str, sorted({card.n_side for card in (*found.cards, *found.community)})))
 
 
 def filled(text: str, found: Measured) -> str:

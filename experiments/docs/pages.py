@@ -1,4 +1,4 @@
-"""The parts of the documentation that the code already knows: spaces, scenario fields, and which room imports which.
+"""The parts of the documentation that the code knows: spaces, scenario fields, tariffs, which room imports which.
 
 ``python -m gridbazaar.experiments.docs`` writes them; a test compares the files with what is generated.
 """
@@ -22,6 +22,7 @@ from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 from gridbazaar.experiments.describe import about_kind, entries, is_table, shipped_columns, toml_value
 from gridbazaar.experiments.docs.house import read_house
 from gridbazaar.experiments.docs.house_drawing import house_svg
+from gridbazaar.experiments.docs.tariffs import tariffs_md
 from gridbazaar.market.tariff import Tariff, Window
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -184,5 +185,6 @@ def generated() -> dict[str, str]:
     return {
         "spaces.md": spaces_md(),
         "scenarios.md": scenarios_md(),
+        "tariffs.md": tariffs_md(_GENERATED),
         "architecture.svg": house_svg(read_house(_ROOT)),
     }

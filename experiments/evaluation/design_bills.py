@@ -6,7 +6,7 @@ customer are one meter. What customers traded with neighbours beyond what their 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,15 +55,14 @@ class DesignBills:
         )  # fmt: skip
 
 
-def check_whole(scenarios: Iterable[Scenario]) -> None:
+def check_whole(carry: Any) -> None:
     """Refuse to compare what parts of a billing period cost, which hangs on the days before them."""
-    for scenario in scenarios:
-        if scenario.carry != "whole":
-            raise ValueError(
-                f"carry: expected whole in a comparison, got {scenario.carry}: a charge by the month on less than a "
-                "billing period hangs on the days before it, which no tariff and no policy has played; compare whole "
-                "months, such as --dates 2024-02-01,2024-02-29"
-            )
+    if carry != "whole":
+        raise ValueError(
+            f"carry: expected whole in a comparison, got {carry}: a charge by the month on less than a billing period "
+            "hangs on the days before it, which no tariff and no policy has played; compare whole months, such as "
+            "--dates 2024-02-01,2024-02-29"
+        )
 
 
 def bills_under(

@@ -54,8 +54,9 @@ def read_given(
         if "community" in overrides:
             raise ValueError("customers: they are the community that the settings name; give one of the two")
         overrides["community"] = str(customers)
+    check_whole(overrides.get("carry", "whole"))
     world = load_scenario(scenario, allow_code=allow_code, **overrides)
-    check_whole([world])
+    check_whole(world.carry)
     found = _once([find_tariff(tariff, **world.tariff_options) for tariff in tariffs])
     sources = dict(zip(found, tariffs, strict=True))
     billed = {design.name: design for design in map(load_design, designs)}

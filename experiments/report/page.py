@@ -142,7 +142,8 @@ line-height:1.2}}
 @page{size:A4;margin:14mm 12mm}
 @media print{body{background:none;font-size:10.5pt}main{max-width:none;padding:0}
 section{border:0;padding:0;margin:0 0 1.5rem}figure,tr,li,.tiles{break-inside:avoid}.wide{overflow:visible}
-svg{max-height:120mm}h2,h3,p:has(+figure){break-after:avoid}p{orphans:3;widows:3}
+svg{max-height:120mm}h2,h3,p:not(.note):has(+figure){break-after:avoid}.note{break-before:avoid}
+p{orphans:3;widows:3}
 .listing{columns:3 10rem;font-size:6.5pt}table{font-size:7.5pt}.tile,tr.mark>*,pre{print-color-adjust:exact}}
 </style>
 </head>

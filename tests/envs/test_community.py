@@ -63,6 +63,8 @@ def test_the_differentiable_interval_refuses_families(community: Community) -> N
     with pytest.raises(ValueError, match=r"customers of several agents, or that are no members \(community\)"):
         refuse_uncovered(street(community=community))
     refuse_uncovered(street(community=Community((Customer("one", ("prosumer_1",)),))))
+    with pytest.raises(ValueError, match="charges by the month"):
+        refuse_uncovered(street(tariff="be_flanders", carry="drawn"))
 
 
 def trajectory(core: Core, n_steps: int = 8) -> list[Any]:

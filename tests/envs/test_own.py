@@ -237,6 +237,7 @@ def test_a_wrong_mechanism_is_refused_with_what_is_wrong(rule: Any, why: str) ->
         ("KIND = Kind(", "KINDS = Kind(", r"expected KIND = Kind\(\.\.\.\) at the end of .*pump\.py"),
         ("view, move, program, ", "view, move, ", r"pump\.py: cannot be loaded, TypeError: .*missing .*'program'"),
         ("return Params(draw", "return Parms(draw", "cannot be played, NameError"),
+        ('draw.kept("pool_pump_kw", ', "abs(", "draw: does not take pool_pump_kw of lasting"),
         ("zero(meters.device_kw", "zero(3 * meters.device_kw", "move: moves more than view says"),
         ("device_kw * step_h)", "device_kw * step_h) + 5", "move: something flexible moves while the action is 0"),
     ],

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,13 @@ class Run(NamedTuple):
     arguments: tuple[str, ...]
     stack: str
     says: str
+    holds: Callable[[str], bool] = lambda said: True  # what else must be seen in what it says
+
+
+def is_peak_lower(said: str) -> bool:
+    """Whether each of three searches ends with a lower peak than the rule's."""
+    rule, *searched = map(float, re.findall(rf"^(?:rule|peaks_\d) +peak({NUMBER}) kW", said, flags=re.MULTILINE))
+    return len(searched) == 3 and max(searched) < rule
 
 
 RUNS = (
@@ -33,7 +41,7 @@ RUNS = (
     Run("dqn", ("400",), "train", f"dqn +score{NUMBER}"),
     Run("constrained", ("1",), "train", r"limited  lacks \d+\.\d+ kWh .*, price \d+\.\d+ at the end"),
     Run("offline", ("4",), "train", f"imitated +score{NUMBER}"),
-    Run("own_reward", ("1",), "train", rf"peaks +peak{NUMBER} kW.*score{NUMBER}"),
+    Run("own_reward", ("12", "3"), "none", rf"peaks_0 +peak{NUMBER} kW.*score{NUMBER}", is_peak_lower),
     Run("own_market", ("2",), "none", f"own +prosumer{NUMBER}.* cooler{NUMBER}"),
     Run("own_community", ("2",), "none", f"self_consumption +score{NUMBER}"),
     Run("sb3_recurrent_ppo", ("1",), "contrib", f"recurrent +score{NUMBER}"),
@@ -59,6 +67,7 @@ def test_an_example_runs(run: Run, tmp_path: Path) -> None:
     )  # fmt: skip
     assert found.returncode == 0, found.stderr[-3000:]
     assert re.search(run.says, found.stdout), found.stdout[-1000:]
+    assert run.holds(found.stdout), found.stdout[-1000:]
     assert list(tmp_path.iterdir()) == [], "an example leaves nothing where it is run"
 
 

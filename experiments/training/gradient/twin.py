@@ -32,6 +32,8 @@ from gridbazaar.experiments.training.gradient.homes import Asked, Homes, Standin
 from gridbazaar.experiments.training.gradient.market import Terms, Withheld, clear, cost_cur
 from gridbazaar.experiments.training.gradient.screen import Screen
 from gridbazaar.experiments.training.gradient.shares import Shares
+from gridbazaar.market.found import find_tariff
+from gridbazaar.market.played import bills_by_month
 
 Choose = Callable[[int, Ahead, View], tuple[Tensor, ...]]
 """Of the interval's number, what is known and the devices: power [n_envs, n_agents] in [-1, 1] and eager, 1 or 0.
@@ -53,6 +55,8 @@ def uncovered(scenario: Scenario) -> list[str]:
     found += ["firm connections"] if scenario.connection.firm else []
     if any(len(customer.agents) > 1 or not customer.member for customer in scenario.customers):
         found.append("customers of several agents, or that are no members (community)")
+    if bills_by_month(find_tariff(scenario.tariff, **scenario.tariff_options)):
+        found.append("charges by the month")
     found += [] if devices.alike(scenario) else ["batteries that lose or taper by kind"]
     for kind, config in scenario.agents.items():
         found += [f"{kind}: {what}" for what in _uncovered_of(kind, config)]

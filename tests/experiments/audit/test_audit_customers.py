@@ -17,7 +17,7 @@ from gridbazaar.experiments.evaluation.play import play
 from gridbazaar.market.ledger.log.keys import public_key_of
 from gridbazaar.market.ledger.verify import examine
 from gridbazaar.market.mechanisms import list_mechanisms
-from gridbazaar.market.settlement.settle import SYSTEM_PARTIES
+from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
 from tests.experiments.audit.test_audit import cash, rows
 from tests.quick import only
 
@@ -86,3 +86,20 @@ def test_an_island_of_customers_is_written_down(tmp_path: Path) -> None:
 def test_what_no_ledger_can_hold_is_refused_by_name(community: Community, more: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Scribe(core_of(community, **more), b"secret")
+
+
+def test_a_familys_charge_for_power_is_in_its_account(tmp_path: Path) -> None:
+    """The first day of a month; its floor and its peak are due in it."""
+    first = ("2024-02-01", "2024-02-01")
+    core = Core(
+        load_scenario("street", community=PLAIN, tariff="be_flanders", carry="drawn", dates=first, step_min=60), 1
+    )
+    policy, path = load_policy("random"), tmp_path / "run.db"
+    made = audit(core, policy, "random", [4], path)
+    report = examine(made.path, public_key_of(made.did), made.origin, [made.checkpoint])
+    assert [str(finding) for finding in report.findings] == []
+    bills = sum(h.money.bill.ucur[0] for h in play(core, policy, [4], keep=True).transitions)
+    lead, *others = sorted(core.agents.index(agent) for agent in FAMILY.agents)
+    assert bills[LINES.index("capacity"), lead] > 1_000_000
+    assert not bills[:, others].any()
+    assert -cash(path)["family"] == bills[:, lead].sum()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gridbazaar.data.community import Customer
+from gridbazaar.data.community import Community, Customer
 from gridbazaar.experiments.comparison.asked import ask
 from gridbazaar.experiments.comparison.automation import automated_at
 from gridbazaar.experiments.comparison.cell import Cell
@@ -116,3 +116,15 @@ def test_a_community_that_says_who_is_automated_is_not_contradicted(tmp_path: Pa
     path.write_text("customer,agent,automated\na,prosumer_0,no\nb,prosumer_1,yes\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"the community says by itself who is automated, and that a is not"):
         ask("street", ["tou"], ["time_of_use"], ["none"], automated=[0.5], customers=path, **SMALL)
+
+
+def test_shares_leave_what_families_have_as_it_is() -> None:
+    """Families that are drawn once are those of the same seed, whoever is automated."""
+    settings: dict[str, Any] = {"community.seed": 3, "community.labels": {"tenant": 0.5}}
+    asked = ask("street", ["tou"], ["time_of_use"], ["none"], automated=[0.5], **settings, **SMALL)
+    half = asked.world("tou", "none", 0.5)
+    assert isinstance(half.community, Community)
+    assert half.community.seed == 3
+    assert [customer.agents for customer in half.customers] == [customer.agents for customer in asked.community]
+    assert {customer.label("tenant") for customer in half.customers} == {"yes", "no", ""}
+    assert sum(customer.automated for customer in half.customers) == round(0.5 * len(half.customers))

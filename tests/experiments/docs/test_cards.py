@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from gridbazaar.experiments.docs.cards import filled, write_page
-from gridbazaar.experiments.measure.mechanisms import SIDES, Card, CommunityCard, Measured, measure, measured
+from gridbazaar.experiments.docs.cards import filled, read_figures, with_others, write_page
+from gridbazaar.experiments.measure.mechanisms import SIDES, measure, measured
 from gridbazaar.market.mechanisms import list_mechanisms, mechanism_stage
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 PAGE = (DOCS / "mechanisms.md").read_text(encoding="utf-8")
-
-
-def read_figures(path: Path) -> Measured:
-    """Read what ``write_page`` kept."""
-    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    cards = tuple(Card(**card) for card in kept.pop("cards"))
-    community = tuple(CommunityCard(**card) for card in kept.pop("community"))
-    return Measured(**kept, cards=cards, community=community)
 
 
 def test_every_mechanism_has_a_paragraph_and_a_card() -> None:
@@ -51,6 +42,27 @@ def test_the_figures_of_the_smallest_market_come_out_again(name: str) -> None:
     cards, community = measure([name], sides=[4], n_books=kept.n_books, n_probes=kept.n_probes, seed=kept.seed)
     assert [c for c in cards if c not in kept.cards] == []
     assert [c for c in community if c not in kept.community] == []
+
+
+def test_a_rule_that_is_measured_alone_joins_the_others() -> None:
+    kept = read_figures(DOCS / "mechanisms.json")
+    without = replace(
+        kept,
+        cards=tuple(c for c in kept.cards if c.mechanism != "mcafee"),
+        community=tuple(c for c in kept.community if c.mechanism != "bill_sharing"),
+    )
+    alone = replace(
+        kept,
+        cards=tuple(c for c in kept.cards if c.mechanism == "mcafee"),
+        community=tuple(c for c in kept.community if c.mechanism == "bill_sharing"),
+    )
+    assert with_others(alone, without) == kept
+    again = tuple(replace(c, welfare_share=0.5) for c in alone.cards)
+    assert [c.welfare_share for c in with_others(replace(alone, cards=again), kept).of("mcafee")] == [0.5] * len(SIDES)
+    with pytest.raises(ValueError, match=r"measured with n_books 1000, n_probes 300, seed 0; .* n_books 9, n_probes"):
+        with_others(replace(alone, n_books=9), kept)
+    with pytest.raises(ValueError, match=r"sides of 4, 8, 16, 64; .* 4, 8, 16$"):
+        with_others(replace(alone, cards=alone.cards[:3], community=()), kept)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.describe import entries
 from gridbazaar.experiments.docs.pages import generated
+from gridbazaar.market.designs import list_designs, load_design
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 
@@ -39,3 +40,17 @@ def test_columns_are_numbered_as_in_the_array() -> None:
     page = generated()["spaces.md"].partition("## Observation")[2].partition("## Observation of some kinds")[0]
     rows = [line.split(" | ")[:2] for line in page.splitlines() if line.startswith("| ") and line[2].isdigit()]
     assert rows == [[f"| {i}", f"`{c.name}`"] for i, c in enumerate(feature_columns(load_scenario("village")))]
+
+
+@pytest.mark.slow
+def test_every_design_has_a_sheet_with_its_source_and_all_its_charges() -> None:
+    page = generated()["tariffs.md"]
+    for name in list_designs():
+        design = load_design(name)
+        sheet = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+        assert design.source.replace("|", "\\|") in sheet
+        charges = sheet.partition("| line | to | on |")[2].partition("\n\n")[0]
+        assert charges.count("\n") == 1 + len(design.charges)
+        assert f"(#{name})" in page, "the list of all leads to it"
+        if any(charge.spot_factor for charge in design.charges):
+            assert "at a spot price of 0.1" in sheet
