@@ -116,9 +116,8 @@ def _own(ahead: Ahead, view: View, worth: list[Array], step_h: float, xp: Any) -
     return [
         active, 1.0 * view.is_stationary, view.stored_kwh / xp.maximum(view.capacity_kwh, 1e-6), view.stored_kwh / 10.0,
         view.room_kwh / 10.0, view.capacity_kwh / 10.0, view.high_kw / 5.0, -view.low_kw / 5.0,
-        view.power_kw / 5.0 * active, view.firm_kw / 5.0, xp.tanh(view.firm_kw / 0.5),
-        view.need_kwh / 10.0, view.left_h / 24.0, laxity_h / 8.0,
-        xp.tanh(laxity_h), (round_trip - 0.85) * 10.0, wear / 0.05, *prices,
+        view.power_kw / 5.0 * active, view.firm_kw / 5.0, xp.tanh(view.firm_kw / 0.5), view.need_kwh / 10.0,
+        view.left_h / 24.0, laxity_h / 8.0, xp.tanh(laxity_h), (round_trip - 0.85) * 10.0, wear / 0.05, *prices,
         (highest - retail) / PRICE * active, (lowest - retail) / PRICE * active,
         cheaper / xp.maximum(1.0 * left, 1.0) * active, spare / 16.0, xp.tanh(spare), refills, gives,
     ]  # fmt: skip

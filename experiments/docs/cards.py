@@ -61,7 +61,7 @@ def with_others(found: Measured, kept: Measured) -> Measured:
     for what, of in (("with", _measured_with), ("at sides of", _sides)):
         if of(found) != of(kept):
             raise ValueError(f"--names: the others were measured {what} {of(kept)}; these {what} {of(found)}")
-    names = {card.mechanism for card in (*found.cards, *found.community)}
+    names = {card.mechanism for card in found.cards} | {card.mechanism for card in found.community}
     cards = [card for card in kept.cards if card.mechanism not in names]
     community = [card for card in kept.community if card.mechanism not in names]
     order = list(DISTRIBUTIONS)
@@ -77,7 +77,7 @@ def _measured_with(found: Measured) -> str:
 
 
 def _sides(found: Measured) -> str:
-    return ", ".join(map(str, sorted({card.n_side for card in (*found.cards, *found.community)})))
+    return ", ".join(map(str, sorted({c.n_side for c in found.cards} | {c.n_side for c in found.community})))
 
 
 def filled(text: str, found: Measured) -> str:

@@ -59,6 +59,7 @@ def write_columns(path: Path, columns: dict[str, Any]) -> None:
         writer.writerows(zip(*columns.values(), strict=True))
 
 
+@pytest.mark.slow
 def test_every_home_answers_with_its_own_roof_and_battery(tmp_path: Path) -> None:
     homes = read_homes(a_folder(tmp_path), DAYS)
     assert [(one.pv_kwp, one.battery_kwh, one.efficiency) for one in homes.devices] == [(4, 6.4, 0.9), (2, 3.2, 0.9)]

@@ -16,6 +16,7 @@ from gridbazaar.market.design import Design, Netting, Vat
 from gridbazaar.market.designs import list_designs, load_design
 from gridbazaar.market.played import play
 from gridbazaar.market.signal import signal_of
+from tests.quick import only
 
 FIRST = np.datetime64("2025-07-01", "D")
 ZONE = "Europe/Vienna"
@@ -39,7 +40,10 @@ DESIGNS = {name: replace(load_design(name), holidays="") for name in list_design
 DESIGNS |= {f"a share of {share}": a_share(share) for share in (0.0, 0.6, 1.0)}
 
 
-@pytest.mark.parametrize("name", DESIGNS)
+QUICK = ("us_ca_nem2", "nl_saldering", "es_self_consumption", "gb_agile", "a share of 0.6")
+
+
+@pytest.mark.parametrize("name", only(QUICK, DESIGNS))
 def test_a_kwh_more_costs_what_the_signal_says(name: str) -> None:
     """July of a home that draws more than it feeds in; charges on power left out, they cost by another measure."""
     design = replace(DESIGNS[name], charges=tuple(c for c in DESIGNS[name].charges if c.sort != "power"))

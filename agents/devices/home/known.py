@@ -18,8 +18,8 @@ Ints = NDArray[np.int64]
 class Known:
     """What a home of the data has."""
 
-    pv_kwp: NotNegative = 0.0
-    battery_kwh: NotNegative = 0.0  # usable
+    pv_kwp: NotNegative  # 0: no PV
+    battery_kwh: NotNegative  # usable; 0: none
 
     def __post_init__(self) -> None:
         check_table(self, "prosumer.known")

@@ -206,7 +206,8 @@ _KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-
 
 def line_of(text: str, at: Sequence[str]) -> int:
     """Give the line of TOML in which a field stands, or the table that it would be in; 1 where there is neither."""
-    best, found, header = 0, 1, ()
+    best, found = 0, 1
+    header: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), start=1):
         if match := _HEADER.match(line):
             header = _keys(match[1])

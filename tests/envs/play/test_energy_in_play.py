@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,26 @@ def test_a_played_month_is_billed_as_its_meters_are_apart(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["a month", "a cap", "tiers", "tiers a day"])
+def test_a_familys_month_is_billed_as_one_meter(name: str, tmp_path: Path) -> None:
+    """Two meters would have used up each kWh's tier apart, and their surplus would not net."""
+    table = tmp_path / "family.csv"
+    table.write_text("customer,agent\nfamily,prosumer_0\nfamily,battery_0\n", encoding="utf-8")
+    core = core_of(DESIGNS[name], FEBRUARY, mechanism="mid_market_rate", community=str(table), **FEW)
+    state = core.reset(1, split="test")
+    accounts = Accounts(core, state, np.array([1]))
+    play(core, load_policy("self_consumption"), [1], state=state, record=accounts.add)
+    bills, apart = (bills_under(DESIGNS[name], accounts, of)[0].bill for of in (None, {a: [a] for a in core.agents}))
+    owned = [[core.agents.index(agent) for agent in customer.agents] for customer in core.scenario.customers]
+    assert owned == [[0, 2], [1]]
+    for line in ("retail", "network"):
+        place = [entry.line for entry in bills.entries].index(line)
+        posted = accounts.bill_ucur[:, 0, LINES.index(line), : core.n_agents].sum(axis=0)
+        assert [posted[agents].sum() for agents in owned] == bills.ucur[:, :, place].sum(axis=1).tolist(), line
+    assert abs(apart.ucur.sum() - bills.ucur.sum()) > 100_000
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DESIGNS)
 def test_where_nothing_can_be_moved_the_program_charges_what_is_posted(name: str) -> None:
     """Two months of homes without devices and without neighbours: what the month asks beside the prices."""
@@ -146,7 +167,7 @@ UNBOUND = {
 }
 
 
-@pytest.mark.parametrize("why", only(lambda why: "true-up" not in why, UNBOUND))
+@pytest.mark.parametrize("why", only(lambda why: "fall" in why or "prices" in why, UNBOUND))
 def test_what_has_no_bound_is_named_and_planned_all_the_same(why: str) -> None:
     design = replace(UNBOUND[why], netting=replace(UNBOUND[why].netting, true_up_month=None))
     design = UNBOUND[why] if "true-up" in why else design
@@ -164,7 +185,7 @@ def test_what_has_no_bound_is_named_and_planned_all_the_same(why: str) -> None:
 
 def test_planners_see_what_the_month_has_come_to() -> None:
     """60 kWh at .20, up to 150 kWh at .28 and .50 above, with 20 % tax; after 3 days a home has used some of it."""
-    core = core_of(DESIGNS["tiers"], **BARE | {"prosumer.count": 2})
+    core = core_of(DESIGNS["tiers"], FEBRUARY, **BARE | {"prosumer.count": 2})
     state, rest = core.reset(0), np.zeros((1, core.n_agents, core.n_actions))
     drawn_kwh = np.zeros(core.n_agents)
     for _ in range(72):

@@ -17,7 +17,7 @@ BEFORE = 1363 + 892
 def calls_of_a_step(scenario: str, **options: Any) -> float:
     env, n = parallel_env(scenario, **options), 4
     env.reset(seed=1)
-    actions = {a: np.full(env.action_space(a).shape, 0.3, np.float32) for a in env.agents}
+    actions = {a: np.full(int(env.action_masks[a].sum()), 0.3, np.float32) for a in env.agents}
     env.step(actions)
     counted = 0
 

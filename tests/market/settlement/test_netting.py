@@ -67,7 +67,7 @@ DESIGNS = {
     "tiers that net": of_energy(Netting("month"), bought(**TIERS), sold(0.07)),
     "tiers of what is fed in": of_energy(Netting(), bought(), FED_IN),
 }  # fmt: skip
-QUICK = ("nl_saldering", "a bank and tiers")
+QUICK = ("nl_saldering",)
 
 
 @pytest.mark.parametrize("name", only(QUICK, DESIGNS))
