@@ -19,7 +19,6 @@ from gridbazaar.data.own_rows import BUS, AgentColumns, OwnRow, check_rows, rows
 _NEEDED = ("customer", "agent")
 SWITCHES = ("member", "automated")
 """Columns that say yes or no of a customer."""
-"""Columns that say yes or no of a customer."""
 INCOME = "income_cur"
 """The label that is a number: what a customer earns a year."""
 _WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
