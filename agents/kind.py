@@ -93,6 +93,7 @@ class Draw:
     start_h: float = 12.0  # local hour at which it begins
     said: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)  # by column: [n_kind] own, NaN where not said
     drawn: dict[str, NDArray[np.float64]] | None = None  # by column: [n_kind] of the first episode; none: nobody asks
+    number: NDArray[np.int64] | None = None  # [n_envs] of the episode in its split
 
     def kept(self, column: str, drawn: NDArray[Any]) -> NDArray[Any]:
         """Give what agents have in all episodes in place of what this one draws, [n_envs, n_kind].

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.agents.excess import Excess
 from gridbazaar.agents.peaks import MonthPeak
 from gridbazaar.agents.plan import Called, View
 from gridbazaar.data.arrays import Array
@@ -67,6 +68,7 @@ class Forecasts:
     inside: Array  # [n_envs, horizon] bool, before the end of the episode
     step_h: float
     peaks: tuple[MonthPeak, ...] = ()  # charges on power over the steps ahead, a month each; none: there are none
+    excess: tuple[Excess, ...] = ()  # energy by the month over the steps ahead; none: prices ask all
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,8 @@ class Foresight:
     upkeep_cur: Array | None = None  # what no policy can save of failures and maintenance; none: nothing fails
     lead: Array | None = None  # [n_envs, n_agents] int64, first agent of the customer; none: every agent is one
     peaks: tuple[MonthPeak, ...] = ()  # charges on power over all steps, a month each; none: there are none
+    excess: tuple[Excess, ...] = ()  # energy by the month over all steps; none: prices ask all
+    is_delivered: bool = False  # nobody trades what meters do not deliver
 
 
 class NoBoundError(ValueError):

@@ -85,6 +85,13 @@ class _NumpyNamespace:
     def astype(x: Array, dtype: Any) -> Array:
         return x.astype(dtype)
 
+    @staticmethod
+    def unstack(x: Array, axis: int) -> tuple[Array, ...]:
+        return tuple(np.moveaxis(x, axis, 0))
+
+
+_MOST_NUMBERS = 1000
+
 
 class _TorchNamespace:
     """torch under the same names; imported only when a tensor arrives."""
@@ -96,6 +103,7 @@ class _TorchNamespace:
         self.int64, self.float64, self.float32 = torch.int64, torch.float64, torch.float32
         for name in ("exp", "tanh", "sin", "cos", "log", "sqrt", "floor", "abs", "isfinite", "zeros_like", "matmul"):
             setattr(self, name, getattr(torch, name))
+        self._numbers: dict[Any, Any] = {}
         self.rint = torch.round
         self.broadcast_to = torch.broadcast_to
 
@@ -103,9 +111,22 @@ class _TorchNamespace:
         raise AttributeError(f"{name!r} is not in the array namespace (data/arrays.py)")
 
     def _pair(self, x: Any, y: Any) -> tuple[Any, Any]:
-        like = x if self._torch.is_tensor(x) else y
-        as_tensor = self._torch.as_tensor
-        return as_tensor(x, device=like.device), as_tensor(y, device=like.device)
+        is_tensor = self._torch.is_tensor
+        if not is_tensor(x):
+            return self._beside(x, y), y
+        return x, y if is_tensor(y) else self._beside(y, x)
+
+    def _beside(self, x: Any, like: Any) -> Any:
+        """A number as a tensor of the same type, made once; other things as torch makes tensors of them."""
+        if type(x) not in (int, float) or not like.is_floating_point():
+            return self._torch.as_tensor(x, device=like.device)
+        key = (x, like.dtype, like.device)
+        found = self._numbers.get(key)
+        if found is None:
+            found = self._torch.tensor(x, dtype=like.dtype, device=like.device)
+            if len(self._numbers) < _MOST_NUMBERS:
+                self._numbers[key] = found
+        return found
 
     def where(self, condition: Any, x: Any, y: Any) -> Any:
         if not (self._torch.is_tensor(x) or self._torch.is_tensor(y)):
@@ -171,6 +192,9 @@ class _TorchNamespace:
 
     def astype(self, x: Any, dtype: Any) -> Any:
         return x.to(dtype)
+
+    def unstack(self, x: Any, axis: int) -> Any:
+        return self._torch.unbind(x, dim=axis)
 
 
 _NUMPY = _NumpyNamespace()

@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gridbazaar.agents.excess import Excess
 from gridbazaar.agents.kind import Meters, Now
 from gridbazaar.agents.policy import Foresight, NoBoundError
 from gridbazaar.agents.program import Program, always_there
 from gridbazaar.agents.storage import Storage, best_efficiencies, most_loss_kw
 from gridbazaar.data.trees import each
 from gridbazaar.envs.core import Core
+from gridbazaar.envs.energy_ahead import energy_ahead
 from gridbazaar.envs.power_ahead import power_ahead
 from gridbazaar.envs.state import State
 from gridbazaar.market.orders import Orders, Setting
@@ -66,8 +68,17 @@ def foresight(core: Core, state: State) -> Foresight:
         made_good_kw=np.where(off, 0.0, withheld.made_good_kw),
         lost_kw=withheld.lost_kw,
         peaks=power_ahead(core, state, core.n_steps),
+        excess=_energy_ahead(core, state),
+        is_delivered=not core.clears_ahead or core.scenario.mechanism == "none",
         **fields,
     )
+
+
+def _energy_ahead(core: Core, state: State) -> tuple[Excess, ...]:
+    found = energy_ahead(core, state, core.n_steps)
+    if named := [one.no_bound for one in found if one.no_bound]:
+        raise NoBoundError(f"the optimum's program does not cover {named[0]}")
+    return found
 
 
 class _MustServe(NamedTuple):

@@ -27,6 +27,7 @@ from gridbazaar.envs.columns import (
     places_of,
 )
 from gridbazaar.envs.core import Core
+from gridbazaar.envs.energy_ahead import energy_ahead
 from gridbazaar.envs.interval.rates import price_step, rates_at, retail_at
 from gridbazaar.envs.interval.setting import upper_ucur_per_kwh
 from gridbazaar.envs.interval.worth import until
@@ -227,4 +228,5 @@ def look_ahead(core: Core, state: State) -> Forecasts:
         inside=inside,
         step_h=core.scenario.step_h,
         peaks=power_ahead(core, state, core.scenario.horizon),
+        excess=energy_ahead(core, state, core.scenario.horizon),
     )

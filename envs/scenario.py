@@ -46,7 +46,7 @@ from gridbazaar.market.found import find_tariff
 from gridbazaar.market.grid.curtailment import RULES as SHARING
 from gridbazaar.market.grid.inverter import RESPONSES
 from gridbazaar.market.mechanisms import load_mechanism, mechanism_stage
-from gridbazaar.market.played import check_part, check_period, check_playable, n_peaks_of
+from gridbazaar.market.played import bills_by_month, check_part, check_period, check_playable, n_peaks_of
 
 WEEK_H = 168.0  # longest episode: whole weeks belong to one split
 LONGEST_WEEK_H = WEEK_H + 1  # in which the clock is set back
@@ -78,6 +78,7 @@ class DataConfig:
     n_cars: CountFromOne = 64  # chargers whose sessions are made
     sessions: str = "home"  # cars at home, workplace or public chargers; acn:PATH, trondheim:PATH: measured
     mean_load_kwh_per_day: Positive = 11.0
+    all_days: bool = False  # also the first days are played, their past that of whole weeks later; no changed clock
     months: _Months | None = None  # first and last month in which episodes begin, such as [11, 2]; none: all the year
 
     def __post_init__(self) -> None:
@@ -247,9 +248,7 @@ class Scenario:
     currency: str = "EUR"
     seed: Annotated[int, Within(0, 2**32 - 1)] = 0  # of the banks and of all episodes
     step_min: Annotated[int, OneOf(5, 15, 30, 60)] = 15
-    hours: Annotated[float, Within(0.0, LONGEST_WEEK_H, is_open_below=True)] = (
-        24.0  # length of an episode, up to a week
-    )
+    hours: Annotated[float, Within(0.0, LONGEST_WEEK_H, is_open_below=True)] = 24.0  # of an episode, up to a week
     start_h: Annotated[float, Within(0.0, 24.0, is_open_above=True)] = 12.0  # local hour at which an episode begins
     dates: tuple[str, ...] = ()  # first and last local day of one long episode; hours and start_h follow from them
     carry: Annotated[str, OneOf("whole", "drawn")] = "whole"  # drawn: parts of a billing month are played
@@ -301,7 +300,7 @@ class Scenario:
         load_mechanism(self.mechanism, **self.mechanism_options)
         tariff = find_tariff(self.tariff, **self.tariff_options)
         if isinstance(tariff, Design):
-            check_playable(tariff)
+            check_playable(tariff, self.step_min)
             if self.carry == "whole":
                 check_period(tariff, self.dates, self.hours)
             if tariff.currency != self.currency:
@@ -377,6 +376,11 @@ class Scenario:
     def n_peaks(self) -> int:
         """Charges on power that the tariff has."""
         return n_peaks_of(find_tariff(self.tariff, **self.tariff_options))
+
+    @property
+    def bills_by_month(self) -> bool:
+        """Whether a part of the tariff hangs on a billing period."""
+        return bills_by_month(find_tariff(self.tariff, **self.tariff_options))
 
     @property
     def step_h(self) -> float:

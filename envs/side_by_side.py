@@ -1,5 +1,7 @@
 """Communities that differ in their tariff alone, stepped as one batch: the rows of each stand one after the other.
 
+Its currency may be another one: amounts of the scenario are then meant in each.
+
 Row for row it is the same episode as in a core of its own, bills to the micro-unit. Every core resets its own rows, for
 what an episode knows of prices to come is drawn then; here they are only stepped and observed together. Who is
 automated may differ too: that is for the policies to know.
@@ -77,7 +79,7 @@ def _plain(scenario: Scenario) -> Scenario:
     community = scenario.community
     if community is not None:
         community = Community(tuple(replace(customer, automated=True) for customer in scenario.customers))
-    return replace(scenario, tariff="flat", tariff_options={}, community=community)
+    return replace(scenario, tariff="flat", currency="EUR", tariff_options={}, community=community)
 
 
 def _is_one_tariff(cores: Sequence[Core]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 
 import numpy as np
 
@@ -33,9 +34,9 @@ def community_csv(world: World) -> str:
     for i, agent in enumerate(world.scenario.agent_names):
         customer = owner[agent]
         k = next(k for k, of_kind in enumerate(world.slices) if of_kind.start <= i < of_kind.stop)
-        said = {name: values[i - world.slices[k].start] for name, values in world.lasting.said[k].items()}
+        said = {name: float(values[i - world.slices[k].start]) for name, values in world.lasting.said[k].items()}
         yes = ["yes" if getattr(customer, name) else "no" for name in switches]
-        own = [_cell(said.get(column.name, np.nan), column, names.get(column.of, ())) for column in columns]
+        own = [_cell(said.get(column.name, math.nan), column, names.get(column.of, ())) for column in columns]
         bus = [_cell(float(b), BUS, world.grid.feeder.buses) for b in [world.lasting.bus[i]] if has_bus]
         out.writerow([customer.name, agent, *yes, *(customer.label(name) for name in labels), *own, *bus])
     return file.getvalue()

@@ -35,6 +35,7 @@ _MARKS = (
     "report.html",
     "data/metadata.json",
     "runs.json",
+    "sweep.json",
 )
 
 

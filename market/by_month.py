@@ -10,6 +10,7 @@ from gridbazaar.market.billing.clock import LocalRows, is_due, window_of
 from gridbazaar.market.billing.prices import vat_rate
 from gridbazaar.market.charge import Charge, Peak, step_limits
 from gridbazaar.market.design import Design
+from gridbazaar.market.energy_by_month import energy_entries, energy_months, is_energy_by_month
 from gridbazaar.market.settlement.peaks import Entry, MonthCharges, PowerCharge, SumCharge
 
 _MIN_H = 60.0
@@ -25,12 +26,15 @@ def is_by_month(charge: Charge) -> bool:
     return charge.sort == "power" or (has_free and charge.flow == "export" and not charge.tiers_kwh)
 
 
-def month_charges(design: Design, rows: LocalRows) -> MonthCharges | None:
+def month_charges(design: Design, rows: LocalRows, spot: NDArray[np.float64]) -> MonthCharges | None:
     """Give what a design asks by the month, over rows that begin with a month or a part of one; none: nothing."""
-    chosen = [charge for charge in design.charges if is_by_month(charge)]
-    if not chosen:
+    has_energy = is_energy_by_month(design)
+    chosen = [charge for charge in design.charges if is_by_month(charge) and not (has_energy and _is_sum(charge))]
+    if not chosen and not has_energy:
         return None
     entries = tuple(dict.fromkeys(Entry(charge.line, charge.to) for charge in chosen))
+    if has_energy:
+        entries = tuple(dict.fromkeys((*entries, *energy_entries(design))))
     place = {entry: i for i, entry in enumerate(entries)}
     begins = np.zeros(len(rows.month), np.bool_)
     begins[list(rows.edges[:-1])] = True
@@ -44,7 +48,12 @@ def month_charges(design: Design, rows: LocalRows) -> MonthCharges | None:
         for charge in chosen
         if charge.sort == "energy"
     )
-    return MonthCharges(power, sums, (*entries, Entry("tax", "state")))
+    energy = energy_months(design, rows, spot, place) if has_energy else None
+    return MonthCharges(power, sums, (*entries, Entry("tax", "state")), energy)
+
+
+def _is_sum(charge: Charge) -> bool:
+    return charge.sort == "energy"
 
 
 def _power(charge: Charge, entry: int, rate: float, rows: LocalRows, begins: NDArray[np.bool_]) -> PowerCharge:

@@ -53,6 +53,20 @@ def in_currency(design: Design, currency: str, rate: float) -> Design:
     )  # fmt: skip
 
 
+def charge_times(charge: Charge, factor: float) -> Charge:
+    """Give a charge on energy or power times a factor, what follows the spot price too.
+
+    Raises:
+        ValueError: it is read from a table of prices, which others may share.
+    """
+    if charge.table_cur_per_kwh and factor != 1.0:
+        raise ValueError(
+            f"table_cur_per_kwh: a {charge.line} line read from the table {charge.table_cur_per_kwh} has no factor"
+        )
+    windows = tuple(times(window, OF_WINDOWS, factor) for window in charge.windows)
+    return times(replace(charge, windows=windows), (*PRICES, "spot_factor"), factor)
+
+
 def times(held: Held, names: Iterable[str], factor: float) -> Held:
     """Give it with every one of these amounts that is given times a factor."""
     found: dict[str, Any] = {}

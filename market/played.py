@@ -1,10 +1,10 @@
 """A tariff as an interval market plays it: prices of every step and a standing charge that accrues.
 
-A design can be played where a row's bill does not hang on other rows: no netting beyond the interval, no tiers, nothing
-that is due by the year but fixed charges. Charges on power and free kWh of fed-in energy hang on the month so far,
-which is carried (``by_month.py``); they need episodes of whole months. What cannot be played is refused with the
-reason. Value added tax goes to the line tax, for the state receives it; a neighbour's kWh bears the charges of one
-behind the same transformer.
+Where a row's bill does not hang on other rows, prices are all. Charges on power, free kWh of fed-in energy, netting and
+tiers hang on the month or the year so far, which is carried (``by_month.py``); they need episodes of whole months or
+years. Prices of energy that nets, or has tiers, are then those of ``signal_of``: agents see them, and they bound local
+prices; what is due is the carry's alone. What cannot be played is refused with the reason. Value added tax goes to the
+line tax, for the state receives it; a neighbour's kWh bears the charges of one behind the same transformer.
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ from gridbazaar.market.billing.prices import NANO, row_prices, vat_rate
 from gridbazaar.market.by_month import is_by_month, month_charges
 from gridbazaar.market.charge import Charge
 from gridbazaar.market.design import Design
+from gridbazaar.market.energy_by_month import NEAR, has_tiers, is_energy_by_month
 from gridbazaar.market.settlement.peaks import MonthCharges
+from gridbazaar.market.signal import signal_of
 from gridbazaar.market.tariff import Prices, Tariff, price
 
 Floats = NDArray[np.float64]
 
-_DISTANCE = "transformer"
+_HOUR_MIN, _MONTHS = 60, 12
+_HANGS = {"netting": "netting over a month or a year", "tiers": "tiers", "free": "free kWh"}
 _IMBALANCE_CUR_PER_KWH = 0.05  # of who is balance-responsible; designs are of households and name none
 
 
@@ -57,13 +60,14 @@ def play(tariff: Tariff | Design, spot_cur_per_kwh: Floats, calendar: Calendar) 
         weekday = calendar.weekday_of(calendar.day)
         prices = price(tariff, spot_cur_per_kwh, calendar.hour, weekday, calendar.step_min / 60)
         return Played(prices, tariff.fixed_cur_per_day * calendar.days_passed(), tariff.imbalance_cur_per_kwh)
-    check_playable(tariff)
+    check_playable(tariff, calendar.step_min)
     zone = calendar.timezone or "Etc/UTC"
     begin = midnight(calendar.first_day, zone)
     starts = begin + (np.arange(calendar.n_steps) * calendar.step_min * 60).astype("timedelta64[s]")
     rows = local_rows(tariff, starts, calendar.step_min, zone)
-    prices, fixed_cur = _prices(tariff, rows, spot_cur_per_kwh), _fixed(tariff, rows)
-    return Played(prices, fixed_cur, _IMBALANCE_CUR_PER_KWH, month_charges(tariff, rows))
+    asked = signal_of(tariff, at_least=True) if is_energy_by_month(tariff) else tariff
+    prices, fixed_cur = _prices(asked, rows, spot_cur_per_kwh), _fixed(tariff, rows)
+    return Played(prices, fixed_cur, _IMBALANCE_CUR_PER_KWH, month_charges(tariff, rows, spot_cur_per_kwh))
 
 
 def n_peaks_of(tariff: Tariff | Design) -> int:
@@ -73,12 +77,16 @@ def n_peaks_of(tariff: Tariff | Design) -> int:
 
 def bills_by_month(tariff: Tariff | Design) -> bool:
     """Whether a part of it hangs on a billing period."""
-    return not isinstance(tariff, Tariff) and any(map(is_by_month, tariff.charges))
+    return not isinstance(tariff, Tariff) and _bills_by_month(tariff)
 
 
-def check_playable(design: Design) -> None:
+def _bills_by_month(design: Design) -> bool:
+    return is_energy_by_month(design) or any(map(is_by_month, design.charges))
+
+
+def check_playable(design: Design, step_min: int) -> None:
     """Refuse a design whose bill of an interval hangs on others; says which rule and why."""
-    reasons = list(dict.fromkeys(_reasons(design)))
+    reasons = list(dict.fromkeys(_reasons(design, step_min)))
     if reasons:
         raise ValueError(
             f"tariff {design.name}: cannot be played interval by interval: {'; '.join(reasons)}. "
@@ -94,21 +102,43 @@ def check_period(design: Design, dates: Sequence[str], hours: float) -> None:
         dates: first and last day of the episode; none: it has no dates.
         hours: how long it lasts.
     """
-    by_month = [charge for charge in design.charges if is_by_month(charge)]
-    if not by_month or (dates and _is_whole(*dates)):
+    if not _bills_by_month(design):
         return
-    what = "capacity charge" if design.has_power else "free kWh"
     got = f"days from {dates[0]} to {dates[1]}" if dates else f"{hours:g} h"
-    raise ValueError(
-        f"tariff {design.name}: {what} on less than a billing period: it is billed by the calendar month, got an "
-        f"episode of {got}; play whole months, such as dates = ['2024-02-01', '2024-02-29'], begin with the month so "
-        "far that the data say (carry = 'drawn'), or bill what another tariff brings ('gridbazaar compare --bill')"
-    )
+    if not dates or not _is_whole(*dates):
+        what = "capacity charge" if design.has_power else _HANGS[_energy_sort(design)]
+        begin = (
+            "" if is_energy_by_month(design) else "begin with the month so far that the data say (carry = 'drawn'), "
+        )
+        raise ValueError(
+            f"tariff {design.name}: {what} on less than a billing period: it is billed by the calendar month, got an "
+            f"episode of {got}; play whole months, such as dates = ['2024-02-01', '2024-02-29'], {begin}or bill what "
+            "another tariff brings ('gridbazaar compare --bill')"
+        )
+    net, last = design.netting, np.datetime64(dates[1], "M")
+    n_months = int((last - np.datetime64(dates[0], "M")).astype(np.int64)) + 1
+    ends = net.true_up_month or _MONTHS
+    if (net.period == "year" or net.true_up_month is not None) and (
+        n_months % _MONTHS or int(last.astype(np.int64)) % _MONTHS + 1 != ends
+    ):
+        raise ValueError(
+            f"tariff {design.name}: netting over a year on less than a billing period: expected 12 months, or a "
+            f"multiple, that end with month {ends}, got an episode of {got}; play such years, or set "
+            "netting.true_up_month of a tariff of your own, or bill what another tariff brings ('gridbazaar compare "
+            "--bill')"
+        )
+
+
+def _energy_sort(design: Design) -> str:
+    net = design.netting
+    if net.period in ("month", "year") or net.rollover != "none" or net.cap != "none":
+        return "netting"
+    return "tiers" if has_tiers(design) else "free"
 
 
 def check_part(tariff: Tariff | Design, dates: Sequence[str]) -> None:
     """Refuse to draw the month so far where nothing is billed by it, or where episodes begin with one anyway."""
-    if isinstance(tariff, Tariff) or not any(map(is_by_month, tariff.charges)):
+    if isinstance(tariff, Tariff) or not _bills_by_month(tariff):
         raise ValueError(
             f"carry drawn: expected a tariff that bills power or free kWh by the month, got {tariff.name}; leave it out"
         )
@@ -117,7 +147,7 @@ def check_part(tariff: Tariff | Design, dates: Sequence[str]) -> None:
             f"carry drawn: the days from {dates[0]} to {dates[1]} are whole months, which begin with nothing; leave it "
             "out"
         )
-    if tariff.netting.period in ("month", "year") or any(charge.tiers_kwh for charge in tariff.charges):
+    if is_energy_by_month(tariff):
         raise ValueError(
             f"carry drawn: expected charges on power and free kWh alone, got {tariff.name}, which nets or has tiers by "
             "the month; play whole months"
@@ -129,29 +159,27 @@ def _is_whole(first: str, last: str) -> bool:
     return all(day == day.astype("datetime64[M]").astype("datetime64[D]") for day in (np.datetime64(first, "D"), after))
 
 
-def _reasons(design: Design) -> Iterator[str]:
-    net = design.netting
-    if net.period in ("hour", "month", "year") or net.rollover != "none" or net.cap != "none":
-        what = {"hour": "an hour", "year": "a year"}.get(net.period, "a month")
-        yield f"netting over {what} on less than a billing period"
+def _reasons(design: Design, step_min: int) -> Iterator[str]:
+    if design.netting.period == "hour" and step_min != _HOUR_MIN:
+        yield f"netting over an hour in steps of {step_min} min; play it in steps of an hour (step_min = 60)"
     for name in ("minimum", "maximum", "premium"):
         if getattr(design, name) is not None:
             yield f"a {name} of the whole bill or community"
     if design.vat.local_seller == "registered":
         yield "value added tax on what neighbours sell"
     for charge in design.charges:
-        yield from _reasons_of(charge)
+        yield from _reasons_of(charge, is_energy_by_month(design))
 
 
-def _reasons_of(charge: Charge) -> Iterator[str]:
+def _reasons_of(charge: Charge, has_months: bool) -> Iterator[str]:
     if charge.shared_by != "none":
         yield "a charge on power that a building shares"
     if charge.sort == "levy":
         yield "a levy on other lines of the bill"
-    if charge.tiers_kwh or charge.lump_kwh or charge.lump_cur_per_year:
-        yield "tiers or lump sums on less than a billing period"
+    if charge.lump_kwh or charge.lump_cur_per_year:
+        yield "lump sums on less than a billing period"
     has_free = any(window.free_kwh_per_month for window in charge.windows)
-    if (has_free and not is_by_month(charge)) or charge.spot_average != "interval":
+    if (has_free and (has_months or not is_by_month(charge))) or charge.spot_average != "interval":
         yield "free kWh or mean prices of a month on less than a billing period"
     if charge.sort == "energy" and charge.flow not in ("import", "export"):
         yield "gross meters of load and sun"
@@ -175,7 +203,7 @@ def _prices(design: Design, rows: LocalRows, spot: Floats) -> Prices:
         if charge.flow == "export":
             lines["export"] = lines["export"] + due + vat
             continue
-        kept = charge.local.get(_DISTANCE, 0.0 if charge.line == "retail" else 1.0)
+        kept = charge.local.get(NEAR, 0.0 if charge.line == "retail" else 1.0)
         lines[charge.line] = lines[charge.line] + due
         lines["tax"] = lines["tax"] + vat
         local = "local_network" if charge.line == "network" else "local_tax"

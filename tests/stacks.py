@@ -17,6 +17,7 @@ STACKS = {
     "contrib": ("sb3_contrib",),
     "rllib": ("ray",),
     "marl": ("torchrl", "benchmarl"),
+    "sweep": ("stable_baselines3", "optuna"),
     "parquet": ("pyarrow",),
     "minari": ("minari", "h5py"),
     "onnx": ("onnx", "onnxruntime"),

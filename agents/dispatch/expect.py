@@ -83,6 +83,8 @@ def expected(
     return Foresight(
         scarcity_cur_per_kwh=ahead.scarcity_cur_per_kwh,
         peaks=tuple(peak.row(e, n_steps).cautious(at_meter_kw, margin) for peak in ahead.peaks),
+        excess=tuple(one.row(e, n_steps) for one in ahead.excess),
+        is_delivered=True,
         **{name: np.asarray(x)[None] for name, x in plan.items()},
     )
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridbazaar.agents.dispatch.epigraph import add_peaks
+from gridbazaar.agents.dispatch.excess import Meters, add_excess
 from gridbazaar.agents.dispatch.rows import Rows
 from gridbazaar.agents.policy import Foresight
 from gridbazaar.data.arrays import Array
@@ -84,6 +85,12 @@ def _solve_row(
     phantom = _phantom(episode, e, program, step_h, least_cur, stored, (sources, engine))
     _connection(episode, e, program, step_h, least_cur, draw, send, phantom)
     _peaks(program, episode, e, draw, step_h)
+    whose = np.arange(n_agents) if episode.lead is None else np.unique(episode.lead[e])
+    may_trade = episode.export_cur_per_kwh[e] <= episode.upper_cur_per_kwh[e]
+    # Who sold what it had not buys it, and may be better off by that where it fed in too much this month.
+    beyond = 0.0 if episode.is_delivered else np.inf
+    most_kw = (_of_customers(kw, episode, e)[whose] + beyond for kw in _most_kw(episode, e))
+    add_excess(program, episode.excess, e, Meters(draw[whose], send[whose], *most_kw), whose, may_trade, step_h)
     x, cost = program.solve()
     power_kw, room_kwh = np.zeros((2, n_agents, n_steps))
     power_kw[chosen] = x[charge] - x[release]

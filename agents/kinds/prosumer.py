@@ -23,6 +23,7 @@ from gridbazaar.agents.devices.batteries import (
 )
 from gridbazaar.agents.devices.failure import Failure, actions_of, features_of
 from gridbazaar.agents.devices.home import household
+from gridbazaar.agents.devices.home.known import Known, known_homes
 from gridbazaar.agents.kind import (
     EAGERNESS,
     POWER,
@@ -84,6 +85,7 @@ class Config:
     ageing: Ageing = field(default_factory=Ageing)  # what use and time take
     failure: Failure = field(default_factory=Failure)  # failures, maintenance and repair
     follow_meter: bool = False  # the battery absorbs its home's deviation from the forecast
+    known: tuple[Known, ...] = ()  # the homes of the data as they are, one after another; none: drawn as above
     heating: household.Heating = field(default_factory=household.Heating)  # heat pump
     water: household.Water = field(default_factory=household.Water)  # hot water
     appliance: household.Appliance = field(default_factory=household.Appliance)  # that can wait
@@ -151,6 +153,12 @@ def _read_inside(view: View, device: Device, params: Params, now: Now) -> list[A
 def draw(config: Config, draw: Draw) -> Params:
     n = config.count
     n_homes, n_roofs = draw.bank.load_kw.shape[0], draw.bank.pv_kw_per_kwp.shape[0]
+    start_frac, fate = draw.within("prosumer.start_frac", n, config.start_frac), draw_fate(config, draw, "prosumer", n)
+    devices = household.draw_devices(config, draw)
+    if config.known:
+        assert draw.number is not None, "who draws homes as they are says the numbers of the episodes"
+        home, kwp, kwh = known_homes(config.known, draw.number, n, (n_homes, n_roofs))
+        return Params(home, home, 0 * kwp + 1, kwp, kwh, start_frac, config, fate, devices)
     first = (draw.unit("prosumer.home", 1) * n_homes).astype(np.int64)
     has_pv = draw.unit("prosumer.has_pv", n) < draw.within("prosumer.pv_share", 1, config.pv_share)
     has_battery = draw.unit("prosumer.has_battery", n) < draw.within("prosumer.battery_share", 1, config.battery_share)
@@ -160,10 +168,10 @@ def draw(config: Config, draw: Draw) -> Params:
         load_scale=draw.kept("load_scale", draw.within("prosumer.load_scale", n, config.load_scale)),
         pv_kwp=draw.kept("pv_kwp", draw.within("prosumer.pv_kwp", n, config.pv_kwp) * has_pv),
         capacity_kwh=draw.within("prosumer.battery_kwh", n, config.battery_kwh) * has_battery,
-        start_frac=draw.within("prosumer.start_frac", n, config.start_frac),
+        start_frac=start_frac,
         config=config,
-        fate=draw_fate(config, draw, "prosumer", n),
-        devices=household.draw_devices(config, draw),
+        fate=fate,
+        devices=devices,
     )
 
 

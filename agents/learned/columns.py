@@ -62,7 +62,9 @@ def columns(
     delivers, power = total(view.stored_kwh * view.eta_dis, stationary), total(view.power_kw, stationary)
     must_kw, need = total(view.firm_kw, cars), total(view.need_kwh, cars)
     supply = delivers + xp.minimum(ahead.free_kwh, room + delivers)
-    worth = [_worth(ahead, supply * x if x <= 1 else supply + (x - 1) * room, xp) for x in LEVELS]
+    supplies = [supply * x if x <= 1 else supply + (x - 1) * room for x in LEVELS]
+    worths = _worth(ahead, xp.stack(supplies, axis=1), xp)
+    worth = xp.unstack(worths, axis=1)
     upper = ahead.retail - ahead.local
     net_kw = ahead.net_kw + must_kw
     headroom_kw = ahead.cap_kw - xp.maximum(net_kw, 0.0)
@@ -72,7 +74,7 @@ def columns(
         stored / scale_kwh, room / scale_kwh, stored / xp.maximum(stored + room, 1e-6), power / scale_kw,
         need / scale_kwh, total(view.stored_kwh, cars) / scale_kwh, must_kw / scale_kw, net_kw / scale_kw,
         xp.tanh(net_kw), xp.tanh(headroom_kw / (0.2 * scale_kw)), xp.tanh(headroom_kw),
-        *((w - upper) / PRICE for w in worth),
+        *xp.unstack((worths - upper[:, None]) / PRICE, axis=1),
         buys_kwh / xp.maximum(power * step_h, 1e-6), xp.tanh((upper - worth[_RULE]) / _SHARP_CUR),
         xp.tanh((worth[_RULE] * ROUND_TRIP - upper) / _SHARP_CUR),
     ]  # fmt: skip
@@ -88,16 +90,16 @@ def columns(
 
 
 def _worth(ahead: Ahead, supply_kwh: Array, xp: Any) -> Array:
-    """[n_envs] price of the deficit that one more delivered kWh would serve."""
-    place = xp.sum(1 * (ahead.covered <= supply_kwh[:, None]), axis=1)
-    last = ahead.covered.shape[1] - 1
-    price = xp.take_along_axis(ahead.ranked, xp.clip(place, 0, last)[:, None], 1)[:, 0]
-    return xp.where(place > last, ahead.end_value, xp.maximum(price, ahead.end_value))
+    """[n_envs, n_levels] price of the deficit that one more delivered kWh would serve, at each supply."""
+    place = xp.sum(1 * (ahead.covered[:, None] <= supply_kwh[:, :, None]), axis=2)
+    last, end = ahead.covered.shape[1] - 1, ahead.end_value[:, None]
+    price = xp.take_along_axis(ahead.ranked, xp.clip(place, 0, last), 1)
+    return xp.where(place > last, end, xp.maximum(price, end))
 
 
 def _own(ahead: Ahead, view: View, worth: list[Array], step_h: float, xp: Any) -> list[Array]:
     active, round_trip = 1.0 * view.is_active, view.eta_ch * view.eta_dis
-    retail, export, local = ahead.retail[:, None], ahead.export[:, None], ahead.local[:, None]
+    retail, local = ahead.retail[:, None], ahead.local[:, None]
     upper, wear = retail - local, view.wear_cur_per_kwh
     fill_h = view.need_kwh / (view.eta_ch * xp.maximum(view.power_kw, 1e-9))
     left = xp.clip(xp.astype(xp.rint(view.left_h / step_h), xp.int64), 0, ahead.lowest.shape[1] - 1)
@@ -107,18 +109,25 @@ def _own(ahead: Ahead, view: View, worth: list[Array], step_h: float, xp: Any) -
     needs = 1.0 * (view.need_kwh > 0)
     spare = (cheaper - fill_h / step_h) * needs
     laxity_h = (view.left_h - fill_h) * needs
-    sharp = [worth[k][:, None] for k in _SHARP_LEVELS]
     refill = lowest / round_trip + wear
+    sharp = xp.tanh(_edges(ahead, view, worth, refill, xp) / _SHARP_CUR)
+    *prices, refills = xp.unstack(sharp, axis=2)
+    gives = (upper - refill) / PRICE
     return [
-        active, 1.0 * view.is_stationary, view.stored_kwh / xp.maximum(view.capacity_kwh, 1e-6), view.stored_kwh / 10,
-        view.room_kwh / 10, view.capacity_kwh / 10, view.high_kw / 5, -view.low_kw / 5, view.power_kw / 5 * active,
-        view.firm_kw / 5, xp.tanh(view.firm_kw / 0.5), view.need_kwh / 10, view.left_h / 24, laxity_h / 8,
-        xp.tanh(laxity_h), (round_trip - 0.85) * 10, wear / 0.05,
-        *(xp.tanh((upper - w - wear) / _SHARP_CUR) for w in sharp),
-        *(xp.tanh((w * round_trip - wear - retail) / _SHARP_CUR) for w in sharp),
-        *(xp.tanh((w * round_trip - export - local) / _SHARP_CUR) for w in sharp),
+        active, 1.0 * view.is_stationary, view.stored_kwh / xp.maximum(view.capacity_kwh, 1e-6), view.stored_kwh / 10.0,
+        view.room_kwh / 10.0, view.capacity_kwh / 10.0, view.high_kw / 5.0, -view.low_kw / 5.0,
+        view.power_kw / 5.0 * active, view.firm_kw / 5.0, xp.tanh(view.firm_kw / 0.5), view.need_kwh / 10.0,
+        view.left_h / 24.0, laxity_h / 8.0, xp.tanh(laxity_h), (round_trip - 0.85) * 10.0, wear / 0.05, *prices,
         (highest - retail) / PRICE * active, (lowest - retail) / PRICE * active,
-        cheaper / xp.maximum(1.0 * left, 1.0) * active, spare / 16, xp.tanh(spare),
-        xp.tanh((upper - refill) / _SHARP_CUR),
-        (upper - refill) / PRICE,
+        cheaper / xp.maximum(1.0 * left, 1.0) * active, spare / 16.0, xp.tanh(spare), refills, gives,
     ]  # fmt: skip
+
+
+def _edges(ahead: Ahead, view: View, worth: Sequence[Array], refill: Array, xp: Any) -> Array:
+    """[n_envs, n_agents, n] what selling, buying and storing gain at each level of supply, and refilling a car."""
+    round_trip, wear = (view.eta_ch * view.eta_dis)[:, :, None], view.wear_cur_per_kwh[:, :, None]
+    retail, export, local = (x[:, None, None] for x in (ahead.retail, ahead.export, ahead.local))
+    levels = xp.stack([worth[k] for k in _SHARP_LEVELS], axis=1)[:, None, :]
+    upper, delivered = retail - local, levels * round_trip
+    sells, buys, stores = upper - levels - wear, delivered - wear - retail, delivered - export - local
+    return xp.concat([sells, buys, stores, upper - refill[:, :, None]], axis=2)

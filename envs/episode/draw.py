@@ -42,8 +42,9 @@ def draw_episode(world: World, split: str, seeds: NDArray[np.int64], to_array: A
     keys = episode_keys(scenario.seed, split, seeds)
     day = first_days(scenario, bank, split, seeds)
     draw = Draw(
-        keys=keys, day=day, bank=bank, step_h=scenario.step_h, n_steps=scenario.n_steps, start_h=scenario.start_h
-    )
+        keys=keys, day=day, bank=bank, step_h=scenario.step_h, n_steps=scenario.n_steps, start_h=scenario.start_h,
+        number=np.asarray(seeds, np.int64),
+    )  # fmt: skip
     start = draw.start
     params, load_kw = draw_params(scenario, world.kinds, world.configs, draws_of(draw, world.lasting.said))
     connection = scenario.connection

@@ -66,20 +66,18 @@ def lasting_of(
 
 
 def _numbers(row: OwnRow, kind: AnyKind, bank: Bank, buses: Sequence[str]) -> dict[str, float]:
-    names = {
+    names: dict[str, tuple[Sequence[str], int]] = {
         "homes": (bank.homes, bank.load_kw.shape[0]),
         "roofs": (bank.roofs, bank.pv_kw_per_kwp.shape[0]),
         "cars": ((), bank.sessions.present.shape[0]),
         "buses": (buses, len(buses)),
     }
     columns = {column.name: column for column in (*kind.lasting, BUS)}
-    where = row.where or f"community, {row.agent}"
-    return {
-        name: number_of(str(value), columns[name], *names[columns[name].of], where)
-        if columns[name].of
-        else float(value)
-        for name, value in row.said
-    }
+    where, found = row.where or f"community, {row.agent}", dict[str, float]()
+    for name, value in row.said:
+        of = columns[name].of
+        found[name] = number_of(str(value), columns[name], *names[of], where=where) if of else float(value)
+    return found
 
 
 def _with_own_roofs(said: dict[str, NDArray[np.float64]], bank: Bank) -> dict[str, NDArray[np.float64]]:
@@ -116,7 +114,7 @@ def unasked_columns(scenario: Scenario, bank: Bank, kind: AnyKind, config: Any) 
 def _draw(scenario: Scenario, bank: Bank, seed: int) -> Draw:
     return Draw(
         keys=community_keys(seed), day=np.array([HISTORY_DAYS]), bank=bank, step_h=scenario.step_h,
-        n_steps=scenario.n_steps, start_h=scenario.start_h,
+        n_steps=scenario.n_steps, start_h=scenario.start_h, number=np.zeros(1, np.int64),
     )  # fmt: skip
 
 

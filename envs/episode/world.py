@@ -14,6 +14,7 @@ from gridbazaar.data.bank import Bank, read_only
 from gridbazaar.data.feeders import load_feeder
 from gridbazaar.data.forecast.forecast import forecast_by
 from gridbazaar.data.generator import GeneratorConfig, make_bank
+from gridbazaar.data.history import with_history
 from gridbazaar.data.loaders.load import load_bank
 from gridbazaar.data.sessions import find_sessions
 from gridbazaar.data.trees import mapped
@@ -75,7 +76,8 @@ class World:
 @lru_cache(maxsize=8)
 def bank_of(data: DataConfig, seed: int, step_min: int) -> Bank:
     """Give the series of a scenario; the same object for the same arguments, so nothing may write into it."""
-    return read_only(_new_bank(data, seed, step_min))
+    bank = _new_bank(data, seed, step_min)
+    return read_only(with_history(bank) if data.all_days else bank)
 
 
 def _new_bank(data: DataConfig, seed: int, step_min: int) -> Bank:

@@ -84,4 +84,5 @@ def terms_of(world: World, episode: Episode, t: Array) -> Terms:
         prices_metered=mechanism_stage(world.scenario.mechanism) == "ex_post",
         held=world.held,
         customers=world.customers,
+        retail_by_month=world.by_month is not None and world.by_month.energy is not None,
     )

@@ -1,5 +1,8 @@
 """The TorchRL view: a batch of communities as one batched environment, with a group of agents for each kind."""
 
+# pyright: reportMissingImports=false
+# TorchRL is not installed where types are checked.
+
 from __future__ import annotations
 
 from typing import Any
@@ -15,7 +18,7 @@ from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.views.batch import Batch, check_actions, check_split, feature_bounds, make_core, state_places
 
 
-class MarketTorchRLEnv(EnvBase):
+class MarketTorchRLEnv(EnvBase):  # type: ignore[misc]  # which has no types
     """A batch of communities, with ``observation``, ``action`` and ``reward`` of each kind, and the ``state`` of all.
 
     Args:
@@ -59,7 +62,7 @@ class MarketTorchRLEnv(EnvBase):
     def _make_specs(self) -> None:
         core, n = self.core, self.core.n_envs
         low, high = (torch.from_numpy(x) for x in feature_bounds(core))
-        seen, acts, rewards = ({} for _ in range(3))  # type: ignore[var-annotated]
+        seen, acts, rewards = ({} for _ in range(3))
         for kind, agents in self._slices.items():
             m, width = agents.stop - agents.start, len(core.action_columns[kind])
             shape = (n, m, len(low))

@@ -14,6 +14,7 @@ from gridbazaar.experiments.cli.bill import bill_app
 from gridbazaar.experiments.cli.compare import compare_app
 from gridbazaar.experiments.cli.data import data_app
 from gridbazaar.experiments.cli.evaluate import evaluate_app
+from gridbazaar.experiments.cli.homes import homes_app
 from gridbazaar.experiments.cli.ledger import ledger_app
 from gridbazaar.experiments.cli.look import look_app
 from gridbazaar.experiments.cli.market import market_app
@@ -64,6 +65,7 @@ main.add_typer(look_app)
 main.add_typer(data_app, name="data")
 main.add_typer(market_app)
 main.add_typer(bill_app)
+main.add_typer(homes_app)
 main.add_typer(ledger_app, name="ledger")
 main.add_typer(release_app, name="release")
 

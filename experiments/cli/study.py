@@ -17,7 +17,9 @@ study_app = typer.Typer()
 def study(
     name: Annotated[
         str,
-        typer.Argument(help="quartierstrom, brooklyn, apartments, claims, flexibility, transfer or checks."),
+        typer.Argument(
+            help="quartierstrom, brooklyn, apartments, claims, flexibility, transfer, network_tariffs or checks."
+        ),
     ],
     weeks: Annotated[int, typer.Option(min=1, max=64, help="Weeks of a year that stand for it.")] = 16,
     write: Annotated[

@@ -96,6 +96,10 @@ def train(
         Path | None,
         typer.Option("--train-file", metavar="FILE.toml", help="Fields of the training; --set-train goes before it."),
     ] = None,
+    sweep: Annotated[
+        Path | None,
+        typer.Option("--sweep", metavar="FILE.toml", help="Train many configurations and rank them on validation."),
+    ] = None,
     data: Data = None,
     timezone: Timezone = None,
     repair: Repair = None,
@@ -119,6 +123,7 @@ def train(
     from gridbazaar.experiments.runs import read_runs
     from gridbazaar.experiments.training.folder import algo_of, checkpoint_steps, read_as
     from gridbazaar.experiments.training.learners import learner
+    from gridbazaar.experiments.training.sweep.study import SWEEP
 
     files = of_files(timezone, repair, stamps, columns, drop_bad)
     options: dict[str, Any] = {
@@ -130,6 +135,9 @@ def train(
     if resume and force:
         raise ValueError("--resume goes on with the run, --force replaces it; give one of them")
     has_runs, by = read_runs(out) if resume else None, read_workers(workers, engine, address)
+    if sweep is not None or (resume and (out / SWEEP).is_file()):
+        _sweep(sweep, out, given, seeds, force=force, resume=resume, workers=by, allow_code=allow_code)
+        return
     held_algo = has_runs["train"].get("algo") if has_runs else algo_of(out)
     if resume:
         table, run = learner(str(held_algo or "ppo"), f"{out}: algo of its config.json")
@@ -170,6 +178,23 @@ def train(
         f"{out}: {checkpoint_steps(out):,} agent-steps{_updates(config)}; next: {to_play}\n"
         f"that plays what the run ended with; {out / BEST} is what scored best on validation"
     )
+
+
+def _sweep(
+    file: Path | None, out: Path, given: dict[str, Any], seeds: int | None, *, force: bool, resume: bool,
+    workers: Workers | None, allow_code: bool,
+) -> None:  # fmt: skip
+    """Begin a sweep or go on with one."""
+    from gridbazaar.experiments.cli.swept import begin_sweep, run_sweep
+
+    if seeds is not None:
+        raise ValueError("--seeds: a sweep says how many trainings each trial has, seeds = 3 in its file")
+    if file is not None:
+        begin_sweep(file, out, given, force=force, resume=resume)
+    elif given:
+        named = ", ".join(given)
+        raise ValueError(f"--resume goes on as the sweep began; leave {named} out, or give --sweep to compare")
+    run_sweep(out, workers=workers, allow_code=allow_code)
 
 
 def _config_of_runs(

@@ -14,7 +14,7 @@ from gridbazaar.experiments.evaluation.design_bills import DesignBills
 from gridbazaar.experiments.evaluation.fairness import Revenue
 from gridbazaar.market.charge import Charge
 from gridbazaar.market.design import Design
-from gridbazaar.market.exchange import OF_WINDOWS, PRICES, times
+from gridbazaar.market.exchange import charge_times
 from gridbazaar.market.tariff import Tariff
 
 OPERATOR = "network_operator"
@@ -41,21 +41,12 @@ def scaled(tariff: Tariff | Design, factor: float) -> Tariff | Design:
     if isinstance(tariff, Tariff):
         local = tariff.local_network_cur_per_kwh * factor
         return replace(tariff, network_cur_per_kwh=tariff.network_cur_per_kwh * factor, local_network_cur_per_kwh=local)
-    charges = tuple(_charge(charge, factor) if _is_scaled(charge) else charge for charge in tariff.charges)
+    charges = tuple(charge_times(charge, factor) if _is_scaled(charge) else charge for charge in tariff.charges)
     return replace(tariff, charges=charges)
 
 
 def _is_scaled(charge: Charge) -> bool:
     return charge.line in SCALED and charge.to == OPERATOR and charge.sort in ("energy", "power")
-
-
-def _charge(charge: Charge, factor: float) -> Charge:
-    if charge.table_cur_per_kwh:
-        raise ValueError(
-            f"table_cur_per_kwh: a network line read from the table {charge.table_cur_per_kwh} has no factor"
-        )
-    windows = tuple(times(window, OF_WINDOWS, factor) for window in charge.windows)
-    return times(replace(charge, windows=windows), (*PRICES, "spot_factor"), factor)
 
 
 def revenue_of(accounts: Iterable[Accounts]) -> Revenue:

@@ -56,12 +56,12 @@ class Effort:
     repetitions: int = 7
     reset_envs: int = 1024
     flow_rows: int = 1024
-    train_rollouts: int = 6
+    train_repetitions: int = 3
     books: tuple[int, ...] = (4096, 128)  # cleared at once, by size as in ``BOOK_SIDES``
 
 
 QUICK = Effort(
-    n_envs=(1, 16), steps=(16, 8), repetitions=3, reset_envs=16, flow_rows=64, train_rollouts=2, books=(256, 8)
+    n_envs=(1, 16), steps=(16, 8), repetitions=3, reset_envs=16, flow_rows=64, train_repetitions=1, books=(256, 8)
 )
 
 
@@ -96,8 +96,8 @@ def measure_speed(
     tell("PettingZoo view")
     found.append(_pettingzoo(scenario, effort, seed))
     if training and versions()["stable-baselines3"] != "not installed":
-        tell("PPO training")
-        found.append(_training(effort, seed))
+        tell("training by PPO and by gradient")
+        found += _trainings(effort, seed)
     tell("import")
     found.append(_import(effort.repetitions))
     return found
@@ -226,28 +226,37 @@ def _pettingzoo(scenario: Scenario, effort: Effort, seed: int) -> Speed:
     return _speed(f"PettingZoo view, {len(env.possible_agents)} agents", "env-steps/s", rates[1:])
 
 
-def _training(effort: Effort, seed: int) -> Speed:
-    """Agent-steps per second of PPO between the first and the last rollout: playing and learning, no validation."""
-    from gridbazaar.experiments.training.train import TrainConfig, train
+def _trainings(effort: Effort, seed: int) -> list[Speed]:
+    """Agent-steps per second of CPU while PPO and the gradient play and learn, in turns, on a thread; no validation."""
+    from gridbazaar.experiments.training.learners import learner
 
-    n_envs = 16
+    n_envs, names = 16, ("ppo", "gradient")
     scenario = load_scenario(SCENARIO, **FIFTY_AGENTS)
     rollout = n_envs * len(scenario.agent_names) * scenario.n_steps
-    seen: list[tuple[int, float]] = []
+    common = {"scenario": SCENARIO, "overrides": FIFTY_AGENTS, "n_envs": n_envs, "seed": seed, "validate_seeds": 0}
+    ends = {"ppo": {"steps": 2 * rollout, "checkpoint_rollouts": 10**6}, "gradient": {"updates": 3}}
 
-    def report(steps: int, of: int, latest: dict[str, float]) -> None:
-        seen.append((steps, time.perf_counter()))
+    def rate(algo: str) -> float:
+        seen: list[tuple[int, float]] = []
 
-    config = TrainConfig(
-        scenario=SCENARIO, overrides=FIFTY_AGENTS, steps=(effort.train_rollouts + 1) * rollout, seed=seed,
-        n_envs=n_envs, validate_seeds=0, checkpoint_rollouts=10**6,
-    )  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        train(config, Path(folder) / "run", report=report)
-    rates = [
-        (steps - before) / (now_s - then_s) for (before, then_s), (steps, now_s) in pairwise(seen) if steps > before
+        def report(steps: int, of: int, latest: dict[str, float]) -> None:
+            seen.append((steps, time.process_time()))
+
+        table, train = learner(algo)
+        with tempfile.TemporaryDirectory() as folder:
+            train(table(**common, **ends[algo]), Path(folder) / "run", report=report)
+        each = [(b - a) / (late_s - soon_s) for (a, soon_s), (b, late_s) in pairwise(seen) if b > a]
+        return median(each)
+
+    found = [[rate(name) for name in names] for _ in range(effort.train_repetitions)]
+    rates = {name: [turn[i] for turn in found] for i, name in enumerate(names)}
+    sizes = f"{n_envs} x {len(scenario.agent_names)} agents"
+    ratios = [turn[1] / turn[0] for turn in found]
+    return [
+        _speed(f"PPO training, {sizes}", "agent-steps/CPU s", rates["ppo"]),
+        _speed(f"gradient training, {sizes}", "agent-steps/CPU s", rates["gradient"]),
+        _speed("gradient over PPO", "times", ratios),
     ]
-    return _speed(f"PPO training, {n_envs} x {len(scenario.agent_names)} agents", "agent-steps/s", rates)
 
 
 def _import(repetitions: int) -> Speed:

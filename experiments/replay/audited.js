@@ -74,6 +74,8 @@ const Audited = (held, say) => {
       : unknown ? `\u2713 ${stand}. Who signed the checkpoints was not checked: this browser has no Ed25519 for this page.`
         : `\u2713 Sound: ${stand}, and all are signed by the operator's key.`;
     $("verdict").className = found.length ? "event" : "sound";
+    $("standing").hidden = false;
+    $("standing").firstChild.textContent = found.length ? `\u2717 The ledger of this day is not sound: ${count(found.length, "finding")}` : "\u2713 The ledger of this day was checked: no finding";
     list($("findings"), found);
   }
 

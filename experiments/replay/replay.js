@@ -80,7 +80,7 @@
       shown.append(element("title", {}, `${held.agents[agent]}: ${kwh(policy.net[now][agent])} kWh at the meter, ${kwh(Math.abs(local))} kWh ${local < 0 ? "sold to" : "bought from"} neighbours`));
       made.append(shown);
     });
-    made.append(element("text", { x: X(worst) + 10, y: Y(worst) - 8 }, `${feeder.buses[worst]} ${volts[worst].toFixed(3)} pu`));
+    made.append(element("text", { x: X(worst) + 10, y: Y(worst) - 8, class: "halo" }, `${feeder.buses[worst]} ${volts[worst].toFixed(3)} pu`));
     return made;
   }
 
@@ -187,8 +187,14 @@
     $("beside").replaceChildren(html("table", "", html("thead", "", head), html("tbody", "", ...rows)));
   }
 
+  // Show an interval, and what the ledger says of its trades.
+  function lead(t) {
+    show(t);
+    (document.querySelector(".wrong") || document.querySelector(".pairs")).scrollIntoView({ block: "center" });
+  }
+
   let X = strip();
-  const ledger = Audited(held, { html, kwh, money, show: t => show(t), again: () => show(now) });
+  const ledger = Audited(held, { html, kwh, money, show: t => lead(t), again: () => show(now) });
   function show(t) {
     now = Math.max(0, Math.min(n - 1, t));
     $("time").value = now;

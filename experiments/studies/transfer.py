@@ -80,8 +80,8 @@ def transfer(weeks: int, tick: Callable[[], None] | None = None) -> Result:
 def _compared(retail: str, n_days: int, tick: Callable[[], None] | None) -> Study:
     outside = Community(tuple(Customer(home, (home,), member=False) for home in OUTSIDE))
     asked = ask(
-        SCENARIO, tariffs(retail), [POLICY], [MECHANISM], seeds=n_days, equal_revenue=False, step_min=60,
-        community=outside,
+        SCENARIO, tariffs(retail), [POLICY], [MECHANISM], seeds=n_days, equal_revenue=False, first_best=False,
+        community=outside, step_min=60,
     )  # fmt: skip
     return compare(asked, tick=None if tick is None else lambda what, done, total: tick())
 
@@ -90,6 +90,7 @@ def _compared(retail: str, n_days: int, tick: Callable[[], None] | None) -> Stud
 class Row:
     """One retail price and discount, by day: amounts > 0 are gained."""
 
+    found: Study
     retail: str
     discount: str
     frozen: FrozenCheck
@@ -103,12 +104,13 @@ class Row:
     @cached_property
     def resources_cur(self) -> Floats:
         """[n_days] that society spends less."""
-        return resource_cost_cur(self.off) - resource_cost_cur(self.on)
+        return resource_cost_cur(self.found, self.off) - resource_cost_cur(self.found, self.on)
 
     @cached_property
     def gains_cur(self) -> Floats:
         """[n_days] that all customers gain: lower bills, less wear and discomfort, more left in storage."""
-        return self._day_cur(slice(0, self.on.n_agents)) + _borne_cur(self.off) - _borne_cur(self.on)
+        borne = _borne_cur(self.found, self.off) - _borne_cur(self.found, self.on)
+        return self._day_cur(slice(0, self.on.n_agents)) + borne
 
     @cached_property
     def outside_cur(self) -> Floats:
@@ -141,10 +143,12 @@ def _paid_cur(one: Outcome, places: slice | Sequence[int]) -> Floats:
     return found
 
 
-def _borne_cur(one: Outcome) -> Floats:
-    """[n_days] that customers bear beside their bills."""
-    found: Floats = np.concatenate([book.resource_cur.sum(axis=0) for book in one.books])
-    return found
+def _borne_cur(found: Study, one: Outcome) -> Floats:
+    """[n_days] that customers bear beside their bills, less what they have left in storage."""
+    borne = np.concatenate([book.borne_cur.sum(axis=0) for book in one.books])
+    left_kwh = np.concatenate([book.left_kwh for book in one.books])
+    cost: Floats = borne - left_kwh * found.best.worth_cur_per_kwh
+    return cost
 
 
 def _rows(retail: str, found: Study) -> list[Row]:
@@ -155,7 +159,7 @@ def _rows(retail: str, found: Study) -> list[Row]:
         on, off = (found.outcome(Cell(name, mechanism, POLICY)) for mechanism in (MECHANISM, NO_MARKET))
         assert on is not None
         assert off is not None
-        rows.append(Row(retail, name, checks[name], on, off))
+        rows.append(Row(found, retail, name, checks[name], on, off))
     return rows
 
 

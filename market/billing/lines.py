@@ -67,7 +67,7 @@ class Work:
 def prepare(design: Design, data: Metered, rows: LocalRows) -> Work:
     """Price all rows, and name the columns of the bill: charges in their order, then what follows from them."""
     columns = [Column(c.line, c.to, vat_rate(c, design)) for c in design.charges]
-    columns += [_credit_column(design)] * 2
+    columns += [credit_column(design)] * 2
     premium_to = "state" if design.premium is None else design.premium.to
     columns.append(Column("share", premium_to))
     columns.append(Column("market", "market_operator", _seller_rate(design)))
@@ -167,7 +167,7 @@ def _time(work: Work, charge: Charge, at: Span) -> Floats:
     return np.array(amounts, np.float64)[:, None] * (add_up(share[at.rows], at.running) / days)
 
 
-def _credited(design: Design) -> list[int]:
+def credited(design: Design) -> list[int]:
     """Charges on energy whose credits pay for each other, by their place among those."""
     energy = [charge for charge in design.charges if charge.sort == "energy"]
     nets = [i for i, charge in enumerate(energy) if charge.nets and charge.flow in ("import", "export")]
@@ -179,9 +179,10 @@ def _export_lines(design: Design) -> tuple[str, ...]:
     return tuple(c.line for c in design.charges if c.sort == "energy" and c.nets and c.flow == "export")
 
 
-def _credit_column(design: Design) -> Column:
+def credit_column(design: Design) -> Column:
+    """What credits that are kept, used or lost stand on, with its tax."""
     energy = [charge for charge in design.charges if charge.sort == "energy"]
-    found = [energy[i] for i in _credited(design)]
+    found = [energy[i] for i in credited(design)]
     if not found:
         return Column("retail", "retailer")
     first = next((charge for charge in found if charge.flow == "export"), found[0])
@@ -191,7 +192,7 @@ def _credit_column(design: Design) -> Column:
 def _credit(work: Work, energy: tuple[Floats, ...], before: Floats, at: Span) -> tuple[Floats, Floats]:
     """Keep what credits are left beyond the charges they may pay for: [n_customers, k] and the bank at the end."""
     netting = work.design.netting
-    which = _credited(work.design)
+    which = credited(work.design)
     if not which or (netting.rollover != "money" and netting.cap == "none"):
         return np.zeros((work.data.n_customers, at.n_times)), before
     due = np.sum([energy[i] for i in which], axis=0)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO
+from gridbazaar.market.settlement.netting import EnergyCarry, EnergyMonths, advance_energy, due_of_energy, no_energy
 
 _NANO = 1e9
 
@@ -69,6 +70,7 @@ class MonthCharges:
     power: tuple[PowerCharge, ...]
     sums: tuple[SumCharge, ...]
     entries: tuple[Entry, ...]  # the last is value added tax
+    energy: EnergyMonths | None = None  # all charges on energy, where one hangs on the month; none: intervals ask them
 
     @property
     def pays(self) -> bool:
@@ -105,6 +107,7 @@ class MonthCarry:
 
     power: tuple[PeakCarry, ...]
     sums: tuple[SumCarry, ...]
+    energy: EnergyCarry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,8 @@ class Reading:
     metered_ukwh: Array  # the whole meter
     local_ukwh: Array  # of it traded with neighbours
     net_ukwh: Array  # of it with the retailer
+    retail_ukwh: Array | None = None  # what the tariff prices of energy that hangs on the month; none: ``net_ukwh``
+    traded_ukwh: Array | None = None  # with neighbours, for the same; none: ``local_ukwh``
 
 
 def begin(charges: MonthCharges, n_envs: int, n_accounts: int, like: Array) -> MonthCarry:
@@ -135,7 +140,8 @@ def begin(charges: MonthCharges, n_envs: int, n_accounts: int, like: Array) -> M
         money = (none(dtype="float64") for _ in range(3))
         return SumCarry(none(len(charge.prices)), *money)
 
-    return MonthCarry(tuple(map(of_power, charges.power)), tuple(map(of_sum, charges.sums)))
+    energy = None if charges.energy is None else no_energy(charges.energy, n_envs, n_accounts, like)
+    return MonthCarry(tuple(map(of_power, charges.power)), tuple(map(of_sum, charges.sums)), energy)
 
 
 def advance(charges: MonthCharges, carry: MonthCarry, reading: Reading, step: Array, first: Array) -> MonthCarry:
@@ -148,9 +154,15 @@ def advance(charges: MonthCharges, carry: MonthCarry, reading: Reading, step: Ar
         step: [n_envs] of the bank.
         first: [n_envs] of the bank, with which the episode began.
     """
+    energy = None
+    if charges.energy is not None and carry.energy is not None:
+        net = reading.net_ukwh if reading.retail_ukwh is None else reading.retail_ukwh
+        local = reading.local_ukwh if reading.traded_ukwh is None else reading.traded_ukwh
+        energy = advance_energy(charges.energy, carry.energy, net, local, step)
     return MonthCarry(
         tuple(_peak(c, k, reading, step, first) for c, k in zip(charges.power, carry.power, strict=True)),
         tuple(_sum(c, k, reading, step) for c, k in zip(charges.sums, carry.sums, strict=True)),
+        energy,
     )
 
 
@@ -158,6 +170,8 @@ def due_ucur(charges: MonthCharges, carry: MonthCarry) -> Array:
     """[n_envs, n_accounts, n_entries] int64, what is due so far since the episode began; value added tax is the last"""
     due = [(c.entry, c.vat_rate, k.due_cur) for c, k in zip(charges.power, carry.power, strict=True)]
     due += [(c.entry, c.vat_rate, k.due_cur) for c, k in zip(charges.sums, carry.sums, strict=True)]
+    if charges.energy is not None and carry.energy is not None:
+        due += due_of_energy(charges.energy, carry.energy)
     xp, none = namespace(due[0][2]), 0.0 * due[0][2]
     by_entry = [sum((cur for i, _, cur in due if i == entry), start=none) for entry in range(len(charges.entries) - 1)]
     tax = sum((rate * cur for _, rate, cur in due), start=none)

@@ -88,6 +88,7 @@ class Terms:
     prices_metered: bool = False  # by a rule that clears what flowed
     held: Holding | None = None  # who passes its result on to whom; none: nobody
     customers: Customers | None = None  # who is one customer; none: every agent is one
+    retail_by_month: bool = False  # what the retailer and the network ask for energy is posted by the billing period
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +167,10 @@ def settle(
 
     post = _Postings(clearing.traded_ukwh, n_agents)
     post.from_agents("market", clearing.pay_ucur[:, :n_agents] + clearing.pay_ucur[:, n_agents:], "market_operator")
-    _use_of_network(post, xp.maximum(position.local_ukwh, 0), rates.local_network, rates.local_tax)
-    _retail(post, position.retail_ukwh(terms.is_brp), rates)
-    _imbalance(post, position.imbalance_ukwh(terms.is_brp), rates)
+    if not terms.retail_by_month:
+        _use_of_network(post, xp.maximum(position.local_ukwh, 0), rates.local_network, rates.local_tax)
+        _retail(post, position.retail_ukwh(terms.is_brp), rates)
+    _imbalance(post, position.imbalance_ukwh(terms.is_brp), rates, on_top=terms.retail_by_month)
     if setting.wires is None:
         use = use_of_connection(net, clearing, setting)
         _congestion(post, position, pool, use, terms)
@@ -216,20 +218,24 @@ def _pool(post: _Postings, pool: Array, rates: Rates) -> None:
     post.between("tax", "market_operator", "state", energy_cost_ucur(bought, rates.tax))
 
 
-def _imbalance(post: _Postings, deviation: Array, rates: Rates) -> None:
+def _imbalance(post: _Postings, deviation: Array, rates: Rates, *, on_top: bool) -> None:
     """Deviations of balance-responsible parties, [n_envs, n_agents], with the charges on what is drawn.
 
     The price is worse than either side of the tariff, so that where export earns more than import costs nobody
-    schedules one to deviate by the other.
+    schedules one to deviate by the other. Where the tariff is due on the whole meter by the billing period, what it is
+    worse by is due on top.
     """
     xp, drawn = namespace(deviation), namespace(deviation).maximum(deviation, 0)
     charges = rates.network + rates.tax
     short = xp.maximum(rates.energy, rates.export - charges) + rates.imbalance
     long = xp.minimum(rates.energy + charges, rates.export) - rates.imbalance
+    if on_top:
+        short, long = short - rates.energy, long - rates.export
     price = xp.where(deviation > 0, short[:, None], long[:, None])
     post.from_agents("imbalance", energy_cost_ucur(deviation, price), "retailer")
-    post.from_agents("imbalance", energy_cost_ucur(drawn, rates.network[:, None]), "network_operator")
-    post.from_agents("imbalance", energy_cost_ucur(drawn, rates.tax[:, None]), "state")
+    if not on_top:
+        post.from_agents("imbalance", energy_cost_ucur(drawn, rates.network[:, None]), "network_operator")
+        post.from_agents("imbalance", energy_cost_ucur(drawn, rates.tax[:, None]), "state")
 
 
 def _called(post: _Postings, services: Services, activated: Array, rates: Rates) -> None:

@@ -31,7 +31,7 @@ def test_a_scenario_is_played_under_a_design() -> None:
     ("name", "words"),
     [
         ("be_flanders", "capacity charge on less than a billing period"),
-        ("us_ca_nem2", "netting over a year on less than a billing period"),
+        ("us_ca_nem2", "netting over a month or a year on less than a billing period"),
     ],
 )
 def test_a_design_of_months_is_refused_as_the_scenario_is_made(name: str, words: str) -> None:

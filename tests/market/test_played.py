@@ -16,27 +16,23 @@ from gridbazaar.data.units import energy_cost_ucur, to_micro
 from gridbazaar.market.as_design import as_design
 from gridbazaar.market.billing.bill import bill
 from gridbazaar.market.billing.metered import metered
-from gridbazaar.market.design import Design
+from gridbazaar.market.design import Design, Netting
 from gridbazaar.market.designs import list_designs, load_design
 from gridbazaar.market.found import find_tariff
-from gridbazaar.market.played import check_playable, play
+from gridbazaar.market.played import check_period, check_playable, play
 from gridbazaar.market.tariff import Tariff, Window
 from gridbazaar.market.tariffs import list_tariffs, load_tariff
 
 HAS_HOLIDAYS = importlib.util.find_spec("holidays") is not None
 REFUSED = {
     "at_rec_vienna": "relief of stored energy that goes back",
-    "de_14a_module_1_3": "tiers or lump sums on less than a billing period",
+    "de_14a_module_1_3": "lump sums on less than a billing period",
     "de_14a_module_2": "a meter of its own for controllable devices",
-    "es_self_consumption": "netting over an hour on less than a billing period; a levy on other lines of the bill",
+    "es_self_consumption": "a levy on other lines of the bill",
     "it_cer": "a premium of the whole bill or community",
-    "nl_saldering": "netting over a year on less than a billing period",
-    "us_ca_ev2a": "netting over a month on less than a billing period",
-    "us_ca_nbt": "netting over a month on less than a billing period",
-    "us_ca_nem2": "netting over a year on less than a billing period",
 }
-BY_MONTH = ("au_two_way", "be_flanders", "no_bkk")
-"""Played in whole months; ``settlement/test_peaks.py`` holds what is due by the month."""
+BY_MONTH = ("au_two_way", "be_flanders", "no_bkk", "nl_saldering", "us_ca_ev2a", "us_ca_nbt", "us_ca_nem2")
+"""Played in whole months; ``settlement/test_peaks.py`` and ``test_netting.py`` hold what is due by the month."""
 PLAYED = sorted(set(list_designs()) - set(REFUSED) - set(BY_MONTH))
 EASTER = np.datetime64("2025-03-28", "D")
 
@@ -88,8 +84,36 @@ def test_value_added_tax_is_on_the_line_of_the_state(name: str) -> None:
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_played_is_refused_with_the_reason(name: str) -> None:
     with pytest.raises(ValueError, match="cannot be played interval by interval") as caught:
-        check_playable(load_design(name))
+        check_playable(load_design(name), 60)
     assert REFUSED[name] in str(caught.value)
+
+
+def test_an_hour_is_netted_in_steps_of_an_hour() -> None:
+    hourly = replace(load_design("ch_quartierstrom"), netting=Netting("hour"))
+    check_playable(hourly, 60)
+    with pytest.raises(ValueError, match=r"netting over an hour in steps of 15 min; play it in steps of an hour"):
+        check_playable(hourly, 15)
+
+
+@pytest.mark.parametrize(
+    ("name", "dates", "words"),
+    [
+        ("us_ca_nem2", ("2024-01-01", "2024-11-30"), "expected 12 months, or a multiple, that end with month 12"),
+        ("nl_saldering", ("2024-02-01", "2025-01-31"), "expected 12 months, or a multiple, that end with month 12"),
+        ("us_ca_nbt", ("2024-01-05", "2024-12-31"), "netting over a month or a year on less than a billing period"),
+        ("nl_saldering", (), "netting over a month or a year on less than a billing period"),
+    ],
+)
+def test_episodes_that_cut_a_period_are_refused(name: str, dates: tuple[str, ...], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        check_period(load_design(name), dates, 24.0)
+
+
+def test_years_and_months_that_are_whole_are_played() -> None:
+    check_period(load_design("us_ca_nem2"), ("2024-01-01", "2024-12-31"), 8784.0)
+    later = replace(load_design("nl_saldering"), netting=Netting("year", true_up_month=7))
+    check_period(later, ("2016-08-01", "2018-07-31"), 17520.0)
+    check_period(replace(later, netting=Netting("month")), ("2024-02-01", "2024-02-29"), 696.0)
 
 
 def test_what_a_local_kwh_bears_is_on_its_lines() -> None:

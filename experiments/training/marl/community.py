@@ -1,5 +1,8 @@
 """A batch of communities as a task of BenchMARL."""
 
+# pyright: reportMissingImports=false
+# BenchMARL is not installed where types are checked.
+
 from __future__ import annotations
 
 from typing import Any
@@ -11,7 +14,7 @@ from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.views.torchrl_env import MarketTorchRLEnv
 
 
-class Community(TaskClass):
+class Community(TaskClass):  # type: ignore[misc]  # which has no types
     """Args: ``scenario``; ``first``: number of its first episode."""
 
     def __init__(self, scenario: Scenario, first: int) -> None:

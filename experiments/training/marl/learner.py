@@ -121,7 +121,8 @@ class Learner:
 
     def state(self) -> dict[str, Any]:
         """Give the fields of a checkpoint that this way to learn fills."""
-        moments, rate = {}, 0.0
+        moments: Arrays = {}
+        rate = 0.0
         for name, optimiser in self._optimisers.items():
             of, rate = checkpoints.moments_of(optimiser)
             moments |= {f"{name}/{n}": x for n, x in of.items()}

@@ -23,6 +23,8 @@ from gridbazaar.envs.observe import observe
 from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 from gridbazaar.envs.state import State, Transition
 from gridbazaar.envs.views.others import community_of
+from gridbazaar.market.charge import Charge
+from gridbazaar.market.design import Design, Netting, Vat
 from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES
 from tests.envs.everything import EVERYTHING, OUTAGES
 from tests.quick import only
@@ -154,6 +156,33 @@ def test_the_same_where_power_is_billed_by_the_month(policy: str) -> None:
         gain = (other.rewards - played.rewards[10:])[:, agent].sum()
         more_cur = (other.cost_cur - played.cost_cur[10:])[:, agent].sum()
         assert gain == pytest.approx(-more_cur, abs=1e-6 * max(1.0, np.abs(played.cost_cur[:, agent]).sum()))
+
+
+MONTHS: dict[str, dict[str, Any]] = {
+    "netting": {"netting": Netting("month"), "cur_per_kwh": 0.3},
+    "tiers": {"tiers_kwh": (20.0, 40.0), "tier_cur_per_kwh": (0.2, 0.3, 0.5)},
+}
+
+
+@pytest.mark.parametrize("name", only(("tiers",), MONTHS))
+def test_the_same_where_energy_is_billed_by_the_month(name: str) -> None:
+    """The first two days of a month; what an interval posts is what it adds to what is due so far."""
+    given = dict(MONTHS[name])
+    netting = given.pop("netting", Netting())
+    charges = (
+        Charge("retail", "retailer", **given), Charge("retail", "retailer", flow="export", cur_per_kwh=0.05, vat=False)
+    )  # fmt: skip
+    design = Design("d", "", "", 2024, "EUR", "Europe/Brussels", "", charges, vat=Vat(0.2), netting=netting)
+    month = {"tariff": design, "dates": ("2024-02-01", "2024-02-29"), "step_min": 60, "data.n_days": 100}
+    played = play(core_of("street", **NO_SHAPING, **month), "random", n_steps=48)
+    rng, moved = np.random.default_rng(3), 0.0
+    for agent in deciders(played, 10):
+        other = deviated(played, agent, 10, rng)
+        gain = (other.rewards - played.rewards[10:])[:, agent].sum()
+        more_cur = (other.cost_cur - played.cost_cur[10:])[:, agent].sum()
+        assert gain == pytest.approx(-more_cur, abs=1e-6 * max(1.0, np.abs(played.cost_cur[:, agent]).sum()))
+        moved = max(moved, abs(more_cur))
+    assert moved > 1e-3
 
 
 NODAL = {"constraint": "nodal", "mechanism": "nodal"}

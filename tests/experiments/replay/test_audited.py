@@ -172,11 +172,36 @@ def test_a_trade_that_was_touched_in_the_page_is_named(
     beyond = answers(
         render(page, ""), tmp_path,
         f"""for (let i = 0; i < {entry["interval"]}; i++) document.getElementById("next").click();
-        return [...document.querySelectorAll("article table")]
-          .filter(t => t.getBoundingClientRect().right > t.closest("div").getBoundingClientRect().right + 1).length;""",
+        const wide = [...document.querySelectorAll("article table")]
+          .filter(t => t.getBoundingClientRect().right > t.closest("div").getBoundingClientRect().right + 1);
+        const range = document.createRange();
+        const lines = cell => {{ range.selectNodeContents(cell); return range.getClientRects().length; }};
+        const parted = [...document.querySelectorAll(".pairs td")]
+          .filter(c => Number(c.textContent) > 0 && lines(c) > 1);
+        return [wide.length, parted.length];""",
         width=390,
     )  # fmt: skip
-    assert beyond == 0, "a table reaches beyond its box on a phone"
+    assert beyond == [0, 0], "a table reaches beyond its box on a phone, or a number is broken over two lines"
+
+
+@in_browser
+def test_the_verdict_stands_above_and_a_finding_leads_to_its_trade(with_ledger: dict[str, Any], tmp_path: Path) -> None:
+    script = """
+    const top = document.getElementById("standing");
+    for (let i = 0; i < 100 && top.hidden; i++) await new Promise(r => setTimeout(r, 20));
+    const link = document.querySelector("#standing a"), go = document.querySelector("#findings button");
+    if (go) go.click();
+    const row = document.querySelector("tr.wrong"), box = row && row.getBoundingClientRect();
+    return [!top.hidden, link.textContent, link.getAttribute("href"),
+      box ? box.top >= 0 && box.bottom <= innerHeight : null];
+    """
+    sound = "✓ The ledger of this day was checked: no finding"
+    assert answers(render(with_ledger, ""), tmp_path, script) == [True, sound, "#proofs", None]
+    page = deepcopy(with_ledger)
+    _a_unit_of_money(page, page["ledger"]["trades"][7][3])
+    touched = "✗ The ledger of this day is not sound: 1 finding"
+    for width in (390, 1280):
+        assert answers(render(page, ""), tmp_path, script, width) == [True, touched, "#proofs", True]
 
 
 @pytest.mark.slow

@@ -51,6 +51,18 @@ def test_keys_of_the_roof() -> None:
     assert dynamic.price_mean == pytest.approx(0.08 + 0.72 * 0.32, abs=1e-4)
 
 
+def test_what_a_shared_battery_stores_is_counted_once() -> None:
+    bare = _day("apartments")
+    battery = {"battery.count": 1, "battery.capacity_kwh": 30.0, "battery.start_frac": 0.0}
+    shared = live(place("apartments", hours=24.0, **battery), 2)
+    assert shared.pv_kwh == bare.pv_kwh
+    assert shared.load_kwh == bare.load_kwh
+    assert shared.own_kwh == pytest.approx(0.0, abs=1e-4)
+    assert bare.local_kwh < shared.local_kwh < shared.pv_kwh - shared.export_kwh, "what is stored loses on its way"
+    assert shared.no_pv_local_kwh == pytest.approx(shared.local_kwh / 30)
+    assert shared.no_pv_bill_cur < bare.no_pv_bill_cur
+
+
 def test_the_command_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     unknown = invoke(main, ["study", "atlantis"])
     assert unknown.exit_code == 2

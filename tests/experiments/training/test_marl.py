@@ -81,7 +81,7 @@ def test_it_acts_in_numpy_as_in_torch(algo: str) -> None:
 @pytest.mark.slow
 def test_a_run_is_refused_where_kinds_are_that_it_has_no_network_of(whole: Path) -> None:
     with pytest.raises(ValueError, match=r"other columns|not with"):
-        evaluate("village", [str(whole)], seeds=1, **{"wind.count": 1})
+        evaluate(load_scenario("village", **{"wind.count": 1}), [str(whole)], seeds=1)
     load_policy(str(whole))
 
 
@@ -100,7 +100,7 @@ def test_the_batch_is_an_environment_of_torchrl() -> None:
     assert np.flatnonzero(ends[0]).tolist() == [7]
     assert np.array_equal(played["next", "truncated"], played["next", "done"])
     rows = vec_env("street", 3, hours=2.0, seed=5)
-    seen = rows.reset().reshape(3, 6, -1)
+    seen = np.asarray(rows.reset()).reshape(3, 6, -1)
     for t in range(8):  # as the VecEnv plays them
         action = np.zeros((3, 6, rows.core.n_actions), np.float32)
         for kind, agents in rows.core.scenario.kind_slices.items():
@@ -108,7 +108,7 @@ def test_the_batch_is_an_environment_of_torchrl() -> None:
             given = played[kind, "action"][:, t].numpy()
             action[:, agents, : given.shape[2]] = given
         after, reward, _, _ = rows.step(action.reshape(18, -1))
-        seen = after.reshape(3, 6, -1)
+        seen = np.asarray(after).reshape(3, 6, -1)
         for kind, agents in rows.core.scenario.kind_slices.items():
             found = played["next", kind, "reward"][:, t, :, 0].numpy()
             assert np.array_equal(found, reward.reshape(3, 6)[:, agents])

@@ -89,13 +89,13 @@ def test_only_those_with_a_device_are_learned_from() -> None:
         buffer.add(seen, seen + 1, np.zeros((12, 2)), np.full(12, float(t)), done, [{}] * 12)
     assert buffer.buffer_size == 60
     drawn = buffer.sample(5000)
-    t, row = np.divmod(np.asarray(drawn.observations[:, 0], np.float64) + 1e-4, 1)
+    at, row = np.divmod(np.asarray(drawn.observations[:, 0], np.float64) + 1e-4, 1)
     assert set(np.rint(row * 100).astype(int)) == {0, 3, 6, 9}
-    assert set(t.astype(int)) == set(range(21, 80)), "the oldest one's next observation is overwritten"
+    assert set(at.astype(int)) == set(range(21, 80)), "the oldest one's next observation is overwritten"
     ends = np.asarray(drawn.dones[:, 0], bool)
     after = np.asarray(drawn.next_observations - drawn.observations)[:, 0]
-    assert np.allclose(after[~ends & (t < 79)], 1, atol=1e-4)
-    assert np.array_equal(np.asarray(drawn.rewards[:, 0]), t.astype(np.float32))
+    assert np.allclose(after[~ends & (at < 79)], 1, atol=1e-4)
+    assert np.array_equal(np.asarray(drawn.rewards[:, 0]), at.astype(np.float32))
 
 
 @pytest.mark.parametrize(
