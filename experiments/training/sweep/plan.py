@@ -129,7 +129,8 @@ def _sweep(held: Mapping[str, Any]) -> Sweep:
     search = {name: _searched(name, value, method) for name, value in held["search"].items()}
     if method != "grid" and "trials" not in held:
         raise _Wrong(("method",), f"{method} draws its trials; say how many, trials = 20")
-    made = Sweep(**(plain | {"search": search, "train": dict(held.get("train", {}))}))
+    values: dict[str, Any] = plain | {"search": search, "train": dict(held.get("train", {}))}
+    made = Sweep(**values)
     if made.n_trials > _MOST:
         raise _Wrong(("search",), f"expected at most {_MOST:,} combinations, got {made.n_trials:,}")
     if method == "halving" and made.n_trials < made.keep ** (made.rounds - 1):
