@@ -79,13 +79,17 @@ class Rows:
         low: Any = np.concatenate(self.low)  # SciPy takes arrays here, whatever its signature says
         high: Any = np.concatenate(self.high)
         sides: Any = rhs
-        found = milp(
-            np.concatenate(self.cost),
-            integrality=is_whole,
-            bounds=Bounds(low, high),
-            constraints=LinearConstraint(matrix, sides, sides),
-            options={"time_limit": SOLVE_S, "mip_rel_gap": GAP} if is_whole.any() else {},
-        )
+        limits: dict[str, Any] = {"time_limit": SOLVE_S, "mip_rel_gap": GAP} if is_whole.any() else {}
+
+        def run(**options: Any) -> Any:
+            return milp(
+                np.concatenate(self.cost), integrality=is_whole, bounds=Bounds(low, high),
+                constraints=LinearConstraint(matrix, sides, sides), options=limits | options,
+            )  # fmt: skip
+
+        found = run()
+        if found.status not in (0, _TIME_IS_UP):  # what presolving leaves can be too far from it in scale
+            found = run(presolve=False)
         if found.status == _TIME_IS_UP and (found.x is None or found.mip_dual_bound is None):
             raise NoBoundError(f"the optimum's program was not solved within {SOLVE_S:g} s")
         if found.status not in (0, _TIME_IS_UP):
