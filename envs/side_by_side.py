@@ -21,6 +21,7 @@ from gridbazaar.data.trees import each, mapped
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.state import State
+from gridbazaar.market.settlement.standing import one_after_the_other
 
 
 def side_by_side(cores: Sequence[Core]) -> Core:
@@ -54,6 +55,7 @@ def side_by_side(cores: Sequence[Core]) -> Core:
         rates=each(first.world.rates, lambda *parts: padded(parts), *(world.rates for world in worlds[1:])),
         retail_cur_per_kwh=padded([world.retail_cur_per_kwh for world in worlds]),
         fixed_ucur=padded([world.fixed_ucur for world in worlds]),
+        standing=one_after_the_other([world.standing for world in worlds], [world.fixed_ucur for world in worlds]),
     )
     return whole
 

@@ -24,7 +24,8 @@ from gridbazaar.market.by_month import is_by_month, month_charges
 from gridbazaar.market.charge import Charge
 from gridbazaar.market.design import Design
 from gridbazaar.market.energy_by_month import NEAR, has_tiers, is_energy_by_month
-from gridbazaar.market.settlement.peaks import MonthCharges
+from gridbazaar.market.settlement.peaks import Entry, MonthCharges
+from gridbazaar.market.settlement.standing import RETAILERS, Standing
 from gridbazaar.market.signal import signal_of
 from gridbazaar.market.tariff import Prices, Tariff, price
 
@@ -43,6 +44,7 @@ class Played:
     fixed_cur: Floats  # [n_steps + 1] standing charge of a connection up to the beginning of each step
     imbalance_cur_per_kwh: float
     by_month: MonthCharges | None = None  # what hangs on the month so far; none: nothing
+    standing: Standing | None = None  # of the standing charge, what is not the retailer's; none: nothing
 
 
 def play(tariff: Tariff | Design, spot_cur_per_kwh: Floats, calendar: Calendar) -> Played:
@@ -66,8 +68,9 @@ def play(tariff: Tariff | Design, spot_cur_per_kwh: Floats, calendar: Calendar) 
     starts = begin + (np.arange(calendar.n_steps) * calendar.step_min * 60).astype("timedelta64[s]")
     rows = local_rows(tariff, starts, calendar.step_min, zone)
     asked = signal_of(tariff, at_least=True) if is_energy_by_month(tariff) else tariff
-    prices, fixed_cur = _prices(asked, rows, spot_cur_per_kwh), _fixed(tariff, rows)
-    return Played(prices, fixed_cur, _IMBALANCE_CUR_PER_KWH, month_charges(tariff, rows, spot_cur_per_kwh))
+    prices, (fixed_cur, standing) = _prices(asked, rows, spot_cur_per_kwh), _fixed(tariff, rows)
+    by_month = month_charges(tariff, rows, spot_cur_per_kwh)
+    return Played(prices, fixed_cur, _IMBALANCE_CUR_PER_KWH, by_month, standing)
 
 
 def n_peaks_of(tariff: Tariff | Design) -> int:
@@ -214,9 +217,10 @@ def _prices(design: Design, rows: LocalRows, spot: Floats) -> Prices:
     return Prices(energy, network, tax, local_network, local_tax, export, upper, to_micro(spot))
 
 
-def _fixed(design: Design, rows: LocalRows) -> Floats:
-    """[n_steps + 1] charges on time with tax, as they accrue."""
+def _fixed(design: Design, rows: LocalRows) -> tuple[Floats, Standing | None]:
+    """Charges on time with tax, [n_steps + 1] as they accrue, and what of them is not the retailer's."""
     found = np.zeros(len(rows.month))
+    parts: dict[Entry, Floats] = {}
     months = np.repeat(np.arange(len(rows.months)), np.diff(rows.edges))
     days_in = np.array([rows.days_in(m) for m in range(len(rows.months))])[months]
     days_in_year = np.array([rows.days_in_year(m) for m in range(len(rows.months))])[months]
@@ -226,5 +230,15 @@ def _fixed(design: Design, rows: LocalRows) -> Floats:
         amounts = ((charge.cur_per_day, 1.0), (charge.cur_per_month, days_in), (charge.cur_per_year, days_in_year))
         amount, days = next((amount, days) for amount, days in amounts if amount is not None)
         share = rows.day_share * is_due(rows, charge.from_day, charge.to_day)
-        found = found + amount * (1 + vat_rate(charge, design)) * share / days
-    return np.concatenate([[0.0], np.cumsum(found)])
+        due, rate = amount * share / days, vat_rate(charge, design)
+        found = found + due * (1 + rate)
+        for entry, part in ((Entry(charge.line, charge.to), due), (Entry("tax", "state"), due * rate)):
+            if entry != RETAILERS and part.any():
+                parts[entry] = parts.get(entry, 0.0) + part
+    standing = Standing(tuple(parts), to_micro(_running(np.stack(list(parts.values()), axis=1)))) if parts else None
+    return _running(found), standing
+
+
+def _running(x: Floats) -> Floats:
+    """Sums up to the beginning of each step, and of the end."""
+    return np.concatenate([np.zeros_like(x[:1]), np.cumsum(x, axis=0)])

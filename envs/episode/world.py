@@ -28,6 +28,7 @@ from gridbazaar.market.settlement.customers import Customers, customers_of
 from gridbazaar.market.settlement.peaks import MonthCharges
 from gridbazaar.market.settlement.settle import Rates
 from gridbazaar.market.settlement.shares import Holding, holding
+from gridbazaar.market.settlement.standing import Standing
 
 _GOLDEN_RATIO = 0.6180339887498949
 
@@ -62,6 +63,7 @@ class World:
     behind: Array  # [n_buses, n_buses] 1 where a bus lies behind a branch
     owner: Array  # [n_rented] agents that own what others have rented, for the meters with a rent
     fixed_ucur: Array  # [n_bank_steps + 1] int64 standing charge of a connection since the first midnight of the bank
+    standing: Standing | None  # what of it is not the retailer's; none: nothing
     scarcity_ucur_per_kwh: int  # beyond the cap of the connection
     held: Holding | None  # members' shares in the batteries; none: there are no shares
     customers: Customers | None  # who is one customer; none: every agent is one, and a member
@@ -154,6 +156,7 @@ def make_world(scenario: Scenario, to_array: Any = np.asarray) -> World:
         is_only_meter=to_array(np.bincount(places.meter_agent)[places.meter_agent] == 1),
         behind=to_array(_behind(feeder.parent)), owner=to_array(places.owner),
         fixed_ucur=to_array(to_micro(played.fixed_cur)),
+        standing=None if played.standing is None else mapped(played.standing, exactly(to_array)),
         scarcity_ucur_per_kwh=round(scenario.connection.scarcity_cur_per_kwh * 1e6), held=_held(scenario, to_array),
         customers=_customers(scenario, to_array),
         by_month=None if played.by_month is None else mapped(played.by_month, exactly(to_array)), lasting=lasting,

@@ -14,6 +14,7 @@ from gridbazaar.market.auction.rationing import increments
 from gridbazaar.market.mechanisms import mechanism_stage
 from gridbazaar.market.orders import Setting, Wires
 from gridbazaar.market.settlement.settle import Rates, Terms
+from gridbazaar.market.settlement.standing import standing_postings
 
 BEYOND_UCUR_PER_KWH = 10_000_000
 """Dearer than any bus: added to the limit of who takes any price where buses have prices, so that it is served there"""
@@ -80,6 +81,7 @@ def terms_of(world: World, episode: Episode, t: Array) -> Terms:
         connections=world.connections,
         rent_ucur=increments(rent),
         fixed_ucur=due[:, None] * world.connections[None, :],
+        standing=standing_postings(world.standing, step, world.connections),
         is_firm=world.scenario.connection.firm,
         prices_metered=mechanism_stage(world.scenario.mechanism) == "ex_post",
         held=world.held,

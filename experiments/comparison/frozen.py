@@ -155,6 +155,10 @@ def _conditions(core: Core, book: Accounts) -> tuple[Rates, Terms]:
     joined = replace(
         terms[0], rent_ucur=np.concatenate([t.rent_ucur for t in terms]),
         fixed_ucur=np.concatenate([t.fixed_ucur for t in terms]), prices_metered=True,
+        standing=[
+            first._replace(ucur=np.concatenate([t.standing[i].ucur for t in terms]))
+            for i, first in enumerate(terms[0].standing)
+        ],
     )  # fmt: skip
     return each(rates[0], lambda *parts: np.concatenate(parts), *rates[1:]), joined
 

@@ -76,6 +76,14 @@ class Rates:
     imbalance: Array  # beyond the tariff, for balance-responsible parties
 
 
+class Posting(NamedTuple):
+    """What agents pay on a line to a party, beside what the interval's prices ask."""
+
+    line: str
+    to: str
+    ucur: Array  # [n_envs, n_agents] int64
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """Who stands where; fixed for a community."""
@@ -89,6 +97,7 @@ class Terms:
     held: Holding | None = None  # who passes its result on to whom; none: nobody
     customers: Customers | None = None  # who is one customer; none: every agent is one
     retail_by_month: bool = False  # what the retailer and the network ask for energy is posted by the billing period
+    standing: Sequence[Posting] = ()  # of the standing charges, what is not the retailer's
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +108,6 @@ class Services:
     staked_ucur: Array  # into escrow; < 0 out of it
     slashed_ucur: Array  # >= 0, of the stakes, from escrow to the flexibility buyer
     shared_ucur: Array  # members' part of what a VPP earned; each row sums to zero
-
-
-class Posting(NamedTuple):
-    """What agents pay on a line to a party, beside what the interval's prices ask."""
-
-    line: str
-    to: str
-    ucur: Array  # [n_envs, n_agents] int64
 
 
 class _Postings:
@@ -185,8 +186,8 @@ def settle(
     if services is not None and delivery.activated_ukwh is not None:
         _called(post, services, xp.sum(delivery.activated_ukwh, axis=1), rates)
     post.among_agents("share", terms.rent_ucur)
-    post.from_agents("fixed", terms.fixed_ucur, "retailer")
-    for posting in by_month:
+    post.from_agents("fixed", terms.fixed_ucur - sum(part.ucur for part in terms.standing), "retailer")
+    for posting in (*terms.standing, *by_month):
         post.from_agents(posting.line, posting.ucur, posting.to)
     if terms.held is not None:
         post.among_agents("share", pass_on(xp.sum(post.ucur[:, :, :n_agents], axis=1), terms.held))
