@@ -427,7 +427,7 @@ def test_an_interrupted_training_says_how_to_go_on(tmp_path: Path, monkeypatch: 
 def test_training_needs_a_scenario_or_a_run(tmp_path: Path) -> None:
     assert "expected a scenario" in refused("train", "--out", tmp_path / "run")
     assert "found no config.json" in refused("train", "--out", tmp_path / "run", "--resume")
-    assert "expected one of ppo" in refused("train", "street", "--out", tmp_path / "run", "--algo", "sac")
+    assert "expected one of ppo" in refused("train", "street", "--out", tmp_path / "run", "--algo", "dreamer")
     assert not (tmp_path / "run").exists()
 
 
