@@ -91,12 +91,10 @@ def move(meters: Meters, plan: Plan, view: View, device: Pumps, params: Params, 
     drawn_kwh = from_micro(firm_ukwh + flexible_ukwh)
     end, _ = day_of(now.t, now.series.n_steps, step_h)
     is_over = (now.t + 1 == end)[:, None]
-    short_kwh = view.need_kwh - drawn_kwh
-    short_kwh = xp.where(is_over & (short_kwh > _METER_KWH), short_kwh, 0.0)
-    return Moved(
-        Pumps((device.ran_kwh + drawn_kwh) * ~is_over), firm_ukwh, flexible_ukwh, load_kwh=drawn_kwh,
-        unserved_kwh=short_kwh,
-    )  # fmt: skip
+    lacks_kwh = view.need_kwh - drawn_kwh
+    short_kwh = xp.where(is_over & (lacks_kwh > _METER_KWH), lacks_kwh, 0.0)
+    ran = Pumps((device.ran_kwh + drawn_kwh) * ~is_over)
+    return Moved(ran, firm_ukwh, flexible_ukwh, load_kwh=drawn_kwh, unserved_kwh=short_kwh)
 
 
 def program(params: Params, device: Pumps, n_steps: int, step_h: float) -> Program:
@@ -116,7 +114,5 @@ def program(params: Params, device: Pumps, n_steps: int, step_h: float) -> Progr
     )
 
 
-KIND = Kind(
-    Config, draw, start, view, move, program, meters=meters, firm_is_chosen=True,
-    lasting=(OwnColumn("pool_pump_kw", "rated power, 0 without a pump"),),
-)  # fmt: skip
+LASTING = (OwnColumn("pool_pump_kw", "rated power, 0 without a pump"),)
+KIND = Kind(Config, draw, start, view, move, program, meters=meters, firm_is_chosen=True, lasting=LASTING)

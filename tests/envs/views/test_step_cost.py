@@ -41,8 +41,9 @@ def test_a_step_calls_no_more_than_before(scenario: str) -> None:
 
 
 def test_what_is_off_is_not_called() -> None:
-    plain = calls_of_a_step("street")
-    assert calls_of_a_step("street", costs=False, team_reward=False, pad_actions=False, forecasts=False) == plain
-    assert calls_of_a_step("street", costs=True) > plain
-    assert calls_of_a_step("street", observe={"last": 2}) > plain
+    plain, of_python = calls_of_a_step("street"), 2  # a call or two of the interpreter itself come and go
+    off = calls_of_a_step("street", costs=False, team_reward=False, pad_actions=False, forecasts=False)
+    assert off == pytest.approx(plain, abs=of_python)
+    assert calls_of_a_step("street", costs=True) > plain + of_python
+    assert calls_of_a_step("street", observe={"last": 2}) > plain + of_python
     assert calls_of_a_step("street", infos=False) < plain

@@ -20,6 +20,8 @@ from tests.browser import answers, in_browser, in_print, look, to_pdf
 from tests.experiments.cli.runner import invoke
 from tests.printed import assert_printed_well, sheets
 
+pytestmark = pytest.mark.slow  # pictures and whole pages; every change runs them all the same
+
 HOURS = 6.0
 
 

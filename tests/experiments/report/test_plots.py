@@ -18,6 +18,8 @@ from gridbazaar.experiments.report import day_plots, drawing, result_plots
 from gridbazaar.experiments.report.day import Day, day_of
 from gridbazaar.experiments.report.feeder_plot import tree_layout
 
+pytestmark = pytest.mark.slow  # pictures and whole pages; every change runs them all the same
+
 SOME = Interval(2.0, 1.0, 3.0)
 FIGURES: dict[str, Callable[[Day], Figure]] = {
     "prices": lambda day: day_plots.prices(day, "EUR"),

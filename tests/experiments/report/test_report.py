@@ -28,6 +28,8 @@ from gridbazaar.experiments.report.table import columns, kind_table, number, pol
 from tests.browser import in_browser, in_print, look, to_pdf
 from tests.printed import assert_printed_well, sheets
 
+pytestmark = pytest.mark.slow  # pictures and whole pages; every change runs them all the same
+
 RUN = "runs/<b>&x"  # a folder whose name would be markup
 CURVE = [{"steps": 0, "seconds": 2.0, "score": 11.25}, {"steps": 400_000, "seconds": 63.0, "score": 70.5}]
 PICTURES = ("scores", "learning", "net_power", "prices", "storage", "voltages", "feeder", "by_kind", "by_agent")
