@@ -130,4 +130,10 @@ def test_policies_and_shares_play_together_as_each_does_alone() -> None:
         for one, other in zip(played, alone, strict=True):
             assert np.array_equal(one.accounts.bill_ucur, other.accounts.bill_ucur)
             assert np.array_equal(one.accounts.net_ukwh, other.accounts.net_ukwh)
+            feeder, its_own = one.day.feeder, other.day.feeder
+            assert np.array_equal(feeder.worst, its_own.worst)
+            for name in ("load_kw", "pv_kw", "loading", "voltage_pu", "net_kw"):
+                assert getattr(feeder, name) == pytest.approx(getattr(its_own, name), abs=1e-9), name
+    peaks = [tuple(played[0].day.feeder.loading.max(axis=1).round(6)) for played in together]
+    assert len(set(peaks)) > 1
     assert len({tuple(played[0].tally.scored_cur.tolist()) for played in together}) == 4
