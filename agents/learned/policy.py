@@ -1,6 +1,7 @@
 """Learned: a policy that was learned by gradient through the model, acting in NumPy alone.
 
-The model knows no failures; where devices fail, a rule looks after them, as it does for MPC.
+The model knows neither failures nor the operator's calls; where devices fail a rule looks after them, and where VPPs
+answer calls a rule answers, as they do for MPC.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.agents.dispatch.calls import with_calls
 from gridbazaar.agents.dispatch.upkeep import with_upkeep
 from gridbazaar.agents.learned import homes
 from gridbazaar.agents.learned.ahead import N_ERRORS, Ahead, Known, condense
@@ -114,6 +116,7 @@ class Policy:
         errors = remember(errors, expected[:, 0], expected[:, min(1, expected.shape[1] - 1)])
         action = self._action(condense(_known(ahead, expected, view, errors)), observation, memory)
         action = with_upkeep(action, observation, memory.community)  # it learned where nothing fails
+        action = with_calls(action, observation, memory.community)  # and where nobody calls
         return action, _Memory(memory.community, memory.flags, memory.is_car, errors)
 
     def _action(self, ahead: Ahead, observation: Observation, memory: _Memory) -> Array:

@@ -108,3 +108,24 @@ def test_what_can_fail_is_looked_after() -> None:
         for kind in asked:
             asked[kind] |= bool((happened.plan.executed[:, core.scenario.kind_slices[kind], 2] > 0.5).any())
     assert all(asked.values())
+
+
+def test_vpps_that_are_called_answer_as_by_the_rule() -> None:
+    """The network knows no calls; the rule's answers are added to what it chooses."""
+    core, rule = Core(load_scenario("vpp_call", step_min=60), 4), load_policy("vpp_dispatch")
+    policy, state = load_policy("learned", scenario="village"), core.reset(0, split="validation")
+    community = community_of(core, state)
+    memory, of_rule = (one.start(community, np.random.default_rng(0)) for one in (policy, rule))
+    vpps, own = core.scenario.kind_slices["vpp"], slice(2, 4)
+    assert community.actions["vpp"][own] == ("capacity", "price")
+    offers, differs = 0, 0
+    for _ in range(core.n_steps):
+        seen = observe(core, state, forecasts=True)
+        action, memory = policy.act(seen, memory)
+        other, of_rule = rule.act(seen, of_rule)
+        np.testing.assert_array_equal(action[:, vpps, own], other[:, vpps, own])
+        offers += int((action[:, vpps, 2] > 0).sum())
+        differs += int((action[:, : vpps.start, 0] != other[:, : vpps.start, 0]).sum())
+        state, _ = core.step(state, action)
+    assert offers == 4 * 2
+    assert differs > 0
