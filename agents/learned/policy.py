@@ -7,7 +7,7 @@ answer calls a rule answers, as they do for MPC.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gridbazaar.agents.dispatch.calls import with_calls
 from gridbazaar.agents.dispatch.upkeep import with_upkeep
-from gridbazaar.agents.learned import homes
+from gridbazaar.agents.learned import cars, homes
 from gridbazaar.agents.learned.ahead import N_ERRORS, Ahead, Known, condense
 from gridbazaar.agents.learned.columns import PUBLIC, columns, own_names
 from gridbazaar.agents.learned.network import EAGER, RESERVED, check, respond_at_home
@@ -78,6 +78,7 @@ class Policy:
         kinds: that it was trained with, in the order of its flags.
         names: of the columns that it was trained on, the community's and an agent's; none: those of this version.
         choices: of homes beside power and eagerness, in the order of their action.
+        to_need: cars ask for no more than they need, see ``cars.py``.
 
     Raises:
         ValueError: the weights or columns are not those of this version.
@@ -88,14 +89,16 @@ class Policy:
 
     def __init__(
         self, weights: Mapping[str, NDArray[Any]], kinds: Sequence[str], names: Sequence[str] | None = None,
-        choices: Sequence[str] = (),
+        choices: Sequence[str] = (), *, to_need: bool = False,
     ) -> None:  # fmt: skip
-        here = (*PUBLIC, *own_names(kinds, choices), *homes.start_names(choices))
+        own = own_names(kinds, choices)
+        here = (*PUBLIC, *own, *homes.start_names(choices))
         if names is not None and tuple(names) != here:
             differ = sorted(set(names) ^ set(here)) or ["the same in another order"]
             raise ValueError(f"the policy was trained on other columns ({', '.join(differ)[:200]}); train it anew")
-        check(weights, len(own_names(kinds, choices)), choices)
+        check(weights, len(own), choices)
         self.weights, self.kinds, self.choices = weights, tuple(kinds), tuple(choices)
+        self.to_need = to_need
 
     def start(self, community: Community, rng: np.random.Generator, episode: Foresight | None = None) -> Any:
         unknown = [kind for kind in community.kind_slices if kind not in self.kinds]
@@ -114,10 +117,12 @@ class Policy:
         errors = memory.errors or no_errors(len(view.firm_kw))
         expected = ahead.net_kw.sum(1)
         errors = remember(errors, expected[:, 0], expected[:, min(1, expected.shape[1] - 1)])
-        action = self._action(condense(_known(ahead, expected, view, errors)), observation, memory)
+        condensed = condense(_known(ahead, expected, view, errors))
+        memory = replace(memory, errors=errors)
+        action = self._action(condensed, observation, memory)
         action = with_upkeep(action, observation, memory.community)  # it learned where nothing fails
         action = with_calls(action, observation, memory.community)  # and where nobody calls
-        return action, _Memory(memory.community, memory.flags, memory.is_car, errors)
+        return action, memory
 
     def _action(self, ahead: Ahead, observation: Observation, memory: _Memory) -> Array:
         """[n_envs, n_agents, n] power, eagerness and what homes choose beside."""
@@ -133,7 +138,11 @@ class Policy:
         starts = None if starts is None else starts.astype(np.float32)
         answer, more, lean = respond_at_home(self.weights, public, own, memory.is_car, place, starts)
         power = np.tanh(answer[..., 0].astype(np.float64))
-        action = np.stack([power, np.where(answer[..., 1] > 0, EAGER, RESERVED)], axis=-1)
+        is_eager = answer[..., 1] > 0
+        if self.to_need:
+            is_car, asked_kw = memory.is_car[:, 0], cars.ask(power, view, community.step_h).kw
+            power, is_eager = np.where(is_car, cars.served(asked_kw, is_car, ahead, view), power), is_eager | is_car
+        action = np.stack([power, np.where(is_eager, EAGER, RESERVED)], axis=-1)
         if not self.choices:
             return action
         action = widened(action, community.n_actions).copy()

@@ -142,7 +142,8 @@ def load_run(name: str, *, allow_code: bool = False) -> AnyPolicy:
     if held["train"].get("algo") == "gradient":
         try:
             kinds, choices = (tuple(held.get(name, ())) for name in ("kinds", "choices"))
-            return learned.Policy(read_weights(path), kinds, held["features"], choices)
+            to_need = bool(held["train"].get("to_need", False))
+            return learned.Policy(read_weights(path), kinds, held["features"], choices, to_need=to_need)
         except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"{path}: expected a policy learned by gradient, {error}") from error
     weights = read_weights(path)

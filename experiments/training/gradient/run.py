@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gridbazaar.agents.learned import homes
+from gridbazaar.agents.learned import cars, homes
 from gridbazaar.agents.learned.columns import PUBLIC, own_names
 from gridbazaar.agents.learned.network import shapes_of
 from gridbazaar.agents.learned.policy import HOMES, Policy
@@ -69,6 +69,7 @@ class GradientConfig:
     checkpoint_updates: CountFromOne = 25
     validate_seeds: Annotated[int, Within(0, 100_000)] = 16
     threads: Annotated[int, Within(1, 1024)] = 1
+    to_need: bool = False  # cars that give nothing back ask for no more than they need, at the least power or more
     objective: Annotated[str, OneOf("community", PARTICIPATION)] = "community"
     margin_cur: NotNegative = 0.4  # of participation: by which a kind's mean cost of an episode is to be below idle's
     multiplier_rate: Positive = 0.1  # of participation: an update's rise for each unit of currency that a kind lacks
@@ -113,6 +114,7 @@ def train_gradient(
         check_folder(folder, force=force)
         scenario = load_scenario(config.scenario, allow_code=allow_code, **config.overrides)
     refuse_uncovered(scenario)
+    _refuse_unfit(config, scenario)
     torch.set_num_threads(config.threads)
     if not resume:
         choices = choices_of(scenario)
@@ -121,6 +123,21 @@ def train_gradient(
         begin(folder, config, scenario, force=force, features=own, kinds=list(scenario.agents), **more)
     _Run(config, scenario, folder, read_checkpoint(folder) if resume else None, report).go()
     return folder
+
+
+def _refuse_unfit(config: GradientConfig, scenario: Scenario) -> None:
+    """Refuse what a training asks that has no meaning in its scenario.
+
+    Raises:
+        ValueError: says what.
+    """
+    if config.to_need:
+        cars = scenario.agents["ev"]
+        if not cars.count or cars.discharge_kw:
+            raise ValueError(
+                f"to_need: expected cars that give nothing back (ev.discharge_kw = 0), got ev.count = {cars.count} and "
+                f"ev.discharge_kw = {cars.discharge_kw}; leave it out"
+            )
 
 
 def agent_steps_of(config: GradientConfig) -> int:
@@ -138,7 +155,7 @@ def seconds_of_update(config: GradientConfig) -> float:
     return time.perf_counter() - begun_s
 
 
-def first_weights(n_own: int, seed: int, choices: Sequence[str] = ()) -> Weights:
+def first_weights(n_own: int, seed: int, choices: Sequence[str] = (), to_need: bool = False) -> Weights:
     """Draw the weights that a run begins with; those of the heads are a tenth, biases 0 but for choices of homes."""
     generator = torch.Generator().manual_seed(seed)
     weights = {}
@@ -147,6 +164,8 @@ def first_weights(n_own: int, seed: int, choices: Sequence[str] = ()) -> Weights
         if len(size) > 1:
             x = torch.randn(size, generator=generator) / math.sqrt(size[0])
         weights[name] = x * (0.1 if name in ("rest", "cars", "homes", "starts", "starts_community") else 1.0)
+    if to_need:
+        weights["cars_bias"][0] = cars.FIRST_BIAS
     if "homes" in weights:
         weights["homes_bias"] = torch.tensor(homes.first_bias(choices))
     if "starts" in weights:
@@ -166,7 +185,8 @@ class _Run:
         self.per_update = config.n_envs * self.core.n_agents * self.core.n_steps
         self.kinds, self.choices = tuple(scenario.agents), choices_of(scenario)
         self.validation: Validation | None = None
-        fresh = first_weights(len(own_names(self.kinds, self.choices)), config.seed, self.choices)
+        n_own = len(own_names(self.kinds, self.choices))
+        fresh = first_weights(n_own, config.seed, self.choices, config.to_need)
         self.mean = {n: x.clone() for n, x in fresh.items()} if last is None else _tensors(last.weights)
         held = fresh if last is None else _tensors(last.learning)
         self.participation: Participation | None = None
@@ -227,7 +247,7 @@ class _Run:
 
     def _play(self, seeds: NDArray[np.int64], episodes: Episodes) -> tuple[Tensor, Tensor | None]:
         """Give the mean cost of the community, and what the conditions of participation add to it."""
-        chooser = Chooser(self.core, self.weights, *self._noise())
+        chooser = Chooser(self.core, self.weights, *self._noise(), to_need=self.config.to_need)
         if self.participation is None:
             return self.twin.play(episodes, chooser).mean(), None
         state = self.core.reset(seeds, split="train")
@@ -259,7 +279,7 @@ class _Run:
         if self.validation is None:
             self.validation = Validation(self.scenario, self.config.validate_seeds)
         weights = _arrays(self.mean)
-        score, worst_cur = self.validation.judge(Policy(weights, self.kinds, choices=self.choices))
+        score, worst_cur = self.validation.judge(self._policy(weights))
         seconds = time.monotonic() - self.begun_s
         point = {"steps": self.done * self.per_update, "seconds": seconds, "score": score}
         if self.participation is not None:
@@ -267,6 +287,9 @@ class _Run:
         if not self.best or _rank(point) > max(map(_rank, self.curve)):
             self.best = weights
         self.curve.append(point)
+
+    def _policy(self, weights: Arrays) -> Policy:
+        return Policy(weights, self.kinds, choices=self.choices, to_need=self.config.to_need)
 
     def _best_steps(self) -> int:
         return int(max(self.curve, key=_rank)["steps"])

@@ -276,3 +276,9 @@ def test_the_command_trains_and_goes_on(tmp_path: Path) -> None:
         refused = invoke(main, [*more, "--out", str(tmp_path / "no")])
         assert refused.exit_code != 0
         assert text in str(refused.exception) + refused.output
+
+
+def test_what_a_training_asks_without_effect_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"to_need: expected cars that give nothing back .*discharge_kw = 7\.4"):
+        train_gradient(replace(SHORT, to_need=True), tmp_path / "a")
+    assert not list(tmp_path.iterdir())
