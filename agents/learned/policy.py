@@ -68,6 +68,7 @@ class _Memory:
     flags: NDArray[np.float64]
     is_car: NDArray[np.bool_]  # [n_agents, 1]
     errors: Errors | None = None
+    was_off: NDArray[np.bool_] | None = None  # [n_envs] the grid above has been away; none: at no time
 
 
 class Policy:
@@ -79,6 +80,7 @@ class Policy:
         names: of the columns that it was trained on, the community's and an agent's; none: those of this version.
         choices: of homes beside power and eagerness, in the order of their action.
         to_need: cars ask for no more than they need, see ``cars.py``.
+        has_outages: it learned where the grid above may be away: it sees whether that is over, and rests meanwhile.
 
     Raises:
         ValueError: the weights or columns are not those of this version.
@@ -89,16 +91,16 @@ class Policy:
 
     def __init__(
         self, weights: Mapping[str, NDArray[Any]], kinds: Sequence[str], names: Sequence[str] | None = None,
-        choices: Sequence[str] = (), *, to_need: bool = False,
+        choices: Sequence[str] = (), *, to_need: bool = False, has_outages: bool = False,
     ) -> None:  # fmt: skip
-        own = own_names(kinds, choices)
+        own = own_names(kinds, choices, has_outages)
         here = (*PUBLIC, *own, *homes.start_names(choices))
         if names is not None and tuple(names) != here:
             differ = sorted(set(names) ^ set(here)) or ["the same in another order"]
             raise ValueError(f"the policy was trained on other columns ({', '.join(differ)[:200]}); train it anew")
         check(weights, len(own), choices)
         self.weights, self.kinds, self.choices = weights, tuple(kinds), tuple(choices)
-        self.to_need = to_need
+        self.to_need, self.has_outages = to_need, has_outages
 
     def start(self, community: Community, rng: np.random.Generator, episode: Foresight | None = None) -> Any:
         unknown = [kind for kind in community.kind_slices if kind not in self.kinds]
@@ -118,11 +120,22 @@ class Policy:
         expected = ahead.net_kw.sum(1)
         errors = remember(errors, expected[:, 0], expected[:, min(1, expected.shape[1] - 1)])
         condensed = condense(_known(ahead, expected, view, errors))
-        memory = replace(memory, errors=errors)
+        is_off, memory = self._noticed(observation, replace(memory, errors=errors))
+        if is_off is not None:
+            condensed = replace(condensed, outage_is_over=1.0 * (memory.was_off & ~is_off))
         action = self._action(condensed, observation, memory)
+        if is_off is not None:
+            action[..., 0] *= ~is_off[:, None]  # an island asks of devices what it needs
         action = with_upkeep(action, observation, memory.community)  # it learned where nothing fails
         action = with_calls(action, observation, memory.community)  # and where nobody calls
         return action, memory
+
+    def _noticed(self, observation: Observation, memory: _Memory) -> tuple[NDArray[np.bool_] | None, _Memory]:
+        """[n_envs] whether the grid above is away now, and what is remembered of it; none where it looks at neither."""
+        if not self.has_outages:
+            return None, memory
+        is_off = observation.features[:, 0, memory.community.features.index("island")] > 0.5
+        return is_off, replace(memory, was_off=is_off if memory.was_off is None else memory.was_off | is_off)
 
     def _action(self, ahead: Ahead, observation: Observation, memory: _Memory) -> Array:
         """[n_envs, n_agents, n] power, eagerness and what homes choose beside."""

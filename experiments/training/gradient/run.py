@@ -118,7 +118,8 @@ def train_gradient(
     torch.set_num_threads(config.threads)
     if not resume:
         choices = choices_of(scenario)
-        own = [*PUBLIC, *own_names(tuple(scenario.agents), choices), *homes.start_names(choices)]
+        names = own_names(tuple(scenario.agents), choices, scenario.outage.happens)
+        own = [*PUBLIC, *names, *homes.start_names(choices)]
         more = {"choices": list(choices)} if choices else {}
         begin(folder, config, scenario, force=force, features=own, kinds=list(scenario.agents), **more)
     _Run(config, scenario, folder, read_checkpoint(folder) if resume else None, report).go()
@@ -138,6 +139,8 @@ def _refuse_unfit(config: GradientConfig, scenario: Scenario) -> None:
                 f"to_need: expected cars that give nothing back (ev.discharge_kw = 0), got ev.count = {cars.count} and "
                 f"ev.discharge_kw = {cars.discharge_kw}; leave it out"
             )
+    if config.objective == PARTICIPATION and scenario.outage.happens:
+        raise ValueError("objective: participation does not know who bears an outage; leave one of the two out")
 
 
 def agent_steps_of(config: GradientConfig) -> int:
@@ -185,7 +188,7 @@ class _Run:
         self.per_update = config.n_envs * self.core.n_agents * self.core.n_steps
         self.kinds, self.choices = tuple(scenario.agents), choices_of(scenario)
         self.validation: Validation | None = None
-        n_own = len(own_names(self.kinds, self.choices))
+        n_own = len(own_names(self.kinds, self.choices, scenario.outage.happens))
         fresh = first_weights(n_own, config.seed, self.choices, config.to_need)
         self.mean = {n: x.clone() for n, x in fresh.items()} if last is None else _tensors(last.weights)
         held = fresh if last is None else _tensors(last.learning)
@@ -289,7 +292,8 @@ class _Run:
         self.curve.append(point)
 
     def _policy(self, weights: Arrays) -> Policy:
-        return Policy(weights, self.kinds, choices=self.choices, to_need=self.config.to_need)
+        has_outages = self.scenario.outage.happens
+        return Policy(weights, self.kinds, choices=self.choices, to_need=self.config.to_need, has_outages=has_outages)
 
     def _best_steps(self) -> int:
         return int(max(self.curve, key=_rank)["steps"])

@@ -16,11 +16,13 @@ from gridbazaar.data.trees import mapped
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import list_scenarios, load_scenario
+from gridbazaar.envs.state import State
 from gridbazaar.experiments.evaluation.metrics import Tally
 from gridbazaar.experiments.training.gradient import chooser, market, twin
 from gridbazaar.experiments.training.gradient.chooser import choices_of
 from gridbazaar.experiments.training.gradient.episodes import draw
 from gridbazaar.experiments.training.gradient.homes import Homes
+from gridbazaar.experiments.training.gradient.outages import Islanded, Outages
 from gridbazaar.experiments.training.gradient.screen import Screen
 from gridbazaar.experiments.training.gradient.twin import Twin, uncovered
 
@@ -53,14 +55,22 @@ def action_of(core: Core, power: Floats, eager: Floats, more: Floats) -> Floats:
     return action
 
 
+def live_at(state: State) -> Floats:
+    """[n_envs, 1] 0 where the grid above is away, for all rest then."""
+    outages = state.episode.outages
+    if outages is None:
+        return np.ones((len(state.t), 1))
+    return 1.0 - ((state.t >= outages.begin) & (state.t < outages.end))[:, None]
+
+
 def cost_of_core(
     core: Core, power: Floats, eager: Floats, split: str = "validation", more: Floats | None = None
 ) -> tuple[Floats, Floats]:
     """What the score counts of each episode, and the kWh that wires withheld."""
     state, more = core.reset(0, split=split), at_home(core) if more is None else more
     tally, withheld = Tally(core, state), np.zeros(core.n_envs)
-    for chosen in zip(power, eager, more, strict=True):
-        state, happened = core.step(state, action_of(core, *chosen))
+    for power_now, *others in zip(power, eager, more, strict=True):
+        state, happened = core.step(state, action_of(core, power_now * live_at(state), *others))
         tally.add(happened)
         withheld += np.abs(happened.delivery.curtailed_ukwh).sum(1) / 1e6
     return tally.scored_cur, withheld
@@ -114,11 +124,20 @@ CASES |= {
     "workplace that shares in proportion": {"ev.sharing": "proportional", "ev.discharge_kw": 7.4},
     "winter of tanks alone": HOURLY | {"prosumer.heating.share": (0.0, 0.0), "prosumer.appliance.share": (0.0, 0.0)},
 }
+NO_LINE_FAILS = {"outage.lines_per_year": 0.0}
+CASES |= {
+    "blackout": HOURLY | NO_LINE_FAILS,
+    "blackout that sheds for long": HOURLY | NO_LINE_FAILS | {
+        "outage.mean_h": 20.0, "storage.share_of_load": (0.05, 0.1)
+    },
+    "blackout that no battery can bridge": HOURLY | NO_LINE_FAILS | {"battery.grid_forming": False},
+}  # fmt: skip
 
 
 def scenario_of(case: str) -> Scenario:
     first = case.split()[0]
-    return load_scenario(first if first in ("street", "winter", "workplace") else "village", **CASES[case])
+    named = first if first in ("street", "winter", "workplace", "blackout") else "village"
+    return load_scenario(named, **CASES[case])
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -343,6 +362,31 @@ def test_the_screen_lets_nothing_pass_that_wires_withhold(monkeypatch: pytest.Mo
     assert min(asked.values()) > 5
 
 
+@pytest.mark.parametrize("part", ["lost load", "charges", "batteries", "cars"])
+def test_a_sign_that_is_flipped_in_an_outage_is_noticed(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Outages.live_on
+
+    def wrong(self: Outages, *given: Any) -> Islanded:
+        *others, local = given
+        found = right(self, *others, -local if part == "charges" else local)
+        wrongs = {"lost load": "cost_cur", "batteries": "battery_kw", "cars": "car_kw"}
+        name = wrongs.get(part)
+        return found if name is None else found._replace(**{name: -getattr(found, name)})
+
+    monkeypatch.setattr(Outages, "live_on", wrong)
+    off_cur, _ = off_by(Core(scenario_of("blackout that sheds for long"), 4))
+    assert np.abs(off_cur).max() > PER_EPISODE_CUR
+
+
+@pytest.mark.slow
+def test_its_derivatives_are_those_of_the_core_where_the_grid_fails() -> None:
+    """Filling storage is worth what an outage would cost, releasing it what is lost; all the rest as in the village."""
+    settings = NO_LINE_FAILS | HOURLY | {"ev.min_kw": 0.0}
+    twins, cores = slopes(Core(load_scenario("blackout", **settings), 64), 25, 0.01)
+    assert np.corrcoef(twins, cores)[0, 1] > 0.98
+    assert np.abs(twins).max() > 0.1
+
+
 COVERED = {"street", "village", "district", "winter", "workplace"}
 
 
@@ -352,6 +396,12 @@ def test_what_it_does_not_cover_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="does not cover mechanism nodal, constraint nodal; train with --algo ppo"):
         Twin(Core("weak_feeder"))
     assert uncovered(load_scenario("winter", **{"prosumer.follow_meter": True})) == ["prosumer: follow_meter"]
+    assert uncovered(load_scenario("blackout")) == ["failures of lines (outage.lines_per_year)"]
+    assert not uncovered(load_scenario("blackout", **NO_LINE_FAILS))
+    assert uncovered(load_scenario("blackout", **NO_LINE_FAILS, **{"vpp.reserve_frac": 0.2})) == [
+        "reserves that batteries keep for an island (reserve_frac)"
+    ]
+    assert "outages where homes choose more than power" in uncovered(load_scenario("winter", **{"outage.chance": 1.0}))
     village = load_scenario("village")
     lossy = {**village.agents, "battery": replace(village.agents["battery"], loss_per_h=0.01)}
     assert uncovered(replace(village, agents=lossy)) == ["batteries that lose or taper by kind"]
