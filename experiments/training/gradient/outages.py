@@ -55,6 +55,7 @@ class Outages:
 
     def __init__(self, core: Core, episodes: Episodes, screen: Screen) -> None:
         drawn, world, config = episodes.state.episode.outages, core.world, core.scenario.outage
+        assert drawn is not None
         self._drawn, self._screen, self._wiring = drawn, screen, core.wiring
         self._columns, self._step_h = core.scenario.kind_slices.get("ev", slice(0, 0)), core.scenario.step_h
         self._lends = torch.from_numpy(world.lends)

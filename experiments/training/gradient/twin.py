@@ -187,18 +187,14 @@ class _Play:
             metered = metered + withheld.sun + withheld.devices
         if self.shares is not None:
             self.shares.add(fills, metered, withheld, terms)
-        cost, car_kw = (
-            cost_cur(fills, metered, withheld, twin.is_brp, terms),
-            car_kw + view.firm_kw[:, twin.car_columns],
-        )
+        cost = cost_cur(fills, metered, withheld, twin.is_brp, terms)
+        car_kw = car_kw + view.firm_kw[:, twin.car_columns]
         if self.outages is not None and is_off is not None and is_off.any():
-            found = self.outages.live_on(
-                wanted.load_kw, wanted.pv_kw, view, self.batteries, (low_kw, high_kw), now.t, terms.local
-            )
+            limits = low_kw, high_kw
+            found = self.outages.live_on(wanted.load_kw, wanted.pv_kw, view, self.batteries, limits, now.t, terms.local)
             cost = torch.where(is_off, found.cost_cur, cost)
-            battery_kw, car_kw = (
-                torch.where(is_off[:, None], *pair) for pair in ((found.battery_kw, battery_kw), (found.car_kw, car_kw))
-            )
+            battery_kw = torch.where(is_off[:, None], found.battery_kw, battery_kw)
+            car_kw = torch.where(is_off[:, None], found.car_kw, car_kw)
         self.cost = self.cost + cost
         self._move(battery_kw, warmth_kw, car_kw, cars, wanted.asked, now)
 

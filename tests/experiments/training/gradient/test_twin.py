@@ -10,19 +10,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from gridbazaar.agents.learned import cars
 from gridbazaar.agents.learned.network import EAGER, RESERVED
-from gridbazaar.data.trees import mapped
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 from gridbazaar.envs.state import State
 from gridbazaar.experiments.evaluation.metrics import Tally
-from gridbazaar.experiments.training.gradient import chooser, market, twin
+from gridbazaar.experiments.training.gradient import market, twin
 from gridbazaar.experiments.training.gradient.chooser import choices_of
 from gridbazaar.experiments.training.gradient.episodes import draw
 from gridbazaar.experiments.training.gradient.homes import Homes
-from gridbazaar.experiments.training.gradient.outages import Islanded, Outages
 from gridbazaar.experiments.training.gradient.screen import Screen
 from gridbazaar.experiments.training.gradient.twin import Twin, uncovered
 
@@ -60,7 +57,8 @@ def live_at(state: State) -> Floats:
     outages = state.episode.outages
     if outages is None:
         return np.ones((len(state.t), 1))
-    return 1.0 - ((state.t >= outages.begin) & (state.t < outages.end))[:, None]
+    is_live: Floats = 1.0 - ((state.t >= outages.begin) & (state.t < outages.end))[:, None]
+    return is_live
 
 
 def cost_of_core(
@@ -257,41 +255,6 @@ def test_its_derivatives_are_those_of_the_core_in_the_village(least_kw: float, c
     assert np.corrcoef(twins, cores)[0, 1] > correlation
 
 
-@pytest.mark.slow
-def test_cars_that_ask_for_what_they_need_have_the_derivatives_of_the_core() -> None:
-    """Of what 40 chargers ask of a limit that binds, at their least power or nothing; noise of the power smooths it."""
-    core, step_h, rng = Core("workplace", 32), 0.25, np.random.default_rng(0)
-    is_car, shape = np.ones(core.n_agents, bool), (core.n_steps, core.n_envs, core.n_agents)
-    noisy = np.clip(0.4 + 0.3 * rng.standard_normal(shape), -0.95, 0.95)
-    at = torch.from_numpy(noisy).requires_grad_()
-
-    def choose(i: int, ahead: Any, view: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        one = torch.ones(shape[1:], dtype=torch.float64)
-        return chooser._to_need(at[i], torch.from_numpy(is_car), ahead, view, step_h), one
-
-    cost = Twin(core).play(draw(core, np.arange(core.n_envs), "validation"), choose).mean()
-    (gradient,) = torch.autograd.grad(cost, at)
-
-    def cost_at(power: Floats) -> float:
-        state, drawn = core.reset(0, split="validation"), draw(core, np.arange(core.n_envs), "validation")
-        tally = Tally(core, state)
-        for i in range(core.n_steps):
-            ahead = mapped(drawn.ahead[i], lambda x: x.numpy())
-            asked_kw = cars.ask(power[i], state.view, step_h).kw
-            served = cars.served(asked_kw, is_car, ahead, state.view)
-            state, happened = core.step(state, np.stack([served, 1.0 + 0.0 * served], axis=-1))
-            tally.add(happened)
-        return float(tally.scored_cur.mean())
-
-    assert float(cost) == pytest.approx(cost_at(noisy), abs=PER_EPISODE_CUR)
-    found = []
-    for _ in range(12):
-        toward = np.repeat(rng.normal(size=(core.n_steps // 4, 1, core.n_agents)), 4, axis=0)
-        above, below = (cost_at(noisy + s * toward) for s in (0.05, -0.05))
-        found.append((float((gradient.numpy() * toward).sum()), (above - below) / 0.1))
-    assert np.corrcoef(np.array(found).T)[0, 1] > 0.8
-
-
 @pytest.mark.parametrize("part", ["local", "sold", "scarcity"])
 def test_a_sign_that_is_flipped_is_noticed(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     right = market.cost_cur
@@ -360,31 +323,6 @@ def test_the_screen_lets_nothing_pass_that_wires_withhold(monkeypatch: pytest.Mo
         pv_kw = load_kw * rng.random((1, core.n_agents)) * 2
         screen.keeps(rng.normal(0, scale, (8, n_batteries)), scale * rng.random((8, n_cars)), load_kw, pv_kw)
     assert min(asked.values()) > 5
-
-
-@pytest.mark.parametrize("part", ["lost load", "charges", "batteries", "cars"])
-def test_a_sign_that_is_flipped_in_an_outage_is_noticed(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = Outages.live_on
-
-    def wrong(self: Outages, *given: Any) -> Islanded:
-        *others, local = given
-        found = right(self, *others, -local if part == "charges" else local)
-        wrongs = {"lost load": "cost_cur", "batteries": "battery_kw", "cars": "car_kw"}
-        name = wrongs.get(part)
-        return found if name is None else found._replace(**{name: -getattr(found, name)})
-
-    monkeypatch.setattr(Outages, "live_on", wrong)
-    off_cur, _ = off_by(Core(scenario_of("blackout that sheds for long"), 4))
-    assert np.abs(off_cur).max() > PER_EPISODE_CUR
-
-
-@pytest.mark.slow
-def test_its_derivatives_are_those_of_the_core_where_the_grid_fails() -> None:
-    """Filling storage is worth what an outage would cost, releasing it what is lost; all the rest as in the village."""
-    settings = NO_LINE_FAILS | HOURLY | {"ev.min_kw": 0.0}
-    twins, cores = slopes(Core(load_scenario("blackout", **settings), 64), 25, 0.01)
-    assert np.corrcoef(twins, cores)[0, 1] > 0.98
-    assert np.abs(twins).max() > 0.1
 
 
 COVERED = {"street", "village", "district", "winter", "workplace"}
