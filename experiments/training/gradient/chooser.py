@@ -11,12 +11,13 @@ from torch import Tensor
 from gridbazaar.agents.learned import homes
 from gridbazaar.agents.learned.ahead import Ahead
 from gridbazaar.agents.learned.columns import columns
-from gridbazaar.agents.learned.network import respond_at_home
+from gridbazaar.agents.learned.network import N_OUT, respond_at_home
 from gridbazaar.agents.learned.policy import HOMES, flags_of
 from gridbazaar.agents.plan import View
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.experiments.training.gradient.homes import names_of
+from gridbazaar.experiments.training.gradient.twin import Chosen
 
 
 def choices_of(scenario: Scenario) -> tuple[str, ...]:
@@ -30,7 +31,7 @@ class Chooser:
     Args:
         core: of the scenario.
         weights: of the net.
-        noise: [2, n_steps, n_envs, n_agents] normal and logistic, times what is left of both; none: none.
+        noise: [2 or 3, n_steps, n_envs, n_agents] normal and logistic, times what is left of both; none: none.
         noise_at_home: [n_steps, n_envs, n_homes, n_choices] added before warmth's tanh, or to what a start depends on.
     """
 
@@ -48,7 +49,7 @@ class Chooser:
         self.config = core.scenario.agents[HOMES] if self.choices else None
         self.observed = homes.seen_of(self.config) if self.choices else ()
 
-    def __call__(self, i: int, ahead: Ahead, view: View) -> tuple[Tensor, ...]:
+    def __call__(self, i: int, ahead: Ahead, view: View) -> Chosen:
         at_home, starts = None, None
         if self.choices:
             # Rooms hold their edges so sharply that what is seen of them counts as given; else gradients may explode.
@@ -65,8 +66,10 @@ class Chooser:
         if self.noise is not None:
             power = (power + self.noise[0, i]).clamp(-1.0, 1.0)
             lean = lean + self.noise[1, i]
-        eager = _hard(lean)
-        return (power, eager, self._at_home(i, more, lean_to_start)) if self.choices else (power, eager)
+        keen = None
+        if answer.shape[-1] > N_OUT:
+            keen = _hard(answer[..., N_OUT] + (0.0 if self.noise is None else self.noise[N_OUT, i]))
+        return Chosen(power, _hard(lean), self._at_home(i, more, lean_to_start) if self.choices else None, keen)
 
     def _at_home(self, i: int, more: Tensor | None, lean: Tensor | None) -> Tensor:
         """[n_envs, n_homes, n_choices]; starts are hard, and PV that is not withheld counts as if it could be less."""

@@ -71,6 +71,7 @@ class GradientConfig:
     threads: Annotated[int, Within(1, 1024)] = 1
     objective: Annotated[str, OneOf("community", PARTICIPATION)] = "community"
     margin_cur: NotNegative = 0.4  # of participation: by which a kind's mean cost of an episode is to be below idle's
+    keen: bool = False  # devices may also order up to what the connection lets through, and no further
     multiplier_rate: Positive = 0.1  # of participation: an update's rise for each unit of currency that a kind lacks
 
     def __post_init__(self) -> None:
@@ -138,11 +139,11 @@ def seconds_of_update(config: GradientConfig) -> float:
     return time.perf_counter() - begun_s
 
 
-def first_weights(n_own: int, seed: int, choices: Sequence[str] = ()) -> Weights:
+def first_weights(n_own: int, seed: int, choices: Sequence[str] = (), *, keen: bool = False) -> Weights:
     """Draw the weights that a run begins with; those of the heads are a tenth, biases 0 but for choices of homes."""
     generator = torch.Generator().manual_seed(seed)
     weights = {}
-    for name, size in shapes_of(n_own, choices).items():
+    for name, size in shapes_of(n_own, choices, keen=keen).items():
         x = torch.zeros(size)
         if len(size) > 1:
             x = torch.randn(size, generator=generator) / math.sqrt(size[0])
@@ -166,7 +167,8 @@ class _Run:
         self.per_update = config.n_envs * self.core.n_agents * self.core.n_steps
         self.kinds, self.choices = tuple(scenario.agents), choices_of(scenario)
         self.validation: Validation | None = None
-        fresh = first_weights(len(own_names(self.kinds, self.choices)), config.seed, self.choices)
+        n_own = len(own_names(self.kinds, self.choices))
+        fresh = first_weights(n_own, config.seed, self.choices, keen=config.keen)
         self.mean = {n: x.clone() for n, x in fresh.items()} if last is None else _tensors(last.weights)
         held = fresh if last is None else _tensors(last.learning)
         self.participation: Participation | None = None
@@ -243,6 +245,8 @@ class _Run:
         noise = np.stack(
             [config.power_noise * rng.standard_normal(shape), config.eager_noise * rng.logistic(size=shape)]
         )
+        if config.keen:
+            noise = np.concatenate([noise, config.eager_noise * rng.logistic(size=(1, *shape))])
         if not self.choices:
             return torch.from_numpy(noise * left), None
         homes_shape = (*shape[:2], self.scenario.agents[HOMES].count, len(self.choices))

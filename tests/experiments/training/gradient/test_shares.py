@@ -29,6 +29,7 @@ from tests.experiments.training.gradient.test_twin import (
     Floats,
     action_of,
     at_home,
+    chosen_of,
     scenario_of,
     some_actions,
 )
@@ -36,10 +37,10 @@ from tests.experiments.training.gradient.test_twin import (
 PARTICIPATES = replace(SHORT, objective="participation")
 
 
-def costs(case: str, n_envs: int = 3) -> tuple[Floats, Floats, Floats]:
+def costs(case: str, n_envs: int = 3, *, keen: bool = False) -> tuple[Floats, Floats, Floats]:
     """Of each agent in the core and in the twin, [n_envs, n_agents]; and the twin's total, [n_envs]."""
     core = Core(scenario_of(case), n_envs)
-    power, eager = some_actions(core)
+    power, eager = some_actions(core, keen=keen)
     state = core.reset(0, split="validation")
     shares, tally = Shares(core, state), Tally(core, state)
     for chosen in zip(power, eager, at_home(core), strict=True):
@@ -48,7 +49,7 @@ def costs(case: str, n_envs: int = 3) -> tuple[Floats, Floats, Floats]:
     powers, eagers, more = map(torch.from_numpy, (power, eager, at_home(core)))
     with torch.no_grad():
         episodes = draw(core, np.arange(n_envs), "validation")
-        total = Twin(core).play(episodes, lambda i, ahead, view: (powers[i], eagers[i], more[i]), shares)
+        total = Twin(core).play(episodes, lambda i, ahead, view: chosen_of(powers[i], eagers[i], more[i]), shares)
     return tally.cost_cur, shares.cost.numpy(), total.numpy()
 
 
@@ -56,6 +57,13 @@ def costs(case: str, n_envs: int = 3) -> tuple[Floats, Floats, Floats]:
 def test_each_agent_bears_what_it_bears_in_the_core(case: str) -> None:
     """Local trades, rent of a full connection and its rebate, what is made good, wear and what is left."""
     of_core, of_twin, total = costs(case)
+    assert np.abs(of_core - of_twin).max() < PER_EPISODE_CUR / 10
+    np.testing.assert_allclose(of_twin.sum(1), total, atol=1e-9)
+
+
+@pytest.mark.parametrize("case", ["village", "tight caps", "thin wires", "tight caps and dear feed-in"])
+def test_each_agent_bears_what_it_bears_in_the_core_with_keen_orders(case: str) -> None:
+    of_core, of_twin, total = costs(case, keen=True)
     assert np.abs(of_core - of_twin).max() < PER_EPISODE_CUR / 10
     np.testing.assert_allclose(of_twin.sum(1), total, atol=1e-9)
 
