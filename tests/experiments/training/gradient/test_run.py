@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from gridbazaar.agents.learned.columns import columns, own_names
+from gridbazaar.agents.learned.network import EAGER, KEEN, RESERVED
 from gridbazaar.agents.learned.policy import Policy, flags_of
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.data.inputs import read_arrays
@@ -122,10 +123,10 @@ def test_homes_choose_nothing_by_what_is_still_to_come() -> None:
     assert not np.array_equal(found[0], found[1])
 
 
-def untrained(core: Core) -> Policy:
+def untrained(core: Core, *, keen: bool = False) -> Policy:
     """A policy that does something of everything, and less of it the same everywhere than one that begins to learn."""
     kinds, choices = tuple(core.scenario.agents), choices_of(core.scenario)
-    weights = first_weights(len(own_names(kinds, choices)), 3, choices)
+    weights = first_weights(len(own_names(kinds, choices)), 3, choices, keen=keen)
     heads = ("rest", "cars", "homes", "starts", "starts_community")
     loud = {
         name: 5 * x if name in heads else 0 * x if name.startswith("starts_b") else x for name, x in weights.items()
@@ -133,31 +134,35 @@ def untrained(core: Core) -> Policy:
     return Policy({name: x.numpy() for name, x in loud.items()}, kinds, choices=choices)
 
 
-@pytest.mark.parametrize("name", ["street", "winter"])
-def test_it_plays_in_numpy_what_it_is_in_torch(name: str) -> None:
+@pytest.mark.parametrize(("name", "keen"), [("street", False), ("winter", True)])
+def test_it_plays_in_numpy_what_it_is_in_torch(name: str, keen: bool) -> None:
     """Over a whole episode: what the net sees and answers while training is what it sees and answers while playing."""
     core = Core(load_scenario(name, **HOURLY), 3)
-    policy = untrained(core)
+    policy = untrained(core, keen=keen)
     chooser = Chooser(core, {n: torch.from_numpy(x) for n, x in policy.weights.items()})
     seen = []
 
     def choose(i, ahead, view):  # type: ignore[no-untyped-def]
         chosen = chooser(i, ahead, view)
-        seen.append([x.numpy() for x in chosen if x is not None])
+        seen.append({what: x.numpy() for what, x in chosen._asdict().items() if x is not None})
         return chosen
 
     with torch.no_grad():
         cost = Twin(core).play(draw(core, np.arange(3), "validation"), choose).numpy()
     played = play(core, policy, np.arange(3), split="validation", keep=True)
     actions = np.stack([t.plan.executed for t in played.transitions])
-    power, eager, *more = (np.stack(x) for x in zip(*seen, strict=True))
-    np.testing.assert_allclose(actions[..., 0], power, atol=1e-5)
-    np.testing.assert_array_equal(actions[..., 1] > 0, eager > 0.5)
+    chose = {what: np.stack([x[what] for x in seen]) for what in seen[0]}
+    assert ("keen" in chose, "at_home" in chose) == (keen, name == "winter")
+    np.testing.assert_allclose(actions[..., 0], chose["power"], atol=1e-5)
+    is_keen = np.round(chose.get("keen", np.zeros_like(chose["eager"])))
+    eagerness = np.select([chose["eager"] < 0.5, is_keen > 0], [RESERVED, KEEN], EAGER)
+    np.testing.assert_array_equal(actions[..., 1], eagerness)
     np.testing.assert_allclose(played.tally.scored_cur, cost, atol=2e-3)
-    for of_homes in more:
+    if name == "winter":
         chosen = actions[:, :, core.scenario.kind_slices["prosumer"], 2:]
         start = policy.choices.index("appliance")
-        np.testing.assert_allclose(np.maximum(np.delete(chosen, start, 3), 0), np.delete(of_homes, start, 3), atol=1e-5)
+        at_home = np.delete(chose["at_home"], start, 3)
+        np.testing.assert_allclose(np.maximum(np.delete(chosen, start, 3), 0), at_home, atol=1e-5)
         assert chosen.std(axis=(0, 1, 2)).min() > 0.02
 
 

@@ -34,7 +34,7 @@ from tests.experiments.training.gradient.test_twin import (
     some_actions,
 )
 
-PARTICIPATES = replace(SHORT, objective="participation")
+PARTICIPATES = replace(SHORT, objective="participation", keen=True)
 
 
 def costs(case: str, n_envs: int = 3, *, keen: bool = False) -> tuple[Floats, Floats, Floats]:
