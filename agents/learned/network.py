@@ -22,7 +22,7 @@ SHAPES = {
 }  # fmt: skip
 """Of the arrays that every network has, by name; -1 is the number of an agent's columns."""
 
-EAGER, KEEN, RESERVED = 1.0, 0.95, -0.1
+EAGER, KEEN, RESERVED = 1.0, 0.99, -0.1
 """The eagernesses that it chooses between: filled at any price, by the retailer within its cap, or by neighbours alone.
 
 Only some networks know the second: their orders fill a connection and do not pass its cap. Its rent is then what they

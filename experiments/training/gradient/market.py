@@ -135,7 +135,7 @@ def _price(net: Tensor, offered: Tensor, asked: Tensor, refused: Refused, upper:
 
 
 def _scarce(beyond: Tensor, wanted: Tensor, terms: Terms) -> Tensor:
-    """[n_envs, 1] what a kWh through the connection is worth as planned: scarcity beyond it, else what is bid for it."""
+    """[n_envs, 1] what a kWh through it is worth as planned: scarcity beyond the cap, else what is bid for it."""
     of_keen = torch.where(wanted > _LEAST, terms.scarcity * _PREMIUM, torch.zeros_like(wanted))
     return torch.where(beyond > _LEAST, torch.full_like(beyond, terms.scarcity), of_keen)
 
@@ -190,8 +190,9 @@ def cost_of_agents_cur(
         connections: [n_agents] shares of the connection's rebate, adding up to 1.
 
     Neighbours pay each other the local price. Who uses a full connection pays its rent, which comes back to all by
-    their connections, but for what lies beyond the cap; on the way back the connection fills softly. Where the band is empty and reserves fill just as much as the
-    cap lets through, the core's rent lies between nothing and scarcity; here it is nothing.
+    their connections, but for what lies beyond the cap; on the way back it fills softly. Where the band is empty and
+    reserves fill just as much as the cap lets through, the core's rent lies between nothing and scarcity; here it is
+    nothing.
     """
     owed = _owe(fills, metered, withheld, is_brp, terms, moves_rent=True)
     each = owed.tariff + fills.local * fills.price

@@ -45,6 +45,8 @@ Report = Callable[[int, int, dict[str, float]], None]
 
 PARTICIPATION = "participation"
 """Objective: the community's cost under the condition that no kind is worse off than idle."""
+OWN = "own"
+"""Objective: each agent lowers its own cost while the others stand."""
 _MULTIPLIERS = "participation_multipliers"
 
 
@@ -69,7 +71,7 @@ class GradientConfig:
     checkpoint_updates: CountFromOne = 25
     validate_seeds: Annotated[int, Within(0, 100_000)] = 16
     threads: Annotated[int, Within(1, 1024)] = 1
-    objective: Annotated[str, OneOf("community", PARTICIPATION)] = "community"
+    objective: Annotated[str, OneOf("community", PARTICIPATION, OWN)] = "community"
     margin_cur: NotNegative = 0.4  # of participation: by which a kind's mean cost of an episode is to be below idle's
     keen: bool = False  # devices may also order up to what the connection lets through, and no further
     multiplier_rate: Positive = 0.1  # of participation: an update's rise for each unit of currency that a kind lacks
@@ -172,8 +174,9 @@ class _Run:
         self.mean = {n: x.clone() for n, x in fresh.items()} if last is None else _tensors(last.weights)
         held = fresh if last is None else _tensors(last.learning)
         self.participation: Participation | None = None
+        if config.objective != "community":
+            refuse_shared_batteries(self.core, config.objective)
         if config.objective == PARTICIPATION:
-            refuse_shared_batteries(self.core)
             of_kinds = None if last is None else held.pop(_MULTIPLIERS).numpy()
             self.participation = Participation(self.core, config.margin_cur, config.multiplier_rate, of_kinds)
         if held.keys() != fresh.keys():
@@ -213,9 +216,9 @@ class _Run:
         begin = config.seed * EPISODES_A_SEED + n * config.n_envs
         seeds = begin + np.arange(config.n_envs)
         episodes = draw(self.core, seeds, "train")
-        mean_cur, added = self._play(seeds, episodes)
+        mean_cur, lowered = self._play(seeds, episodes)
         self.adam.zero_grad()
-        (mean_cur + added if added is not None else mean_cur).backward()  # type: ignore[no-untyped-call]
+        lowered.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.weights.values(), config.most_norm)
         fall = 0.5 * (1 + math.cos(math.pi * n / config.updates))
         rate = config.learning_rate * (config.last_rate + (1 - config.last_rate) * fall)
@@ -227,15 +230,27 @@ class _Run:
             self.mean[name] = kept * self.mean[name] + (1 - kept) * x.detach()
         return float(mean_cur.detach())
 
-    def _play(self, seeds: NDArray[np.int64], episodes: Episodes) -> tuple[Tensor, Tensor | None]:
-        """Give the mean cost of the community, and what the conditions of participation add to it."""
-        chooser = Chooser(self.core, self.weights, *self._noise())
-        if self.participation is None:
-            return self.twin.play(episodes, chooser).mean(), None
+    def _play(self, seeds: NDArray[np.int64], episodes: Episodes) -> tuple[Tensor, Tensor]:
+        """Give the mean cost of the community, and what is to be lowered."""
+        objective = self.config.objective
+        learns = self._deviate() if objective == OWN else None
+        chooser = Chooser(self.core, self.weights, *self._noise(), learns=learns)
+        if objective == "community":
+            mean_cur = self.twin.play(episodes, chooser).mean()
+            return mean_cur, mean_cur
         state = self.core.reset(seeds, split="train")
         shares = Shares(self.core, state)
         mean_cur = self.twin.play(episodes, chooser, shares).mean()
-        return mean_cur, self.participation.weighed(shares, self.participation.idle_cur(seeds, state))
+        if self.participation is not None:
+            return mean_cur, mean_cur + self.participation.weighed(shares, self.participation.idle_cur(seeds, state))
+        assert learns is not None
+        return mean_cur, (shares.cost * learns).sum(1).mean() * self.core.n_agents
+
+    def _deviate(self) -> Tensor:
+        """[n_envs, n_agents] the one in each episode whose own cost is lowered; drawn by seed and update alone."""
+        rng = np.random.default_rng(np.random.SeedSequence([self.config.seed, self.done, 1]))
+        drawn = rng.integers(0, self.core.n_agents, self.config.n_envs)
+        return torch.from_numpy(drawn[:, None] == np.arange(self.core.n_agents))
 
     def _noise(self) -> tuple[Tensor, Tensor | None]:
         """Drawn by seed and update alone; that of homes' further choices after that of power and eagerness."""

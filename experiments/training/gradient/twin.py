@@ -36,7 +36,6 @@ from gridbazaar.market.found import find_tariff
 from gridbazaar.market.played import bills_by_month
 
 
-
 class Chosen(NamedTuple):
     """What agents do, [n_envs, n_agents] each unless said."""
 
@@ -219,7 +218,8 @@ class _Play:
         self.at_home, look = homes.look(standing, now)
         return look
 
-    def _want(self, i: int, view: View, wish_kw: Tensor, inside: household.Look | None, choice: Tensor | None
+    def _want(
+        self, i: int, view: View, wish_kw: Tensor, inside: household.Look | None, choice: Tensor | None
     ) -> _Wanted:
         firm_kw, load_kw, pv_kw = view.firm_kw, self.episodes.load_kw[i], self.episodes.pv_kw[i]
         load_kw = load_kw + self._of_cars(firm_kw[:, self.twin.car_columns])
