@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +21,6 @@ from torch import Tensor
 
 from gridbazaar.agents.learned import homes
 from gridbazaar.agents.learned.columns import PUBLIC, own_names
-from gridbazaar.agents.learned.network import shapes_of
 from gridbazaar.agents.learned.policy import HOMES, Policy
 from gridbazaar.agents.policies.trained import BEST, CHECKPOINT, MODEL
 from gridbazaar.data.bounds import CountFromOne, NotNegative, OneOf, Positive, Share, Within
@@ -33,13 +32,13 @@ from gridbazaar.experiments.files import check_folder
 from gridbazaar.experiments.training import checkpoint as checkpoints
 from gridbazaar.experiments.training.checkpoint import Checkpoint, read_checkpoint
 from gridbazaar.experiments.training.folder import EPISODES_A_SEED, begin, read_as, read_scenario
+from gridbazaar.experiments.training.gradient.beginning import Weights, refuse_inside, weights_to_begin
 from gridbazaar.experiments.training.gradient.chooser import Chooser, choices_of
 from gridbazaar.experiments.training.gradient.episodes import Episodes, draw
 from gridbazaar.experiments.training.gradient.shares import Participation, Shares, refuse_shared_batteries
 from gridbazaar.experiments.training.gradient.twin import Twin, refuse_uncovered
 from gridbazaar.experiments.training.validation import Validation
 
-Weights = dict[str, Tensor]
 Arrays = dict[str, NDArray[Any]]
 Report = Callable[[int, int, dict[str, float]], None]
 
@@ -73,6 +72,7 @@ class GradientConfig:
     threads: Annotated[int, Within(1, 1024)] = 1
     objective: Annotated[str, OneOf("community", PARTICIPATION, OWN)] = "community"
     margin_cur: NotNegative = 0.4  # of participation: by which a kind's mean cost of an episode is to be below idle's
+    begin_with: str = ""  # folder of a run by gradient whose weights it begins with; none: it draws them
     keen: bool = False  # devices may also order up to what the connection lets through, and no further
     multiplier_rate: Positive = 0.1  # of participation: an update's rise for each unit of currency that a kind lacks
 
@@ -119,6 +119,8 @@ def train_gradient(
     torch.set_num_threads(config.threads)
     if not resume:
         choices = choices_of(scenario)
+        refuse_inside(config.begin_with, folder)
+        weights_to_begin(config.begin_with, tuple(scenario.agents), config.seed, choices, keen=config.keen)  # or refuse
         own = [*PUBLIC, *own_names(tuple(scenario.agents), choices), *homes.start_names(choices)]
         more = {"choices": list(choices)} if choices else {}
         begin(folder, config, scenario, force=force, features=own, kinds=list(scenario.agents), **more)
@@ -141,22 +143,6 @@ def seconds_of_update(config: GradientConfig) -> float:
     return time.perf_counter() - begun_s
 
 
-def first_weights(n_own: int, seed: int, choices: Sequence[str] = (), *, keen: bool = False) -> Weights:
-    """Draw the weights that a run begins with; those of the heads are a tenth, biases 0 but for choices of homes."""
-    generator = torch.Generator().manual_seed(seed)
-    weights = {}
-    for name, size in shapes_of(n_own, choices, keen=keen).items():
-        x = torch.zeros(size)
-        if len(size) > 1:
-            x = torch.randn(size, generator=generator) / math.sqrt(size[0])
-        weights[name] = x * (0.1 if name in ("rest", "cars", "homes", "starts", "starts_community") else 1.0)
-    if "homes" in weights:
-        weights["homes_bias"] = torch.tensor(homes.first_bias(choices))
-    if "starts" in weights:
-        weights["starts_bias"] += homes.FIRST_START
-    return weights
-
-
 class _Run:
     """A run between its beginning, or a checkpoint, and its end."""
 
@@ -169,8 +155,8 @@ class _Run:
         self.per_update = config.n_envs * self.core.n_agents * self.core.n_steps
         self.kinds, self.choices = tuple(scenario.agents), choices_of(scenario)
         self.validation: Validation | None = None
-        n_own = len(own_names(self.kinds, self.choices))
-        fresh = first_weights(n_own, config.seed, self.choices, keen=config.keen)
+        others = config.begin_with if last is None else ""
+        fresh = weights_to_begin(others, self.kinds, config.seed, self.choices, keen=config.keen)
         self.mean = {n: x.clone() for n, x in fresh.items()} if last is None else _tensors(last.weights)
         held = fresh if last is None else _tensors(last.learning)
         self.participation: Participation | None = None

@@ -25,9 +25,10 @@ from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.evaluation.play import play
 from gridbazaar.experiments.training.checkpoint import read_checkpoint
 from gridbazaar.experiments.training.gradient import run as runs
+from gridbazaar.experiments.training.gradient.beginning import first_weights
 from gridbazaar.experiments.training.gradient.chooser import Chooser, choices_of
 from gridbazaar.experiments.training.gradient.episodes import draw
-from gridbazaar.experiments.training.gradient.run import GradientConfig, first_weights, train_gradient
+from gridbazaar.experiments.training.gradient.run import GradientConfig, train_gradient
 from gridbazaar.experiments.training.gradient.twin import Twin
 from tests.experiments.cli.runner import invoke
 
@@ -281,3 +282,40 @@ def test_the_command_trains_and_goes_on(tmp_path: Path) -> None:
         refused = invoke(main, [*more, "--out", str(tmp_path / "no")])
         assert refused.exit_code != 0
         assert text in str(refused.exception) + refused.output
+
+
+def test_a_run_begins_with_the_weights_of_another(trained: Path, tmp_path: Path) -> None:
+    """It does at first what the other does; keen orders are those that were at any price."""
+    scenario = load_scenario("street", **HOURLY)
+    config = replace(SHORT, begin_with=str(trained), seed=5)
+    other, drawn = load_policy(str(trained)), runs._Run(replace(config, begin_with=""), scenario, Path(), None, None)
+    assert isinstance(other, Policy)
+    same = runs._Run(config, scenario, Path(), None, None)
+    assert equal({n: x.detach().numpy() for n, x in same.weights.items()}, dict(other.weights))
+    assert not equal({n: x.detach().numpy() for n, x in drawn.weights.items()}, dict(other.weights))
+    keen = runs._Run(replace(config, keen=True), scenario, Path(), None, None)
+    policies = (other, Policy({n: x.detach().numpy() for n, x in keen.weights.items()}, other.kinds))
+    actions = []
+    for policy in policies:
+        core = Core(scenario, 3)
+        state = core.reset(0)
+        memory = policy.start(community_of(core, state), np.random.default_rng(0))
+        actions.append(policy.act(observe(core, state, forecasts=True), memory)[0])
+    np.testing.assert_array_equal(actions[0][..., 0], actions[1][..., 0])
+    np.testing.assert_array_equal(np.where(actions[0][..., 1] == EAGER, KEEN, actions[0][..., 1]), actions[1][..., 1])
+    resumed = train_gradient(replace(config, updates=2), tmp_path / "next")
+    assert equal(weights_of(resumed), weights_of(train_gradient(replace(config, updates=2), tmp_path / "again")))
+
+
+def test_a_run_that_others_cannot_begin_with_is_refused(trained: Path, tmp_path: Path) -> None:
+    config = replace(SHORT, begin_with=str(trained))
+    for changed, said in (
+        (replace(config, scenario="workplace"), r"begin_with: .* with the kinds prosumer, .*, the scenario has"),
+        (replace(config, begin_with=str(tmp_path / "nothing")), "nothing"),
+    ):
+        with pytest.raises((ValueError, FileNotFoundError), match=said):
+            train_gradient(changed, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+    with pytest.raises(ValueError, match=r"begin_with: .* lies in .*, which would be replaced"):
+        train_gradient(config, trained, force=True)
+    assert (trained / "model.npz").is_file()

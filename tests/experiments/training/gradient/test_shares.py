@@ -23,9 +23,10 @@ from gridbazaar.experiments.training.folder import read_curve
 from gridbazaar.experiments.training.gradient import market
 from gridbazaar.experiments.training.gradient import run as runs
 from gridbazaar.experiments.training.gradient import shares as shared
+from gridbazaar.experiments.training.gradient.beginning import first_weights
 from gridbazaar.experiments.training.gradient.chooser import Chooser
 from gridbazaar.experiments.training.gradient.episodes import draw
-from gridbazaar.experiments.training.gradient.run import GradientConfig, first_weights, train_gradient
+from gridbazaar.experiments.training.gradient.run import GradientConfig, train_gradient
 from gridbazaar.experiments.training.gradient.shares import Participation, Shares
 from gridbazaar.experiments.training.gradient.twin import Chosen, Twin
 from gridbazaar.experiments.training.validation import Validation
