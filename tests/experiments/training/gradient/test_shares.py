@@ -75,6 +75,36 @@ def test_each_agent_bears_what_it_bears_in_the_core_with_keen_orders(case: str) 
     np.testing.assert_allclose(of_twin.sum(1), total, atol=1e-9)
 
 
+@pytest.mark.slow
+def test_what_each_kind_bears_moves_as_it_moves_in_the_core() -> None:
+    """Prices and rents jump; their soft steps give the slopes of the mean over episodes, along random directions."""
+    often_full = {"connection": {"import_over_load": [1.0, 2.0]}, "constraint": "none", "ev": {"min_kw": 0.0}}
+    core, step = Core(load_scenario("village", step_min=60, **often_full), 96), 0.1
+    power, eager = some_actions(core, keen=True)
+    power, kinds = np.clip(power, -0.8, 0.8), core.scenario.kind_slices
+
+    def of_core(power: Floats) -> Floats:
+        state = core.reset(0, split="validation")
+        tally = Tally(core, state)
+        for chosen in zip(power, eager, at_home(core), strict=True):
+            state, happened = core.step(state, action_of(core, *chosen))
+            tally.add(happened)
+        return np.array([tally.cost_cur[:, agents].sum(1).mean() for agents in kinds.values()])
+
+    at, eagers, more = map(torch.from_numpy, (power, eager, at_home(core)))
+    shares = Shares(core, core.reset(0, split="validation"))
+    episodes = draw(core, np.arange(core.n_envs), "validation")
+    Twin(core).play(episodes, lambda i, ahead, view: chosen_of(at.requires_grad_()[i], eagers[i], more[i]), shares)
+    slopes = [torch.autograd.grad(cost, at, retain_graph=True)[0].numpy() for cost in shares.of_kinds(kinds)]
+    rng, found = np.random.default_rng(1), []
+    for _ in range(12):
+        toward = np.broadcast_to(rng.normal(size=(core.n_steps, 1, core.n_agents)), power.shape)
+        moved = (of_core(power + step * toward) - of_core(power - step * toward)) / (2 * step)
+        found.append([moved, np.array([(slope * toward).sum() for slope in slopes])])
+    cores, twins = np.array(found).transpose(1, 2, 0)
+    assert [float(np.corrcoef(*both)[0, 1]) > 0.8 for both in zip(cores, twins, strict=True)] == [True] * 4
+
+
 @pytest.mark.parametrize("part", ["scarcity", "sold"])
 def test_a_sign_that_is_flipped_is_noticed(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     right = market.cost_of_agents_cur
