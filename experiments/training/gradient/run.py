@@ -71,10 +71,10 @@ class GradientConfig:
     validate_seeds: Annotated[int, Within(0, 100_000)] = 16
     threads: Annotated[int, Within(1, 1024)] = 1
     objective: Annotated[str, OneOf("community", PARTICIPATION, OWN)] = "community"
-    margin_cur: NotNegative = 0.4  # of participation: by which a kind's mean cost of an episode is to be below idle's
+    margin_cur: NotNegative = 0.1  # of participation: by which a kind's mean cost of an episode is to be below idle's
     begin_with: str = ""  # folder of a run by gradient whose weights it begins with; none: it draws them
     keen: bool = False  # devices may also order up to what the connection lets through, and no further
-    multiplier_rate: Positive = 0.1  # of participation: an update's rise for each unit of currency that a kind lacks
+    multiplier_rate: Positive = 0.05  # of participation: an update's rise for each unit of currency that a kind lacks
 
     def __post_init__(self) -> None:
         check_table(self, "")
