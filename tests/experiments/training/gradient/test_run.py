@@ -276,7 +276,7 @@ def test_the_command_trains_and_goes_on(tmp_path: Path) -> None:
     assert again.exit_code == 0, again.output
     for more, text in (
         (["train", "street", "--algo", "gradient", "--steps", "9"], "ends by --updates"),
-        (["train", "street", "--updates", "9"], "--updates is of --algo gradient"),
+        (["train", "street", "--algo", "ppo", "--updates", "9"], "--updates is of --algo gradient"),
         (["train", "blackout", "--algo", "gradient", "--updates", "1"], "does not cover outages"),
     ):
         refused = invoke(main, [*more, "--out", str(tmp_path / "no")])
