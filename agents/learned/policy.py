@@ -18,7 +18,7 @@ from gridbazaar.agents.dispatch.upkeep import with_upkeep
 from gridbazaar.agents.learned import cars, homes
 from gridbazaar.agents.learned.ahead import N_ERRORS, Ahead, Known, condense
 from gridbazaar.agents.learned.columns import PUBLIC, columns, own_names
-from gridbazaar.agents.learned.network import EAGER, RESERVED, check, respond_at_home
+from gridbazaar.agents.learned.network import EAGER, KEEN, RESERVED, check, respond_at_home
 from gridbazaar.agents.plan import View
 from gridbazaar.agents.policy import Community, Forecasts, Foresight, Observation, widened
 from gridbazaar.data.arrays import Array
@@ -151,11 +151,12 @@ class Policy:
         starts = None if starts is None else starts.astype(np.float32)
         answer, more, lean = respond_at_home(self.weights, public, own, memory.is_car, place, starts)
         power = np.tanh(answer[..., 0].astype(np.float64))
-        is_eager = answer[..., 1] > 0
+        is_eager, most = answer[..., 1] > 0, np.where(answer[..., 2:].sum(-1) > 0, KEEN, EAGER)
         if self.to_need:
             is_car, asked_kw = memory.is_car[:, 0], cars.ask(power, view, community.step_h).kw
             power, is_eager = np.where(is_car, cars.served(asked_kw, is_car, ahead, view), power), is_eager | is_car
-        action = np.stack([power, np.where(is_eager, EAGER, RESERVED)], axis=-1)
+            most = np.where(is_car, EAGER, most)
+        action = np.stack([power, np.where(is_eager, most, RESERVED)], axis=-1)
         if not self.choices:
             return action
         action = widened(action, community.n_actions).copy()

@@ -14,7 +14,7 @@ from gridbazaar.envs.core import Core
 from gridbazaar.experiments.evaluation.metrics import Tally
 from gridbazaar.experiments.training.gradient import chooser
 from gridbazaar.experiments.training.gradient.episodes import draw
-from gridbazaar.experiments.training.gradient.twin import Twin
+from gridbazaar.experiments.training.gradient.twin import Chosen, Twin
 from tests.experiments.training.gradient.test_twin import PER_EPISODE_CUR, Floats
 
 
@@ -26,9 +26,9 @@ def test_cars_that_ask_for_what_they_need_have_the_derivatives_of_the_core() -> 
     noisy = np.clip(0.4 + 0.3 * rng.standard_normal(shape), -0.95, 0.95)
     at = torch.from_numpy(noisy).requires_grad_()
 
-    def choose(i: int, ahead: Any, view: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    def choose(i: int, ahead: Any, view: Any) -> Chosen:
         one = torch.ones(shape[1:], dtype=torch.float64)
-        return chooser._to_need(at[i], torch.from_numpy(is_car), ahead, view, step_h), one
+        return Chosen(chooser._to_need(at[i], torch.from_numpy(is_car), ahead, view, step_h), one)
 
     cost = Twin(core).play(draw(core, np.arange(core.n_envs), "validation"), choose).mean()
     (gradient,) = torch.autograd.grad(cost, at)
