@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,6 +69,7 @@ class GradientConfig:
     checkpoint_updates: CountFromOne = 25
     validate_seeds: Annotated[int, Within(0, 100_000)] = 16
     threads: Annotated[int, Within(1, 1024)] = 1
+    to_need: bool = False  # cars that give nothing back ask for no more than they need, at the least power or more
     objective: Annotated[str, OneOf("community", PARTICIPATION, OWN)] = "community"
     margin_cur: NotNegative = 0.1  # of participation: by which a kind's mean cost of an episode is to be below idle's
     begin_with: str = ""  # folder of a run by gradient whose weights it begins with; none: it draws them
@@ -110,16 +111,35 @@ def train_gradient(
     """
     folder, config, scenario = opened(out, config, force=force, resume=resume, allow_code=allow_code)
     refuse_uncovered(scenario)
+    _refuse_unfit(config, scenario)
     torch.set_num_threads(config.threads)
     if not resume:
         choices = choices_of(scenario)
+        names = own_names(tuple(scenario.agents), choices, scenario.outage.happens)
         refuse_inside(config.begin_with, folder)
-        weights_to_begin(config.begin_with, tuple(scenario.agents), config.seed, choices, keen=config.keen)  # or refuse
-        own = [*PUBLIC, *own_names(tuple(scenario.agents), choices), *homes.start_names(choices)]
+        _weights_to_begin(config, scenario, choices)  # or refuse
+        own = [*PUBLIC, *names, *homes.start_names(choices)]
         more = {"choices": list(choices)} if choices else {}
         begin(folder, config, scenario, force=force, features=own, kinds=list(scenario.agents), **more)
     _Run(config, scenario, folder, last_of(folder, resume=resume), report).go()
     return folder
+
+
+def _refuse_unfit(config: GradientConfig, scenario: Scenario) -> None:
+    """Refuse what a training asks that has no meaning in its scenario.
+
+    Raises:
+        ValueError: says what.
+    """
+    if config.to_need:
+        cars = scenario.agents["ev"]
+        if not cars.count or cars.discharge_kw:
+            raise ValueError(
+                f"to_need: expected cars that give nothing back (ev.discharge_kw = 0), got ev.count = {cars.count} and "
+                f"ev.discharge_kw = {cars.discharge_kw}; leave it out"
+            )
+    if config.objective != "community" and scenario.outage.happens:
+        raise ValueError(f"objective: {config.objective} does not know who bears an outage; leave one of the two out")
 
 
 def agent_steps_of(config: GradientConfig) -> int:
@@ -137,6 +157,13 @@ def seconds_of_update(config: GradientConfig) -> float:
     return time.perf_counter() - begun_s
 
 
+def _weights_to_begin(config: GradientConfig, scenario: Scenario, choices: Sequence[str]) -> Weights:
+    return weights_to_begin(
+        config.begin_with, tuple(scenario.agents), config.seed, choices, keen=config.keen, to_need=config.to_need,
+        has_outages=scenario.outage.happens,
+    )  # fmt: skip
+
+
 class _Run:
     """A run between its beginning, or a checkpoint, and its end."""
 
@@ -149,8 +176,8 @@ class _Run:
         self.per_update = config.n_envs * self.core.n_agents * self.core.n_steps
         self.kinds, self.choices = tuple(scenario.agents), choices_of(scenario)
         self.validation: Validation | None = None
-        others = config.begin_with if last is None else ""
-        fresh = weights_to_begin(others, self.kinds, config.seed, self.choices, keen=config.keen)
+        begins = config if last is None else replace(config, begin_with="")
+        fresh = _weights_to_begin(begins, scenario, self.choices)
         self.mean = {n: x.clone() for n, x in fresh.items()} if last is None else _tensors(last.weights)
         held = fresh if last is None else _tensors(last.learning)
         self.participation: Participation | None = None
@@ -214,7 +241,7 @@ class _Run:
         """Give the mean cost of the community, and what is to be lowered."""
         objective = self.config.objective
         learns = self._deviate() if objective == OWN else None
-        chooser = Chooser(self.core, self.weights, *self._noise(), learns=learns)
+        chooser = Chooser(self.core, self.weights, *self._noise(), learns=learns, to_need=self.config.to_need)
         if objective == "community":
             mean_cur = self.twin.play(episodes, chooser).mean()
             return mean_cur, mean_cur
@@ -258,7 +285,7 @@ class _Run:
         if self.validation is None:
             self.validation = Validation(self.scenario, self.config.validate_seeds)
         weights = _arrays(self.mean)
-        score, worst_cur = self.validation.judge(Policy(weights, self.kinds, choices=self.choices))
+        score, worst_cur = self.validation.judge(self._policy(weights))
         seconds = time.monotonic() - self.begun_s
         point = {"steps": self.done * self.per_update, "seconds": seconds, "score": score}
         if self.participation is not None:
@@ -266,6 +293,10 @@ class _Run:
         if not self.best or _rank(point) > max(map(_rank, self.curve)):
             self.best = weights
         self.curve.append(point)
+
+    def _policy(self, weights: Arrays) -> Policy:
+        has_outages = self.scenario.outage.happens
+        return Policy(weights, self.kinds, choices=self.choices, to_need=self.config.to_need, has_outages=has_outages)
 
     def _best_steps(self) -> int:
         return int(max(self.curve, key=_rank)["steps"])
