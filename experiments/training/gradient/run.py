@@ -35,8 +35,10 @@ from gridbazaar.experiments.training.checkpoint import Checkpoint, read_checkpoi
 from gridbazaar.experiments.training.folder import EPISODES_A_SEED, begin, read_as, read_scenario
 from gridbazaar.experiments.training.gradient.chooser import Chooser, choices_of
 from gridbazaar.experiments.training.gradient.episodes import Episodes, draw
+from gridbazaar.experiments.training.gradient.imitate import GradientLearner
 from gridbazaar.experiments.training.gradient.shares import Participation, Shares, refuse_shared_batteries
 from gridbazaar.experiments.training.gradient.twin import Twin, refuse_uncovered
+from gridbazaar.experiments.training.imitation import NONE, StartConfig, check_start, imitate, try_teacher
 from gridbazaar.experiments.training.validation import Validation
 
 Weights = dict[str, Tensor]
@@ -49,7 +51,7 @@ _MULTIPLIERS = "participation_multipliers"
 
 
 @dataclass(frozen=True, slots=True)
-class GradientConfig:
+class GradientConfig(StartConfig):
     """What a run is; written beside its numbers."""
 
     scenario: str = "village"
@@ -75,6 +77,7 @@ class GradientConfig:
 
     def __post_init__(self) -> None:
         check_table(self, "")
+        check_start(self)
         if self.objective != PARTICIPATION:
             for name in ("margin_cur", "multiplier_rate"):
                 if getattr(self, name) != GradientConfig.__dataclass_fields__[name].default:
@@ -115,6 +118,7 @@ def train_gradient(
     refuse_uncovered(scenario)
     torch.set_num_threads(config.threads)
     if not resume:
+        try_teacher(config, scenario)
         choices = choices_of(scenario)
         own = [*PUBLIC, *own_names(tuple(scenario.agents), choices), *homes.start_names(choices)]
         more = {"choices": list(choices)} if choices else {}
@@ -166,6 +170,7 @@ class _Run:
         self.per_update = config.n_envs * self.core.n_agents * self.core.n_steps
         self.kinds, self.choices = tuple(scenario.agents), choices_of(scenario)
         self.validation: Validation | None = None
+        self.is_new = last is None
         fresh = first_weights(len(own_names(self.kinds, self.choices)), config.seed, self.choices)
         self.mean = {n: x.clone() for n, x in fresh.items()} if last is None else _tensors(last.weights)
         held = fresh if last is None else _tensors(last.learning)
@@ -189,6 +194,8 @@ class _Run:
 
     def go(self) -> None:
         config = self.config
+        if self.is_new and config.start != NONE:
+            self._imitate()
         while self.done < config.updates:
             cost = self._update()
             self.done += 1
@@ -204,6 +211,14 @@ class _Run:
         if self.best:
             checkpoints.write_weights(self.folder, BEST, self.best, self._best_steps())
         checkpoints.write_weights(self.folder, MODEL, _arrays(self.mean), self.done * self.per_update)
+
+    def _imitate(self) -> None:
+        """Begin with what a teacher does; it is in the first checkpoint."""
+        learner = GradientLearner(self.scenario, self.weights, self.choices, self.config.seed)
+        imitate(self.config, self.scenario, self.config.seed, learner)
+        self.mean = {name: x.detach().clone() for name, x in self.weights.items()}
+        self._validate()
+        self._save()
 
     def _update(self) -> float:
         """Play, differentiate, step."""
