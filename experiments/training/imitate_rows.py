@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,10 +14,10 @@ from gridbazaar.agents.network import network_of
 from gridbazaar.agents.policy import Community, Observation
 from gridbazaar.data.arrays import Array
 from gridbazaar.envs.scenario import Scenario
+from gridbazaar.experiments.training.fitting import Pace, Rows, fit, rows_of
 from gridbazaar.experiments.training.imitation import Lesson, StartConfig, imitate
 
-_BATCH = 256  # rows
-_RATE = 2e-3
+_PACE = Pace(batch=256, rate=2e-3)
 _OF_VALUE = 0.5
 
 
@@ -85,23 +84,10 @@ class RowLearner:
         return action.reshape(*features.shape[:2], -1).astype(np.float64)
 
     def fit(self, lesson: Lesson, passes: int) -> None:
-        """Step by Adam over shuffled rows of agents with something to decide, at a rate that falls to nothing."""
-        rows = _rows(lesson, self.gamma)
-        adam = torch.optim.Adam(self.parameters, lr=_RATE, foreach=False)
-        n = len(rows["action"])
-        parts = math.ceil(n / _BATCH)
-        for i in range(passes * parts):
-            if i % parts == 0:
-                batches = torch.randperm(n, generator=self.order).chunk(parts)
-            some = {name: x[batches[i % parts]] for name, x in rows.items()}
-            for group in adam.param_groups:
-                group["lr"] = _RATE * 0.5 * (1 + math.cos(math.pi * i / (passes * parts)))
-            adam.zero_grad()
-            self._miss(some).backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
-            adam.step()
+        """Go over the rows of agents with a device."""
+        fit(self.parameters, _rows(lesson, self.gamma), self._miss, passes, self.order, _PACE)
 
-    def _miss(self, rows: Mapping[str, Tensor]) -> Tensor:
+    def _miss(self, rows: Rows) -> Tensor:
         """By how much its mean does other things than the teacher, and its critic expects other returns than came."""
         off = (self.mean(rows["features"]) - rows["action"]) ** 2
         miss = (off * rows["weight"]).mean()
@@ -110,21 +96,18 @@ class RowLearner:
         return miss
 
 
-def _rows(lesson: Lesson, gamma: float) -> dict[str, Tensor]:
-    """Rows of agents with something to decide; power counts as far as there is some, eagerness as far as it is used."""
-    of = lesson.is_steered
-    power = lesson.action[..., 0]
+def _rows(lesson: Lesson, gamma: float) -> Rows:
+    """Rows of agents with a device; power counts as far as there is some, eagerness as far as it is used."""
+    power, decides = lesson.action[..., 0], lesson.decides
     span_kw = np.where(power < 0, lesson.give_kw, lesson.draw_kw)
     widest_kw = np.maximum(lesson.draw_kw, lesson.give_kw)
-    weight = np.ones(lesson.action.shape)
-    scale_kw = float(widest_kw[of].mean()) if of.any() else 1.0
-    weight[..., 0] = widest_kw / scale_kw
-    weight[..., 1] = np.abs(power) * span_kw / scale_kw
+    scale_kw = float(widest_kw[decides].mean()) if decides.any() else 1.0
+    weight = np.broadcast_to(1.0 * decides[..., None], lesson.action.shape).copy()
+    weight[..., 0] *= widest_kw / scale_kw
+    weight[..., 1] *= np.abs(power) * span_kw / scale_kw
     returns, later = np.empty(lesson.reward.shape), np.zeros(lesson.reward.shape[1:])
     for t in reversed(range(len(returns))):
         later = lesson.reward[t] + gamma * later
         returns[t] = later
-    held = {
-        "features": lesson.seen["features"], "action": lesson.action, "weight": weight, "returns": returns,
-    }  # fmt: skip
-    return {name: torch.from_numpy(np.ascontiguousarray(x[of], dtype=np.float32)) for name, x in held.items()}
+    held = {"features": lesson.seen["features"], "action": lesson.action, "weight": weight, "returns": returns}
+    return rows_of(held, lesson.has_device)

@@ -42,7 +42,7 @@ class StartConfig:
     start: str = NONE  # or the policy that is imitated before the first update
     start_episodes: Annotated[int, Within(1, 100_000)] = 96  # of training, in all rounds together
     start_rounds: CountFromOne | None = None  # the teacher plays the first, the learner the others; none: 3, or 1
-    start_passes: Annotated[int, Within(1, 10_000)] = 40  # over what was shown so far, after each round
+    start_passes: Annotated[int, Within(1, 10_000)] = 15  # over what was shown so far, after each round
 
 
 def check_start(config: StartConfig) -> None:
@@ -83,7 +83,8 @@ class Lesson:
     draw_kw: Array  # most that the devices may draw; 0 where nobody steers them
     give_kw: Array  # most that they may release, >= 0
     is_stationary: Array
-    is_steered: Array  # bool, has something to decide that a policy decides
+    has_device: Array  # bool, that a policy steers; of cars a charger
+    decides: Array  # bool, it has something to decide now
     reward: Array  # of what was played
 
 
@@ -178,12 +179,19 @@ def show(
             own = widened(learner.answer(seen, community), core.n_actions)
             action = np.where(steered[:, None], own, asked)
         state, happened = core.step(state, action)
-        view = now.view
-        kept.append(Lesson(
-            seen=seen, action=asked, draw_kw=view.high_kw * steered, give_kw=-view.low_kw * steered,
-            is_stationary=view.is_stationary, is_steered=now.mask & steered, reward=happened.reward,
-        ))  # fmt: skip
+        kept.append(_of_interval(seen, asked, now, steered, happened.reward))
     return _stacked(kept)
+
+
+def _of_interval(
+    seen: Mapping[str, Array], action: Array, now: Observation, steered: NDArray[np.bool_], reward: Array
+) -> Lesson:
+    view = now.view
+    return Lesson(
+        seen=seen, action=action, draw_kw=view.high_kw * steered, give_kw=-view.low_kw * steered,
+        is_stationary=view.is_stationary, has_device=view.has_device & steered, decides=now.mask & steered,
+        reward=reward,
+    )  # fmt: skip
 
 
 def joined(lessons: Iterable[Lesson]) -> Lesson:

@@ -1,14 +1,14 @@
 """Imitation by the gradient's network: what it is shown, and how it is fitted to what a teacher did.
 
 A plan often spreads what a community stores over its batteries by chance, for a program has many optima that differ in
-that alone. So beside what each agent does, what all that stays in the community do together is fitted; in kW, by which
-what cannot move does not count.
+that alone. So squares are made small, that is, the mean is learned; and beside what each agent does, what all batteries
+do together, and all cars. All is in kW, by which what cannot move does not count.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,14 +22,13 @@ from gridbazaar.agents.learned.policy import HOMES, Policy, Seen, cars_of
 from gridbazaar.agents.policy import Community, Observation
 from gridbazaar.data.arrays import Array
 from gridbazaar.envs.scenario import Scenario
+from gridbazaar.experiments.training.fitting import Pace, Rows, fit, rows_of
 from gridbazaar.experiments.training.imitation import Lesson
 
-_BATCH = 128  # intervals of communities
-_RATE = 4e-3
-_TOGETHER = 1.0  # weight of what batteries do together
+_PACE = Pace(batch=128, rate=4e-3)
+_TOGETHER = 1.0  # weight of what many do together
 _EAGER = 0.3
 _AT_HOME = 0.3
-_MOST_NORM = 1.0
 
 
 class GradientLearner:
@@ -68,39 +67,29 @@ class GradientLearner:
         return Policy(held, self.kinds, choices=self.choices)
 
     def fit(self, lesson: Lesson, passes: int) -> None:
-        """Step by Adam over shuffled intervals, at a rate that falls to nothing."""
-        rows = _rows(lesson)
+        """Go over the intervals of communities."""
+        held = {name: getattr(lesson, name) for name in ("action", "draw_kw", "give_kw", "is_stationary")}
+        rows = rows_of({**lesson.seen, **held})
         scale_kw = float((rows["draw_kw"] + rows["give_kw"]).mean()) or 1.0
-        adam = torch.optim.Adam(list(self.weights.values()), lr=_RATE, foreach=False)
-        n = len(rows["action"])
-        parts = math.ceil(n / _BATCH)
-        for i in range(passes * parts):
-            if i % parts == 0:
-                batches = torch.randperm(n, generator=self.order).chunk(parts)
-            some = {name: x[batches[i % parts]] for name, x in rows.items()}
-            for group in adam.param_groups:
-                group["lr"] = _RATE * 0.5 * (1 + math.cos(math.pi * i / (passes * parts)))
-            adam.zero_grad()
-            self._miss(some, scale_kw).backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self.weights.values(), _MOST_NORM)
-            adam.step()
+        fit(self.weights.values(), rows, partial(self._miss, scale_kw=scale_kw), passes, self.order, _PACE)
 
-    def _miss(self, rows: Mapping[str, Tensor], scale_kw: float) -> Tensor:
+    def _miss(self, rows: Rows, scale_kw: float) -> Tensor:
         """By how much it does other things than the teacher."""
         answer, more, lean = respond_at_home(
             self.weights, rows["public"], rows["own"], self.is_car, self.place, rows.get("starts")
         )
         asked, draw_kw, give_kw = rows["action"], rows["draw_kw"], rows["give_kw"]
-        off_kw = _kw(torch.tanh(answer[..., 0]), draw_kw, give_kw) - _kw(asked[..., 0], draw_kw, give_kw)
-        together_kw = (off_kw * rows["is_stationary"]).sum(1)
-        wants_kw = _kw(asked[..., 0], draw_kw, give_kw).abs()
+        wants_kw = _kw(asked[..., 0], draw_kw, give_kw)
+        off = (_kw(torch.tanh(answer[..., 0]), draw_kw, give_kw) - wants_kw) / scale_kw
+        miss = (off**2).mean()
+        for who in (rows["is_stationary"], 1 - rows["is_stationary"]):
+            miss = miss + _TOGETHER * ((off * who).sum(1) ** 2).mean() / off.shape[1]
         is_eager = (asked[..., 1] >= ANY_TARIFF).to(answer.dtype)
         of_eager = torch.nn.functional.binary_cross_entropy_with_logits(answer[..., 1], is_eager, reduction="none")
-        miss = off_kw.abs().mean() + _TOGETHER * together_kw.abs().mean() / off_kw.shape[1]
-        miss = (miss + _EAGER * (of_eager * wants_kw).mean()) / scale_kw
+        miss = miss + _EAGER * (of_eager * wants_kw.abs()).mean() / scale_kw
         return miss + _AT_HOME * self._miss_at_home(rows, more, lean) if self.choices else miss
 
-    def _miss_at_home(self, rows: Mapping[str, Tensor], more: Tensor | None, lean: Tensor | None) -> Tensor:
+    def _miss_at_home(self, rows: Rows, more: Tensor | None, lean: Tensor | None) -> Tensor:
         asked, found = rows["action"][:, self.place], homes.choose(self.choices, more, lean)
         miss = torch.zeros(())
         for name in self.choices:
@@ -110,21 +99,10 @@ class GradientLearner:
                 off = torch.nn.functional.binary_cross_entropy_with_logits(lean, (wanted > 0).to(lean.dtype))
             else:
                 least = -1.0 if name == "curtail" else 0.0
-                off = (found[name] - wanted.clamp(min=least)).abs().mean()
+                off = ((found[name] - wanted.clamp(min=least)) ** 2).mean()
             miss = miss + off
         return miss
 
 
 def _kw(power: Tensor, draw_kw: Tensor, give_kw: Tensor) -> Tensor:
     return power.clamp(min=0) * draw_kw + power.clamp(max=0) * give_kw
-
-
-def _rows(lesson: Lesson) -> dict[str, Tensor]:
-    """Intervals of all episodes, one after the other."""
-    held = dict(lesson.seen) | {
-        name: getattr(lesson, name) for name in ("action", "draw_kw", "give_kw", "is_stationary")
-    }
-    return {
-        name: torch.from_numpy(np.ascontiguousarray(x.reshape(-1, *x.shape[2:]), dtype=np.float32))
-        for name, x in held.items()
-    }
