@@ -16,7 +16,7 @@ from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.evaluation.play import play
 from gridbazaar.experiments.training import imitation
-from gridbazaar.experiments.training.checkpoint import read_checkpoint
+from gridbazaar.experiments.training.checkpoint import about, read_checkpoint
 from gridbazaar.experiments.training.folder import EPISODES_A_SEED, read_curve
 from gridbazaar.experiments.training.imitation import Lesson, StartConfig, rounds_of, show
 from gridbazaar.experiments.training.learners import learner
@@ -126,6 +126,7 @@ def test_a_run_that_began_so_goes_on_exactly(at: str, tmp_path: Path, monkeypatc
     assert_same_runs(run, whole)
     held = json.loads((run / "config.json").read_text())["train"]
     assert (held["start"], held["start_episodes"]) == ("opportunity_cost", 4)
+    assert about(run / "best.npz") == "the best on validation, begun by imitation of opportunity_cost"
 
 
 def _interrupt(lessons: Any) -> Any:
