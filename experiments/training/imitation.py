@@ -40,7 +40,7 @@ class StartConfig:
     """How a run begins; part of every configuration of a learner that can."""
 
     start: str = NONE  # or the policy that is imitated before the first update
-    start_episodes: Annotated[int, Within(1, 100_000)] = 96  # of training, in all rounds together
+    start_episodes: Annotated[int, Within(1, 100_000)] = 64  # of training, in all rounds together
     start_rounds: CountFromOne | None = None  # the teacher plays the first, the learner the others; none: 3, or 1
     start_passes: Annotated[int, Within(1, 10_000)] = 15  # over what was shown so far, after each round
 
@@ -127,9 +127,7 @@ def try_teacher(config: StartConfig, scenario: Scenario) -> None:
         raise ValueError(f"start: {config.start} does not play in {scenario.name}, {why}") from why
 
 
-def imitate(
-    config: StartConfig, scenario: Scenario, seed: int, learner: Learner, tick: Callable[[float], None] | None = None
-) -> None:
+def imitate(config: StartConfig, scenario: Scenario, seed: int, learner: Learner) -> None:
     """Teach a learner.
 
     Args:
@@ -137,7 +135,6 @@ def imitate(
         scenario: where.
         seed: of the training, which says which training episodes are its own.
         learner: is fitted in place.
-        tick: called with the share that is done, after every batch of episodes and every fit.
     """
     teacher = load_policy(config.start)
     rounds = rounds_of(config, teacher)
@@ -146,8 +143,6 @@ def imitate(
     for i, of_round in enumerate(np.array_split(numbers, rounds)):
         for some in np.array_split(of_round, -(-len(of_round) // _SIDE_BY_SIDE)):
             shown.append(show(Core(scenario, len(some)), some, teacher, learner, learner_plays=i > 0))
-            if tick is not None:
-                tick(float(some[-1] + 1 - numbers[0]) / len(numbers))
         learner.fit(joined(shown), config.start_passes)
 
 
