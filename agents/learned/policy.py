@@ -6,7 +6,7 @@ The model knows no failures; where devices fail, a rule looks after them, as it 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gridbazaar.agents.dispatch.upkeep import with_upkeep
 from gridbazaar.agents.learned import homes
-from gridbazaar.agents.learned.ahead import N_ERRORS, Known, condense
+from gridbazaar.agents.learned.ahead import N_ERRORS, Ahead, Known, condense
 from gridbazaar.agents.learned.columns import PUBLIC, columns, own_names
 from gridbazaar.agents.learned.network import EAGER, RESERVED, check, respond_at_home
 from gridbazaar.agents.plan import View
@@ -60,26 +60,11 @@ def flags_of(kind_slices: Mapping[str, slice], kinds: Sequence[str]) -> NDArray[
     return flags
 
 
-def cars_of(kind_slices: Mapping[str, slice]) -> NDArray[np.bool_]:
-    """[n_agents, 1] whether the agent is a car."""
-    is_car = np.zeros((max(s.stop for s in kind_slices.values()), 1), bool)
-    is_car[kind_slices.get("ev", slice(0, 0))] = True
-    return is_car
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a network is shown of an interval, 32 bits."""
-
-    public: Array  # [n_envs, len(PUBLIC)]
-    own: Array  # [n_envs, n_agents, n]
-    starts: Array | None = None  # [n_envs, n_homes, n] that starts are decided on
-
-
 @dataclass(frozen=True, slots=True)
 class _Memory:
     community: Community
     flags: NDArray[np.float64]
+    is_car: NDArray[np.bool_]  # [n_agents, 1]
     errors: Errors | None = None
 
 
@@ -117,35 +102,33 @@ class Policy:
                 f"the policy was trained with {', '.join(self.kinds)}, not with {', '.join(unknown)}; train it anew"
             )
         self._check_homes(community)
-        return _Memory(community, flags_of(community.kind_slices, self.kinds))
+        is_car = np.zeros((len(community.agents), 1), bool)
+        is_car[community.kind_slices.get("ev", slice(0, 0))] = True
+        return _Memory(community, flags_of(community.kind_slices, self.kinds), is_car)
 
     def act(self, observation: Observation, memory: Any) -> tuple[Array, Any]:
-        seen, memory = self.look(observation, memory)
-        action = self.answer(seen, memory.community)
-        return with_upkeep(action, observation, memory.community), memory  # it learned where nothing fails
-
-    def look(self, observation: Observation, memory: Any) -> tuple[Seen, Any]:
-        """Give what the network is shown of an interval, and the next memory."""
-        ahead, view, community = observation.forecasts, observation.view, memory.community
+        ahead, view = observation.forecasts, observation.view
         assert ahead is not None
         errors = memory.errors or no_errors(len(view.firm_kw))
         expected = ahead.net_kw.sum(1)
         errors = remember(errors, expected[:, 0], expected[:, min(1, expected.shape[1] - 1)])
-        known, at_home, starts = condense(_known(ahead, expected, view, errors)), None, None
-        place = self._place(community)
+        action = self._action(condense(_known(ahead, expected, view, errors)), observation, memory)
+        action = with_upkeep(action, observation, memory.community)  # it learned where nothing fails
+        return action, _Memory(memory.community, memory.flags, memory.is_car, errors)
+
+    def _action(self, ahead: Ahead, observation: Observation, memory: _Memory) -> Array:
+        """[n_envs, n_agents, n] power, eagerness and what homes choose beside."""
+        community, view, at_home, starts = memory.community, observation.view, None, None
+        place = community.kind_slices.get(HOMES, slice(0, 0)) if self.choices else slice(0, 0)
         if self.choices:
             config = community.configs[HOMES]
             features = np.asarray(observation.features[:, place], np.float64)
             seen = {name: features[..., community.features.index(name)] for name in homes.seen_of(config)}
-            at_home, starts = homes.columns(seen, known, view.firm_kw[:, place], config, community.step_h)
-        public, own = columns(known, view, memory.flags, community.step_h, at_home, place)
+            at_home, starts = homes.columns(seen, ahead, view.firm_kw[:, place], config, community.step_h)
+        public, own = columns(ahead, view, memory.flags, community.step_h, at_home, place)
+        public, own = public.astype(np.float32), own.astype(np.float32)
         starts = None if starts is None else starts.astype(np.float32)
-        return Seen(public.astype(np.float32), own.astype(np.float32), starts), replace(memory, errors=errors)
-
-    def answer(self, seen: Seen, community: Community) -> Array:
-        """[n_envs, n_agents, n] power, eagerness and what homes choose beside."""
-        is_car, place = cars_of(community.kind_slices), self._place(community)
-        answer, more, lean = respond_at_home(self.weights, seen.public, seen.own, is_car, place, seen.starts)
+        answer, more, lean = self.respond(public, own, memory.is_car, place, starts)
         power = np.tanh(answer[..., 0].astype(np.float64))
         action = np.stack([power, np.where(answer[..., 1] > 0, EAGER, RESERVED)], axis=-1)
         if not self.choices:
@@ -156,9 +139,11 @@ class Policy:
             action[:, place, community.actions[HOMES].index(name)] = values
         return action
 
-    def _place(self, community: Community) -> slice:
-        """Columns of the homes among the agents, where they choose more than others."""
-        return community.kind_slices.get(HOMES, slice(0, 0)) if self.choices else slice(0, 0)
+    def respond(
+        self, public: Array, own: Array, is_car: NDArray[np.bool_], place: slice, starts: Array | None
+    ) -> tuple[Array, Array | None, Array | None]:
+        """Ask the network; arguments and what it gives as of ``respond_at_home``."""
+        return respond_at_home(self.weights, public, own, is_car, place, starts)
 
     def _check_homes(self, community: Community) -> None:
         """Refuse homes that choose other things than those that it was trained with, or that do not observe them."""

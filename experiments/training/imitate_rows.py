@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gridbazaar.agents.network import network_of
+from gridbazaar.agents.policies.trained import Policy as Trained
 from gridbazaar.agents.policy import Community, Observation
 from gridbazaar.data.arrays import Array
 from gridbazaar.envs.scenario import Scenario
@@ -75,13 +76,9 @@ class RowLearner:
     def start(self, community: Community) -> Any:
         return None
 
-    def look(self, observation: Observation, memory: Any) -> tuple[Mapping[str, Array], Any]:
-        return {"features": np.array(observation.features, np.float32)}, memory
-
-    def answer(self, seen: Mapping[str, Array], community: Community) -> Array:
-        features = seen["features"]
-        action = np.clip(network_of(self.weights())(features.reshape(-1, features.shape[-1])), -1.0, 1.0)
-        return action.reshape(*features.shape[:2], -1).astype(np.float64)
+    def act(self, observation: Observation, memory: Any) -> tuple[Mapping[str, Array], Array, Any]:
+        action, memory = Trained(network_of(self.weights())).act(observation, memory)
+        return {"features": np.array(observation.features, np.float32)}, action, memory
 
     def fit(self, lesson: Lesson, passes: int) -> None:
         """Go over the rows of agents with a device."""

@@ -97,12 +97,8 @@ class Learner(Protocol):
         """Begin an episode; give the first memory."""
         ...
 
-    def look(self, observation: Observation, memory: Any) -> tuple[Mapping[str, Array], Any]:
-        """Give what its network is shown, by name, and the next memory."""
-        ...
-
-    def answer(self, seen: Mapping[str, Array], community: Community) -> Array:
-        """Give its action, [n_envs, n_agents, n]."""
+    def act(self, observation: Observation, memory: Any) -> tuple[Mapping[str, Array], Array, Any]:
+        """Give what its network is shown, by name, what it does, [n_envs, n_agents, n], and the next memory."""
         ...
 
     def fit(self, lesson: Lesson, passes: int) -> None:
@@ -166,13 +162,11 @@ def show(
     needs_forecasts = teacher.needs_forecasts or learner.needs_forecasts
     for _ in range(core.n_steps):
         now = observe(core, state, forecasts=needs_forecasts)
-        seen, of_learner = learner.look(now, of_learner)
+        seen, own, of_learner = learner.act(now, of_learner)
         asked, memory = teacher.act(now, memory)
         asked = np.clip(widened(np.asarray(asked), core.n_actions), -1.0, 1.0)
-        action = asked
-        if learner_plays:
-            own = widened(learner.answer(seen, community), core.n_actions)
-            action = np.where(steered[:, None], own, asked)
+        own = widened(np.asarray(own), core.n_actions)
+        action = np.where(steered[:, None], own, asked) if learner_plays else asked
         state, happened = core.step(state, action)
         kept.append(_of_interval(seen, asked, now, steered, happened.reward))
     return _stacked(kept)

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gridbazaar.agents.bid import ANY_TARIFF
 from gridbazaar.agents.learned import homes
 from gridbazaar.agents.learned.network import respond_at_home
-from gridbazaar.agents.learned.policy import HOMES, Policy, Seen, cars_of
+from gridbazaar.agents.learned.policy import HOMES, Policy
 from gridbazaar.agents.policy import Community, Observation
 from gridbazaar.data.arrays import Array
 from gridbazaar.envs.scenario import Scenario
@@ -29,6 +30,18 @@ _PACE = Pace(batch=128, rate=4e-3)
 _TOGETHER = 1.0  # weight of what many do together
 _EAGER = 0.3
 _AT_HOME = 0.3
+
+
+class _Watched(Policy):
+    """Keeps what its network was shown last."""
+
+    seen: Mapping[str, Array]
+
+    def respond(
+        self, public: Array, own: Array, is_car: NDArray[np.bool_], place: slice, starts: Array | None
+    ) -> tuple[Array, Array | None, Array | None]:
+        self.seen = {"public": public, "own": own} | ({} if starts is None else {"starts": starts})
+        return super().respond(public, own, is_car, place, starts)
 
 
 class GradientLearner:
@@ -46,7 +59,8 @@ class GradientLearner:
     def __init__(self, scenario: Scenario, weights: Mapping[str, Tensor], choices: Sequence[str], seed: int) -> None:
         self.weights, self.kinds, self.choices = weights, tuple(scenario.agents), tuple(choices)
         self.place = scenario.kind_slices[HOMES] if choices else slice(0, 0)
-        self.is_car = torch.from_numpy(cars_of(scenario.kind_slices))
+        self.is_car = torch.zeros((len(scenario.agent_names), 1), dtype=torch.bool)
+        self.is_car[scenario.kind_slices.get("ev", slice(0, 0))] = True
         names = [c.name for c in scenario.kind(HOMES).actions(scenario.agents[HOMES])] if choices else []
         self.at = {name: names.index(name) for name in choices}
         self.order = torch.Generator().manual_seed(seed)
@@ -54,17 +68,14 @@ class GradientLearner:
     def start(self, community: Community) -> Any:
         return self._policy().start(community, np.random.default_rng(0))
 
-    def look(self, observation: Observation, memory: Any) -> tuple[Mapping[str, Array], Any]:
-        seen, memory = self._policy().look(observation, memory)
-        held = {"public": seen.public, "own": seen.own}
-        return held if seen.starts is None else held | {"starts": seen.starts}, memory
+    def act(self, observation: Observation, memory: Any) -> tuple[Mapping[str, Array], Array, Any]:
+        policy = self._policy()
+        action, memory = policy.act(observation, memory)
+        return policy.seen, action, memory
 
-    def answer(self, seen: Mapping[str, Array], community: Community) -> Array:
-        return self._policy().answer(Seen(**seen), community)
-
-    def _policy(self) -> Policy:
+    def _policy(self) -> _Watched:
         held = {name: x.detach().numpy() for name, x in self.weights.items()}
-        return Policy(held, self.kinds, choices=self.choices)
+        return _Watched(held, self.kinds, choices=self.choices)
 
     def fit(self, lesson: Lesson, passes: int) -> None:
         """Go over the intervals of communities."""

@@ -49,12 +49,10 @@ class Mirror:
     def start(self, community: Any) -> int:
         return 0
 
-    def look(self, observation: Any, memory: int) -> tuple[dict[str, Any], int]:
-        assert observation.features[0, 0, 2] == pytest.approx(1 - memory / 6)  # the share that is left
-        return {"features": np.array(observation.features)}, memory + 1
-
-    def answer(self, seen: Any, community: Any) -> Any:
-        return np.zeros((*seen["features"].shape[:2], 2))
+    def act(self, observation: Any, memory: int) -> tuple[dict[str, Any], Any, int]:
+        features = np.array(observation.features)
+        assert features[0, 0, 2] == pytest.approx(1 - memory / 6)  # the share that is left
+        return {"features": features}, np.zeros((*features.shape[:2], 2)), memory + 1
 
     def fit(self, lesson: Lesson, passes: int) -> None:
         self.lessons.append(lesson)
