@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gridbazaar.agents.bid import ANY_TARIFF
 from gridbazaar.agents.learned import homes
-from gridbazaar.agents.learned.network import respond_at_home
+from gridbazaar.agents.learned.network import EAGER, N_OUT, respond_at_home
 from gridbazaar.agents.learned.policy import HOMES, Policy
 from gridbazaar.agents.policy import Community, Observation
 from gridbazaar.data.arrays import Array
@@ -96,7 +96,9 @@ class GradientLearner:
         for who in (rows["is_stationary"], 1 - rows["is_stationary"]):
             miss = miss + _TOGETHER * ((off * who).sum(1) ** 2).mean() / off.shape[1]
         is_eager = (asked[..., 1] >= ANY_TARIFF).to(answer.dtype)
-        of_eager = torch.nn.functional.binary_cross_entropy_with_logits(answer[..., 1], is_eager, reduction="none")
+        of_eager = _doubt(answer[..., 1], is_eager)
+        if answer.shape[-1] > N_OUT:  # it knows keen orders
+            of_eager = of_eager + is_eager * _doubt(answer[..., N_OUT], (asked[..., 1] < EAGER).to(answer.dtype))
         miss = miss + _EAGER * (of_eager * wants_kw.abs()).mean() / scale_kw
         return miss + _AT_HOME * self._miss_at_home(rows, more, lean) if self.choices else miss
 
@@ -107,12 +109,17 @@ class GradientLearner:
             wanted = asked[..., self.at[name]]
             if name == homes.START:
                 assert lean is not None
-                off = torch.nn.functional.binary_cross_entropy_with_logits(lean, (wanted > 0).to(lean.dtype))
+                off = _doubt(lean, (wanted > 0).to(lean.dtype)).mean()
             else:
                 least = -1.0 if name == "curtail" else 0.0
                 off = ((found[name] - wanted.clamp(min=least)) ** 2).mean()
             miss = miss + off
         return miss
+
+
+def _doubt(lean: Tensor, wanted: Tensor) -> Tensor:
+    """By how much it doubts a choice between two."""
+    return torch.nn.functional.binary_cross_entropy_with_logits(lean, wanted, reduction="none")
 
 
 def _kw(power: Tensor, draw_kw: Tensor, give_kw: Tensor) -> Tensor:
