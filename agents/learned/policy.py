@@ -149,7 +149,7 @@ class Policy:
         public, own = columns(ahead, view, memory.flags, community.step_h, at_home, place)
         public, own = public.astype(np.float32), own.astype(np.float32)
         starts = None if starts is None else starts.astype(np.float32)
-        answer, more, lean = respond_at_home(self.weights, public, own, memory.is_car, place, starts)
+        answer, more, lean = self.respond(public, own, memory.is_car, place, starts)
         power = np.tanh(answer[..., 0].astype(np.float64))
         is_eager, most = answer[..., 1] > 0, np.where(answer[..., 2:].sum(-1) > 0, KEEN, EAGER)
         if self.to_need:
@@ -164,6 +164,12 @@ class Policy:
         for name, values in chosen.items():
             action[:, place, community.actions[HOMES].index(name)] = values
         return action
+
+    def respond(
+        self, public: Array, own: Array, is_car: NDArray[np.bool_], place: slice, starts: Array | None
+    ) -> tuple[Array, Array | None, Array | None]:
+        """Ask the network; arguments and what it gives as of ``respond_at_home``."""
+        return respond_at_home(self.weights, public, own, is_car, place, starts)
 
     def _check_homes(self, community: Community) -> None:
         """Refuse homes that choose other things than those that it was trained with, or that do not observe them."""

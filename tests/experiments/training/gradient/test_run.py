@@ -27,8 +27,9 @@ from gridbazaar.experiments.training.checkpoint import read_checkpoint
 from gridbazaar.experiments.training.gradient import run as runs
 from gridbazaar.experiments.training.gradient.beginning import first_weights
 from gridbazaar.experiments.training.gradient.chooser import Chooser, choices_of
+from gridbazaar.experiments.training.gradient.config import GradientConfig
 from gridbazaar.experiments.training.gradient.episodes import draw
-from gridbazaar.experiments.training.gradient.run import GradientConfig, train_gradient
+from gridbazaar.experiments.training.gradient.run import train_gradient
 from gridbazaar.experiments.training.gradient.twin import Twin
 from tests.experiments.cli.runner import invoke
 
