@@ -183,7 +183,8 @@ def test_what_it_knows_beforehand_is_what_forecasts_say() -> None:
         errors = learned.remember(errors, net_kw[:, 0], net_kw[:, 1])
         known = condense(learned._known(seen.forecasts, net_kw, seen.view, errors))
         assert known.public.shape == (3, len(COLUMNS))
-        for name in known.__slots__:
+        assert known.outage_is_over is None
+        for name in (name for name in known.__slots__ if name != "outage_is_over"):
             np.testing.assert_allclose(getattr(episodes.ahead[t], name).numpy(), getattr(known, name), atol=1e-9)
         state, _ = core.step(state, np.zeros((3, core.n_agents, 2)))
     assert np.abs(errors.by_weight_kw).min() > 0
@@ -278,7 +279,7 @@ def test_the_command_trains_and_goes_on(tmp_path: Path) -> None:
     for more, text in (
         (["train", "street", "--algo", "gradient", "--steps", "9"], "ends by --updates"),
         (["train", "street", "--algo", "ppo", "--updates", "9"], "--updates is of --algo gradient"),
-        (["train", "blackout", "--algo", "gradient", "--updates", "1"], "does not cover outages"),
+        (["train", "blackout", "--algo", "gradient", "--updates", "1"], "does not cover failures of lines"),
     ):
         refused = invoke(main, [*more, "--out", str(tmp_path / "no")])
         assert refused.exit_code != 0
