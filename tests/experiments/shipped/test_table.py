@@ -80,7 +80,7 @@ def test_the_interval_is_over_runs_and_episodes() -> None:
 def test_what_is_not_clear_of_zero_is_an_exception_with_its_reason() -> None:
     found = {
         "village": entry(),
-        "winter": entry("winter", shifts=(0.9, 1.05), reason="Too few updates."),
+        "winter": entry("winter", shifts=(0.9, 1.2), reason="Too few updates."),
         "blackout": entry("blackout", shifts=(), no_program="it does not cover engines", reason="No twin."),
         "district": entry("district", skipped={"mpc": "too slow"}),
     }
