@@ -50,19 +50,20 @@ def test_what_lacks_is_trained_and_an_interruption_costs_no_run_that_is_complete
     trainer: Trainer, tmp_path: Path
 ) -> None:
     told: list[int] = []
+    place = tmp_path / "street"
 
     def begin(recipe: Recipe, seed: int) -> None:
         told.append(seed)
 
     with pytest.raises(KeyboardInterrupt):
-        runs.runs_for(RECIPE, 4, tmp_path, begin=begin)
+        runs.runs_for(RECIPE, 4, place, begin=begin)
     assert trainer.seeds == [1, 2]
-    assert runs.minutes_left({"street": RECIPE}, {"street": 4}, tmp_path.parent) == 3 * RECIPE.minutes
-    found = runs.runs_for(RECIPE, 4, tmp_path, begin=begin)
+    assert runs.minutes_left({"street": RECIPE}, {"street": 4}, tmp_path) == 2 * RECIPE.minutes
+    found = runs.runs_for(RECIPE, 4, place, begin=begin)
     assert trainer.seeds == [1, 2, 2, 3]
     assert told == [1, 2, 2, 3]
-    assert found == {0: learned.folder_of("street"), **{s: tmp_path / f"seed_{s}" / MODEL for s in (1, 2, 3)}}
-    assert list(runs.runs_for(RECIPE, 3, tmp_path)) == [0, 1, 2]
+    assert found == {0: learned.folder_of("street"), **{s: place / f"seed_{s}" / MODEL for s in (1, 2, 3)}}
+    assert list(runs.runs_for(RECIPE, 3, place)) == [0, 1, 2]
     assert len(trainer.seeds) == 4
 
 
