@@ -112,7 +112,8 @@ def _write_table(found: dict[str, Entry], runs: Path, docs: Path | None) -> None
     from gridbazaar.experiments.fingerprint import processor
     from gridbazaar.experiments.shipped import page
 
-    made = {"command": terminal.command(), "processor": processor(), "versions": versions()}
+    of_packages = {name: of for name, of in versions().items() if name not in ("platform", "machine")}
+    made = {"command": terminal.command(), "processor": processor(), "versions": of_packages}
     page.write_figures(runs / page.FIGURES, found, made)
     told = "\n\n".join((page.table_md(found), page.gains_md(found), page.exceptions_md(found)))
     write_text(runs / "learned.md", told + "\n")
