@@ -13,7 +13,7 @@ from gridbazaar.agents.learned.columns import PUBLIC
 from gridbazaar.agents.learned.homes import START, start_names
 from gridbazaar.data.arrays import Array, namespace
 
-WIDE, WIDTH, N_OUT = 128, 64, 2
+WIDE, WIDTH, N_OUT = 128, 64, 2  # with keen orders a third number
 
 SHAPES = {
     "public_1": (len(PUBLIC), WIDE), "public_1_bias": (WIDE,), "public_2": (WIDE, WIDTH), "public_2_bias": (WIDTH,),
@@ -22,18 +22,26 @@ SHAPES = {
 }  # fmt: skip
 """Of the arrays that every network has, by name; -1 is the number of an agent's columns."""
 
-EAGER, RESERVED = 1.0, -0.1
-"""The two eagernesses that it chooses between: filled at any price, or by neighbours alone."""
+EAGER, KEEN, RESERVED = 1.0, 0.99, -0.1
+"""The eagernesses that it chooses between: filled at any price, by the retailer within its cap, or by neighbours alone.
+
+Only some networks know the second: their orders fill a connection and do not pass its cap. Its rent is then what they
+bid, just below scarcity.
+"""
 
 
-def shapes_of(n_own: int, choices: Sequence[str] = ()) -> dict[str, tuple[int, ...]]:
+def shapes_of(n_own: int, choices: Sequence[str] = (), *, keen: bool = False) -> dict[str, tuple[int, ...]]:
     """Give the shapes of the arrays, by name.
 
     Args:
         n_own: columns of an agent.
         choices: of homes beside power and eagerness; each has a number, and the start of an appliance a map of its own.
+        keen: it knows keen orders.
     """
     shapes = {name: tuple(n_own if n < 0 else n for n in shape) for name, shape in SHAPES.items()}
+    if keen:
+        for name in ("rest", "cars"):
+            shapes |= {name: (WIDTH, N_OUT + 1), f"{name}_bias": (N_OUT + 1,)}
     if n := len([name for name in choices if name != START]):
         shapes |= {"homes": (WIDTH, n), "homes_bias": (n,)}
     if n := len(start_names(choices)):
@@ -42,7 +50,7 @@ def shapes_of(n_own: int, choices: Sequence[str] = ()) -> dict[str, tuple[int, .
 
 
 def respond(weights: Mapping[str, Array], public: Array, own: Array, is_car: Array) -> Array:
-    """Give two numbers an agent, [n_envs, n_agents, 2]: power before its tanh, and > 0 for eager.
+    """Give two or three numbers an agent, [n_envs, n_agents, n]: power before its tanh, > 0 for eager, > 0 for keen.
 
     Args:
         weights: by the names of ``shapes_of``.
@@ -89,13 +97,18 @@ def _answer(weights: Mapping[str, Array], hidden: Array, is_car: Array) -> Array
     return namespace(hidden).where(is_car, cars, rest)
 
 
+def knows_keen(weights: Mapping[str, Array]) -> bool:
+    """Say whether a network chooses keen orders, too."""
+    return "rest" in weights and tuple(weights["rest"].shape[-1:]) == (N_OUT + 1,)
+
+
 def check(weights: Mapping[str, Array], n_own: int, choices: Sequence[str] = ()) -> None:
     """Refuse weights that are not of this network.
 
     Raises:
         ValueError: names the first that differs.
     """
-    shapes = shapes_of(n_own, choices)
+    shapes = shapes_of(n_own, choices, keen=knows_keen(weights))
     if missing := sorted(set(shapes) ^ set(weights)):
         raise ValueError(f"expected the arrays {', '.join(shapes)}; missing or unknown: {', '.join(missing)[:200]}")
     for name, wanted in shapes.items():

@@ -16,7 +16,7 @@ from gridbazaar.agents.dispatch.upkeep import with_upkeep
 from gridbazaar.agents.learned import homes
 from gridbazaar.agents.learned.ahead import N_ERRORS, Ahead, Known, condense
 from gridbazaar.agents.learned.columns import PUBLIC, columns, own_names
-from gridbazaar.agents.learned.network import EAGER, RESERVED, check, respond_at_home
+from gridbazaar.agents.learned.network import EAGER, KEEN, RESERVED, check, respond_at_home
 from gridbazaar.agents.plan import View
 from gridbazaar.agents.policy import Community, Forecasts, Foresight, Observation, widened
 from gridbazaar.data.arrays import Array
@@ -130,7 +130,8 @@ class Policy:
         starts = None if starts is None else starts.astype(np.float32)
         answer, more, lean = respond_at_home(self.weights, public, own, memory.is_car, place, starts)
         power = np.tanh(answer[..., 0].astype(np.float64))
-        action = np.stack([power, np.where(answer[..., 1] > 0, EAGER, RESERVED)], axis=-1)
+        most = np.where(answer[..., 2:].sum(-1) > 0, KEEN, EAGER)
+        action = np.stack([power, np.where(answer[..., 1] > 0, most, RESERVED)], axis=-1)
         if not self.choices:
             return action
         action = widened(action, community.n_actions).copy()

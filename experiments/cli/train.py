@@ -75,8 +75,11 @@ def demo(
 def train(
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     scenario: Annotated[str | None, typer.Argument(help="A name or a .toml file; not needed with --resume.")] = None,
-    algo: Annotated[str | None, typer.Option(help="ppo, sac, ippo, mappo, or gradient: through the model.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Agent-steps; 4000000 unless given.")] = None,
+    algo: Annotated[
+        str | None,
+        typer.Option(help="gradient (through the model), ppo, sac, ippo or mappo."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Agent-steps; 4000000 of ppo unless given.")] = None,
     updates: Annotated[int | None, typer.Option(min=1, help="Of gradient, in place of --steps.")] = None,
     minutes: Annotated[float | None, typer.Option(help="End earlier, after so many minutes.")] = None,
     n_envs: Annotated[int | None, typer.Option("--n-envs", min=1, help="Communities at once; 32 unless given.")] = None,
@@ -122,7 +125,7 @@ def train(
     from gridbazaar.envs.scenarios import parse_setting
     from gridbazaar.experiments.runs import read_runs
     from gridbazaar.experiments.training.folder import algo_of, checkpoint_steps, read_as
-    from gridbazaar.experiments.training.learners import learner
+    from gridbazaar.experiments.training.learners import default_of, learner
     from gridbazaar.experiments.training.sweep.study import SWEEP
 
     files = of_files(timezone, repair, stamps, columns, drop_bad)
@@ -142,7 +145,9 @@ def train(
     if resume:
         table, run = learner(str(held_algo or "ppo"), f"{out}: algo of its config.json")
     else:
-        table, run = learner(str(given.get("algo") or "ppo"))
+        if "algo" not in given:
+            given["algo"] = default_of(given, allow_code=allow_code)
+        table, run = learner(str(given["algo"]))
     _refuse_unknown(
         str(given.get("algo") or held_algo or table().algo),
         table,
@@ -168,7 +173,8 @@ def train(
         config = read_table(table, given, "")
     try:
         with terminal.progress() as bar:
-            run(config, out, force=force, resume=resume, allow_code=allow_code, report=terminal.training_bar(bar))
+            shown = terminal.training_bar(bar, f"training by {config.algo}")
+            run(config, out, force=force, resume=resume, allow_code=allow_code, report=shown)
     except KeyboardInterrupt as error:
         code, word = door.answer(error)
         typer.echo(f"{word}; {_how_to_go_on(config, out)}", err=True)

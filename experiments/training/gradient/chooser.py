@@ -11,12 +11,13 @@ from torch import Tensor
 from gridbazaar.agents.learned import homes
 from gridbazaar.agents.learned.ahead import Ahead
 from gridbazaar.agents.learned.columns import columns
-from gridbazaar.agents.learned.network import respond_at_home
+from gridbazaar.agents.learned.network import N_OUT, respond_at_home
 from gridbazaar.agents.learned.policy import HOMES, flags_of
 from gridbazaar.agents.plan import View
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.experiments.training.gradient.homes import names_of
+from gridbazaar.experiments.training.gradient.twin import Chosen
 
 
 def choices_of(scenario: Scenario) -> tuple[str, ...]:
@@ -30,25 +31,26 @@ class Chooser:
     Args:
         core: of the scenario.
         weights: of the net.
-        noise: [2, n_steps, n_envs, n_agents] normal and logistic, times what is left of both; none: none.
+        noise: [2 or 3, n_steps, n_envs, n_agents] normal and logistic, times what is left of both; none: none.
         noise_at_home: [n_steps, n_envs, n_homes, n_choices] added before warmth's tanh, or to what a start depends on.
+        learns: [n_envs, n_agents] bool, whose choices count on the way back, others' stand; none: everybody's.
     """
 
     def __init__(
         self, core: Core, weights: Mapping[str, Tensor], noise: Tensor | None = None,
-        noise_at_home: Tensor | None = None,
+        noise_at_home: Tensor | None = None, learns: Tensor | None = None,
     ) -> None:  # fmt: skip
         slices = core.scenario.kind_slices
         self.flags = torch.from_numpy(flags_of(slices, tuple(slices)))
         self.is_car = torch.zeros((core.n_agents, 1), dtype=torch.bool)
         self.is_car[slices.get("ev", slice(0, 0))] = True
-        self.weights, self.noise, self.noise_at_home = weights, noise, noise_at_home
+        self.weights, self.noise, self.noise_at_home, self.learns = weights, noise, noise_at_home, learns
         self.step_h, self.choices = core.scenario.step_h, choices_of(core.scenario)
         self.place = slices[HOMES] if self.choices else slice(0, 0)
         self.config = core.scenario.agents[HOMES] if self.choices else None
         self.observed = homes.seen_of(self.config) if self.choices else ()
 
-    def __call__(self, i: int, ahead: Ahead, view: View) -> tuple[Tensor, ...]:
+    def __call__(self, i: int, ahead: Ahead, view: View) -> Chosen:
         at_home, starts = None, None
         if self.choices:
             # Rooms hold their edges so sharply that what is seen of them counts as given; else gradients may explode.
@@ -65,8 +67,20 @@ class Chooser:
         if self.noise is not None:
             power = (power + self.noise[0, i]).clamp(-1.0, 1.0)
             lean = lean + self.noise[1, i]
-        eager = _hard(lean)
-        return (power, eager, self._at_home(i, more, lean_to_start)) if self.choices else (power, eager)
+        keen = None
+        if answer.shape[-1] > N_OUT:
+            keen = _hard(answer[..., N_OUT] + (0.0 if self.noise is None else self.noise[N_OUT, i]))
+        chosen = Chosen(power, _hard(lean), self._at_home(i, more, lean_to_start) if self.choices else None, keen)
+        return chosen if self.learns is None else self._of_learners(chosen, self.learns)
+
+    def _of_learners(self, chosen: Chosen, learns: Tensor) -> Chosen:
+        """Let the choices of all others count as given on the way back."""
+        power, eager, at_home, keen = chosen
+        return Chosen(
+            torch.where(learns, power, power.detach()), torch.where(learns, eager, eager.detach()),
+            None if at_home is None else torch.where(learns[:, self.place, None], at_home, at_home.detach()),
+            None if keen is None else torch.where(learns, keen, keen.detach()),
+        )  # fmt: skip
 
     def _at_home(self, i: int, more: Tensor | None, lean: Tensor | None) -> Tensor:
         """[n_envs, n_homes, n_choices]; starts are hard, and PV that is not withheld counts as if it could be less."""

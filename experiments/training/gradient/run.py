@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +21,6 @@ from torch import Tensor
 
 from gridbazaar.agents.learned import homes
 from gridbazaar.agents.learned.columns import PUBLIC, own_names
-from gridbazaar.agents.learned.network import shapes_of
 from gridbazaar.agents.learned.policy import HOMES, Policy
 from gridbazaar.agents.policies.trained import BEST, CHECKPOINT, MODEL
 from gridbazaar.data.bounds import CountFromOne, NotNegative, OneOf, Positive, Share, Within
@@ -33,18 +32,20 @@ from gridbazaar.experiments.files import check_folder
 from gridbazaar.experiments.training import checkpoint as checkpoints
 from gridbazaar.experiments.training.checkpoint import Checkpoint, read_checkpoint
 from gridbazaar.experiments.training.folder import EPISODES_A_SEED, begin, read_as, read_scenario
+from gridbazaar.experiments.training.gradient.beginning import Weights, refuse_inside, weights_to_begin
 from gridbazaar.experiments.training.gradient.chooser import Chooser, choices_of
 from gridbazaar.experiments.training.gradient.episodes import Episodes, draw
 from gridbazaar.experiments.training.gradient.shares import Participation, Shares, refuse_shared_batteries
 from gridbazaar.experiments.training.gradient.twin import Twin, refuse_uncovered
 from gridbazaar.experiments.training.validation import Validation
 
-Weights = dict[str, Tensor]
 Arrays = dict[str, NDArray[Any]]
 Report = Callable[[int, int, dict[str, float]], None]
 
 PARTICIPATION = "participation"
 """Objective: the community's cost under the condition that no kind is worse off than idle."""
+OWN = "own"
+"""Objective: each agent lowers its own cost while the others stand."""
 _MULTIPLIERS = "participation_multipliers"
 
 
@@ -69,9 +70,11 @@ class GradientConfig:
     checkpoint_updates: CountFromOne = 25
     validate_seeds: Annotated[int, Within(0, 100_000)] = 16
     threads: Annotated[int, Within(1, 1024)] = 1
-    objective: Annotated[str, OneOf("community", PARTICIPATION)] = "community"
-    margin_cur: NotNegative = 0.4  # of participation: by which a kind's mean cost of an episode is to be below idle's
-    multiplier_rate: Positive = 0.1  # of participation: an update's rise for each unit of currency that a kind lacks
+    objective: Annotated[str, OneOf("community", PARTICIPATION, OWN)] = "community"
+    margin_cur: NotNegative = 0.1  # of participation: by which a kind's mean cost of an episode is to be below idle's
+    begin_with: str = ""  # folder of a run by gradient whose weights it begins with; none: it draws them
+    keen: bool = False  # devices may also order up to what the connection lets through, and no further
+    multiplier_rate: Positive = 0.05  # of participation: an update's rise for each unit of currency that a kind lacks
 
     def __post_init__(self) -> None:
         check_table(self, "")
@@ -116,6 +119,8 @@ def train_gradient(
     torch.set_num_threads(config.threads)
     if not resume:
         choices = choices_of(scenario)
+        refuse_inside(config.begin_with, folder)
+        weights_to_begin(config.begin_with, tuple(scenario.agents), config.seed, choices, keen=config.keen)  # or refuse
         own = [*PUBLIC, *own_names(tuple(scenario.agents), choices), *homes.start_names(choices)]
         more = {"choices": list(choices)} if choices else {}
         begin(folder, config, scenario, force=force, features=own, kinds=list(scenario.agents), **more)
@@ -138,22 +143,6 @@ def seconds_of_update(config: GradientConfig) -> float:
     return time.perf_counter() - begun_s
 
 
-def first_weights(n_own: int, seed: int, choices: Sequence[str] = ()) -> Weights:
-    """Draw the weights that a run begins with; those of the heads are a tenth, biases 0 but for choices of homes."""
-    generator = torch.Generator().manual_seed(seed)
-    weights = {}
-    for name, size in shapes_of(n_own, choices).items():
-        x = torch.zeros(size)
-        if len(size) > 1:
-            x = torch.randn(size, generator=generator) / math.sqrt(size[0])
-        weights[name] = x * (0.1 if name in ("rest", "cars", "homes", "starts", "starts_community") else 1.0)
-    if "homes" in weights:
-        weights["homes_bias"] = torch.tensor(homes.first_bias(choices))
-    if "starts" in weights:
-        weights["starts_bias"] += homes.FIRST_START
-    return weights
-
-
 class _Run:
     """A run between its beginning, or a checkpoint, and its end."""
 
@@ -166,12 +155,14 @@ class _Run:
         self.per_update = config.n_envs * self.core.n_agents * self.core.n_steps
         self.kinds, self.choices = tuple(scenario.agents), choices_of(scenario)
         self.validation: Validation | None = None
-        fresh = first_weights(len(own_names(self.kinds, self.choices)), config.seed, self.choices)
+        others = config.begin_with if last is None else ""
+        fresh = weights_to_begin(others, self.kinds, config.seed, self.choices, keen=config.keen)
         self.mean = {n: x.clone() for n, x in fresh.items()} if last is None else _tensors(last.weights)
         held = fresh if last is None else _tensors(last.learning)
         self.participation: Participation | None = None
+        if config.objective != "community":
+            refuse_shared_batteries(self.core, config.objective)
         if config.objective == PARTICIPATION:
-            refuse_shared_batteries(self.core)
             of_kinds = None if last is None else held.pop(_MULTIPLIERS).numpy()
             self.participation = Participation(self.core, config.margin_cur, config.multiplier_rate, of_kinds)
         if held.keys() != fresh.keys():
@@ -211,9 +202,9 @@ class _Run:
         begin = config.seed * EPISODES_A_SEED + n * config.n_envs
         seeds = begin + np.arange(config.n_envs)
         episodes = draw(self.core, seeds, "train")
-        mean_cur, added = self._play(seeds, episodes)
+        mean_cur, lowered = self._play(seeds, episodes)
         self.adam.zero_grad()
-        (mean_cur + added if added is not None else mean_cur).backward()  # type: ignore[no-untyped-call]
+        lowered.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.weights.values(), config.most_norm)
         fall = 0.5 * (1 + math.cos(math.pi * n / config.updates))
         rate = config.learning_rate * (config.last_rate + (1 - config.last_rate) * fall)
@@ -225,15 +216,27 @@ class _Run:
             self.mean[name] = kept * self.mean[name] + (1 - kept) * x.detach()
         return float(mean_cur.detach())
 
-    def _play(self, seeds: NDArray[np.int64], episodes: Episodes) -> tuple[Tensor, Tensor | None]:
-        """Give the mean cost of the community, and what the conditions of participation add to it."""
-        chooser = Chooser(self.core, self.weights, *self._noise())
-        if self.participation is None:
-            return self.twin.play(episodes, chooser).mean(), None
+    def _play(self, seeds: NDArray[np.int64], episodes: Episodes) -> tuple[Tensor, Tensor]:
+        """Give the mean cost of the community, and what is to be lowered."""
+        objective = self.config.objective
+        learns = self._deviate() if objective == OWN else None
+        chooser = Chooser(self.core, self.weights, *self._noise(), learns=learns)
+        if objective == "community":
+            mean_cur = self.twin.play(episodes, chooser).mean()
+            return mean_cur, mean_cur
         state = self.core.reset(seeds, split="train")
         shares = Shares(self.core, state)
         mean_cur = self.twin.play(episodes, chooser, shares).mean()
-        return mean_cur, self.participation.weighed(shares, self.participation.idle_cur(seeds, state))
+        if self.participation is not None:
+            return mean_cur, mean_cur + self.participation.weighed(shares, self.participation.idle_cur(seeds, state))
+        assert learns is not None
+        return mean_cur, (shares.cost * learns).sum(1).mean() * self.core.n_agents
+
+    def _deviate(self) -> Tensor:
+        """[n_envs, n_agents] the one in each episode whose own cost is lowered; drawn by seed and update alone."""
+        rng = np.random.default_rng(np.random.SeedSequence([self.config.seed, self.done, 1]))
+        drawn = rng.integers(0, self.core.n_agents, self.config.n_envs)
+        return torch.from_numpy(drawn[:, None] == np.arange(self.core.n_agents))
 
     def _noise(self) -> tuple[Tensor, Tensor | None]:
         """Drawn by seed and update alone; that of homes' further choices after that of power and eagerness."""
@@ -243,6 +246,8 @@ class _Run:
         noise = np.stack(
             [config.power_noise * rng.standard_normal(shape), config.eager_noise * rng.logistic(size=shape)]
         )
+        if config.keen:
+            noise = np.concatenate([noise, config.eager_noise * rng.logistic(size=(1, *shape))])
         if not self.choices:
             return torch.from_numpy(noise * left), None
         homes_shape = (*shape[:2], self.scenario.agents[HOMES].count, len(self.choices))

@@ -83,11 +83,11 @@ class Participation:
         return added
 
 
-def refuse_shared_batteries(core: Core) -> None:
+def refuse_shared_batteries(core: Core, objective: str) -> None:
     """Refuse members' shares in batteries, whose results the twin does not pass on.
 
     Raises:
         ValueError: there are such shares.
     """
     if core.world.held is not None:
-        raise ValueError("objective: participation does not know battery.shares; leave one of the two out")
+        raise ValueError(f"objective: {objective} does not know battery.shares; leave one of the two out")

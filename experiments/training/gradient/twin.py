@@ -35,11 +35,18 @@ from gridbazaar.experiments.training.gradient.shares import Shares
 from gridbazaar.market.found import find_tariff
 from gridbazaar.market.played import bills_by_month
 
-Choose = Callable[[int, Ahead, View], tuple[Tensor, ...]]
-"""Of the interval's number, what is known and the devices: power [n_envs, n_agents] in [-1, 1] and eager, 1 or 0.
 
-Where homes choose more than that, their columns lie in ``view.more``; their choice [n_envs, n_homes, n] comes third.
-"""
+class Chosen(NamedTuple):
+    """What agents do, [n_envs, n_agents] each unless said."""
+
+    power: Tensor  # in [-1, 1], of what devices can draw or release
+    eager: Tensor  # 1 or 0
+    at_home: Tensor | None = None  # [n_envs, n_homes, n] where homes choose more than that
+    keen: Tensor | None = None  # 1 or 0: eager, but not beyond a full connection; none: nobody
+
+
+Choose = Callable[[int, Ahead, View], Chosen]
+"""Of the interval's number, what is known and the devices; columns of homes that choose more lie in ``view.more``."""
 
 _KINDS = ("prosumer", "battery", "ev", "vpp")
 
@@ -163,15 +170,16 @@ class _Play:
         )
         if inside is not None:
             view = replace(view, more=self._at_home()[0].seen(self._at_home()[1], inside, now))
-        power, eager, *choice = choose(i, ahead, view)
-        wish_kw = wish_of(power, view)
+        chosen = choose(i, ahead, view)
+        wish_kw = wish_of(chosen.power, view)
         if cars is not None and cars.more is not None:  # their site has a limit
             at = twin.car_columns
             wish_kw = torch.cat([wish_kw[:, : at.start], fit_kw(wish_kw[:, at], cars), wish_kw[:, at.stop :]], dim=1)
-        wanted = self._want(i, view, wish_kw, inside, *choice)
+        wanted = self._want(i, view, wish_kw, inside, chosen.at_home)
         fills = clear(
-            wanted.firm_kw * step_h, wanted.wish_kw * step_h, eager, terms, moves_price=self.shares is not None
-        )
+            wanted.firm_kw * step_h, wanted.wish_kw * step_h, chosen.eager, terms, keen=chosen.keen,
+            moves_price=self.shares is not None,
+        )  # fmt: skip
         battery_kw, warmth_kw, car_kw, withheld = self._carry(fills.device / step_h, wanted, view, low_kw, high_kw)
         metered = (wanted.load_kw - wanted.pv_kw) * step_h + fills.device
         if withheld is not None:
@@ -210,12 +218,14 @@ class _Play:
         self.at_home, look = homes.look(standing, now)
         return look
 
-    def _want(self, i: int, view: View, wish_kw: Tensor, inside: household.Look | None, *choice: Tensor) -> _Wanted:
+    def _want(
+        self, i: int, view: View, wish_kw: Tensor, inside: household.Look | None, choice: Tensor | None
+    ) -> _Wanted:
         firm_kw, load_kw, pv_kw = view.firm_kw, self.episodes.load_kw[i], self.episodes.pv_kw[i]
         load_kw = load_kw + self._of_cars(firm_kw[:, self.twin.car_columns])
-        if inside is None:
+        if inside is None or choice is None:
             return _Wanted(firm_kw, wish_kw, load_kw, pv_kw, wish_kw, None)
-        asked = self._at_home()[0].ask(inside, choice[0])
+        asked = self._at_home()[0].ask(inside, choice)
         unused = 1 - asked.used
         sun_kw = self.episodes.sun_kw[i][:, self.twin.home_columns] * unused
         return _Wanted(

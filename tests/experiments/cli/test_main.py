@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import gridbazaar.experiments.training.gradient.run
 import gridbazaar.experiments.training.train
 from gridbazaar.agents.kinds import kinds
 from gridbazaar.agents.policies import list_policies
@@ -435,7 +436,7 @@ def test_without_the_extra_training_says_what_to_install(tmp_path: Path, monkeyp
     def missing(*arguments: Any, **options: Any) -> Path:
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
-    monkeypatch.setattr(gridbazaar.experiments.training.train, "train", missing)
+    monkeypatch.setattr(gridbazaar.experiments.training.gradient.run, "train_gradient", missing)
     assert "pip install 'torch" in refused("train", "street", "--out", tmp_path / "run")
 
 

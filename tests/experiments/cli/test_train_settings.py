@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from gridbazaar.experiments.cli.main import main
+from gridbazaar.experiments.training.folder import algo_of
+from gridbazaar.experiments.training.learners import default_of
+from tests.experiments.cli.runner import invoke
 
 
 def train(folder: Path, *settings: str) -> tuple[int, str]:
@@ -52,3 +56,30 @@ def test_a_wrong_field_is_named(setting: str, why: str, tmp_path: Path) -> None:
     assert code == 2
     assert why in said
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "algo"),
+    [
+        ({}, "gradient"),
+        ({"updates": 3}, "gradient"),
+        ({"overrides": {"step_min": 60}}, "gradient"),
+        ({"steps": 1000}, "ppo"),
+        ({"max_minutes": 1.0}, "ppo"),
+        ({"width": 64}, "ppo"),
+        ({"scenario": "blackout"}, "ppo"),
+        ({"overrides": {"mechanism": "posted_price"}}, "ppo"),
+        ({"overrides": {"reward.whose": "community"}}, "ppo"),
+        ({"overrides": {"observe.public": False}}, "ppo"),
+    ],
+)
+def test_it_is_learned_through_the_model_where_that_means_what_is_asked(given: dict[str, Any], algo: str) -> None:
+    assert default_of({"scenario": "street"} | given) == algo
+
+
+def test_without_an_algorithm_the_run_says_by_which_it_learned(tmp_path: Path) -> None:
+    little = ("--set", "hours=2", "--n-envs", "2", "--set-train", "validate_seeds=0")
+    done = invoke(main, ["train", "street", "--out", str(tmp_path / "run"), "--updates", "1", *little])
+    assert done.exit_code == 0, done.stderr
+    assert "in 1 updates" in done.stdout
+    assert algo_of(tmp_path / "run") == "gradient"

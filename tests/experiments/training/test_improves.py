@@ -45,7 +45,7 @@ def untrained(seed: int) -> float:
     """Score of the weights that the gradient begins with; its curve begins after the first updates."""
     from gridbazaar.agents.learned.columns import own_names
     from gridbazaar.agents.learned.policy import Policy
-    from gridbazaar.experiments.training.gradient.run import first_weights
+    from gridbazaar.experiments.training.gradient.beginning import first_weights
 
     scenario = load_scenario("street")
     kinds = tuple(scenario.agents)

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from gridbazaar.agents.learned.columns import columns, own_names
+from gridbazaar.agents.learned.network import EAGER, KEEN, RESERVED
 from gridbazaar.agents.learned.policy import Policy, flags_of
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.data.inputs import read_arrays
@@ -24,9 +25,10 @@ from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.evaluation.play import play
 from gridbazaar.experiments.training.checkpoint import read_checkpoint
 from gridbazaar.experiments.training.gradient import run as runs
+from gridbazaar.experiments.training.gradient.beginning import first_weights
 from gridbazaar.experiments.training.gradient.chooser import Chooser, choices_of
 from gridbazaar.experiments.training.gradient.episodes import draw
-from gridbazaar.experiments.training.gradient.run import GradientConfig, first_weights, train_gradient
+from gridbazaar.experiments.training.gradient.run import GradientConfig, train_gradient
 from gridbazaar.experiments.training.gradient.twin import Twin
 from tests.experiments.cli.runner import invoke
 
@@ -122,10 +124,10 @@ def test_homes_choose_nothing_by_what_is_still_to_come() -> None:
     assert not np.array_equal(found[0], found[1])
 
 
-def untrained(core: Core) -> Policy:
+def untrained(core: Core, *, keen: bool = False) -> Policy:
     """A policy that does something of everything, and less of it the same everywhere than one that begins to learn."""
     kinds, choices = tuple(core.scenario.agents), choices_of(core.scenario)
-    weights = first_weights(len(own_names(kinds, choices)), 3, choices)
+    weights = first_weights(len(own_names(kinds, choices)), 3, choices, keen=keen)
     heads = ("rest", "cars", "homes", "starts", "starts_community")
     loud = {
         name: 5 * x if name in heads else 0 * x if name.startswith("starts_b") else x for name, x in weights.items()
@@ -133,31 +135,35 @@ def untrained(core: Core) -> Policy:
     return Policy({name: x.numpy() for name, x in loud.items()}, kinds, choices=choices)
 
 
-@pytest.mark.parametrize("name", ["street", "winter"])
-def test_it_plays_in_numpy_what_it_is_in_torch(name: str) -> None:
+@pytest.mark.parametrize(("name", "keen"), [("street", False), ("winter", True)])
+def test_it_plays_in_numpy_what_it_is_in_torch(name: str, keen: bool) -> None:
     """Over a whole episode: what the net sees and answers while training is what it sees and answers while playing."""
     core = Core(load_scenario(name, **HOURLY), 3)
-    policy = untrained(core)
+    policy = untrained(core, keen=keen)
     chooser = Chooser(core, {n: torch.from_numpy(x) for n, x in policy.weights.items()})
     seen = []
 
     def choose(i, ahead, view):  # type: ignore[no-untyped-def]
         chosen = chooser(i, ahead, view)
-        seen.append([x.numpy() for x in chosen])
+        seen.append({what: x.numpy() for what, x in chosen._asdict().items() if x is not None})
         return chosen
 
     with torch.no_grad():
         cost = Twin(core).play(draw(core, np.arange(3), "validation"), choose).numpy()
     played = play(core, policy, np.arange(3), split="validation", keep=True)
     actions = np.stack([t.plan.executed for t in played.transitions])
-    power, eager, *more = (np.stack(x) for x in zip(*seen, strict=True))
-    np.testing.assert_allclose(actions[..., 0], power, atol=1e-5)
-    np.testing.assert_array_equal(actions[..., 1] > 0, eager > 0.5)
+    chose = {what: np.stack([x[what] for x in seen]) for what in seen[0]}
+    assert ("keen" in chose, "at_home" in chose) == (keen, name == "winter")
+    np.testing.assert_allclose(actions[..., 0], chose["power"], atol=1e-5)
+    is_keen = np.round(chose.get("keen", np.zeros_like(chose["eager"])))
+    eagerness = np.select([chose["eager"] < 0.5, is_keen > 0], [RESERVED, KEEN], EAGER)
+    np.testing.assert_array_equal(actions[..., 1], eagerness)
     np.testing.assert_allclose(played.tally.scored_cur, cost, atol=2e-3)
-    for of_homes in more:
+    if name == "winter":
         chosen = actions[:, :, core.scenario.kind_slices["prosumer"], 2:]
         start = policy.choices.index("appliance")
-        np.testing.assert_allclose(np.maximum(np.delete(chosen, start, 3), 0), np.delete(of_homes, start, 3), atol=1e-5)
+        at_home = np.delete(chose["at_home"], start, 3)
+        np.testing.assert_allclose(np.maximum(np.delete(chosen, start, 3), 0), at_home, atol=1e-5)
         assert chosen.std(axis=(0, 1, 2)).min() > 0.02
 
 
@@ -270,9 +276,46 @@ def test_the_command_trains_and_goes_on(tmp_path: Path) -> None:
     assert again.exit_code == 0, again.output
     for more, text in (
         (["train", "street", "--algo", "gradient", "--steps", "9"], "ends by --updates"),
-        (["train", "street", "--updates", "9"], "--updates is of --algo gradient"),
+        (["train", "street", "--algo", "ppo", "--updates", "9"], "--updates is of --algo gradient"),
         (["train", "blackout", "--algo", "gradient", "--updates", "1"], "does not cover outages"),
     ):
         refused = invoke(main, [*more, "--out", str(tmp_path / "no")])
         assert refused.exit_code != 0
         assert text in str(refused.exception) + refused.output
+
+
+def test_a_run_begins_with_the_weights_of_another(trained: Path, tmp_path: Path) -> None:
+    """It does at first what the other does; keen orders are those that were at any price."""
+    scenario = load_scenario("street", **HOURLY)
+    config = replace(SHORT, begin_with=str(trained), seed=5)
+    other, drawn = load_policy(str(trained)), runs._Run(replace(config, begin_with=""), scenario, Path(), None, None)
+    assert isinstance(other, Policy)
+    same = runs._Run(config, scenario, Path(), None, None)
+    assert equal({n: x.detach().numpy() for n, x in same.weights.items()}, dict(other.weights))
+    assert not equal({n: x.detach().numpy() for n, x in drawn.weights.items()}, dict(other.weights))
+    keen = runs._Run(replace(config, keen=True), scenario, Path(), None, None)
+    policies = (other, Policy({n: x.detach().numpy() for n, x in keen.weights.items()}, other.kinds))
+    actions = []
+    for policy in policies:
+        core = Core(scenario, 3)
+        state = core.reset(0)
+        memory = policy.start(community_of(core, state), np.random.default_rng(0))
+        actions.append(policy.act(observe(core, state, forecasts=True), memory)[0])
+    np.testing.assert_array_equal(actions[0][..., 0], actions[1][..., 0])
+    np.testing.assert_array_equal(np.where(actions[0][..., 1] == EAGER, KEEN, actions[0][..., 1]), actions[1][..., 1])
+    resumed = train_gradient(replace(config, updates=2), tmp_path / "next")
+    assert equal(weights_of(resumed), weights_of(train_gradient(replace(config, updates=2), tmp_path / "again")))
+
+
+def test_a_run_that_others_cannot_begin_with_is_refused(trained: Path, tmp_path: Path) -> None:
+    config = replace(SHORT, begin_with=str(trained))
+    for changed, said in (
+        (replace(config, scenario="workplace"), r"begin_with: .* with the kinds prosumer, .*, the scenario has"),
+        (replace(config, begin_with=str(tmp_path / "nothing")), "nothing"),
+    ):
+        with pytest.raises((ValueError, FileNotFoundError), match=said):
+            train_gradient(changed, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+    with pytest.raises(ValueError, match=r"begin_with: .* lies in .*, which would be replaced"):
+        train_gradient(config, trained, force=True)
+    assert (trained / "model.npz").is_file()

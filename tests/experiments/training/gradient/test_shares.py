@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,36 +11,43 @@ import numpy as np
 import pytest
 import torch
 
+from gridbazaar.agents.learned.columns import own_names
+from gridbazaar.agents.learned.policy import Policy
 from gridbazaar.agents.policies import load_policy
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenarios import load_scenario
 from gridbazaar.experiments.evaluation.metrics import Tally
 from gridbazaar.experiments.evaluation.play import play
 from gridbazaar.experiments.training.checkpoint import read_checkpoint
+from gridbazaar.experiments.training.folder import read_curve
 from gridbazaar.experiments.training.gradient import market
 from gridbazaar.experiments.training.gradient import run as runs
 from gridbazaar.experiments.training.gradient import shares as shared
+from gridbazaar.experiments.training.gradient.beginning import first_weights
+from gridbazaar.experiments.training.gradient.chooser import Chooser
 from gridbazaar.experiments.training.gradient.episodes import draw
 from gridbazaar.experiments.training.gradient.run import GradientConfig, train_gradient
 from gridbazaar.experiments.training.gradient.shares import Participation, Shares
-from gridbazaar.experiments.training.gradient.twin import Twin
+from gridbazaar.experiments.training.gradient.twin import Chosen, Twin
+from gridbazaar.experiments.training.validation import Validation
 from tests.experiments.training.gradient.test_run import SHORT, equal, weights_of
 from tests.experiments.training.gradient.test_twin import (
     PER_EPISODE_CUR,
     Floats,
     action_of,
     at_home,
+    chosen_of,
     scenario_of,
     some_actions,
 )
 
-PARTICIPATES = replace(SHORT, objective="participation")
+PARTICIPATES = replace(SHORT, objective="participation", keen=True)
 
 
-def costs(case: str, n_envs: int = 3) -> tuple[Floats, Floats, Floats]:
+def costs(case: str, n_envs: int = 3, *, keen: bool = False) -> tuple[Floats, Floats, Floats]:
     """Of each agent in the core and in the twin, [n_envs, n_agents]; and the twin's total, [n_envs]."""
     core = Core(scenario_of(case), n_envs)
-    power, eager = some_actions(core)
+    power, eager = some_actions(core, keen=keen)
     state = core.reset(0, split="validation")
     shares, tally = Shares(core, state), Tally(core, state)
     for chosen in zip(power, eager, at_home(core), strict=True):
@@ -48,7 +56,7 @@ def costs(case: str, n_envs: int = 3) -> tuple[Floats, Floats, Floats]:
     powers, eagers, more = map(torch.from_numpy, (power, eager, at_home(core)))
     with torch.no_grad():
         episodes = draw(core, np.arange(n_envs), "validation")
-        total = Twin(core).play(episodes, lambda i, ahead, view: (powers[i], eagers[i], more[i]), shares)
+        total = Twin(core).play(episodes, lambda i, ahead, view: chosen_of(powers[i], eagers[i], more[i]), shares)
     return tally.cost_cur, shares.cost.numpy(), total.numpy()
 
 
@@ -58,6 +66,43 @@ def test_each_agent_bears_what_it_bears_in_the_core(case: str) -> None:
     of_core, of_twin, total = costs(case)
     assert np.abs(of_core - of_twin).max() < PER_EPISODE_CUR / 10
     np.testing.assert_allclose(of_twin.sum(1), total, atol=1e-9)
+
+
+@pytest.mark.parametrize("case", ["village", "tight caps", "thin wires", "tight caps and dear feed-in"])
+def test_each_agent_bears_what_it_bears_in_the_core_with_keen_orders(case: str) -> None:
+    of_core, of_twin, total = costs(case, keen=True)
+    assert np.abs(of_core - of_twin).max() < PER_EPISODE_CUR / 10
+    np.testing.assert_allclose(of_twin.sum(1), total, atol=1e-9)
+
+
+@pytest.mark.slow
+def test_what_each_kind_bears_moves_as_it_moves_in_the_core() -> None:
+    """Prices and rents jump; their soft steps give the slopes of the mean over episodes, along random directions."""
+    often_full = {"connection": {"import_over_load": [1.0, 2.0]}, "constraint": "none", "ev": {"min_kw": 0.0}}
+    core, step = Core(load_scenario("village", step_min=60, **often_full), 96), 0.1
+    power, eager = some_actions(core, keen=True)
+    power, kinds = np.clip(power, -0.8, 0.8), core.scenario.kind_slices
+
+    def of_core(power: Floats) -> Floats:
+        state = core.reset(0, split="validation")
+        tally = Tally(core, state)
+        for chosen in zip(power, eager, at_home(core), strict=True):
+            state, happened = core.step(state, action_of(core, *chosen))
+            tally.add(happened)
+        return np.array([tally.cost_cur[:, agents].sum(1).mean() for agents in kinds.values()])
+
+    at, eagers, more = map(torch.from_numpy, (power, eager, at_home(core)))
+    shares = Shares(core, core.reset(0, split="validation"))
+    episodes = draw(core, np.arange(core.n_envs), "validation")
+    Twin(core).play(episodes, lambda i, ahead, view: chosen_of(at.requires_grad_()[i], eagers[i], more[i]), shares)
+    slopes = [torch.autograd.grad(cost, at, retain_graph=True)[0].numpy() for cost in shares.of_kinds(kinds)]
+    rng, found = np.random.default_rng(1), []
+    for _ in range(12):
+        toward = np.broadcast_to(rng.normal(size=(core.n_steps, 1, core.n_agents)), power.shape)
+        moved = (of_core(power + step * toward) - of_core(power - step * toward)) / (2 * step)
+        found.append([moved, np.array([(slope * toward).sum() for slope in slopes])])
+    cores, twins = np.array(found).transpose(1, 2, 0)
+    assert [float(np.corrcoef(*both)[0, 1]) > 0.8 for both in zip(cores, twins, strict=True)] == [True] * 4
 
 
 @pytest.mark.parametrize("part", ["scarcity", "sold"])
@@ -117,6 +162,47 @@ def test_a_run_goes_on_with_its_multipliers(tmp_path: Path, monkeypatch: pytest.
     assert all("worst_cur" in point for point in held[0].curve)
 
 
+def test_one_agent_an_episode_lowers_its_own_cost_while_the_others_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = runs._Run(replace(SHORT, objective=runs.OWN), load_scenario("street", step_min=60), Path(), None, None)
+    learns, cost = run._deviate(), torch.rand((4, run.core.n_agents), dtype=torch.float64)
+    assert (learns.sum(1) == 1).all()
+    chooser = Chooser(run.core, run.weights, learns=learns)
+    leaves = [torch.zeros((4, run.core.n_agents), requires_grad=True) for _ in range(3)]
+    chosen = chooser._of_learners(Chosen(leaves[0], leaves[1], None, leaves[2]), learns)
+    assert chosen.keen is not None
+    (chosen.power + chosen.eager + chosen.keen).sum().backward()  # type: ignore[no-untyped-call]
+    for leaf in leaves:
+        np.testing.assert_array_equal(leaf.grad, learns)
+
+    def plays(episodes: Any, choose: Chooser, shares: Shares) -> torch.Tensor:
+        assert choose.learns is not None
+        np.testing.assert_array_equal(choose.learns, learns)
+        shares.cost = cost
+        return cost.sum(1)
+
+    monkeypatch.setattr(run.twin, "play", plays)
+    seeds = np.arange(4)
+    mean_cur, lowered = run._play(seeds, draw(run.core, seeds, "train"))
+    assert float(mean_cur) == pytest.approx(float(cost.sum(1).mean()))
+    assert float(lowered) == pytest.approx(float(cost[learns].mean()) * run.core.n_agents)
+    done = {tuple(np.argwhere(run._deviate().numpy())[:, 1]) for run.done in range(5)}
+    assert len(done) > 2  # another in each update
+
+
+@pytest.mark.slow
+def test_who_learns_for_itself_lowers_its_own_cost(tmp_path: Path) -> None:
+    """The costs of all agents fall in the mean, too, and the run says what it lowered."""
+    config = replace(
+        SHORT, objective=runs.OWN, updates=20, n_envs=8, learning_rate=1e-2, warm_up=3, validate_updates=20
+    )
+    folder = train_gradient(config, tmp_path / "run")
+    assert json.loads((folder / "config.json").read_text())["train"]["objective"] == "own"
+    point = read_curve(folder)[-1]
+    core = Core(load_scenario("street", step_min=60), 2)
+    fresh = {n: x.numpy() for n, x in first_weights(len(own_names(tuple(core.scenario.agents))), 0).items()}
+    assert point["score"] > Validation(core.scenario, 2).score(Policy(fresh, tuple(core.scenario.agents))) + 5
+
+
 def test_the_best_of_a_run_is_one_by_which_nobody_loses() -> None:
     points = [{"score": 90.0, "worst_cur": -1.0}, {"score": 60.0, "worst_cur": 0.3}, {"score": 70.0, "worst_cur": 0.1}]
     assert max(points, key=runs._rank) == points[2]
@@ -130,4 +216,4 @@ def test_what_participation_cannot_do_is_refused() -> None:
         GradientConfig(objective="fair")
     owned = load_scenario("village", **{"battery.shares": {"prosumer_0": 0.5, "prosumer_1": 0.5}})
     with pytest.raises(ValueError, match=r"participation does not know battery\.shares"):
-        shared.refuse_shared_batteries(Core(owned, 1))
+        shared.refuse_shared_batteries(Core(owned, 1), "participation")

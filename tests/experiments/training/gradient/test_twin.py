@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from gridbazaar.agents.learned.network import EAGER, RESERVED
+from gridbazaar.agents.learned.network import EAGER, KEEN, RESERVED
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import list_scenarios, load_scenario
@@ -20,7 +20,7 @@ from gridbazaar.experiments.training.gradient.chooser import choices_of
 from gridbazaar.experiments.training.gradient.episodes import draw
 from gridbazaar.experiments.training.gradient.homes import Homes
 from gridbazaar.experiments.training.gradient.screen import Screen
-from gridbazaar.experiments.training.gradient.twin import Twin, uncovered
+from gridbazaar.experiments.training.gradient.twin import Chosen, Twin, uncovered
 
 Floats = NDArray[np.float64]
 
@@ -28,13 +28,19 @@ PER_EPISODE_CUR, MEAN_CUR = 0.02, 0.002
 """By which the twin's cost of an episode, and of the mean of episodes, may be off."""
 
 
-def some_actions(core: Core, seed: int = 0) -> tuple[Floats, Floats]:
-    """Powers and eager or not, [n_steps, n_envs, n_agents]: what an untrained and noisy policy might do."""
+def some_actions(core: Core, seed: int = 0, *, keen: bool = False) -> tuple[Floats, Floats]:
+    """Powers and eager (1), keen (2) or not, [n_steps, n_envs, n_agents]: what an untrained, noisy policy might do."""
     rng = np.random.default_rng(seed)
     shape = (core.n_steps, core.n_envs, core.n_agents)
     power = rng.normal(0.0, 0.4, shape) + rng.normal(0.0, 0.3, (1, *shape[1:]))
     eager: Floats = (rng.random(shape) < 0.5).astype(float)
+    if keen:
+        eager = eager * (1 + (rng.random(shape) < 0.6))
     return np.clip(power, -1.0, 1.0), eager
+
+
+def chosen_of(power: torch.Tensor, eager: torch.Tensor, more: torch.Tensor) -> Chosen:
+    return Chosen(power, (eager > 0).double(), more, (eager > 1).double())
 
 
 def at_home(core: Core, seed: int = 0) -> Floats:
@@ -46,7 +52,7 @@ def at_home(core: Core, seed: int = 0) -> Floats:
 
 def action_of(core: Core, power: Floats, eager: Floats, more: Floats) -> Floats:
     action = np.zeros((core.n_envs, core.n_agents, core.n_actions))
-    action[..., 0], action[..., 1] = power, np.where(eager > 0, EAGER, RESERVED)
+    action[..., 0], action[..., 1] = power, np.select([eager > 1, eager > 0], [KEEN, EAGER], RESERVED)
     action[:, core.scenario.kind_slices.get("prosumer", slice(0, 0)), 2 : 2 + more.shape[-1]] = more
     return action
 
@@ -69,12 +75,12 @@ def cost_of_twin(
 ) -> torch.Tensor:
     episodes, of_eager = draw(core, np.arange(core.n_envs), split), torch.from_numpy(eager)
     of_homes = torch.from_numpy(at_home(core)) if more is None else more
-    return Twin(core).play(episodes, lambda i, ahead, view: (power[i], of_eager[i], of_homes[i]))
+    return Twin(core).play(episodes, lambda i, ahead, view: chosen_of(power[i], of_eager[i], of_homes[i]))
 
 
-def off_by(core: Core, seed: int = 0) -> tuple[Floats, Floats]:
+def off_by(core: Core, seed: int = 0, *, keen: bool = False) -> tuple[Floats, Floats]:
     """The twin's cost less the core's, and what wires withheld, [n_envs]."""
-    power, eager = some_actions(core, seed)
+    power, eager = some_actions(core, seed, keen=keen)
     expected, withheld = cost_of_core(core, power, eager)
     with torch.no_grad():
         found = cost_of_twin(core, torch.from_numpy(power), eager)
@@ -100,6 +106,7 @@ CASES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+CASES["tight caps and dear feed-in"] = CASES["tight caps"] | CASES["dear feed-in"]
 CASES["no cars"] = HOURLY | {"ev.count": 0}
 THIN = {"feeder": "weak_feeder", "connection": {"import_over_load": [2.0, 3.0]}}
 CASES |= {
@@ -124,6 +131,13 @@ def test_an_episode_costs_what_it_costs_in_the_core(case: str) -> None:
     """Rounding to micro-units is all that is left: a thousandth of a cent an interval and agent at most."""
     core = Core(scenario_of(case), 4)
     off_cur, withheld = off_by(core)
+    assert np.abs(off_cur).max() < PER_EPISODE_CUR / 10
+    assert (withheld.max() > 0.1) == ("wires" in case)
+
+
+@pytest.mark.parametrize("case", ["village", "thin wires", "tight caps", "dear feed-in", "tight caps and dear feed-in"])
+def test_with_keen_orders_it_costs_what_it_costs_in_the_core(case: str) -> None:
+    off_cur, withheld = off_by(Core(scenario_of(case), 4), keen=True)
     assert np.abs(off_cur).max() < PER_EPISODE_CUR / 10
     assert (withheld.max() > 0.1) == ("wires" in case)
 
