@@ -139,15 +139,16 @@ def exceptions_md(found: Mapping[str, Entry]) -> str:
 
 
 def gains_md(found: Mapping[str, Entry]) -> str:
-    """Give who gains against idle by what learned, a row a scenario."""
+    """Give who gains against idle by what learned, and in how many runs it is below the rule, a row a scenario."""
     rows = [entry.row for entry in found.values() if entry.row.learned is not None]
     kinds = list(dict.fromkeys(kind for row in rows if row.learned for kind in row.learned.saved_cur))
-    head = ("gains against idle", *(f"`{kind}`" for kind in kinds))
+    head = ("gains against idle", *(f"`{kind}`" for kind in kinds), "runs clear of the rule")
     cells = []
     for row in rows:
         assert row.learned is not None
         saved = row.learned.saved_cur
-        cells.append((f"`{row.scenario}`", *(_number(saved[kind]) if kind in saved else "" for kind in kinds)))
+        gains = (_number(saved[kind]) if kind in saved else "" for kind in kinds)
+        cells.append((f"`{row.scenario}`", *gains, f"{row.learned.better_runs} of {row.learned.n_runs}"))
     return _markdown(head, cells)
 
 

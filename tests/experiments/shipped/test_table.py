@@ -116,8 +116,9 @@ def test_the_table_has_a_row_a_scenario_and_says_what_there_is_not() -> None:
 def test_who_gains_stands_beside() -> None:
     found = gains_md({"village": entry(shifts=(2.0, 2.0)), "blackout": entry("blackout", shifts=())})
     head, _, only = found.splitlines()
-    assert cells(head) == ["gains against idle", "`ev`", "`vpp`"]
+    assert cells(head) == ["gains against idle", "`ev`", "`vpp`", "runs clear of the rule"]
     assert cells(only)[::2] == ["`village`", "0.00"]
+    assert cells(only)[3] == "2 of 2"
 
 
 def test_figures_are_kept_those_of_other_scenarios_as_they_are(tmp_path: Path) -> None:
