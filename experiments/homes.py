@@ -23,7 +23,8 @@ from gridbazaar.data.loaders.citylearn_devices import Devices, citylearn_devices
 from gridbazaar.data.loaders.load import read
 from gridbazaar.data.loaders.report import Loaded
 from gridbazaar.data.units import MICRO
-from gridbazaar.envs.scenario import DataConfig, Scenario
+from gridbazaar.envs.scenario import Scenario
+from gridbazaar.envs.scenario_tables import DataConfig
 from gridbazaar.experiments.answering import answered_ukwh
 from gridbazaar.experiments.files import replacing_folder, versions, write_json, write_text
 from gridbazaar.experiments.workers import Workers

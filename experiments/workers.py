@@ -136,7 +136,11 @@ def _by_ray(
     is_ours = not ray.is_initialized()
     if is_ours:
         cpus = {"num_cpus": workers.n} if workers.address is None else {}
-        ray.init(address=workers.address or "local", include_dashboard=False, log_to_driver=False, **cpus)
+        try:
+            ray.init(address=workers.address or "local", include_dashboard=False, log_to_driver=False, **cpus)
+        except Exception as error:  # it raises no narrower one where a machine is too busy to begin in its time
+            where = "on this machine" if workers.address is None else f"at {workers.address}"
+            raise OSError(f"engine ray: expected a cluster {where}, it did not begin or answer: {error}") from error
     try:
         remote, waiting = ray.remote(max_retries=DEATHS - 1)(_numbered), list(enumerate(parts))[::-1]
         running: list[Any] = []

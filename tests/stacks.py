@@ -34,10 +34,13 @@ def is_there(module: str) -> bool:
         return False
 
 
-def needs(stack: str) -> pytest.MarkDecorator:
-    """Skip a test where an extra is not installed, unless it is the one that should be; then all others are skipped."""
+def needs(stack: str, *more: str) -> pytest.MarkDecorator:
+    """Skip a test where an extra is not installed, unless it is the one that should be; then all others are skipped.
+
+    ``more`` are modules that the checks of the stack install beside the extra.
+    """
     asked_for = os.environ.get("GRIDBAZAAR_STACK")
-    missing = [module for module in STACKS[stack] if not is_there(module)]
+    missing = [module for module in (*STACKS[stack], *more) if not is_there(module)]
     if asked_for is not None:
         return pytest.mark.skipif(asked_for != stack, reason=f"{asked_for} is asked for, this is of {stack}")
     reason = f"needs the extra {stack}; {', '.join(missing)} is not installed, make examples has it"

@@ -16,7 +16,8 @@ from gridbazaar.data.clock import zone_of
 from gridbazaar.data.protocols.ocpp import composite_kw, read_profiles
 from gridbazaar.data.protocols.openadr import SIMPLE_LEVELS, Event, hours_from, read_events
 from gridbazaar.data.units import MICRO
-from gridbazaar.envs.scenario import CallConfig, Scenario
+from gridbazaar.envs.scenario import Scenario
+from gridbazaar.envs.scenario_tables import CallConfig
 from gridbazaar.envs.state import Calls
 
 _ENDLESS_KW = 1e9

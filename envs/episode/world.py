@@ -20,7 +20,8 @@ from gridbazaar.data.sessions import find_sessions
 from gridbazaar.data.trees import mapped
 from gridbazaar.data.units import to_micro
 from gridbazaar.envs.episode.lasting import Lasting, lasting_of
-from gridbazaar.envs.scenario import DataConfig, Scenario
+from gridbazaar.envs.scenario import Scenario
+from gridbazaar.envs.scenario_tables import DataConfig
 from gridbazaar.market.found import find_tariff
 from gridbazaar.market.grid.balanced import Grid
 from gridbazaar.market.played import Played, play

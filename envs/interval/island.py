@@ -19,7 +19,7 @@ from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.trees import each
 from gridbazaar.data.units import MICRO
 from gridbazaar.envs.episode.world import World
-from gridbazaar.envs.scenario import OutageConfig
+from gridbazaar.envs.scenario_tables import OutageConfig
 from gridbazaar.envs.state import Outages, State
 from gridbazaar.market.orders import Clearing, Setting, mean_price_ucur_per_kwh
 from gridbazaar.market.settlement.island import settle_among_members

@@ -14,7 +14,7 @@ from gridbazaar.agents.kind import Now
 from gridbazaar.data.arrays import Array, namespace
 from gridbazaar.data.units import MICRO, from_micro
 from gridbazaar.envs.episode.world import World
-from gridbazaar.envs.scenario import RewardConfig
+from gridbazaar.envs.scenario_tables import RewardConfig
 from gridbazaar.envs.state import Episode, Flows, Money
 from gridbazaar.market.settlement.settle import LINES, SYSTEM_PARTIES, Rates, Terms
 

@@ -18,7 +18,8 @@ from gridbazaar.data.inputs import check_input, read_toml
 from gridbazaar.data.own import OwnFileError, pinned, reference_of
 from gridbazaar.data.registry import Sort, find, installed, name_of
 from gridbazaar.data.tables import read_table
-from gridbazaar.envs.scenario import WHOSE, Scenario
+from gridbazaar.envs.scenario import Scenario
+from gridbazaar.envs.scenario_tables import WHOSE
 
 _FOLDER = Path(__file__).parent
 SORT = Sort("scenario", "gridbazaar.scenarios", "mine.toml", "a Scenario")

@@ -135,6 +135,7 @@ def evaluate(
     recorded, numbers = None if check is None else read_golden(check), range(first, first + seeds)
     if recorded is not None and check is not None:
         refuse_other_settings(recorded, check, chosen, split, numbers)
+    curves = {} if marl_eval is None else _curves(named)
     with terminal.progress() as bar:
         found = play(
             chosen, named, seeds=numbers, split=split, tick=terminal.evaluation_bar(bar), allow_code=allow_code,
@@ -147,7 +148,7 @@ def evaluate(
     if marl_eval is not None:
         from gridbazaar.experiments.evaluation.marl_eval import to_marl_eval
 
-        write_json(marl_eval, to_marl_eval(found, _curves(named)))
+        write_json(marl_eval, to_marl_eval(found, curves))
     if record is not None:
         within = TOLERANCE if tolerance is None else tolerance
         write_json(record, golden_of(found, tolerance=within, command=terminal.command()))
@@ -179,24 +180,28 @@ def _refuse_beside_suite(context: typer.Context) -> None:
         raise ValueError(f"--suite: {', '.join(other)}: a suite says in its file what is played; leave that out")
 
 
-def _sources(policies: list[str]) -> dict[str, Any]:
-    """What each policy is read from, by the label under which it is shown."""
+def _sources(policies: list[str]) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
+    """What each policy is read from, by the label under which it is shown; and the labels of the runs of a folder."""
     from gridbazaar.experiments.evaluation.evaluate import labelled
     from gridbazaar.experiments.evaluation.runs import with_runs
 
-    return with_runs(labelled(policies))[0]
+    return with_runs(labelled(policies))
 
 
 def _curves(policies: list[str]) -> dict[str, list[dict[str, float]]]:
-    """The learning curves of runs, by the label under which they are shown."""
+    """The learning curves of runs, by the label under which they are shown; before anything is played."""
     from gridbazaar.agents.policies import list_policies
     from gridbazaar.agents.policies.trained import model_of
+    from gridbazaar.experiments.evaluation.marl_eval import refuse_unequal
     from gridbazaar.experiments.training.folder import algo_of, read_curve
 
-    sources = {label: str(source) for label, source in _sources(policies).items() if source not in list_policies()}
+    named, runs = _sources(policies)
+    sources = {label: str(source) for label, source in named.items() if source not in list_policies()}
     models = {label: model_of(source) for label, source in sources.items()}
     folders = {label: model.parent for label, model in models.items() if model is not None}
-    return {label: read_curve(folder) for label, folder in folders.items() if algo_of(folder) is not None}
+    curves = {label: read_curve(folder) for label, folder in folders.items() if algo_of(folder) is not None}
+    refuse_unequal(list(named), runs, curves)
+    return curves
 
 
 def _say_what_played(policies: list[str]) -> None:
@@ -205,7 +210,7 @@ def _say_what_played(policies: list[str]) -> None:
     from gridbazaar.agents.policies.trained import model_of
     from gridbazaar.experiments.training.checkpoint import about
 
-    for label, source in _sources(policies).items():
+    for label, source in _sources(policies)[0].items():
         path = None if source in list_policies() else model_of(str(source))
         if path is not None:
             typer.echo(f"{label} played {path}, {about(path)}")

@@ -25,6 +25,8 @@ class Listed(StrEnum):
     policies = "policies"
     kinds = "kinds"
     feeders = "feeders"
+    rewards = "rewards"
+    loaders = "loaders"
 
 
 class Shown(StrEnum):

@@ -22,10 +22,20 @@ if TYPE_CHECKING:
 
 _MANY_BRANCHES = 60
 _RUN = "FOLDER of a run"
+_OWN = "FILE.py[:NAME]"
+
+
+_REWARDS = {
+    "own": "reward.whose: minus what the agent itself costs, or its customer",
+    "community": "reward.whose: minus the part of each in what all cost",
+    "mix": "reward.whose: both, reward.mix of own",
+    _OWN: "reward.function: of your own, a function of what happened",
+}
+_LOADERS = {_OWN: "data.loader: of your own, a function of a path; what is read without one: gridbazaar data list"}
 
 
 def list_things(what: str) -> Table:
-    """List all scenarios, mechanisms, tenders, tariffs, designs, policies, kinds or feeders with a line about each."""
+    """List all that is found by name of a sort, scenarios or kinds, with a line about each."""
     names, about = _found(what)
     brought = installed(f"gridbazaar.{what}")  # named, not imported
     rows = ((n, f"brought by a package, {brought[n].value}" if n in brought else about(n)) for n in names)
@@ -73,6 +83,9 @@ def _found(what: str) -> tuple[list[str], Callable[[str], str]]:
         from gridbazaar.agents.kinds import list_kinds
 
         return list_kinds(), about_kind
+    if what in ("rewards", "loaders"):
+        about = _REWARDS if what == "rewards" else _LOADERS
+        return [*about, *installed(f"gridbazaar.{what}")], about.__getitem__
     from gridbazaar.data.feeders import list_feeders, load_feeder
 
     return list(list_feeders()), lambda name: f"{load_feeder(name).n_buses} buses; {load_feeder(name).source}"

@@ -31,7 +31,6 @@ from gridbazaar.experiments.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from gridbazaar.experiments.training.train import TrainConfig
     from gridbazaar.experiments.workers import Workers
 
 train_app = typer.Typer()
@@ -110,7 +109,8 @@ def train(
     columns: Columns = None,
     drop_bad: DropBad = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint, or extend a finished run to --steps.")
+        bool,
+        typer.Option("--resume", help="Go on from the last checkpoint, or extend a finished run of PPO to --steps."),
     ] = False,
     workers: HowMany = None,
     engine: Engine = None,
@@ -164,8 +164,8 @@ def train(
         raise ValueError(f"--seeds: {out} is the folder of one run, not of several; leave it out")
     if resume:
         config = read_as(out, table)
-        if "steps" in given and config.algo == "ppo":
-            config = _extended(config, out, given.pop("steps"))
+        if "steps" in given:
+            config = extended(config, out, given.pop("steps"))
         _refuse_changes(config, given)
     elif scenario is None:
         raise ValueError("expected a scenario; see gridbazaar list scenarios")
@@ -179,9 +179,9 @@ def train(
         code, word = door.answer(error)
         typer.echo(f"{word}; {_how_to_go_on(config, out)}", err=True)
         raise typer.Exit(code) from None
-    to_play = terminal.to_paste("evaluate", config.scenario, "--policies", out)
+    command = to_play(config, out)
     typer.echo(
-        f"{out}: {checkpoint_steps(out):,} agent-steps{_updates(config)}; next: {to_play}\n"
+        f"{out}: {checkpoint_steps(out):,} agent-steps{_updates(config)}; next: {command}\n"
         f"that plays what the run ended with; {out / BEST} is what scored best on validation"
     )
 
@@ -242,8 +242,16 @@ def _train_runs(config: Any, out: Path, *, allow_code: bool, workers: Workers | 
         typer.echo(f"{word}; runs that are complete stay; go on with: {to_go_on}", err=True)
         raise typer.Exit(code) from None
     done = sum(checkpoint_steps(folder) or 0 for folder in folders)
-    to_play = terminal.to_paste("evaluate", config.scenario, "--policies", out)
-    typer.echo(f"{out}: {len(folders)} runs, {done:,} agent-steps in all; next: {to_play}")
+    typer.echo(f"{out}: {len(folders)} runs, {done:,} agent-steps in all; next: {to_play(config, out)}")
+
+
+def to_play(config: Any, out: Path) -> str:
+    """Give the command that plays runs in the scenario as they were trained in it."""
+    from gridbazaar.experiments.describe import toml_value
+
+    changed = (f"{name}={toml_value(value)}" for name, value in config.overrides.items())
+    settings = [word for setting in changed for word in ("--set", setting)]
+    return terminal.to_paste("evaluate", config.scenario, "--policies", out, *settings)
 
 
 _ENDS = {"ppo": "--steps or --minutes", "gradient": "--updates"}
@@ -264,12 +272,17 @@ def _refuse_unknown(algo: str, table: Any, fields_set: Iterable[str], options: I
         raise ValueError(f"--set-train: unknown field {', '.join(unknown)}; --algo {algo} has {', '.join(allowed)}")
 
 
-def _extended(config: TrainConfig, out: Path, steps: int) -> TrainConfig:
-    """Let a finished run of PPO go on to more steps."""
+def extended(config: Any, out: Path, steps: int) -> Any:
+    """Let a finished run of PPO go on to more steps; what others learn by is planned as a whole."""
     from gridbazaar.experiments.training.train import extend
 
     if steps == config.steps:
         return config
+    if config.algo != "ppo":
+        raise ValueError(
+            f"--steps: a run of ppo is extended by it, {out} is of {config.algo} and has {config.steps:,}; leave it "
+            "out, or start a new run"
+        )
     longer = extend(out, steps)
     typer.echo(
         f"{out}: extended from {longer.schedule_from:,} to {steps:,} agent-steps; the learning rate begins its "

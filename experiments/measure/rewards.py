@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.scenario import WHOSE, Scenario
+from gridbazaar.envs.scenario import Scenario
+from gridbazaar.envs.scenario_tables import WHOSE
 from gridbazaar.envs.scenarios import load_scenario
 
 USUAL = 0.4

@@ -11,15 +11,46 @@ from gridbazaar.data.own import OwnFileError
 from gridbazaar.data.tables import read_table
 from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.scenario import Scenario
-from gridbazaar.envs.scenarios import scenario_of
-from gridbazaar.experiments.files import new_folder, versions, write_json
+from gridbazaar.envs.scenarios import load_scenario, scenario_of
+from gridbazaar.experiments.files import PARTIAL, check_folder, new_folder, versions, write_json
 from gridbazaar.experiments.span import span_of
-from gridbazaar.experiments.training.checkpoint import read_checkpoint
+from gridbazaar.experiments.training.checkpoint import Checkpoint, read_checkpoint
 from gridbazaar.experiments.training.own_files import keep_files, with_kept_files
 
 _Config = TypeVar("_Config")
 EPISODES_A_SEED = 1_000_003
 """Numbers of training episodes lie so far apart from one seed of a training to the next."""
+
+
+def opened(
+    out: str | Path, config: _Config, *, force: bool, resume: bool, allow_code: bool
+) -> tuple[Path, _Config, Scenario]:
+    """Give folder, configuration and scenario of a run that is to begin, or to go on as it began.
+
+    Args:
+        out: folder of the run.
+        config: how it learns; with ``resume`` the one in the folder counts.
+        force: an existing folder is to be replaced.
+        resume: go on with the run in the folder.
+        allow_code: also load Python files that the scenario names.
+
+    Raises:
+        FileExistsError: there is a folder.
+        ValueError: as of ``read_as`` and ``read_scenario``.
+    """
+    folder = Path(out)
+    if resume:
+        return folder, read_as(folder, type(config)), read_scenario(folder, allow_code=allow_code)
+    check_folder(folder, force=force)
+    asked: Any = config
+    return folder, config, load_scenario(asked.scenario, allow_code=allow_code, **asked.overrides)
+
+
+def last_of(folder: Path, *, resume: bool) -> Checkpoint | None:
+    """Give the checkpoint that a run goes on from, none where it begins; what a kill left half-written is dropped."""
+    for left_over in folder.glob(f".*{PARTIAL}"):
+        left_over.unlink()
+    return read_checkpoint(folder) if resume else None
 
 
 def begin(folder: Path, config: Any, scenario: Scenario, *, force: bool, **more: Any) -> None:

@@ -23,10 +23,8 @@ from gridbazaar.envs.contract import check_own_kinds
 from gridbazaar.envs.episode.world import bank_of
 from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.scenario import Scenario
-from gridbazaar.envs.scenarios import load_scenario
-from gridbazaar.experiments.files import PARTIAL, check_folder
-from gridbazaar.experiments.training.checkpoint import Checkpoint, read_checkpoint
-from gridbazaar.experiments.training.folder import EPISODES_A_SEED, begin, log_of, read_as, read_scenario
+from gridbazaar.experiments.training.checkpoint import Checkpoint
+from gridbazaar.experiments.training.folder import EPISODES_A_SEED, begin, last_of, log_of, opened
 from gridbazaar.experiments.training.record import Record, Report
 
 _Few = Annotated[int, Within(1, 100_000)]
@@ -84,12 +82,7 @@ def train_sac(
     import torch
     from stable_baselines3.common.logger import configure
 
-    folder = Path(out)
-    if resume:
-        config, scenario = read_as(folder, SacConfig), read_scenario(folder, allow_code=allow_code)
-    else:
-        check_folder(folder, force=force)
-        scenario = load_scenario(config.scenario, allow_code=allow_code, **config.overrides)
+    folder, config, scenario = opened(out, config, force=force, resume=resume, allow_code=allow_code)
     import_module("tensorboard")
     check_own_kinds(scenario)
     _check_fits(config, scenario)
@@ -97,9 +90,7 @@ def train_sac(
     bank_of(scenario.data, scenario.seed, scenario.step_min)  # a mistake leaves an earlier run alone
     if not resume:
         begin(folder, config, scenario, force=force)
-    for left_over in folder.glob(f".*{PARTIAL}"):  # of a run that was killed while it wrote
-        left_over.unlink()
-    last = read_checkpoint(folder) if resume else None
+    last = last_of(folder, resume=resume)
     model = _model(config, scenario, last)
     watch = _callback(config, scenario, Record(scenario, folder, config.validate_seeds, last), report)
     if last is not None:

@@ -22,17 +22,17 @@ from gridbazaar.envs.contract import check_own_kinds
 from gridbazaar.envs.episode.world import bank_of
 from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.scenario import Scenario
-from gridbazaar.envs.scenarios import load_scenario
-from gridbazaar.experiments.files import PARTIAL, check_folder, write_json
+from gridbazaar.experiments.files import write_json
 from gridbazaar.experiments.training import checkpoint as checkpoints
-from gridbazaar.experiments.training.checkpoint import Checkpoint, read_checkpoint
+from gridbazaar.experiments.training.checkpoint import Checkpoint
 from gridbazaar.experiments.training.folder import (
     EPISODES_A_SEED,
     begin,
     checkpoint_steps,
+    last_of,
     log_of,
+    opened,
     read_as,
-    read_scenario,
 )
 from gridbazaar.experiments.training.record import Record
 
@@ -103,22 +103,15 @@ def train(
     import torch
     from stable_baselines3.common.logger import configure
 
-    folder = Path(out)
-    if resume:
-        config, scenario = read_config(folder), read_scenario(folder, allow_code=allow_code)
-    else:
-        check_folder(folder, force=force)
-        scenario = load_scenario(config.scenario, allow_code=allow_code, **config.overrides)
+    folder, config, scenario = opened(out, config, force=force, resume=resume, allow_code=allow_code)
     import_module("tensorboard")
     check_own_kinds(scenario)
     torch.set_num_threads(config.threads)
     bank_of(scenario.data, scenario.seed, scenario.step_min)  # a mistake leaves an earlier run alone
     if not resume:
         begin(folder, config, scenario, force=force)
-    for left_over in folder.glob(f".*{PARTIAL}"):  # of a run that was killed while it wrote
-        left_over.unlink()
     start = time.monotonic()
-    last = read_checkpoint(folder) if resume else None
+    last = last_of(folder, resume=resume)
     model = _model(config, scenario, last)
     callback = _callback(config, scenario, folder, last, start, report)
     if last is not None:

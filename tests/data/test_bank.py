@@ -12,7 +12,7 @@ from gridbazaar.data.calendar import make_calendar
 from gridbazaar.data.chance import SPLITS, episode_keys, uniform
 from gridbazaar.envs.episode.draw import draw_days
 from gridbazaar.envs.episode.world import bank_of
-from gridbazaar.envs.scenario import DataConfig
+from gridbazaar.envs.scenario_tables import DataConfig
 from tests.quick import only
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -44,6 +45,18 @@ def test_a_part_whose_worker_was_killed_is_done_again(tmp_path: Path) -> None:
     assert sorted(told) == list(range(6))
     with pytest.raises(ValueError, match="no 7 here"):
         each(refuse, [Deadly(7)], TWO)
+
+
+@pytest.mark.parametrize(("address", "where"), [(None, "on this machine"), ("ray-head:6379", "at ray-head:6379")])
+def test_a_cluster_that_does_not_begin_is_said(
+    monkeypatch: pytest.MonkeyPatch, address: str | None, where: str
+) -> None:
+    def init(**options: Any) -> None:
+        raise Exception("The current node timed out during startup.")  # as ray 2.60 does on a busy machine
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: False, init=init))
+    with pytest.raises(OSError, match=f"engine ray: expected a cluster {where}, .*: The current node timed out"):
+        each(square, [Deadly(1)], Workers(2, "ray", address))
 
 
 @pytest.mark.slow

@@ -15,7 +15,8 @@ import pytest
 
 from gridbazaar.experiments.cli.main import main
 from tests.experiments.cli.runner import invoke
-from tests.hostile.commands import TRAP, Case, cases
+from tests.hostile.case import TRAP, Case
+from tests.hostile.commands import cases
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = 20_260

@@ -28,10 +28,9 @@ from gridbazaar.data.tables import check_table
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
-from gridbazaar.experiments.files import check_folder
 from gridbazaar.experiments.training import checkpoint as checkpoints
-from gridbazaar.experiments.training.checkpoint import Checkpoint, read_checkpoint
-from gridbazaar.experiments.training.folder import EPISODES_A_SEED, begin, read_as, read_scenario
+from gridbazaar.experiments.training.checkpoint import Checkpoint
+from gridbazaar.experiments.training.folder import EPISODES_A_SEED, begin, last_of, opened
 from gridbazaar.experiments.training.gradient.beginning import Weights, refuse_inside, weights_to_begin
 from gridbazaar.experiments.training.gradient.chooser import Chooser, choices_of
 from gridbazaar.experiments.training.gradient.episodes import Episodes, draw
@@ -109,12 +108,7 @@ def train_gradient(
     Raises:
         ValueError: the twin does not cover the scenario; the text names what it does not.
     """
-    folder = Path(out)
-    if resume:
-        config, scenario = read_as(folder, GradientConfig), read_scenario(folder, allow_code=allow_code)
-    else:
-        check_folder(folder, force=force)
-        scenario = load_scenario(config.scenario, allow_code=allow_code, **config.overrides)
+    folder, config, scenario = opened(out, config, force=force, resume=resume, allow_code=allow_code)
     refuse_uncovered(scenario)
     torch.set_num_threads(config.threads)
     if not resume:
@@ -124,7 +118,7 @@ def train_gradient(
         own = [*PUBLIC, *own_names(tuple(scenario.agents), choices), *homes.start_names(choices)]
         more = {"choices": list(choices)} if choices else {}
         begin(folder, config, scenario, force=force, features=own, kinds=list(scenario.agents), **more)
-    _Run(config, scenario, folder, read_checkpoint(folder) if resume else None, report).go()
+    _Run(config, scenario, folder, last_of(folder, resume=resume), report).go()
     return folder
 
 

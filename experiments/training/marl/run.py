@@ -17,10 +17,8 @@ from gridbazaar.agents.policies.trained import CHECKPOINT
 from gridbazaar.agents.policies.trained import PolicyOfKinds as Trained
 from gridbazaar.envs.contract import check_own_kinds
 from gridbazaar.envs.episode.world import bank_of
-from gridbazaar.envs.scenarios import load_scenario
-from gridbazaar.experiments.files import PARTIAL, check_folder
-from gridbazaar.experiments.training.checkpoint import Checkpoint, read_checkpoint
-from gridbazaar.experiments.training.folder import begin, read_as, read_scenario
+from gridbazaar.experiments.training.checkpoint import Checkpoint
+from gridbazaar.experiments.training.folder import begin, last_of, opened
 from gridbazaar.experiments.training.marl.config import MarlConfig
 from gridbazaar.experiments.training.record import Record, Report
 
@@ -38,12 +36,7 @@ def train_marl(
 
     ``report`` is called after every rollout.
     """
-    folder = Path(out)
-    if resume:
-        config, scenario = read_as(folder, MarlConfig), read_scenario(folder, allow_code=allow_code)
-    else:
-        check_folder(folder, force=force)
-        scenario = load_scenario(config.scenario, allow_code=allow_code, **config.overrides)
+    folder, config, scenario = opened(out, config, force=force, resume=resume, allow_code=allow_code)
     for library in ("benchmarl", "torchrl", "torch"):
         import_module(library)
     import torch
@@ -55,9 +48,7 @@ def train_marl(
     bank_of(scenario.data, scenario.seed, scenario.step_min)  # a mistake leaves an earlier run alone
     if not resume:
         begin(folder, config, scenario, force=force)
-    for left_over in folder.glob(f".*{PARTIAL}"):  # of a run that was killed while it wrote
-        left_over.unlink()
-    last = read_checkpoint(folder) if resume else None
+    last = last_of(folder, resume=resume)
     learner = Learner(config, scenario, 0 if last is None else last.episodes)
     record = Record(scenario, folder, config.validate_seeds, last)
     told = logging.getLogger("torchrl")

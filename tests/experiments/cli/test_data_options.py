@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -101,10 +102,12 @@ def test_make_demo_hands_paths_and_options_on(tmp_path: Path) -> None:
     """One path, with blanks or not, or several."""
     (tmp_path / "my data").mkdir()
 
+    ours = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "ARGS", "DATA")}
+
     def recipe(*variables: str) -> str:
         done = subprocess.run(
             ["make", "--no-print-directory", "-f", str(ROOT / "Makefile"), "demo", "VENV=v", "BIN=v", *variables],
-            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+            cwd=tmp_path, env=ours, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from gridbazaar.experiments.cli.main import main
+from gridbazaar.experiments.cli.options import read_overrides
+from gridbazaar.experiments.cli.train import extended, to_play
 from gridbazaar.experiments.training.folder import algo_of
 from gridbazaar.experiments.training.learners import default_of
+from gridbazaar.experiments.training.sac import SacConfig
+from gridbazaar.experiments.training.train import TrainConfig
 from tests.experiments.cli.runner import invoke
 
 
@@ -29,6 +34,21 @@ def test_fields_of_the_training_are_set(tmp_path: Path) -> None:
     assert code == 0, said
     held = json.loads((tmp_path / "run" / "config.json").read_text())["train"]
     assert (held["learning_rate"], held["width"], held["seed"], held["n_envs"]) == (1e-3, 8, 3, 2)
+    assert f"next: gridbazaar evaluate street --policies {tmp_path / 'run'} --set hours=1.0\n" in said
+
+
+def test_what_is_said_to_play_a_run_has_the_settings_that_it_was_trained_with(tmp_path: Path) -> None:
+    settings = ["tariff=tou", 'data.path="my data"', 'data.further=["a.csv", "it\'s.csv"]', "ev.v2g=true", "hours=2"]
+    given = read_overrides(settings, None, 7)
+    words = shlex.split(to_play(TrainConfig(scenario="street", overrides=given), tmp_path))
+    assert words[:5] == ["gridbazaar", "evaluate", "street", "--policies", str(tmp_path)]
+    assert set(words[5::2]) == {"--set"}
+    assert read_overrides(words[6::2], None, None) == given
+
+
+def test_only_a_run_of_ppo_is_extended(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"--steps: a run of ppo is extended by it, .* is of sac and has 48;"):
+        extended(SacConfig(steps=48), tmp_path, 96)
 
 
 def test_a_file_holds_fields_of_the_training(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gridbazaar.envs.core import Core
-from gridbazaar.envs.scenario import WHOSE
+from gridbazaar.envs.scenario_tables import WHOSE
 from gridbazaar.envs.scenarios import list_scenarios, load_scenario
 from gridbazaar.experiments.measure.rewards import USUAL, measure_rewards
 

@@ -19,7 +19,8 @@ from gridbazaar.envs.views.others import community_of
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.training.train import TrainConfig, train
 from tests.experiments.cli.runner import invoke
-from tests.hostile.commands import OLD_RUN, TRAP, trapped_zip
+from tests.hostile.case import OLD_RUN, TRAP
+from tests.hostile.runs import trapped_zip
 
 sb3 = pytest.importorskip("stable_baselines3")
 

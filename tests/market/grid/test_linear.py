@@ -14,7 +14,7 @@ from gridbazaar.data.feeder import Feeder
 from gridbazaar.data.feeders import load_feeder
 from gridbazaar.market.grid.balanced import Grid
 from gridbazaar.market.grid.linear import LinearGrid
-from tests.market.grid.test_grid import STIFF_VILLAGE
+from tests.market.grid.loading import STIFF_VILLAGE
 
 Floats = NDArray[np.float64]
 CASES = [

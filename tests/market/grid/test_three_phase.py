@@ -14,7 +14,7 @@ from gridbazaar.data.feeders import list_feeders, load_feeder
 from gridbazaar.market.grid.balanced import Grid
 from gridbazaar.market.grid.distflow import FLOOR_PU
 from gridbazaar.market.grid.three_phase import Connections, ThreePhaseFlow, ThreePhaseGrid, make_grid
-from tests.market.grid.test_grid import golden_cases
+from tests.market.grid.loading import golden_cases
 from tests.market.second_solver import asymmetric
 
 Floats = NDArray[np.float64]

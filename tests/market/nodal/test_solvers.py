@@ -16,7 +16,7 @@ from gridbazaar.market.nodal.problem import NodalProblem, NodalSolution
 from gridbazaar.market.nodal.reference import solve_by_highs
 from gridbazaar.market.nodal.simplex import solve_by_simplex
 from gridbazaar.market.nodal.ties import share_ties
-from tests.market.grid.test_grid import STIFF_VILLAGE
+from tests.market.grid.loading import STIFF_VILLAGE
 from tests.market.nodal.villages import Market, random_markets
 
 Floats = NDArray[np.float64]

@@ -23,7 +23,7 @@ from gridbazaar.market.orders import Clearing, NodalPrices, Setting
 from gridbazaar.market.rule import arrays_of
 from gridbazaar.market.settlement.nodal import deviation_ucur, rebate_per_connection
 from gridbazaar.market.settlement.position import Position, Use
-from tests.market.grid.test_grid import STIFF_VILLAGE
+from tests.market.grid.loading import STIFF_VILLAGE
 from tests.market.nodal.villages import KWH, Market, clear, random_markets
 
 Floats = NDArray[np.float64]

@@ -14,7 +14,7 @@ from gridbazaar.data.trees import pick_rows
 from gridbazaar.market.grid.linear import LinearGrid
 from gridbazaar.market.nodal.clearing import NodalClearing, clear_nodal
 from gridbazaar.market.orders import Orders, Setting, Wires
-from tests.market.grid.test_grid import STIFF_VILLAGE
+from tests.market.grid.loading import STIFF_VILLAGE
 
 KWH = 1_000_000
 
