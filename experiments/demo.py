@@ -99,7 +99,8 @@ def run_demo(
 
 def learning(more: dict[str, Any], minutes: float | None, steps: int | None) -> tuple[Any, Callable[..., Path]]:
     """How it learns, and what runs it."""
-    from gridbazaar.experiments.training.gradient.run import GradientConfig, agent_steps_of, seconds_of_update
+    from gridbazaar.experiments.training.gradient.config import GradientConfig
+    from gridbazaar.experiments.training.gradient.run import agent_steps_of, seconds_of_update
     from gridbazaar.experiments.training.gradient.twin import uncovered
 
     if uncovered(load_scenario(more["scenario"], **more["overrides"])):

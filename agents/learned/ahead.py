@@ -79,6 +79,7 @@ class Ahead:
     lowest: Array  # [n, horizon + 1] retail price of the first so many intervals
     highest: Array
     cheaper: Array  # [n, horizon + 1] of the first so many intervals, those cheaper than this one
+    outage_is_over: Array | None = None  # 1 once the grid above was away and is back; none: nobody asks
 
 
 def condense(known: Known) -> Ahead:

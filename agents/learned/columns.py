@@ -31,10 +31,13 @@ OWN = (
     "to_spare", "to_spare_sharp", "gives", "refills",
 )  # fmt: skip
 
+OUTAGES = ("outage_is_over",)
+"""Where there may be one, the same for all agents of a community."""
 
-def own_names(kinds: Sequence[str], choices: Sequence[str] = ()) -> tuple[str, ...]:
-    """Name the columns of an agent: those of all, a flag for each kind, and those of homes by what they choose."""
-    return (*OWN, *(f"is_{kind}" for kind in kinds), *homes.own_names(choices))
+
+def own_names(kinds: Sequence[str], choices: Sequence[str] = (), has_outages: bool = False) -> tuple[str, ...]:
+    """Name the columns of an agent: those of all, a flag for each kind, those of homes by what they choose, outages."""
+    return (*OWN, *(f"is_{kind}" for kind in kinds), *homes.own_names(choices), *(OUTAGES if has_outages else ()))
 
 
 def columns(
@@ -85,6 +88,8 @@ def columns(
     if at_home is not None:
         sides = xp.zeros((*own.shape[:2], at_home.shape[2]), own)
         parts.append(xp.concat([sides[:, : place.start], at_home, sides[:, place.stop :]], axis=1))
+    if ahead.outage_is_over is not None:
+        parts.append(xp.broadcast_to(ahead.outage_is_over[:, None, None], (*own.shape[:2], 1)))
     own = xp.concat(parts, axis=2)
     return xp.clip(seen, -_BOUND, _BOUND), xp.clip(own, -_BOUND, _BOUND)
 

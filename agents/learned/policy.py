@@ -1,19 +1,21 @@
 """Learned: a policy that was learned by gradient through the model, acting in NumPy alone.
 
-The model knows no failures; where devices fail, a rule looks after them, as it does for MPC.
+The model knows neither failures nor the operator's calls; where devices fail a rule looks after them, and where VPPs
+answer calls a rule answers, as they do for MPC.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gridbazaar.agents.dispatch.calls import with_calls
 from gridbazaar.agents.dispatch.upkeep import with_upkeep
-from gridbazaar.agents.learned import homes
+from gridbazaar.agents.learned import cars, homes
 from gridbazaar.agents.learned.ahead import N_ERRORS, Ahead, Known, condense
 from gridbazaar.agents.learned.columns import PUBLIC, columns, own_names
 from gridbazaar.agents.learned.network import EAGER, KEEN, RESERVED, check, respond_at_home
@@ -66,6 +68,7 @@ class _Memory:
     flags: NDArray[np.float64]
     is_car: NDArray[np.bool_]  # [n_agents, 1]
     errors: Errors | None = None
+    was_off: NDArray[np.bool_] | None = None  # [n_envs] the grid above has been away; none: at no time
 
 
 class Policy:
@@ -76,6 +79,8 @@ class Policy:
         kinds: that it was trained with, in the order of its flags.
         names: of the columns that it was trained on, the community's and an agent's; none: those of this version.
         choices: of homes beside power and eagerness, in the order of their action.
+        to_need: cars ask for no more than they need, see ``cars.py``.
+        has_outages: it learned where the grid above may be away: it sees whether that is over, and rests meanwhile.
 
     Raises:
         ValueError: the weights or columns are not those of this version.
@@ -86,14 +91,16 @@ class Policy:
 
     def __init__(
         self, weights: Mapping[str, NDArray[Any]], kinds: Sequence[str], names: Sequence[str] | None = None,
-        choices: Sequence[str] = (),
+        choices: Sequence[str] = (), *, to_need: bool = False, has_outages: bool = False,
     ) -> None:  # fmt: skip
-        here = (*PUBLIC, *own_names(kinds, choices), *homes.start_names(choices))
+        own = own_names(kinds, choices, has_outages)
+        here = (*PUBLIC, *own, *homes.start_names(choices))
         if names is not None and tuple(names) != here:
             differ = sorted(set(names) ^ set(here)) or ["the same in another order"]
             raise ValueError(f"the policy was trained on other columns ({', '.join(differ)[:200]}); train it anew")
-        check(weights, len(own_names(kinds, choices)), choices)
+        check(weights, len(own), choices)
         self.weights, self.kinds, self.choices = weights, tuple(kinds), tuple(choices)
+        self.to_need, self.has_outages = to_need, has_outages
 
     def start(self, community: Community, rng: np.random.Generator, episode: Foresight | None = None) -> Any:
         unknown = [kind for kind in community.kind_slices if kind not in self.kinds]
@@ -112,9 +119,23 @@ class Policy:
         errors = memory.errors or no_errors(len(view.firm_kw))
         expected = ahead.net_kw.sum(1)
         errors = remember(errors, expected[:, 0], expected[:, min(1, expected.shape[1] - 1)])
-        action = self._action(condense(_known(ahead, expected, view, errors)), observation, memory)
+        condensed = condense(_known(ahead, expected, view, errors))
+        is_off, memory = self._noticed(observation, replace(memory, errors=errors))
+        if is_off is not None:
+            condensed = replace(condensed, outage_is_over=1.0 * (memory.was_off & ~is_off))
+        action = self._action(condensed, observation, memory)
+        if is_off is not None:
+            action[..., 0] *= ~is_off[:, None]  # an island asks of devices what it needs
         action = with_upkeep(action, observation, memory.community)  # it learned where nothing fails
-        return action, _Memory(memory.community, memory.flags, memory.is_car, errors)
+        action = with_calls(action, observation, memory.community)  # and where nobody calls
+        return action, memory
+
+    def _noticed(self, observation: Observation, memory: _Memory) -> tuple[NDArray[np.bool_] | None, _Memory]:
+        """[n_envs] whether the grid above is away now, and what is remembered of it; none where it looks at neither."""
+        if not self.has_outages:
+            return None, memory
+        is_off = observation.features[:, 0, memory.community.features.index("island")] > 0.5
+        return is_off, replace(memory, was_off=is_off if memory.was_off is None else memory.was_off | is_off)
 
     def _action(self, ahead: Ahead, observation: Observation, memory: _Memory) -> Array:
         """[n_envs, n_agents, n] power, eagerness and what homes choose beside."""
@@ -128,10 +149,14 @@ class Policy:
         public, own = columns(ahead, view, memory.flags, community.step_h, at_home, place)
         public, own = public.astype(np.float32), own.astype(np.float32)
         starts = None if starts is None else starts.astype(np.float32)
-        answer, more, lean = respond_at_home(self.weights, public, own, memory.is_car, place, starts)
+        answer, more, lean = self.respond(public, own, memory.is_car, place, starts)
         power = np.tanh(answer[..., 0].astype(np.float64))
-        most = np.where(answer[..., 2:].sum(-1) > 0, KEEN, EAGER)
-        action = np.stack([power, np.where(answer[..., 1] > 0, most, RESERVED)], axis=-1)
+        is_eager, most = answer[..., 1] > 0, np.where(answer[..., 2:].sum(-1) > 0, KEEN, EAGER)
+        if self.to_need:
+            is_car, asked_kw = memory.is_car[:, 0], cars.ask(power, view, community.step_h).kw
+            power, is_eager = np.where(is_car, cars.served(asked_kw, is_car, ahead, view), power), is_eager | is_car
+            most = np.where(is_car, EAGER, most)
+        action = np.stack([power, np.where(is_eager, most, RESERVED)], axis=-1)
         if not self.choices:
             return action
         action = widened(action, community.n_actions).copy()
@@ -139,6 +164,12 @@ class Policy:
         for name, values in chosen.items():
             action[:, place, community.actions[HOMES].index(name)] = values
         return action
+
+    def respond(
+        self, public: Array, own: Array, is_car: NDArray[np.bool_], place: slice, starts: Array | None
+    ) -> tuple[Array, Array | None, Array | None]:
+        """Ask the network; arguments and what it gives as of ``respond_at_home``."""
+        return respond_at_home(self.weights, public, own, is_car, place, starts)
 
     def _check_homes(self, community: Community) -> None:
         """Refuse homes that choose other things than those that it was trained with, or that do not observe them."""

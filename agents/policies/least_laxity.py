@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gridbazaar.agents.dispatch.laxity import room_kw, serve_by_laxity
 from gridbazaar.agents.kind import encode
 from gridbazaar.agents.policies.idle import charge_on_arrival_kw
 from gridbazaar.agents.policy import Community, Foresight, Observation
@@ -28,12 +29,6 @@ class Policy:
         view, ahead = observation.view, observation.forecasts
         assert ahead is not None
         wish_kw = charge_on_arrival_kw(view, memory.step_h)
-        laxity_h = view.left_h - view.need_kwh / (view.eta_ch * np.maximum(view.power_kw, 1e-9))
-        cars_kw = (view.firm_kw * (view.left_h > 0) * ~view.is_stationary * view.is_active).sum(1)
-        room_kw = np.maximum(ahead.import_cap_kw - ahead.net_kw[:, :, 0].sum(1) - cars_kw, 0.0)[:, None]
-        order = np.argsort(np.where(wish_kw > 0, laxity_h, np.inf), axis=1, kind="stable")
-        ordered = np.take_along_axis(wish_kw, order, 1)
-        given = np.clip(room_kw - (np.cumsum(ordered, axis=1) - ordered), 0.0, ordered)
-        fits_kw = np.zeros_like(wish_kw)
-        np.put_along_axis(fits_kw, order, given, 1)
+        left_kw = room_kw(ahead.net_kw[:, :, 0].sum(1), ahead.import_cap_kw, view)
+        fits_kw = serve_by_laxity(wish_kw, left_kw, view)
         return encode(fits_kw, np.ones_like(wish_kw), view), memory

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from gridbazaar.agents.learned import foreign
 from gridbazaar.agents.learned import policy as learned
+from gridbazaar.agents.learned.columns import OUTAGES
 from gridbazaar.agents.network import Network, network_of, networks_of
 from gridbazaar.agents.policy import Community, Foresight, Observation
 from gridbazaar.agents.policy import Policy as AnyPolicy
@@ -142,7 +143,11 @@ def load_run(name: str, *, allow_code: bool = False) -> AnyPolicy:
     if held["train"].get("algo") == "gradient":
         try:
             kinds, choices = (tuple(held.get(name, ())) for name in ("kinds", "choices"))
-            return learned.Policy(read_weights(path), kinds, held["features"], choices)
+            to_need = bool(held["train"].get("to_need", False))
+            has_outages = set(OUTAGES) <= set(held["features"])
+            return learned.Policy(
+                read_weights(path), kinds, held["features"], choices, to_need=to_need, has_outages=has_outages
+            )
         except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"{path}: expected a policy learned by gradient, {error}") from error
     weights = read_weights(path)

@@ -155,6 +155,12 @@ def _read_old(folder: Path) -> Checkpoint:
 
 def about(path: Path) -> str:
     """Say what a model is that was played."""
+    ours = path.name in (MODEL, BEST, CHECKPOINT)
+    start = read_manifest(path.parent)["train"].get("start", "none") if ours else "none"
+    return _about(path) + ("" if start == "none" else f", begun by imitation of {start}")
+
+
+def _about(path: Path) -> str:
     if path.suffix in SUFFIXES and not is_ours(path):
         return "a model that others made"
     if path.name in (MODEL, OLD_MODEL):

@@ -21,7 +21,8 @@ def learner(algo: str, where: str = "--algo") -> tuple[Any, Callable[..., Path]]
         ValueError: there is none of this name.
     """
     if algo == "gradient":
-        from gridbazaar.experiments.training.gradient.run import GradientConfig, train_gradient
+        from gridbazaar.experiments.training.gradient.config import GradientConfig
+        from gridbazaar.experiments.training.gradient.run import train_gradient
 
         return GradientConfig, train_gradient
     if algo == "ppo":
@@ -52,7 +53,7 @@ def default_of(given: Mapping[str, Any], *, allow_code: bool = False) -> str:
         What changes rewards or observations means nothing to it, nor do a number of steps and a limit of time.
     """
     from gridbazaar.envs.scenarios import load_scenario
-    from gridbazaar.experiments.training.gradient.run import GradientConfig
+    from gridbazaar.experiments.training.gradient.config import GradientConfig
     from gridbazaar.experiments.training.gradient.twin import uncovered
 
     overrides = given.get("overrides") or {}

@@ -83,6 +83,7 @@ class MarketSAC(SAC):
     """SAC whose learning rate falls linearly to a share of itself with the progress of the run."""
 
     progress: Callable[[], float] | None = None
+    begins_random = True  # whether it begins with random actions, not with those of its actor
 
     def __init__(self, *args: Any, last_rate: float = 0.05, **kwargs: Any) -> None:
         self.last_rate = last_rate
@@ -103,8 +104,8 @@ class MarketSAC(SAC):
 
     def _sample_action(self, learning_starts: int, action_noise: Any = None, n_envs: int = 1) -> Any:
         """Begin with random actions; drawn by the generator that checkpoints keep."""
-        if self.num_timesteps >= learning_starts:
-            return super()._sample_action(learning_starts, action_noise, n_envs)
+        if not self.begins_random or self.num_timesteps >= learning_starts:
+            return super()._sample_action(0, action_noise, n_envs)
         shape = (n_envs, *(self.action_space.shape or ()))
         drawn = np.random.uniform(-1, 1, shape).astype(np.float32)  # noqa: NPY002 - as stable-baselines3 draws
         return drawn, drawn

@@ -25,6 +25,7 @@ from gridbazaar.envs.observe import feature_columns
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.experiments.training.checkpoint import Checkpoint
 from gridbazaar.experiments.training.folder import EPISODES_A_SEED, begin, last_of, log_of, opened
+from gridbazaar.experiments.training.imitation import NONE, StartConfig, check_start, try_teacher
 from gridbazaar.experiments.training.record import Record, Report
 
 _Few = Annotated[int, Within(1, 100_000)]
@@ -33,7 +34,7 @@ _MOST_BYTES = 900_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class SacConfig:
+class SacConfig(StartConfig):
     """What a run is; written beside its numbers."""
 
     scenario: str = "village"
@@ -48,7 +49,7 @@ class SacConfig:
     tau: PositiveShare = 0.02  # by which the target moves to the critic in an update
     batch_size: _Few = 256
     buffer_size: Annotated[int, Within(1, 10**7)] = 200_000  # transitions, of rows without a device too
-    learning_starts: Annotated[int, Within(0, 10**9)] = 10_000  # agent-steps with random actions
+    learning_starts: Annotated[int, Within(0, 10**9)] = 10_000  # agent-steps with random actions, or those of a start
     train_every: _Few = 1  # intervals
     gradient_steps: _Few = 4  # as often
     entropy: Positive = 0.02  # its weight as the run begins
@@ -62,6 +63,7 @@ class SacConfig:
 
     def __post_init__(self) -> None:
         check_table(self, "")
+        check_start(self)
         if self.entropy_target is not None and not self.learns_entropy:
             raise ValueError("entropy_target: it is of learns_entropy = true; leave it out, or let it be learned")
 
@@ -89,10 +91,16 @@ def train_sac(
     torch.set_num_threads(config.threads)
     bank_of(scenario.data, scenario.seed, scenario.step_min)  # a mistake leaves an earlier run alone
     if not resume:
+        try_teacher(config, scenario)
         begin(folder, config, scenario, force=force)
     last = last_of(folder, resume=resume)
+    record = Record(scenario, folder, config.validate_seeds, last)
     model = _model(config, scenario, last)
-    watch = _callback(config, scenario, Record(scenario, folder, config.validate_seeds, last), report)
+    if last is None and config.start != NONE:
+        from gridbazaar.experiments.training.imitate_rows import teach_sac
+
+        teach_sac(model, config, scenario, config.seed)
+    watch = _callback(config, scenario, record, report)
     if last is not None:
         _put_back(model, last, folder / CHECKPOINT)
     left = config.steps - model.num_timesteps
@@ -168,6 +176,7 @@ def _model(config: SacConfig, scenario: Scenario, last: Checkpoint | None) -> An
         device="cpu",
     )
     model.replay_buffer.owners = market.active_rows  # type: ignore[union-attr]
+    model.begins_random = config.start == NONE
     return model
 
 

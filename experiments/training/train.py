@@ -34,6 +34,7 @@ from gridbazaar.experiments.training.folder import (
     opened,
     read_as,
 )
+from gridbazaar.experiments.training.imitation import NONE, StartConfig, check_start, try_teacher
 from gridbazaar.experiments.training.record import Record
 
 _Steps = Annotated[int, Within(1, 10**12)]
@@ -41,7 +42,7 @@ _Few = Annotated[int, Within(1, 100_000)]
 
 
 @dataclass(frozen=True, slots=True)
-class TrainConfig:
+class TrainConfig(StartConfig):
     """What a run is; written beside its numbers."""
 
     scenario: str = "village"
@@ -69,6 +70,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_table(self, "")
+        check_start(self)
         if self.schedule_from >= self.steps:
             raise ValueError(f"schedule_from: expected 0 to steps less one, got {self.schedule_from} of {self.steps}")
 
@@ -109,10 +111,15 @@ def train(
     torch.set_num_threads(config.threads)
     bank_of(scenario.data, scenario.seed, scenario.step_min)  # a mistake leaves an earlier run alone
     if not resume:
+        try_teacher(config, scenario)
         begin(folder, config, scenario, force=force)
     start = time.monotonic()
     last = last_of(folder, resume=resume)
     model = _model(config, scenario, last)
+    if last is None and config.start != NONE:
+        from gridbazaar.experiments.training.imitate_rows import teach_ppo
+
+        teach_ppo(model, config, scenario, config.seed)
     callback = _callback(config, scenario, folder, last, start, report)
     if last is not None:
         checkpoints.put_back(model, last, folder / CHECKPOINT)

@@ -12,7 +12,7 @@ from gridbazaar.experiments.demo import BASELINES, TRAINED, UPDATES, Demo, learn
 from gridbazaar.experiments.evaluation.play import play_episode
 from gridbazaar.experiments.training.folder import read_as, read_curve
 from gridbazaar.experiments.training.gradient import run as gradient
-from gridbazaar.experiments.training.gradient.run import GradientConfig
+from gridbazaar.experiments.training.gradient.config import GradientConfig
 from gridbazaar.experiments.training.train import TrainConfig, read_config
 from tests.experiments.cli.runner import invoke
 

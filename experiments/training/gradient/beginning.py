@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gridbazaar.agents.learned import homes
+from gridbazaar.agents.learned import cars, homes
 from gridbazaar.agents.learned.columns import own_names
 from gridbazaar.agents.learned.network import N_OUT, knows_keen, shapes_of
 from gridbazaar.agents.learned.policy import Policy
@@ -39,8 +39,9 @@ def first_weights(n_own: int, seed: int, choices: Sequence[str] = (), *, keen: b
 
 
 def weights_to_begin(
-    run: str, kinds: Sequence[str], seed: int, choices: Sequence[str] = (), *, keen: bool = False
-) -> Weights:
+    run: str, kinds: Sequence[str], seed: int, choices: Sequence[str] = (), *, keen: bool = False,
+    to_need: bool = False, has_outages: bool = False,
+) -> Weights:  # fmt: skip
     """Give the weights that a run begins with.
 
     Args:
@@ -49,13 +50,18 @@ def weights_to_begin(
         seed: of the draw.
         choices: of homes beside power and eagerness.
         keen: it knows keen orders; where the other run does not, its orders at any price begin as keen.
+        to_need: cars ask for what they need.
+        has_outages: it sees whether an outage is over.
 
     Raises:
         ValueError: the other run has other kinds, choices or columns, or was not learned by gradient.
     """
     if not run:
-        return first_weights(len(own_names(kinds, choices)), seed, choices, keen=keen)
-    held = _of_run(Path(run), kinds, choices)
+        drawn = first_weights(len(own_names(kinds, choices, has_outages)), seed, choices, keen=keen)
+        if to_need:
+            drawn["cars_bias"][0] = cars.FIRST_BIAS
+        return drawn
+    held = _of_run(Path(run), kinds, choices, to_need, has_outages)
     if knows_keen(held) and not keen:
         raise ValueError(f"begin_with: {run} knows keen orders; begin with keen = true, too, or with another run")
     if keen and not knows_keen(held):
@@ -73,7 +79,7 @@ def refuse_inside(run: str, folder: Path) -> None:
         raise ValueError(f"begin_with: {run} lies in {folder}, which would be replaced; give another folder with --out")
 
 
-def _of_run(run: Path, kinds: Sequence[str], choices: Sequence[str]) -> Weights:
+def _of_run(run: Path, kinds: Sequence[str], choices: Sequence[str], to_need: bool, has_outages: bool) -> Weights:
     policy = load_policy(str(run))
     if not isinstance(policy, Policy):
         raise ValueError(f"begin_with: expected the folder of a run by gradient; {run} learned in another way")
@@ -82,6 +88,14 @@ def _of_run(run: Path, kinds: Sequence[str], choices: Sequence[str]) -> Weights:
             raise ValueError(
                 f"begin_with: {run} was trained with the {what} {', '.join(there) or 'none'}, the scenario has "
                 f"{', '.join(here) or 'none'}; begin with a run of the same ones"
+            )
+    for what, is_here, is_there in (
+        ("to_need", to_need, policy.to_need), ("outages", has_outages, policy.has_outages)
+    ):  # fmt: skip
+        if is_here != is_there:
+            raise ValueError(
+                f"begin_with: {run} was trained {'with' if is_there else 'without'} {what}, this run is not so; begin "
+                "with a run of the same kind"
             )
     return {name: torch.tensor(x) for name, x in policy.weights.items()}
 

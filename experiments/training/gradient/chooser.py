@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from gridbazaar.agents.learned import homes
+from gridbazaar.agents.learned import cars, homes
 from gridbazaar.agents.learned.ahead import Ahead
 from gridbazaar.agents.learned.columns import columns
 from gridbazaar.agents.learned.network import N_OUT, respond_at_home
@@ -34,17 +34,19 @@ class Chooser:
         noise: [2 or 3, n_steps, n_envs, n_agents] normal and logistic, times what is left of both; none: none.
         noise_at_home: [n_steps, n_envs, n_homes, n_choices] added before warmth's tanh, or to what a start depends on.
         learns: [n_envs, n_agents] bool, whose choices count on the way back, others' stand; none: everybody's.
+        to_need: cars ask for no more than they need, see ``learned/cars.py``.
     """
 
     def __init__(
         self, core: Core, weights: Mapping[str, Tensor], noise: Tensor | None = None,
-        noise_at_home: Tensor | None = None, learns: Tensor | None = None,
+        noise_at_home: Tensor | None = None, learns: Tensor | None = None, *, to_need: bool = False,
     ) -> None:  # fmt: skip
         slices = core.scenario.kind_slices
         self.flags = torch.from_numpy(flags_of(slices, tuple(slices)))
         self.is_car = torch.zeros((core.n_agents, 1), dtype=torch.bool)
         self.is_car[slices.get("ev", slice(0, 0))] = True
         self.weights, self.noise, self.noise_at_home, self.learns = weights, noise, noise_at_home, learns
+        self.to_need = to_need
         self.step_h, self.choices = core.scenario.step_h, choices_of(core.scenario)
         self.place = slices[HOMES] if self.choices else slice(0, 0)
         self.config = core.scenario.agents[HOMES] if self.choices else None
@@ -67,10 +69,14 @@ class Chooser:
         if self.noise is not None:
             power = (power + self.noise[0, i]).clamp(-1.0, 1.0)
             lean = lean + self.noise[1, i]
-        keen = None
+        eager, keen = _hard(lean), None
         if answer.shape[-1] > N_OUT:
             keen = _hard(answer[..., N_OUT] + (0.0 if self.noise is None else self.noise[N_OUT, i]))
-        chosen = Chosen(power, _hard(lean), self._at_home(i, more, lean_to_start) if self.choices else None, keen)
+        if self.to_need:
+            is_car = self.is_car[:, 0]
+            power = torch.where(is_car, _to_need(power, is_car, ahead, view, self.step_h), power)
+            eager, keen = torch.where(is_car, 1.0, eager), None if keen is None else torch.where(is_car, 0.0, keen)
+        chosen = Chosen(power, eager, self._at_home(i, more, lean_to_start) if self.choices else None, keen)
         return chosen if self.learns is None else self._of_learners(chosen, self.learns)
 
     def _of_learners(self, chosen: Chosen, learns: Tensor) -> Chosen:
@@ -95,6 +101,14 @@ class Chooser:
         if "curtail" in chosen:
             chosen["curtail"] = chosen["curtail"] + (-chosen["curtail"]).clamp(min=0).detach()
         return torch.stack([chosen[name] for name in self.choices], dim=2)
+
+
+def _to_need(power: Tensor, is_car: Tensor, ahead: Ahead, view: View, step_h: float) -> Tensor:
+    """What cars get; that a charger gives its least power or nothing is soft on the way back."""
+    asked = cars.ask(power, view, step_h)
+    kw: Tensor = asked.wish_kw + (asked.kw - asked.wish_kw).detach()
+    served: Tensor = cars.served(kw, is_car, ahead, view)
+    return served
 
 
 def _hard(lean: Tensor) -> Tensor:

@@ -164,5 +164,6 @@ def _known(core: Core, state: State, steps: NDArray[np.int64], firm_kw: Floats, 
 
 
 def _by_step(ahead: Ahead, n_steps: int) -> tuple[Ahead, ...]:
-    parts = {f.name: _tensor(getattr(ahead, f.name)).chunk(n_steps) for f in fields(ahead)}
+    given = {f.name: getattr(ahead, f.name) for f in fields(ahead)}
+    parts = {name: _tensor(x).chunk(n_steps) for name, x in given.items() if x is not None}
     return tuple(Ahead(**{name: part[t] for name, part in parts.items()}) for t in range(n_steps))

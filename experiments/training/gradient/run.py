@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +23,6 @@ from gridbazaar.agents.learned import homes
 from gridbazaar.agents.learned.columns import PUBLIC, own_names
 from gridbazaar.agents.learned.policy import HOMES, Policy
 from gridbazaar.agents.policies.trained import BEST, CHECKPOINT, MODEL
-from gridbazaar.data.bounds import CountFromOne, NotNegative, OneOf, Positive, Share, Within
-from gridbazaar.data.tables import check_table
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import load_scenario
@@ -33,54 +31,18 @@ from gridbazaar.experiments.training.checkpoint import Checkpoint
 from gridbazaar.experiments.training.folder import EPISODES_A_SEED, begin, last_of, opened
 from gridbazaar.experiments.training.gradient.beginning import Weights, refuse_inside, weights_to_begin
 from gridbazaar.experiments.training.gradient.chooser import Chooser, choices_of
+from gridbazaar.experiments.training.gradient.config import OWN, PARTICIPATION, GradientConfig, refuse_unfit
 from gridbazaar.experiments.training.gradient.episodes import Episodes, draw
+from gridbazaar.experiments.training.gradient.imitate import GradientLearner
 from gridbazaar.experiments.training.gradient.shares import Participation, Shares, refuse_shared_batteries
 from gridbazaar.experiments.training.gradient.twin import Twin, refuse_uncovered
+from gridbazaar.experiments.training.imitation import NONE, imitate, try_teacher
 from gridbazaar.experiments.training.validation import Validation
 
 Arrays = dict[str, NDArray[Any]]
 Report = Callable[[int, int, dict[str, float]], None]
 
-PARTICIPATION = "participation"
-"""Objective: the community's cost under the condition that no kind is worse off than idle."""
-OWN = "own"
-"""Objective: each agent lowers its own cost while the others stand."""
 _MULTIPLIERS = "participation_multipliers"
-
-
-@dataclass(frozen=True, slots=True)
-class GradientConfig:
-    """What a run is; written beside its numbers."""
-
-    scenario: str = "village"
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    algo: Annotated[str, OneOf("gradient")] = "gradient"
-    updates: Annotated[int, Within(1, 10**7)] = 450
-    seed: Annotated[int, Within(0, 2**32 - 1)] = 0
-    n_envs: Annotated[int, Within(1, 100_000)] = 32
-    learning_rate: Positive = 8e-3  # falls to ``last_rate`` of itself along a cosine
-    last_rate: Share = 0.02
-    warm_up: CountFromOne = 10  # updates
-    average: Annotated[float, Within(0.0, 1.0, is_open_above=True)] = 0.97  # of weights, what an update leaves
-    most_norm: Positive = 1.0  # of the gradient
-    power_noise: NotNegative = 0.1  # added to the power's tanh; falls to 0
-    eager_noise: NotNegative = 0.5  # scale of the logistic noise on the choice to be eager; falls to 0
-    validate_updates: CountFromOne = 50
-    checkpoint_updates: CountFromOne = 25
-    validate_seeds: Annotated[int, Within(0, 100_000)] = 16
-    threads: Annotated[int, Within(1, 1024)] = 1
-    objective: Annotated[str, OneOf("community", PARTICIPATION, OWN)] = "community"
-    margin_cur: NotNegative = 0.1  # of participation: by which a kind's mean cost of an episode is to be below idle's
-    begin_with: str = ""  # folder of a run by gradient whose weights it begins with; none: it draws them
-    keen: bool = False  # devices may also order up to what the connection lets through, and no further
-    multiplier_rate: Positive = 0.05  # of participation: an update's rise for each unit of currency that a kind lacks
-
-    def __post_init__(self) -> None:
-        check_table(self, "")
-        if self.objective != PARTICIPATION:
-            for name in ("margin_cur", "multiplier_rate"):
-                if getattr(self, name) != GradientConfig.__dataclass_fields__[name].default:
-                    raise ValueError(f"{name}: it is of objective = {PARTICIPATION!r}; leave it out, or ask for that")
 
 
 def train_gradient(
@@ -110,12 +72,15 @@ def train_gradient(
     """
     folder, config, scenario = opened(out, config, force=force, resume=resume, allow_code=allow_code)
     refuse_uncovered(scenario)
+    refuse_unfit(config, scenario)
     torch.set_num_threads(config.threads)
     if not resume:
+        try_teacher(config, scenario)
         choices = choices_of(scenario)
+        names = own_names(tuple(scenario.agents), choices, scenario.outage.happens)
         refuse_inside(config.begin_with, folder)
-        weights_to_begin(config.begin_with, tuple(scenario.agents), config.seed, choices, keen=config.keen)  # or refuse
-        own = [*PUBLIC, *own_names(tuple(scenario.agents), choices), *homes.start_names(choices)]
+        _weights_to_begin(config, scenario, choices)  # or refuse
+        own = [*PUBLIC, *names, *homes.start_names(choices)]
         more = {"choices": list(choices)} if choices else {}
         begin(folder, config, scenario, force=force, features=own, kinds=list(scenario.agents), **more)
     _Run(config, scenario, folder, last_of(folder, resume=resume), report).go()
@@ -137,6 +102,13 @@ def seconds_of_update(config: GradientConfig) -> float:
     return time.perf_counter() - begun_s
 
 
+def _weights_to_begin(config: GradientConfig, scenario: Scenario, choices: Sequence[str]) -> Weights:
+    return weights_to_begin(
+        config.begin_with, tuple(scenario.agents), config.seed, choices, keen=config.keen, to_need=config.to_need,
+        has_outages=scenario.outage.happens,
+    )  # fmt: skip
+
+
 class _Run:
     """A run between its beginning, or a checkpoint, and its end."""
 
@@ -149,8 +121,9 @@ class _Run:
         self.per_update = config.n_envs * self.core.n_agents * self.core.n_steps
         self.kinds, self.choices = tuple(scenario.agents), choices_of(scenario)
         self.validation: Validation | None = None
-        others = config.begin_with if last is None else ""
-        fresh = weights_to_begin(others, self.kinds, config.seed, self.choices, keen=config.keen)
+        self.is_new = last is None
+        begins = config if last is None else replace(config, begin_with="")
+        fresh = _weights_to_begin(begins, scenario, self.choices)
         self.mean = {n: x.clone() for n, x in fresh.items()} if last is None else _tensors(last.weights)
         held = fresh if last is None else _tensors(last.learning)
         self.participation: Participation | None = None
@@ -174,6 +147,8 @@ class _Run:
 
     def go(self) -> None:
         config = self.config
+        if self.is_new and config.start != NONE:
+            self._imitate()
         while self.done < config.updates:
             cost = self._update()
             self.done += 1
@@ -189,6 +164,14 @@ class _Run:
         if self.best:
             checkpoints.write_weights(self.folder, BEST, self.best, self._best_steps())
         checkpoints.write_weights(self.folder, MODEL, _arrays(self.mean), self.done * self.per_update)
+
+    def _imitate(self) -> None:
+        """Begin with what a teacher does; it is in the first checkpoint."""
+        learner = GradientLearner(self.scenario, self.weights, self.choices, self.config.seed)
+        imitate(self.config, self.scenario, self.config.seed, learner)
+        self.mean = {name: x.detach().clone() for name, x in self.weights.items()}
+        self._validate()
+        self._save()
 
     def _update(self) -> float:
         """Play, differentiate, step."""
@@ -214,7 +197,7 @@ class _Run:
         """Give the mean cost of the community, and what is to be lowered."""
         objective = self.config.objective
         learns = self._deviate() if objective == OWN else None
-        chooser = Chooser(self.core, self.weights, *self._noise(), learns=learns)
+        chooser = Chooser(self.core, self.weights, *self._noise(), learns=learns, to_need=self.config.to_need)
         if objective == "community":
             mean_cur = self.twin.play(episodes, chooser).mean()
             return mean_cur, mean_cur
@@ -258,7 +241,7 @@ class _Run:
         if self.validation is None:
             self.validation = Validation(self.scenario, self.config.validate_seeds)
         weights = _arrays(self.mean)
-        score, worst_cur = self.validation.judge(Policy(weights, self.kinds, choices=self.choices))
+        score, worst_cur = self.validation.judge(self._policy(weights))
         seconds = time.monotonic() - self.begun_s
         point = {"steps": self.done * self.per_update, "seconds": seconds, "score": score}
         if self.participation is not None:
@@ -266,6 +249,10 @@ class _Run:
         if not self.best or _rank(point) > max(map(_rank, self.curve)):
             self.best = weights
         self.curve.append(point)
+
+    def _policy(self, weights: Arrays) -> Policy:
+        has_outages = self.scenario.outage.happens
+        return Policy(weights, self.kinds, choices=self.choices, to_need=self.config.to_need, has_outages=has_outages)
 
     def _best_steps(self) -> int:
         return int(max(self.curve, key=_rank)["steps"])

@@ -49,7 +49,7 @@ class Screen:
             battery_kw: [n_envs, n_batteries]; car_kw: [n_envs, n_cars].
             load_kw, pv_kw: [n_envs, n_agents].
         """
-        meters = self._at_meters(battery_kw, car_kw, load_kw, pv_kw)
+        meters = self.at_meters(battery_kw, car_kw, load_kw, pv_kw)
         if self._is_far(meters):
             return None
         wiring = self.core.wiring
@@ -68,7 +68,7 @@ class Screen:
                 by_agent[:, agents] = sun[:, m]
         return tuple(map(torch.from_numpy, (by_agent, device[:, ~of_cars], device[:, of_cars])))  # type: ignore[return-value]
 
-    def _at_meters(self, battery_kw: Floats, car_kw: Floats, load_kw: Floats, pv_kw: Floats) -> Meters:
+    def at_meters(self, battery_kw: Floats, car_kw: Floats, load_kw: Floats, pv_kw: Floats) -> Meters:
         """Power at the meters of the core; agents with several of them have neither load nor sun."""
         fixed, sun, device = np.zeros((3, len(load_kw), len(self._rows)))
         of_cars = np.array(self._rows)

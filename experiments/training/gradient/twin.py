@@ -30,6 +30,7 @@ from gridbazaar.experiments.training.gradient import devices
 from gridbazaar.experiments.training.gradient.episodes import Episodes
 from gridbazaar.experiments.training.gradient.homes import Asked, Homes, Standing, names_of
 from gridbazaar.experiments.training.gradient.market import Terms, Withheld, clear, cost_cur
+from gridbazaar.experiments.training.gradient.outages import Outages, uncovered_of_outages
 from gridbazaar.experiments.training.gradient.screen import Screen
 from gridbazaar.experiments.training.gradient.shares import Shares
 from gridbazaar.market.found import find_tariff
@@ -56,7 +57,7 @@ def uncovered(scenario: Scenario) -> list[str]:
     found = [f"mechanism {scenario.mechanism}"] if scenario.mechanism != "uniform_price" else []
     found += ["mechanism_options"] if scenario.mechanism_options.get("price_rule") == "dual" else []
     found += ["constraint nodal"] if scenario.constraint == "nodal" else []
-    found += ["outages"] if scenario.outage.happens else []
+    found += uncovered_of_outages(scenario)
     found += ["calls of the grid operator"] if scenario.call.happens else []
     found += ["inverters that answer the voltage"] if scenario.inverter.response != "none" else []
     found += ["firm connections"] if scenario.connection.firm else []
@@ -153,6 +154,8 @@ class _Play:
         self.homes = None if at is None else Homes(params[at], state.devices[at])
         self.at_home = None if self.homes is None else self.homes.first
         self.errors = no_errors(twin.core.n_envs)
+        has_outages = state.episode.outages is not None
+        self.outages = Outages(twin.core, episodes, twin.screen or Screen(twin.core)) if has_outages else None
         self.terms = _terms(episodes, twin.scenario)
         self.cost = episodes.standing_cur + episodes.begin_cur
 
@@ -170,8 +173,13 @@ class _Play:
         )
         if inside is not None:
             view = replace(view, more=self._at_home()[0].seen(self._at_home()[1], inside, now))
+        is_off = None
+        if self.outages is not None:
+            is_off = self.outages.is_off(now.t)
+            ahead = replace(ahead, outage_is_over=self.outages.is_over(now.t))
         chosen = choose(i, ahead, view)
-        wish_kw = wish_of(chosen.power, view)
+        power = chosen.power if is_off is None else chosen.power * ~is_off[:, None]  # an island asks what it needs
+        wish_kw = wish_of(power, view)
         if cars is not None and cars.more is not None:  # their site has a limit
             at = twin.car_columns
             wish_kw = torch.cat([wish_kw[:, : at.start], fit_kw(wish_kw[:, at], cars), wish_kw[:, at.stop :]], dim=1)
@@ -186,8 +194,16 @@ class _Play:
             metered = metered + withheld.sun + withheld.devices
         if self.shares is not None:
             self.shares.add(fills, metered, withheld, terms)
-        self.cost = self.cost + cost_cur(fills, metered, withheld, twin.is_brp, terms)
-        self._move(battery_kw, warmth_kw, car_kw + view.firm_kw[:, twin.car_columns], cars, wanted.asked, now)
+        cost = cost_cur(fills, metered, withheld, twin.is_brp, terms)
+        car_kw = car_kw + view.firm_kw[:, twin.car_columns]
+        if self.outages is not None and is_off is not None and is_off.any():
+            limits = low_kw, high_kw
+            found = self.outages.live_on(wanted.load_kw, wanted.pv_kw, view, self.batteries, limits, now.t, terms.local)
+            cost = torch.where(is_off, found.cost_cur, cost)
+            battery_kw = torch.where(is_off[:, None], found.battery_kw, battery_kw)
+            car_kw = torch.where(is_off[:, None], found.car_kw, car_kw)
+        self.cost = self.cost + cost
+        self._move(battery_kw, warmth_kw, car_kw, cars, wanted.asked, now)
 
     def scored(self) -> Tensor:
         """Give what the score counts of the episodes once they have been played, [n_envs]."""

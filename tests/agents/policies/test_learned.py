@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
 from gridbazaar.agents.learned.columns import PUBLIC, own_names
-from gridbazaar.agents.learned.network import respond
+from gridbazaar.agents.learned.network import respond, shapes_of
 from gridbazaar.agents.learned.policy import Policy
 from gridbazaar.agents.network import Network
 from gridbazaar.agents.policies import is_learned, learned, load_policy
@@ -69,8 +72,9 @@ def test_a_scenario_for_which_nothing_ships_is_refused_before_anything_is_played
     def tick(policy: str, done: int, total: int) -> None:
         raise AssertionError(f"{policy} was played")
 
-    with pytest.raises(ValueError, match=r"learned: expected a scenario of .*village.*got 'blackout': train one"):
-        evaluate("blackout", ["learned"], seeds=1, tick=tick)
+    mine = replace(load_scenario("village"), name="mine")
+    with pytest.raises(ValueError, match=r"learned: expected a scenario of .*village.*got 'mine': train one"):
+        evaluate(mine, ["learned"], seeds=1, tick=tick)
 
 
 def test_episodes_that_it_may_have_learned_from_are_refused() -> None:
@@ -108,3 +112,63 @@ def test_what_can_fail_is_looked_after() -> None:
         for kind in asked:
             asked[kind] |= bool((happened.plan.executed[:, core.scenario.kind_slices[kind], 2] > 0.5).any())
     assert all(asked.values())
+
+
+def test_vpps_that_are_called_answer_as_by_the_rule() -> None:
+    """The network knows no calls; the rule's answers are added to what it chooses."""
+    core, rule = Core(load_scenario("vpp_call", step_min=60), 4), load_policy("vpp_dispatch")
+    policy, state = load_policy("learned", scenario="village"), core.reset(0, split="validation")
+    community = community_of(core, state)
+    memory, of_rule = (one.start(community, np.random.default_rng(0)) for one in (policy, rule))
+    vpps, own = core.scenario.kind_slices["vpp"], slice(2, 4)
+    assert community.actions["vpp"][own] == ("capacity", "price")
+    offers, differs = 0, 0
+    for _ in range(core.n_steps):
+        seen = observe(core, state, forecasts=True)
+        action, memory = policy.act(seen, memory)
+        other, of_rule = rule.act(seen, of_rule)
+        np.testing.assert_array_equal(action[:, vpps, own], other[:, vpps, own])
+        offers += int((action[:, vpps, 2] > 0).sum())
+        differs += int((action[:, : vpps.start, 0] != other[:, : vpps.start, 0]).sum())
+        state, _ = core.step(state, action)
+    assert offers == 4 * 2
+    assert differs > 0
+
+
+def test_it_rests_in_an_outage_and_sees_that_it_is_over() -> None:
+    """Weights by which all charge at full power once the grid above is back, and rest before."""
+    core = Core(load_scenario("blackout", **{"step_min": 60, "outage.lines_per_year": 0.0}), 8)
+    kinds = tuple(core.scenario.agents)
+    names = own_names(kinds, has_outages=True)
+    weights = {name: np.zeros(shape, np.float32) for name, shape in shapes_of(len(names)).items()}
+    weights["own"][names.index("outage_is_over"), 0] = 9.0
+    weights["rest"][0, 0] = weights["cars"][0, 0] = 9.0
+    policy: Any = Policy(weights, kinds, has_outages=True)
+    state = core.reset(0, split="validation")
+    drawn, memory = state.episode.outages, policy.start(community_of(core, state), np.random.default_rng(0))
+    assert drawn is not None
+    assert (drawn.end < core.n_steps).any()
+    for t in range(core.n_steps):
+        action, memory = policy.act(observe(core, state, forecasts=True), memory)
+        np.testing.assert_allclose(action[..., 0], (t >= drawn.end)[:, None] * np.ones(core.n_agents), atol=1e-3)
+        state, _ = core.step(state, action)
+
+
+def test_it_lets_nobody_ask_for_power_in_an_outage_whatever_the_network_says() -> None:
+    core = Core(load_scenario("blackout", step_min=60), 4)
+    kinds = tuple(core.scenario.agents)
+    n = len(own_names(kinds, has_outages=True))
+    weights = {name: rows(*shape) for name, shape in shapes_of(n).items()}
+    policy: Any = Policy(weights, kinds, has_outages=True)
+    state, rested = core.reset(0, split="validation"), 0
+    community = community_of(core, state)
+    memory = policy.start(community, np.random.default_rng(0))
+    for _ in range(core.n_steps):
+        seen = observe(core, state, forecasts=True)
+        action, memory = policy.act(seen, memory)
+        is_off = seen.features[:, 0, community.features.index("island")] > 0.5
+        assert (action[is_off, :, 0] == 0).all()
+        assert (np.abs(action[~is_off, :, 0]) > 0).any()
+        rested += int(is_off.sum())
+        state, _ = core.step(state, action)
+    assert rested > 4

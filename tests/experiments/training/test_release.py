@@ -14,7 +14,7 @@ from gridbazaar.agents.policies import learned
 from gridbazaar.agents.policies.trained import CONFIG, MODEL, WEIGHTS
 from gridbazaar.data.inputs import read_arrays
 from gridbazaar.data.tables import read_table
-from gridbazaar.envs.scenarios import load_scenario, scenario_of
+from gridbazaar.envs.scenarios import list_scenarios, load_scenario, scenario_of
 from gridbazaar.experiments.cli.main import main
 from gridbazaar.experiments.files import to_json
 from gridbazaar.experiments.fingerprint import settings_sha256
@@ -26,9 +26,8 @@ MOST_BYTES = 1_500_000
 TINY = {"overrides": {"step_min": 60, "hours": 6.0}, "n_envs": 2, "validate_seeds": 0, "checkpoint_updates": 2}
 
 
-def test_something_ships_for_what_has_a_recipe() -> None:
-    assert {"street", "village", "district", "weak_feeder"} <= set(learned.list_learned())
-    assert set(learned.list_learned()) == set(read_recipes())
+def test_something_ships_for_every_scenario() -> None:
+    assert set(learned.list_learned()) == set(read_recipes()) == set(list_scenarios())
 
 
 @pytest.mark.parametrize("name", learned.list_learned())
@@ -143,7 +142,7 @@ def test_recipes_and_names_that_are_wrong_are_refused(tmp_path: Path) -> None:
     path.write_text('[street]\nalgo = "magic"\nminutes = 1.0\n')
     with pytest.raises(ValueError, match="street: expected algo"):
         read_recipes(path)
-    found = invoke(main, ["release", "policies", "--only", "blackout", "--runs", str(tmp_path), "--out", str(tmp_path)])
+    found = invoke(main, ["release", "policies", "--only", "nowhere", "--runs", str(tmp_path), "--out", str(tmp_path)])
     assert found.exit_code == 2
-    assert f"only: expected some of {', '.join(read_recipes())}, got blackout" in found.stderr
+    assert f"only: expected some of {', '.join(read_recipes())}, got nowhere" in found.stderr
     assert replace(read_recipes()["street"], minutes=1.0).algo == "gradient"

@@ -27,8 +27,9 @@ from gridbazaar.experiments.training.checkpoint import read_checkpoint
 from gridbazaar.experiments.training.gradient import run as runs
 from gridbazaar.experiments.training.gradient.beginning import first_weights
 from gridbazaar.experiments.training.gradient.chooser import Chooser, choices_of
+from gridbazaar.experiments.training.gradient.config import GradientConfig
 from gridbazaar.experiments.training.gradient.episodes import draw
-from gridbazaar.experiments.training.gradient.run import GradientConfig, train_gradient
+from gridbazaar.experiments.training.gradient.run import train_gradient
 from gridbazaar.experiments.training.gradient.twin import Twin
 from tests.experiments.cli.runner import invoke
 
@@ -319,3 +320,38 @@ def test_a_run_that_others_cannot_begin_with_is_refused(trained: Path, tmp_path:
     with pytest.raises(ValueError, match=r"begin_with: .* lies in .*, which would be replaced"):
         train_gradient(config, trained, force=True)
     assert (trained / "model.npz").is_file()
+
+
+def test_what_a_training_asks_without_effect_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"to_need: expected cars that give nothing back .*discharge_kw = 7\.4"):
+        train_gradient(replace(SHORT, to_need=True), tmp_path / "a")
+    outages = {"outage.chance": 1.0, "outage.lines_per_year": 0.0}
+    asked = replace(SHORT, scenario="blackout", overrides=outages, objective="participation")
+    with pytest.raises(ValueError, match="participation does not know who bears an outage"):
+        train_gradient(asked, tmp_path / "b")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "overrides", "more"),
+    [
+        ("blackout", {"outage.lines_per_year": 0.0}, {}),
+        ("workplace", {"ev.count": 4, "ev.site_kw": 15.0}, {"to_need": True}),
+    ],
+)
+def test_a_run_with_outages_or_with_cars_that_ask_for_what_they_need_plays_as_it_was_trained(
+    name: str, overrides: dict[str, float], more: dict[str, bool], tmp_path: Path
+) -> None:
+    """What is read from its folder acts as the policy that was validated."""
+    config = replace(SHORT, scenario=name, overrides=HOURLY | overrides, updates=2, **more)  # type: ignore[arg-type]
+    folder = train_gradient(config, tmp_path / "run")
+    core = Core(load_scenario(name, **config.overrides), 2)
+    held = read_checkpoint(folder)
+    assert held is not None
+    own = Policy(held.weights, tuple(core.scenario.agents), to_need=config.to_need, has_outages=name == "blackout")
+    one, other = (
+        play(core, policy, np.arange(2), split="validation").tally.scored_cur
+        for policy in (own, load_policy(str(folder)))
+    )
+    np.testing.assert_array_equal(one, other)

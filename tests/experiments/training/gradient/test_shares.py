@@ -25,8 +25,9 @@ from gridbazaar.experiments.training.gradient import run as runs
 from gridbazaar.experiments.training.gradient import shares as shared
 from gridbazaar.experiments.training.gradient.beginning import first_weights
 from gridbazaar.experiments.training.gradient.chooser import Chooser
+from gridbazaar.experiments.training.gradient.config import OWN, GradientConfig
 from gridbazaar.experiments.training.gradient.episodes import draw
-from gridbazaar.experiments.training.gradient.run import GradientConfig, train_gradient
+from gridbazaar.experiments.training.gradient.run import train_gradient
 from gridbazaar.experiments.training.gradient.shares import Participation, Shares
 from gridbazaar.experiments.training.gradient.twin import Chosen, Twin
 from gridbazaar.experiments.training.validation import Validation
@@ -163,7 +164,7 @@ def test_a_run_goes_on_with_its_multipliers(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_one_agent_an_episode_lowers_its_own_cost_while_the_others_stand(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = runs._Run(replace(SHORT, objective=runs.OWN), load_scenario("street", step_min=60), Path(), None, None)
+    run = runs._Run(replace(SHORT, objective=OWN), load_scenario("street", step_min=60), Path(), None, None)
     learns, cost = run._deviate(), torch.rand((4, run.core.n_agents), dtype=torch.float64)
     assert (learns.sum(1) == 1).all()
     chooser = Chooser(run.core, run.weights, learns=learns)
@@ -192,9 +193,7 @@ def test_one_agent_an_episode_lowers_its_own_cost_while_the_others_stand(monkeyp
 @pytest.mark.slow
 def test_who_learns_for_itself_lowers_its_own_cost(tmp_path: Path) -> None:
     """The costs of all agents fall in the mean, too, and the run says what it lowered."""
-    config = replace(
-        SHORT, objective=runs.OWN, updates=20, n_envs=8, learning_rate=1e-2, warm_up=3, validate_updates=20
-    )
+    config = replace(SHORT, objective=OWN, updates=20, n_envs=8, learning_rate=1e-2, warm_up=3, validate_updates=20)
     folder = train_gradient(config, tmp_path / "run")
     assert json.loads((folder / "config.json").read_text())["train"]["objective"] == "own"
     point = read_curve(folder)[-1]

@@ -14,6 +14,7 @@ from gridbazaar.agents.learned.network import EAGER, KEEN, RESERVED
 from gridbazaar.envs.core import Core
 from gridbazaar.envs.scenario import Scenario
 from gridbazaar.envs.scenarios import list_scenarios, load_scenario
+from gridbazaar.envs.state import State
 from gridbazaar.experiments.evaluation.metrics import Tally
 from gridbazaar.experiments.training.gradient import market, twin
 from gridbazaar.experiments.training.gradient.chooser import choices_of
@@ -57,14 +58,23 @@ def action_of(core: Core, power: Floats, eager: Floats, more: Floats) -> Floats:
     return action
 
 
+def live_at(state: State) -> Floats:
+    """[n_envs, 1] 0 where the grid above is away, for all rest then."""
+    outages = state.episode.outages
+    if outages is None:
+        return np.ones((len(state.t), 1))
+    is_live: Floats = 1.0 - ((state.t >= outages.begin) & (state.t < outages.end))[:, None]
+    return is_live
+
+
 def cost_of_core(
     core: Core, power: Floats, eager: Floats, split: str = "validation", more: Floats | None = None
 ) -> tuple[Floats, Floats]:
     """What the score counts of each episode, and the kWh that wires withheld."""
     state, more = core.reset(0, split=split), at_home(core) if more is None else more
     tally, withheld = Tally(core, state), np.zeros(core.n_envs)
-    for chosen in zip(power, eager, more, strict=True):
-        state, happened = core.step(state, action_of(core, *chosen))
+    for power_now, *others in zip(power, eager, more, strict=True):
+        state, happened = core.step(state, action_of(core, power_now * live_at(state), *others))
         tally.add(happened)
         withheld += np.abs(happened.delivery.curtailed_ukwh).sum(1) / 1e6
     return tally.scored_cur, withheld
@@ -119,11 +129,20 @@ CASES |= {
     "workplace that shares in proportion": {"ev.sharing": "proportional", "ev.discharge_kw": 7.4},
     "winter of tanks alone": HOURLY | {"prosumer.heating.share": (0.0, 0.0), "prosumer.appliance.share": (0.0, 0.0)},
 }
+NO_LINE_FAILS = {"outage.lines_per_year": 0.0}
+CASES |= {
+    "blackout": HOURLY | NO_LINE_FAILS,
+    "blackout that sheds for long": HOURLY | NO_LINE_FAILS | {
+        "outage.mean_h": 20.0, "storage.share_of_load": (0.05, 0.1)
+    },
+    "blackout that no battery can bridge": HOURLY | NO_LINE_FAILS | {"battery.grid_forming": False},
+}  # fmt: skip
 
 
 def scenario_of(case: str) -> Scenario:
     first = case.split()[0]
-    return load_scenario(first if first in ("street", "winter", "workplace") else "village", **CASES[case])
+    named = first if first in ("street", "winter", "workplace", "blackout") else "village"
+    return load_scenario(named, **CASES[case])
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -329,6 +348,12 @@ def test_what_it_does_not_cover_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="does not cover mechanism nodal, constraint nodal; train with --algo ppo"):
         Twin(Core("weak_feeder"))
     assert uncovered(load_scenario("winter", **{"prosumer.follow_meter": True})) == ["prosumer: follow_meter"]
+    assert uncovered(load_scenario("blackout")) == ["failures of lines (outage.lines_per_year)"]
+    assert not uncovered(load_scenario("blackout", **NO_LINE_FAILS))
+    assert uncovered(load_scenario("blackout", **NO_LINE_FAILS, **{"vpp.reserve_frac": 0.2})) == [
+        "reserves that batteries keep for an island (reserve_frac)"
+    ]
+    assert "outages where homes choose more than power" in uncovered(load_scenario("winter", **{"outage.chance": 1.0}))
     village = load_scenario("village")
     lossy = {**village.agents, "battery": replace(village.agents["battery"], loss_per_h=0.01)}
     assert uncovered(replace(village, agents=lossy)) == ["batteries that lose or taper by kind"]
