@@ -18,7 +18,8 @@ def study(
     name: Annotated[
         str,
         typer.Argument(
-            help="quartierstrom, brooklyn, apartments, claims, flexibility, transfer, network_tariffs or checks."
+            help="quartierstrom, brooklyn, apartments, claims, flexibility, transfer, network_tariffs, learning_real "
+            "or checks."
         ),
     ],
     weeks: Annotated[int, typer.Option(min=1, max=64, help="Weeks of a year that stand for it.")] = 16,

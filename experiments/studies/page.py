@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from gridbazaar.experiments.studies.checks import checks
 from gridbazaar.experiments.studies.claims import CLAIMS
 from gridbazaar.experiments.studies.flexibility import flexibility
+from gridbazaar.experiments.studies.learning_words import learning_real
 from gridbazaar.experiments.studies.network_words import network_tariffs
 from gridbazaar.experiments.studies.places import PLACES, figures
 from gridbazaar.experiments.studies.result import Result
@@ -27,6 +28,7 @@ STUDIES: dict[str, Study] = {
     "flexibility": lambda weeks, tick: Result({"flexibility": flexibility(weeks, tick)}),
     "transfer": transfer,
     "network_tariffs": network_tariffs,
+    "learning_real": learning_real,
     "checks": lambda weeks, tick: Result({"checks": checks(weeks, tick)}),
 }
 """By name: the study behind a page of ``docs/studies``."""

@@ -14,6 +14,8 @@ from gridbazaar.experiments.studies.result import Result
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 TIMED = {"settlement"}
 """Tables of times, which no two machines have alike."""
+LEARNED = {"learning_real"}
+"""Studies that train for long on data that are no part of the package: see ``test_learning_real.py``."""
 WEEKS = 16
 
 
@@ -47,7 +49,7 @@ def test_a_page_names_its_command_and_holds_figures(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", [name for name in STUDIES if name not in LEARNED])
 def test_a_page_says_what_its_command_gives(name: str) -> None:
     """The network tariffs take minutes, so that this is no test of the unit suite."""
     old = page_of(name)
