@@ -115,7 +115,7 @@ def release_policies(
     made = []
     for name in only or known:
         report = None if begin is None else begin(known[name])
-        made.append(ship(_trained(known[name], runs / name, report), out / name))
+        made.append(ship(trained_run(known[name], runs / name, report), out / name))
     return made
 
 
@@ -129,10 +129,20 @@ def refuse_unknown(only: Sequence[str], recipes: Mapping[str, Recipe]) -> None:
         raise ValueError(f"only: expected some of {', '.join(recipes)}, got {', '.join(unknown)}")
 
 
-def _trained(recipe: Recipe, folder: Path, report: Report | None) -> Path:
-    """Give the complete run of a recipe; go on with one that was interrupted."""
+def config_of(recipe: Recipe) -> Any:
+    """Give the training of a recipe, a dataclass of the way to learn."""
+    table, _ = learner(recipe.algo)
+    return read_table(table, {"scenario": recipe.scenario, "algo": recipe.algo, **recipe.fields}, recipe.scenario)
+
+
+def trained_run(recipe: Recipe, folder: Path, report: Report | None = None) -> Path:
+    """Give the complete run of a recipe; go on with one that was interrupted.
+
+    Raises:
+        ValueError: the folder holds a run of another recipe or of other settings.
+    """
     table, train = learner(recipe.algo)
-    config = read_table(table, {"scenario": recipe.scenario, "algo": recipe.algo, **recipe.fields}, recipe.scenario)
+    config = config_of(recipe)
     begun = algo_of(folder) is not None
     if begun:
         held = read_as(folder, table) if algo_of(folder) == recipe.algo else None
@@ -146,8 +156,13 @@ def _trained(recipe: Recipe, folder: Path, report: Report | None) -> Path:
     return folder
 
 
+def played_of(run: Path) -> Path:
+    """Give what plays of a complete run: the weights that scored best on validation, or the last."""
+    return run / (BEST if (run / BEST).is_file() else MODEL)
+
+
 def ship(run: Path, folder: Path) -> Path:
-    """Take out of a complete run what ships: the weights that scored best on validation, or the last, and how it came.
+    """Take out of a complete run what ships: the weights that play, and how they came.
 
     Raises:
         ValueError: it learned from data that others brought.
@@ -156,7 +171,7 @@ def ship(run: Path, folder: Path) -> Path:
     scenario = scenario_of(held["scenario"])
     if scenario.data.path is not None or scenario.data.further:
         raise ValueError(f"{run}: trained on {scenario.data.path}; expected generated data, which may be passed on")
-    source = run / (BEST if (run / BEST).is_file() else MODEL)
+    source = played_of(run)
     weights = {n: x for n, x in read_weights(source).items() if not n.startswith(_NOT_PLAYED)}
     curve = {point["steps"]: point["score"] for point in read_curve(run)}
     steps = read_arrays(source)[0]["steps"]

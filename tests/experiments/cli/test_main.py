@@ -33,7 +33,7 @@ from tests.experiments.cli.calling import SHORT, call, refused
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
     "demo", "train", "evaluate", "compare", "rollout", "replay", "study", "clear", "bench", "list", "show",
-    "data list", "data check", "bill", "homes", "release policies",
+    "data list", "data check", "bill", "homes", "release policies", "release table",
 )  # fmt: skip
 NAMES = {
     "scenarios": list_scenarios(),

@@ -1,0 +1,1 @@
+"""What ships trained, in every scenario beside rules, MPC and the optimum: one table. It must not know the terminal."""
