@@ -24,6 +24,10 @@ _LOSS_ROUNDS = 2
 _NOTICED_KW = 1e-6
 
 
+_STORE = ("prosumer", "battery", "vpp")
+"""Kinds that may keep a reserve."""
+
+
 def uncovered_of_outages(scenario: Scenario) -> list[str]:
     """Name what the twin does not know of outages."""
     if not scenario.outage.happens:
@@ -31,7 +35,7 @@ def uncovered_of_outages(scenario: Scenario) -> list[str]:
     found = ["failures of lines (outage.lines_per_year)"] if scenario.outage.lines_per_year else []
     if scenario.agents["prosumer"].count and names_of(scenario.agents["prosumer"]):
         found.append("outages where homes choose more than power")
-    if any(getattr(config, "reserve_frac", 0.0) for config in scenario.agents.values()):
+    if any(scenario.agents[kind].reserve_frac for kind in _STORE if kind in scenario.agents):
         found.append("reserves that batteries keep for an island (reserve_frac)")
     return found
 
