@@ -148,7 +148,9 @@ def test_runs_from_rewards_go_on_exactly(algo: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize(("algo", "teacher"), [("gradient", "mpc"), ("ppo", "opportunity_cost"), ("sac", "opportunity_cost")])
+@pytest.mark.parametrize(
+    ("algo", "teacher"), [("gradient", "mpc"), ("ppo", "opportunity_cost"), ("sac", "opportunity_cost")]
+)
 def test_it_comes_closer_to_its_teacher(algo: str, teacher: str, seed: int, tmp_path: Path) -> None:
     """By half of what its cost was off without it, on validation episodes that it never saw."""
     scenario, episodes = load_scenario("street", **HOURLY), np.arange(16)

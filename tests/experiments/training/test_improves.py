@@ -8,18 +8,16 @@ from typing import Any
 import pytest
 
 from gridbazaar.envs.scenarios import load_scenario
-from gridbazaar.experiments.training.folder import read_curve
-from gridbazaar.experiments.training.learners import learner
 from gridbazaar.experiments.training.validation import Validation
+from tests.experiments.training.improving import MARGIN, ROLLOUT, curve_of
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("stable_baselines3")
 
-ROLLOUT = 8 * 6 * 96  # environments, agents, intervals
 LITTLE: dict[str, dict[str, Any]] = {
     "gradient": {"updates": 16, "n_envs": 4, "warm_up": 2, "average": 0.5, "validate_updates": 16},
     "ppo": {"steps": 6 * ROLLOUT, "width": 64, "validate_rollouts": 3},
-    "sac": {"steps": 6 * ROLLOUT, "learning_starts": ROLLOUT, "validate_rollouts": 1},
+    "sac": {"steps": 4 * ROLLOUT, "learning_starts": ROLLOUT, "validate_rollouts": 1},
 }
 """Of training, a few CPU seconds each."""
 
@@ -27,18 +25,9 @@ LITTLE: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("algo", list(LITTLE))
 def test_it_improves_on_its_own_start(algo: str, seed: int, tmp_path: Path) -> None:
-    start, curve = trained(algo, seed, tmp_path / "run")
-    assert max(curve) > start + 1.0, (start, curve)
-
-
-def trained(algo: str, seed: int, folder: Path) -> tuple[float, list[float]]:
-    """Give the score on validation before a little training, and those of its course."""
-    table, train = learner(algo)
-    config = table(
-        **({"scenario": "street", "seed": seed, "validate_seeds": 4, "n_envs": 8, "algo": algo} | LITTLE[algo])
-    )
-    curve = [point["score"] for point in read_curve(train(config, folder))]
-    return (untrained(seed), curve) if algo == "gradient" else (curve[0], curve[1:])
+    curve = curve_of(algo, seed, tmp_path / "run", **LITTLE[algo])
+    start = untrained(seed) if algo == "gradient" else curve.pop(0)
+    assert max(curve) > start + MARGIN, (start, curve)
 
 
 def untrained(seed: int) -> float:
