@@ -90,12 +90,12 @@ class Outages:
             local: [n_envs, 1] charges on a kWh bought from a neighbour.
         """
         zero, critical_kw, cars = torch.zeros_like(load_kw), load_kw * self._critical, self._columns
-        loss_kw = zero[:, 0]
-        for round_ in range(_LOSS_ROUNDS + 1):
+        found = balance(load_kw, critical_kw, pv_kw, zero, view, self._lends, zero[:, 0])
+        battery_kw = devices.share_kw(batteries, found.device_kw, view, *limits)
+        for _ in range(_LOSS_ROUNDS):
+            loss_kw = self._losses_kw(battery_kw, found.device_kw[:, cars], found)
             found = balance(load_kw, critical_kw, pv_kw, zero, view, self._lends, loss_kw)
             battery_kw = devices.share_kw(batteries, found.device_kw, view, *limits)
-            if round_ < _LOSS_ROUNDS:
-                loss_kw = self._losses_kw(battery_kw, found.device_kw[:, cars], found)
         is_dark = (found.lacking_kw > _NOTICED_KW) | ~runs_alone(self._drawn, t)
         shed_kw = torch.where(is_dark[:, None], load_kw, found.shed_kw)
         shed_critical_kw = torch.where(is_dark[:, None], critical_kw, found.shed_critical_kw)
