@@ -35,7 +35,7 @@ def test_it_answers_in_numpy_as_in_torch(name: str) -> None:
     if isinstance(policy, Policy):
         public, own, is_car = (
             rows(64, len(PUBLIC)),
-            rows(64, 7, len(own_names(policy.kinds, policy.choices))),
+            rows(64, 7, len(own_names(policy.kinds, policy.choices, policy.has_outages))),
             np.arange(7)[:, None] < 2,
         )
         tensors = {n: torch.from_numpy(x) for n, x in policy.weights.items()}
