@@ -16,7 +16,7 @@ pytest.importorskip("stable_baselines3")
 
 LITTLE: dict[str, dict[str, Any]] = {
     "gradient": {"updates": 16, "n_envs": 4, "warm_up": 2, "average": 0.5, "validate_updates": 16},
-    "ppo": {"steps": 6 * ROLLOUT, "width": 64, "validate_rollouts": 3},
+    "ppo": {"steps": 5 * ROLLOUT, "width": 64, "validate_rollouts": 5},
     "sac": {"steps": 5 * ROLLOUT, "learning_starts": ROLLOUT, "validate_rollouts": 1},
 }
 """Of training, a few CPU seconds each."""
